@@ -1,0 +1,101 @@
+# Needs make and Python 3.11 or newer; everything else is installed into .venv.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PYTHON ?= # interpreter for a new .venv; empty: the first that fits
+JOBS ?= logical
+PYTEST_ARGS ?=
+MYPY_ARGS ?=
+DEMO_ARGS ?=
+BENCH_ARGS ?=
+LOCK_ARGS ?= # for example --upgrade, or --upgrade-package polars
+UV_VERSION := 0.13.9
+
+DEPENDENCIES := $(VENV)/.dependencies
+READY := $(VENV)/.ready
+PIP := $(PY) -m pip --disable-pip-version-check --no-input
+
+# mypy refuses to be given a folder without a single Python file.
+TYPED := $(foreach folder,lambda_src tests bench examples,\
+	$(if $(wildcard $(folder)/*.py $(folder)/*/*.py $(folder)/*/*/*.py),$(folder)))
+
+# Runs each candidate, since a version manager's shim may exist and fail.
+define find_python
+python=; \
+for candidate in $(or $(strip $(PYTHON)),python3.13 python3.12 python3.11 python3); do \
+  if "$$candidate" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+  then python=$$candidate; break; fi; \
+done; \
+if [ -z "$$python" ]; then \
+  echo "error: no Python >= 3.11 that can make virtual environments among:" \
+    "$(or $(strip $(PYTHON)),python3.13 python3.12 python3.11 python3)." >&2; \
+  echo "Install one (on Debian and Ubuntu python3-venv too), or name it: make PYTHON=/path/to/python3" >&2; \
+  exit 1; \
+fi
+endef
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: install
+install: $(READY) ## make .venv with everything locked in requirements/dev.txt
+
+.PHONY: demo
+demo: $(READY) ## convert sample logs in a temporary folder and query the result
+	@$(PY) examples/demo.py $(DEMO_ARGS)
+
+.PHONY: test
+test: $(READY) ## run the tests; PYTEST_ARGS="-k name" selects, JOBS=0 runs them in one process
+	$(PY) -m pytest -n $(JOBS) --maxprocesses 8 $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: $(READY) ## check rules, formatting and types
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy $(strip $(MYPY_ARGS) $(TYPED))
+
+.PHONY: format
+format: $(READY) ## format the code and apply the safe fixes
+	$(PY) -m ruff check --fix-only .
+	$(PY) -m ruff format .
+
+.PHONY: bench
+bench: $(READY) ## measure a conversion: seconds, peak memory, sizes
+	@$(PY) bench/convert.py $(BENCH_ARGS)
+
+.PHONY: lock
+lock: ## pin the dependencies again; LOCK_ARGS=--upgrade takes newer versions
+	@$(find_python); set -e; \
+	[ -x .cache/uv-$(UV_VERSION)/bin/uv ] || { \
+	  "$$python" -m venv --clear .cache/uv-$(UV_VERSION); \
+	  .cache/uv-$(UV_VERSION)/bin/python -m pip --disable-pip-version-check install --quiet uv==$(UV_VERSION); \
+	}; \
+	compile=".cache/uv-$(UV_VERSION)/bin/uv pip compile pyproject.toml --quiet --universal \
+	  --python-version 3.11 --fork-strategy fewest --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --cache-dir .cache/uv $(LOCK_ARGS)"; \
+	export UV_CUSTOM_COMPILE_COMMAND="make lock"; \
+	$$compile --output-file requirements/runtime.txt; \
+	$$compile --extra cli --extra dev --constraints requirements/runtime.txt \
+	  --output-file requirements/dev.txt; \
+	if grep -n '://' requirements/*.txt; then echo "error: a lock names a host" >&2; exit 1; fi
+
+.PHONY: clean
+clean: ## remove .venv, caches and built files
+	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(DEPENDENCIES): requirements/dev.txt
+	@if ! $(PY) -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	  $(find_python); \
+	  echo "making $(VENV) with $$("$$python" --version)"; \
+	  "$$python" -m venv --clear $(VENV) || exit 1; \
+	fi
+	@echo "installing requirements/dev.txt into $(VENV), about a minute the first time"
+	@$(PIP) install -qq --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# Editable: a path entry and the console script. Its build backend is in the lock, so no index is asked.
+$(READY): $(DEPENDENCIES) pyproject.toml
+	@$(PIP) install -qq --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
