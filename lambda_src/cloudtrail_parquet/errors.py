@@ -1,0 +1,45 @@
+"""Errors raised on purpose, grouped by what the caller should do next.
+
+CloudTrailParquetError
+├── UsageError           fix the command or the settings, then start again
+├── UnreadableLogError   the log file is damaged or is none: it is quarantined, the others go on
+├── StorageError         retrying may help: nothing was replaced
+├── LeaseTimeoutError    another run holds the unit: try again when it has finished
+└── ReconciliationError  the counts of a run do not meet: a defect, nothing was replaced
+"""
+
+
+class CloudTrailParquetError(Exception):
+    """What went wrong, where, and what to do about it."""
+
+    def __init__(self, what: str, where: str, hint: str) -> None:
+        super().__init__(what, where, hint)  # all three, so that a worker process can pickle it
+
+    @property
+    def what(self) -> str:
+        """What went wrong, without the place and the advice."""
+        return str(self.args[0])
+
+    def __str__(self) -> str:
+        what, where, hint = self.args
+        return f"{where}: {what}. {hint}"
+
+
+class UsageError(CloudTrailParquetError):
+    """The command or a setting is wrong."""
+
+
+class UnreadableLogError(CloudTrailParquetError):
+    """The bytes of a log file do not hold CloudTrail records, or not to their end."""
+
+
+class StorageError(CloudTrailParquetError):
+    """The store did not do what was asked."""
+
+
+class LeaseTimeoutError(CloudTrailParquetError):
+    """Another run held the lease for longer than this one was willing to wait."""
+
+
+class ReconciliationError(CloudTrailParquetError):
+    """The counts of a run do not add up, so nothing of it may be published."""

@@ -1,0 +1,172 @@
+"""JSON as text: taken apart, put together and compared without changing a byte of a value.
+
+msgspec does the ordinary work. It refuses nesting beyond the interpreter's recursion limit and
+lone surrogates in member names, both of which valid JSON may hold; for those, and to see a member
+name twice, `split` walks the text with a stack of its own.
+"""
+
+import json
+import re
+
+import msgspec
+
+NULL = b"null"
+
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
+_STRING = msgspec.json.Decoder(str)
+_TOKEN = re.compile(
+    rb'[ \t\n\r]*(?:(?P<string>"[^"\\\x00-\x1f]*'
+    rb'(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*")'
+    rb"|(?P<scalar>-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null)"
+    rb"|(?P<open>[{\[])|(?P<close>[}\]])|(?P<colon>:)|(?P<comma>,))"
+)
+_AFTER = {  # what may come after a kind of token, where it may come
+    ("value", "string"): "comma",
+    ("value", "scalar"): "comma",
+    ("value", "open"): "first",
+    ("first value", "string"): "comma",
+    ("first value", "scalar"): "comma",
+    ("first value", "open"): "first",
+    ("first value", "close"): "comma",
+    ("first name", "string"): "colon",
+    ("first name", "close"): "comma",
+    ("name", "string"): "colon",
+    ("colon", "colon"): "value",
+    ("comma", "comma"): "next",
+    ("comma", "close"): "comma",
+}
+_WITHIN = {  # "first" and "next" depend on the bracket around them
+    ("first", b"{"): "first name",
+    ("first", b"["): "first value",
+    ("next", b"{"): "name",
+    ("next", b"["): "value",
+}
+_CLOSED_BY = {b"{": b"}", b"[": b"]"}
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises on text that it cannot take; the walk below may still."""
+
+
+def members(raw: bytes) -> dict[str, bytes]:
+    """The members of a JSON object by name, each value as it stands in the text; the last wins.
+
+    Raises:
+        ValueError: The text is not one JSON object.
+    """
+    try:
+        return {name: bytes(value) for name, value in _MEMBERS.decode(raw).items()}
+    except FAILURES:
+        if not raw.lstrip()[:1] == b"{":
+            raise ValueError("not a JSON object") from None
+        return {_python_string(name): value for name, value in split(raw)}
+
+
+def items(raw: bytes | memoryview) -> list[bytes]:
+    """The elements of a JSON array, each as it stands in the text.
+
+    Raises:
+        ValueError: The text is not one JSON array.
+    """
+    try:
+        return [bytes(item) for item in _ITEMS.decode(raw)]
+    except FAILURES:
+        whole = bytes(raw)
+        if not whole.lstrip()[:1] == b"[":
+            raise ValueError("not a JSON array") from None
+        return [value for _, value in split(whole)]
+
+
+def split(raw: bytes) -> list[tuple[bytes, bytes]]:
+    """Split one JSON object or array, however deep it is, checking every token below it.
+
+    Returns:
+        (name token, value text) in order, names repeated if they are; names of array elements
+        are empty.
+
+    Raises:
+        ValueError: The text is not one JSON object or array; says at which byte.
+    """
+    if raw.lstrip()[:1] not in {b"{", b"["}:
+        raise ValueError("not a JSON object or array")
+    parts: list[tuple[bytes, bytes]] = []
+    brackets: list[bytes] = []
+    expected, name, start, at = "value", b"", 0, 0
+    while brackets or not at:
+        match, depth = _TOKEN.match(raw, at), len(brackets)
+        kind = (match and match.lastgroup) or ""
+        after = _AFTER.get((expected, kind))
+        if match is None or after is None or not _fits(match, brackets):
+            raise ValueError(f"invalid JSON at byte {at}")
+        if depth == 1 and after == "colon":
+            name = match[kind]
+        elif depth == 1 and expected in {"value", "first value"}:
+            start = match.start(kind)
+        if kind == "open":
+            brackets.append(match[kind])
+        elif kind == "close":
+            brackets.pop()
+        at = match.end()
+        if len(brackets) == 1 and after == "comma":
+            parts.append((name, raw[start:at]))
+        expected = _WITHIN[after, brackets[-1]] if after in {"first", "next"} else after
+    if raw[at:].strip(b" \t\n\r"):
+        raise ValueError(f"bytes after the closing bracket at byte {at}")
+    return parts
+
+
+def _fits(match: re.Match[bytes], brackets: list[bytes]) -> bool:
+    return match.lastgroup != "close" or match["close"] == _CLOSED_BY[brackets[-1]]
+
+
+def string(raw: bytes) -> tuple[str | None, bool]:
+    """Read a JSON string.
+
+    Returns:
+        The string and True; or, when it has lone surrogates that no UTF-8 text can hold, the
+        string with U+FFFD in their place and False; or None and False when it is no string.
+    """
+    try:
+        return _STRING.decode(raw), True
+    except FAILURES:
+        if raw[:1] != b'"':
+            return None, False
+        return _SURROGATE.sub("\ufffd", _python_string(raw)), False
+
+
+def _python_string(token: bytes) -> str:
+    text: str = json.loads(token)  # unlike msgspec it takes lone surrogates
+    return text
+
+
+def quote(text: str) -> bytes:
+    """Write a string as JSON in ASCII, which any text can be, lone surrogates included."""
+    return json.dumps(text).encode()
+
+
+def compose(parts: list[tuple[str, bytes]]) -> bytes:
+    """Write an object from (name, value text) pairs."""
+    return b"{" + b",".join(quote(name) + b":" + value for name, value in parts) + b"}"
+
+
+def has_surrogates(text: str) -> bool:
+    """Whether a string holds lone surrogates, which UTF-8 cannot write."""
+    return _SURROGATE.search(text) is not None
+
+
+def canonical(raw: bytes) -> str:
+    """One text for each JSON value, whatever the order of its members and its white space.
+
+    Numbers keep their digits and are marked, so that 1.10 is neither 1.1 nor "1.10". Text that is
+    too deep for Python to parse stands for itself.
+    """
+    try:
+        value = json.loads(raw.decode(errors="replace"), parse_int=_number, parse_float=_number)
+        return json.dumps(value, sort_keys=True)
+    except RecursionError:
+        return raw.decode(errors="backslashreplace")
+
+
+def _number(digits: str) -> dict[str, str]:
+    return {"\ud800": digits}  # a member name that no log file has
