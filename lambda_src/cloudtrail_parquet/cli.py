@@ -1,0 +1,335 @@
+"""The command ``cloudtrail-parquet``.
+
+Results go to stdout, everything else to stderr. Exit status: 0 all good, 1 some unit failed,
+2 wrong usage, 3 finished but something was quarantined.
+"""
+
+import json
+import os
+import sys
+import time
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from cloudtrail_parquet.config import LOG_FOLDERS, OPTIONAL_LOG_FOLDERS, Settings
+from cloudtrail_parquet.dialects import Dialect, render
+from cloudtrail_parquet.dispatch import Job, Outcome, Places, convert_all, cores
+from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
+from cloudtrail_parquet.export import export as export_records
+from cloudtrail_parquet.generate import TreeSpec
+from cloudtrail_parquet.generate import generate as generate_tree
+from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.source import Discovery, count_siblings, discover, units
+from cloudtrail_parquet.storage import open_store
+
+FAILED, WRONG_USAGE, QUARANTINED = 1, 2, 3
+
+app = typer.Typer(
+    name="cloudtrail-parquet",
+    help="AWS CloudTrail log files as small, fast, typed Parquet.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+_stderr = Console(stderr=True, highlight=False)
+_stdout = Console(highlight=False)
+
+Day = Annotated[
+    datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Only this day.", metavar="D")
+]
+From = Annotated[
+    datetime | None,
+    typer.Option("--from", formats=["%Y-%m-%d"], help="From this day on.", metavar="D"),
+]
+To = Annotated[
+    datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Up to this day.", metavar="D")
+]
+Accounts = Annotated[
+    list[str] | None, typer.Option("--account", help="Only this account; repeat it for more.")
+]
+Regions = Annotated[
+    list[str] | None, typer.Option("--region", help="Only this region; repeat it for more.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class Selection:
+    """The units that the options of a command select."""
+
+    def __init__(
+        self,
+        day: datetime | None,
+        first: datetime | None,
+        last: datetime | None,
+        accounts: list[str] | None,
+        regions: list[str] | None,
+    ) -> None:
+        """Check the options.
+
+        Raises:
+            UsageError: They contradict each other.
+        """
+        if day and (first or last):
+            raise UsageError(
+                "--day goes without --from and --to", "convert", "Use one or the other"
+            )
+        self.first = _date(day or first)
+        self.last = _date(day or last)
+        if self.first and self.last and self.last < self.first:
+            raise UsageError(
+                f"--to {self.last} is before --from {self.first}", "convert", "Swap them"
+            )
+        self.accounts = frozenset(accounts or ())
+        self.regions = frozenset(regions or ())
+
+    def holds(self, unit: Unit) -> bool:
+        """Whether a unit is selected."""
+        return (
+            (not self.first or self.first <= unit.day)
+            and (not self.last or unit.day <= self.last)
+            and (not self.accounts or unit.account in self.accounts)
+            and (not self.regions or unit.region in self.regions)
+        )
+
+    def check(self, found: Discovery, where: str) -> None:
+        """Refuse accounts and regions that the source does not have, most likely misspelt."""
+        for option, wanted, there in (
+            ("--account", self.accounts, {account for account, _ in found.trails}),
+            ("--region", self.regions, {region for _, region in found.trails}),
+        ):
+            if missing := sorted(wanted - there):
+                hint = f"There are: {', '.join(sorted(there)) or 'none'}"
+                raise UsageError(f"no logs for {option} {', '.join(missing)}", where, hint)
+
+
+def _date(moment: datetime | None) -> date | None:
+    return moment.date() if moment else None
+
+
+@app.command()
+def convert(  # noqa: PLR0913, PLR0917 - each is an option
+    source: Annotated[str, typer.Argument(help="Folder or URI at or above AWSLogs.")],
+    dataset: Annotated[str, typer.Argument(help="Folder or URI that receives the partitions.")],
+    state: Annotated[
+        str | None,
+        typer.Option(help="Receipts and leases; by default DATASET with .state appended."),
+    ] = None,
+    day: Day = None,
+    first: From = None,
+    last: To = None,
+    account: Accounts = None,
+    region: Regions = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; by default one for each processor.")
+    ] = None,
+    folder: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Also read this folder of logs: {' or '.join(OPTIONAL_LOG_FOLDERS)}."),
+    ] = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Convert log files to partitions: all days found, or those selected."""
+    started = time.monotonic()
+    selection = Selection(day, first, last, account, region)
+    places = Places.of(source, dataset, state)
+    settings = Settings(folders=_folders(folder or []))
+    store = open_store(places.source)
+    found = discover(store, settings.folders)
+    selection.check(found, source)
+    selected = [
+        unit
+        for unit in units(store, found, settings.window, selection.first, selection.last)
+        if selection.holds(unit)
+    ]
+    jobs = [Job(unit, tuple(found.trails[unit.account, unit.region])) for unit in selected]
+    outcomes = _convert_with_progress(jobs, places, settings, workers or cores(), as_json=as_json)
+    for name, count in sorted(count_siblings(store, found.siblings).items()):
+        _note(f"skipped {name}: {count} objects that are no event logs")
+    if not as_json:
+        _stdout.print(_summary(outcomes, time.monotonic() - started))
+    raise typer.Exit(_report(outcomes))
+
+
+def _folders(more: list[str]) -> tuple[str, ...]:
+    for name in more:
+        if name not in OPTIONAL_LOG_FOLDERS:
+            raise UsageError(
+                f"{name} is not a folder of event logs",
+                "--folder",
+                f"Use {' or '.join(OPTIONAL_LOG_FOLDERS)}",
+            )
+    return LOG_FOLDERS + tuple(sorted(set(more)))
+
+
+def _convert_with_progress(
+    jobs: list[Job], places: Places, settings: Settings, workers: int, *, as_json: bool
+) -> list[Outcome]:
+    outcomes = []
+    columns = (
+        TextColumn("converting"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("units"),
+        TimeElapsedColumn(),
+    )
+    with Progress(
+        *columns, console=_stderr, transient=True, disable=not _stderr.is_terminal
+    ) as bar:
+        task = bar.add_task("convert", total=len(jobs))
+        for outcome in convert_all(jobs, places, settings, workers):
+            bar.advance(task)
+            if outcome.receipt or outcome.error:
+                outcomes.append(outcome)
+                if as_json:
+                    print(json.dumps(_as_json(outcome)), flush=True)
+    return sorted(outcomes, key=lambda outcome: outcome.unit)
+
+
+def _as_json(outcome: Outcome) -> dict[str, Any]:
+    if outcome.receipt:
+        return outcome.receipt.to_json()
+    account, region, day = outcome.unit
+    return {
+        "account": account,
+        "region": region,
+        "day": str(day),
+        "status": "failed",
+        "error": str(outcome.error),
+    }
+
+
+def _summary(outcomes: list[Outcome], seconds: float) -> Table:
+    receipts = [outcome.receipt for outcome in outcomes if outcome.receipt]
+    rows: dict[str, str] = {
+        "units": f"{len(outcomes):,}",
+        "records": f"{sum(one.records.written + one.records.straggled for one in receipts):,}",
+        "stragglers": f"{sum(one.records.straggled for one in receipts):,}",
+        "duplicates": f"{sum(one.records.duplicate for one in receipts):,}",
+        "quarantined": f"{sum(len(one.quarantined) for one in receipts):,}",
+        "bytes in": f"{sum(one.bytes_in for one in receipts):,}",
+        "bytes out": f"{sum(one.bytes_out for one in receipts):,}",
+        "seconds": f"{seconds:.1f}",
+    }
+    return _two_columns(rows)
+
+
+def _two_columns(rows: dict[str, str]) -> Table:
+    table = Table(show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+def _report(outcomes: list[Outcome]) -> int:
+    """Say what went wrong, and with which exit status that ends."""
+    bad = sorted(
+        {
+            (one.key, one.record if one.record is not None else -1, one.reason, one.retryable)
+            for outcome in outcomes
+            if outcome.receipt
+            for one in outcome.receipt.quarantined
+        }
+    )
+    for key, record, reason, retryable in bad:
+        place = f"{key} record {record}" if record >= 0 else key
+        _note(f"quarantined: {place}: {reason}{' (retry may help)' if retryable else ''}")
+    failures = [outcome.error for outcome in outcomes if outcome.error]
+    for error in failures:
+        _note(f"error: {error}")
+    return FAILED if failures else QUARANTINED if bad else 0
+
+
+def _note(text: str) -> None:
+    _stderr.print(text, markup=False, soft_wrap=True)
+
+
+@app.command()
+def export(  # noqa: PLR0913, PLR0917 - each is an option
+    dataset: Annotated[str, typer.Argument(help="Folder or URI with the partitions.")],
+    day: Day = None,
+    first: From = None,
+    last: To = None,
+    account: Accounts = None,
+    region: Regions = None,
+) -> None:
+    """Print the records again as JSON lines, as CloudTrail delivered them."""
+    selection = Selection(day, first, last, account, region)
+    store = open_store(dataset)
+    for text in export_records(store, selection.holds):
+        sys.stdout.write(text)
+        sys.stdout.write("\n")
+
+
+@app.command()
+def generate(  # noqa: PLR0913, PLR0917 - each is an option
+    out: Annotated[Path, typer.Argument(help="Folder that receives AWSLogs/…; must be empty.")],
+    accounts: Annotated[int, typer.Option(help="Accounts.")] = 2,
+    regions: Annotated[int, typer.Option(help="Regions of each account.")] = 2,
+    days: Annotated[int, typer.Option(help="Days.")] = 3,
+    records: Annotated[int, typer.Option(help="Distinct records in all.")] = 10_000,
+    late: Annotated[float, typer.Option(help="Share of records that come hours to weeks late.")] = 0,
+    duplicates: Annotated[float, typer.Option(help="Share of records delivered twice.")] = 0,
+    corrupt: Annotated[float, typer.Option(help="Share of log files that are damaged.")] = 0,
+    seed: Annotated[int, typer.Option(help="Another number makes another tree.")] = 0,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Write a believable tree of log files, and print what was planted in it."""
+    if out.exists() and any(out.iterdir()):
+        raise UsageError("the folder is not empty", str(out), "Name a new one")
+    try:
+        spec = TreeSpec(
+            accounts=accounts,
+            regions=regions,
+            days=days,
+            records=records,
+            late=late,
+            duplicates=duplicates,
+            corrupt=corrupt,
+            seed=seed,
+        )
+    except ValueError as error:
+        raise UsageError(str(error), "generate", "See cloudtrail-parquet generate --help") from error
+    truth = msgspec.to_builtins(generate_tree(out, spec))
+    if as_json:
+        print(json.dumps(truth))
+        return
+    counts = {name: f"{value:,}" for name, value in truth.items() if isinstance(value, int)}
+    _stdout.print(_two_columns({name.replace("_", " "): text for name, text in counts.items()}))
+    for damaged in truth["corrupt_files"]:
+        _stdout.print(f"damaged: {damaged['key']}: {damaged['reason']}", soft_wrap=True)
+
+
+@app.command()
+def schema(
+    dialect: Annotated[Dialect, typer.Option("--format", help="Whose words to use.")] = "arrow",
+) -> None:
+    """Print the schema of the dataset."""
+    print(render(dialect))
+
+
+def main() -> None:
+    """Run the command; turn errors that are made on purpose into a line and an exit status."""
+    try:
+        app(standalone_mode=True)
+    except UsageError as error:
+        _note(f"error: {error}")
+        sys.exit(WRONG_USAGE)
+    except CloudTrailParquetError as error:
+        _note(f"error: {error}")
+        sys.exit(FAILED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: be quiet
+        sys.exit(FAILED)
+
+
+if __name__ == "__main__":
+    main()

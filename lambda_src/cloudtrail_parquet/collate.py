@@ -1,0 +1,286 @@
+"""Collating the records of one unit: whose they are, which are repeated, and in what order.
+
+Drafts wait until they fill a row group and a quarter more; then the oldest rows by event time
+leave as one row group. So a row group is a slice of time, no more than that is held in memory,
+and a record that is delivered later than its neighbours goes into a later slice.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cloudtrail_parquet import jsontext, standing
+from cloudtrail_parquet.columns import CODE, Columns
+from cloudtrail_parquet.config import Settings
+from cloudtrail_parquet.decode import Batch
+from cloudtrail_parquet.duplicates import Duplicates, keys_of
+from cloudtrail_parquet.errors import ReconciliationError
+from cloudtrail_parquet.eventtime import (
+    CANONICAL,
+    DAY_US,
+    day_of,
+    day_start_us,
+    format_time,
+    parse_time,
+)
+from cloudtrail_parquet.fit import Leftovers
+from cloudtrail_parquet.layout import LogFile, Unit
+from cloudtrail_parquet.schema import TIMESTAMP
+from cloudtrail_parquet.upgrade import is_complete, upgrade
+from cloudtrail_parquet.writer import order_by
+
+_PIECE_ROWS = 1024  # records are arranged in columns as soon as so many have come
+_NO_TIME = "no eventTime"
+_BAD_TIME = "eventTime is not a time"
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of every record that a run has read."""
+
+    read: int = 0
+    written: int = 0
+    straggled: int = 0
+    elsewhere: int = 0
+    duplicate: int = 0
+    discarded: int = 0
+    quarantined: int = 0
+
+    def check(self, where: str) -> None:
+        """Prove that nothing is silently gone.
+
+        Raises:
+            ReconciliationError: The records read are not the sum of all others.
+        """
+        total = sum(getattr(self, field.name) for field in fields(self)) - self.read
+        if total != self.read:
+            what = f"{self.read} records read, {total} accounted for: {self}"
+            raise ReconciliationError(what, where, "Nothing was replaced; please report this")
+
+
+@dataclass(slots=True)
+class _Piece:
+    """Records that wait to be arranged; the lists run in parallel, leftovers go by index."""
+
+    records: list[Any]
+    files: list[int]
+    positions: list[int]
+    leftovers: dict[int, Leftovers]
+
+    def pick(self, rows: list[int]) -> "_Piece":
+        return _Piece(
+            [self.records[row] for row in rows],
+            [self.files[row] for row in rows],
+            [self.positions[row] for row in rows],
+            {n: self.leftovers[row] for n, row in enumerate(rows) if row in self.leftovers},
+        )
+
+
+class Collation:
+    """Takes the records of a unit's log files in delivery order and gives away row groups.
+
+    Attributes:
+        counts: What became of the records so far.
+        versions: Records kept, by eventVersion.
+        straggled_to: Stragglers by the day they belong to.
+        quarantined: (log file, index in its ``Records``, reason).
+    """
+
+    def __init__(  # noqa: PLR0913
+        self,
+        unit: Unit,
+        settings: Settings,
+        *,
+        duplicates: Duplicates,
+        standing: standing.Standing,
+        own: Callable[[pa.Table], None],
+        stragglers: Callable[[date, pa.Table], None],
+    ) -> None:
+        """``own`` takes each finished row group; ``stragglers`` one of another day's partition."""
+        self.counts = Counts()
+        self.versions: Counter[str] = Counter()
+        self.straggled_to: Counter[date] = Counter()
+        self.quarantined: list[tuple[LogFile, int, str]] = []
+        self.columns = Columns()
+        self.duplicates = duplicates
+        self._unit = unit
+        self._settings = settings
+        self._standing = standing
+        self._own, self._stragglers = own, stragglers
+        self._start_us = day_start_us(unit.day)
+        self._files: list[LogFile] = []
+        self._piece = _Piece([], [], [], {})
+        self._fresh: list[pa.RecordBatch] = []
+        self._waiting: pa.Table = self.columns.draft_schema.empty_table()
+        self._late: list[pa.RecordBatch] = []
+
+    def begin(self, file: LogFile) -> None:
+        """Say that the batches to come are of this log file; files are numbered in this order."""
+        self._files.append(file)
+
+    def add(self, batch: Batch) -> None:
+        """Take the next batch of the current log file."""
+        file, number = self._files[-1], len(self._files) - 1
+        self.counts.read += len(batch.records) + len(batch.rejected)
+        for position, reason in batch.rejected:
+            self._reject(file, position, reason)
+        piece, offset = self._piece, len(self._piece.records)
+        piece.records += batch.records
+        piece.positions += batch.positions
+        piece.files += [number] * len(batch.records)
+        piece.leftovers.update({offset + row: parts for row, parts in batch.leftovers.items()})
+        if len(piece.records) >= _PIECE_ROWS:
+            self._arrange()
+
+    def finish(self) -> None:
+        """Give away all that still waits, and check the counts."""
+        self._arrange()
+        self._judge()
+        while self._waiting.num_rows:
+            self._emit(min(self._waiting.num_rows, self._settings.row_group_rows))
+        self._emit_stragglers()
+        self.counts.check(self._unit.name)
+
+    def _arrange(self) -> None:
+        """Turn the piece into drafts of what this unit owns."""
+        piece, self._piece = self._piece, _Piece([], [], [], {})
+        if not piece.records:
+            return
+        times = event_times(piece.records, piece.leftovers)
+        bounds = pc.min_max(times).as_py()
+        inside = bounds["min"] is not None and times.null_count == 0
+        if not (
+            inside and self._start_us <= bounds["min"] and bounds["max"] < self._start_us + DAY_US
+        ):
+            own, late = self._sort_out(piece, times.to_pylist())
+            if late:
+                self._late.append(self._draft(piece.pick(late), times.take(pa.array(late, CODE))))
+            piece, times = piece.pick(own), times.take(pa.array(own, CODE))
+        if piece.records:
+            self._fresh.append(self._draft(piece, times))
+        waiting = self._waiting.num_rows + sum(map(len, self._fresh))
+        if waiting >= self._settings.row_group_rows * 5 // 4:
+            self._judge()
+            while self._waiting.num_rows >= self._settings.row_group_rows * 5 // 4:
+                self._emit(self._settings.row_group_rows)
+        if sum(map(len, self._late)) >= self._settings.row_group_rows:
+            self._emit_stragglers()
+
+    def _sort_out(self, piece: _Piece, times: list[int | None]) -> tuple[list[int], list[int]]:
+        """Apply the ownership rule: (rows of this unit's day, stragglers that it owns)."""
+        own, late = [], []
+        window, unit_day = self._settings.window, self._unit.day
+        for row, time_us in enumerate(times):
+            file = self._files[piece.files[row]]
+            if time_us is None:
+                delivered = any(name == "eventTime" for name, _ in piece.leftovers.get(row, ()))
+                self._reject(file, piece.positions[row], _BAD_TIME if delivered else _NO_TIME)
+            elif self._start_us <= time_us < self._start_us + DAY_US:
+                own.append(row)
+            elif file.delivered.date() == unit_day and not window.holds(
+                file.delivered, day_of(time_us)
+            ):
+                late.append(row)
+            else:
+                self.counts.elsewhere += 1
+        return own, late
+
+    def _reject(self, file: LogFile, position: int, reason: str) -> None:
+        if file.delivered.date() == self._unit.day:
+            self.counts.quarantined += 1
+            self.quarantined.append((file, position, reason))
+        else:
+            self.counts.elsewhere += 1
+
+    def _draft(self, piece: _Piece, times: pa.Array) -> pa.RecordBatch:
+        keys = keys_of(piece.records, times)
+        derived = {}
+        for row, record in enumerate(piece.records):
+            if not is_complete(record):
+                names = upgrade(record, self._unit.account, self._unit.region)
+                if names:
+                    derived[row] = names
+        self.versions.update(record.eventVersion or "" for record in piece.records)
+        places = [
+            pa.array(keys, pa.int64()),
+            pa.array(piece.files, CODE),
+            pa.array(piece.positions, CODE),
+        ]
+        return self.columns.draft(piece.records, times, piece.leftovers, derived, places)
+
+    def _judge(self) -> None:
+        """Move fresh drafts to the waiting ones, without those that repeat others."""
+        if self._fresh:
+            drafts = self._without_repeats(pa.Table.from_batches(self._fresh), self._unit.day)
+            self._waiting = pa.concat_tables([self._waiting, drafts])
+            self._fresh = []
+
+    def _without_repeats(self, drafts: pa.Table, day: date) -> pa.Table:
+        first = self.duplicates.first_only(drafts, day)
+        contents = self._standing.contents(day, first["#key"].combine_chunks())
+        if contents:
+            suspects = pc.is_in(first["#key"], value_set=pa.array(list(contents), pa.int64()))
+            rows = self.columns.finish(first.filter(suspects)).to_pylist()
+            first = standing.without(first, contents, rows)
+        self.counts.duplicate += drafts.num_rows - first.num_rows
+        return first
+
+    def _emit(self, rows: int) -> None:
+        """Give away the oldest waiting rows as one row group."""
+        by_time = pc.sort_indices(self._waiting["eventTime"])  # stable: ties stay in delivery order
+        oldest, rest = by_time[:rows], by_time[rows:]
+        self._own(self._finish(self._waiting, oldest))
+        self.counts.written += rows
+        self._waiting = self._waiting.take(rest.take(pc.sort_indices(rest)))
+        self.columns.forget(
+            [self._waiting, pa.Table.from_batches(self._late, self.columns.draft_schema)]
+        )
+
+    def _emit_stragglers(self) -> None:
+        if not self._late:
+            return
+        drafts = pa.Table.from_batches(self._late)
+        self._late = []
+        days = [day_of(time_us) for time_us in drafts["eventTime"].cast(pa.int64()).to_pylist()]
+        for day in sorted(set(days)):
+            mine = drafts.filter(pa.array([one == day for one in days]))
+            mine = self._without_repeats(mine, day)
+            if mine.num_rows:
+                self._stragglers(day, self._finish(mine, pc.sort_indices(mine["eventTime"])))
+            self.counts.straggled += mine.num_rows
+            self.straggled_to[day] += mine.num_rows
+
+    def _finish(self, drafts: pa.Table, rows: pa.Array) -> pa.Table:
+        """The finished columns of some rows, clustered as the settings say."""
+        sort_by = self._settings.sort_by
+        order = order_by(drafts.select(sort_by).take(rows))
+        return self.columns.finish(drafts.take(rows.take(order)))
+
+
+def event_times(records: list[Any], leftovers: dict[int, Leftovers]) -> pa.Array:
+    """The event times of n records: int64 microseconds since 1970, null where there is none.
+
+    A text that CloudTrail would not write is kept as a leftover, and replaced by one that it would.
+    """
+    texts = pa.array([record.eventTime for record in records], pa.string())
+    if pc.all(pc.match_substring_regex(texts, CANONICAL), skip_nulls=False).as_py():
+        try:
+            return texts.cast(TIMESTAMP).cast(pa.int64())
+        except pa.ArrowInvalid:
+            pass  # a day or an hour that is none
+    times = []
+    for row, record in enumerate(records):
+        text = record.eventTime
+        time_us = None if text is None else parse_time(text)
+        if text is not None and (time_us is None or text != format_time(time_us)):
+            parts = leftovers.setdefault(row, [])
+            if not any(name == "eventTime" for name, _ in parts):
+                parts.append(("eventTime", jsontext.quote(text)))
+            record.eventTime = None if time_us is None else format_time(time_us)
+        times.append(time_us)
+    return pa.array(times, pa.int64())

@@ -1,0 +1,324 @@
+"""One unit, from its log files to its parts and its receipt."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import asdict
+from datetime import date, timedelta
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from cloudtrail_parquet import __version__
+from cloudtrail_parquet.collate import Collation
+from cloudtrail_parquet.config import Settings
+from cloudtrail_parquet.decode import decode, raw_records
+from cloudtrail_parquet.duplicates import Duplicates
+from cloudtrail_parquet.errors import (
+    CloudTrailParquetError,
+    LeaseTimeoutError,
+    StorageError,
+    UnreadableLogError,
+    UsageError,
+)
+from cloudtrail_parquet.fetch import Fetched, fetch, fetch_text
+from cloudtrail_parquet.layout import (
+    LogFile,
+    Unit,
+    owner_day,
+    part_key,
+    state_key,
+    straggler_key,
+    unit_of,
+)
+from cloudtrail_parquet.receipt import (
+    Files,
+    Part,
+    Quarantined,
+    Receipt,
+    Records,
+    now,
+    read_receipt,
+    write_receipt,
+)
+from cloudtrail_parquet.schema import RECORD_VERSION, SCHEMA_VERSION
+from cloudtrail_parquet.source import window_files
+from cloudtrail_parquet.standing import Standing
+from cloudtrail_parquet.storage import Staging, Store, Stores
+from cloudtrail_parquet.writer import PartsWriter, in_background
+
+_ATTEMPTS = 10
+_MAX_NAMES = 1000
+METADATA_PREFIX = "cloudtrail_parquet."
+
+
+def open_dataset_state(state: Store, settings: Settings) -> None:
+    """Note what decides ownership in a new dataset, or compare it with what was noted.
+
+    Raises:
+        UsageError: The dataset was made with other values: records would be lost or doubled.
+    """
+    noted = state.read_if_there("dataset.json")
+    mine = msgspec.to_builtins(settings.ownership())
+    if noted is None:
+        state.write("dataset.json", msgspec.json.encode(mine))
+        return
+    theirs = msgspec.json.decode(noted)
+    if theirs != mine:
+        different = ", ".join(
+            f"{name} = {theirs.get(name)}, not {value}"
+            for name, value in mine.items()
+            if theirs.get(name) != value
+        )
+        raise UsageError(
+            f"the dataset was made with {different}",
+            state.uri,
+            "Use the same values, or convert everything into a new dataset",
+        )
+
+
+def convert_unit(
+    unit: Unit, trails: Iterable[str], stores: Stores, settings: Settings
+) -> Receipt | None:
+    """Convert one unit: replace in the dataset all that it owns, and nothing else.
+
+    Args:
+        unit: What to convert.
+        trails: The prefixes of the source below which the days of the unit's account and region
+            lie, as `source.discover` finds them.
+        stores: Where everything is.
+        settings: How to do it.
+
+    Returns:
+        The receipt, which has been written; None when there was nothing to convert and nothing
+        had ever been converted.
+
+    Raises:
+        StorageError, LeaseTimeoutError, ReconciliationError: Nothing was replaced, or, when a
+            store fails amid replacing, the same run again completes it.
+    """
+    started = time.monotonic()
+    source, dataset, state = stores
+    with state.lease(state_key("leases/units", unit), settings.lease_wait_s, settings.lease_s):
+        files = window_files(source, trails, unit, settings.window)
+        before = read_receipt(state, unit)
+        if not files and before is None:
+            return None
+        standing = Standing(dataset, unit)
+        for _ in range(_ATTEMPTS):
+            with dataset.staging(state_key("", unit, "")) as staging:
+                run = _Run(unit, source, settings, files, staging, standing)
+                run.read()
+                if before is None and not run.matters:
+                    return None
+                receipt = run.receipt(time.monotonic() - started)
+                if _publish(run, receipt, before, dataset, state):
+                    return receipt
+        raise LeaseTimeoutError(
+            f"its partitions changed {_ATTEMPTS} times while it was read",
+            unit.name,
+            "Run it again later",
+        )
+
+
+def _publish(
+    run: "_Run", receipt: Receipt, before: Receipt | None, dataset: Store, state: Store
+) -> bool:
+    """Put the parts in place, remove what this unit owned before, and write the receipt.
+
+    Returns:
+        False, with nothing done, when another unit has meanwhile put a record of this run into a
+        partition: the run has to be repeated.
+    """
+    unit, settings = run.unit, run.settings
+    new = {part.key for part in receipt.parts}
+    noted = _noted_stragglers(before, state, unit)
+    touched = {unit, *(unit_of(key) or unit for key in new | noted)}
+    with ExitStack() as held:
+        for partition in sorted(touched):  # everybody takes them in this order
+            key = state_key("leases/partitions", partition)
+            held.enter_context(state.lease(key, settings.lease_wait_s, settings.lease_s))
+        if any(run.standing.meets(one.day, run.duplicates.keys(one.day)) for one in touched):
+            return False
+        stragglers = sorted(key for key in new if unit_of(key) != unit)
+        intent = state_key("intents", unit)
+        if stragglers:  # should this run die, the next one finds what it had begun
+            state.write(intent, msgspec.json.encode(sorted(noted.union(stragglers))))
+        run.staging.publish()
+        own = {
+            entry.key
+            for entry in dataset.files(unit.partition)
+            if owner_day(entry.key, unit.day) == unit.day
+        }
+        dataset.delete(sorted((own | noted) - new))
+        write_receipt(state, receipt)
+        state.delete([intent])
+    return True
+
+
+def _noted_stragglers(before: Receipt | None, state: Store, unit: Unit) -> set[str]:
+    """The parts of the unit in other partitions, as the last runs have noted them."""
+    keys = {part.key for part in before.parts} if before else set()
+    intent = state.read_if_there(state_key("intents", unit))
+    if intent is not None:
+        keys.update(msgspec.json.decode(intent, type=list[str]))
+    return {key for key in keys if unit_of(key) != unit}
+
+
+class _Run:
+    """One pass over the log files of a unit, into parts that nobody sees yet."""
+
+    def __init__(  # noqa: PLR0913, PLR0917
+        self,
+        unit: Unit,
+        source: Store,
+        settings: Settings,
+        files: list[LogFile],
+        staging: Staging,
+        standing: Standing,
+    ) -> None:
+        self.unit, self.settings = unit, settings
+        self.staging, self.standing = staging, standing
+        self.duplicates = Duplicates(self._read_again)
+        self._source, self._files = source, files
+        self._fingerprint = _fingerprint(files)
+        self._own = PartsWriter(
+            staging, settings, self._metadata(), lambda number: part_key(unit, number)
+        )
+        self._straggler_parts: dict[date, list[Part]] = {}
+        self._read: list[LogFile] = []
+        self._bytes_inflated = 0
+        self._quarantined: list[Quarantined] = []
+
+    def read(self) -> None:
+        """Read all log files and write all parts, up to their footers."""
+        with self._own, in_background(self._own.write) as write_own:
+            self.collation = Collation(
+                self.unit,
+                self.settings,
+                duplicates=self.duplicates,
+                standing=self.standing,
+                own=write_own,
+                stragglers=self._write_stragglers,
+            )
+            for file, text in fetch(self._source, self._files, self.settings):
+                self._take(file, text)
+            self.collation.finish()
+        self._quarantined += [
+            Quarantined(key=file.key, record=position, reason=reason)
+            for file, position, reason in self.collation.quarantined
+        ]
+
+    def _take(self, file: LogFile, text: Fetched) -> None:
+        try:
+            if isinstance(text, CloudTrailParquetError):
+                raise text
+            batches = decode(text, file.key)
+        except (StorageError, UnreadableLogError) as error:
+            retryable = isinstance(error, StorageError)
+            self._quarantined.append(
+                Quarantined(key=file.key, reason=error.what, retryable=retryable)
+            )
+            return
+        self._read.append(file)
+        self._bytes_inflated += len(text)
+        self.collation.begin(file)
+        for batch in batches:
+            self.collation.add(batch)
+
+    def _read_again(self, number: int) -> list[Any]:
+        file = self._read[number]
+        return raw_records(fetch_text(self._source, file, self.settings), file.key)
+
+    def _write_stragglers(self, day: date, table: pa.Table) -> None:
+        parts = self._straggler_parts.setdefault(day, [])
+        partition, first = self.unit.on(day), len(parts)
+        writer = PartsWriter(
+            self.staging,
+            self.settings,
+            self._metadata(),
+            lambda number: straggler_key(partition, self.unit.day, first + number),
+        )
+        with writer:
+            writer.write(table)
+        parts += writer.parts
+
+    def _metadata(self) -> dict[str, str]:
+        """What the footer of each part says about its making; the same for the same source."""
+        facts = {
+            "converter": __version__,
+            "schema_version": SCHEMA_VERSION,
+            "record_version": RECORD_VERSION,
+            "owner": self.unit.name,
+            "lookbehind_s": self.settings.lookbehind_s,
+            "lookahead_s": self.settings.lookahead_s,
+            "source_fingerprint": self._fingerprint,
+        }
+        return {METADATA_PREFIX + name: str(value) for name, value in facts.items()}
+
+    @property
+    def matters(self) -> bool:
+        """Whether there is anything to tell: files of the unit's own day, rows, or bad files."""
+        counts = self.collation.counts
+        own_files = any(file.delivered.date() == self.unit.day for file in self._files)
+        return bool(own_files or counts.written or self._quarantined)
+
+    def receipt(self, seconds: float) -> Receipt:
+        """The account of this run."""
+        parts = self._own.parts + [
+            part for parts in self._straggler_parts.values() for part in parts
+        ]
+        collation, settings, when = self.collation, self.settings, now()
+        settled_from = settings.window.ends(self.unit.day) + timedelta(
+            seconds=settings.settle_margin_s
+        )
+        return Receipt(
+            account=self.unit.account,
+            region=self.unit.region,
+            day=self.unit.day,
+            status="partial" if self._quarantined else "complete",
+            settled=when >= settled_from,
+            converted_at=when,
+            converter=__version__,
+            schema_version=SCHEMA_VERSION,
+            lookbehind_s=settings.lookbehind_s,
+            lookahead_s=settings.lookahead_s,
+            folders=settings.folders,
+            source_fingerprint=self._fingerprint,
+            files=Files(
+                listed=len(self._files),
+                read=len(self._read),
+                quarantined=len(self._files) - len(self._read),
+            ),
+            records=Records(**asdict(collation.counts)),
+            conflicts=self.duplicates.conflicts,
+            bytes_in=sum(file.size for file in self._files),
+            bytes_inflated=self._bytes_inflated,
+            bytes_out=sum(part.bytes for part in parts),
+            seconds=round(seconds, 3),
+            parts=parts,
+            stragglers={
+                str(day): rows for day, rows in sorted(collation.straggled_to.items()) if rows
+            },
+            versions=dict(sorted(collation.versions.items())),
+            unmapped=_largest(collation.columns.unmapped),
+            derived=dict(collation.columns.derived),
+            unstamped=[file.key for file in self._read if not file.stamped],
+            quarantined=self._quarantined,
+        )
+
+
+def _largest(names: Counter[str]) -> dict[str, int]:
+    """The counts of the commonest names; hostile records may have any number of others."""
+    return dict(names.most_common(_MAX_NAMES))
+
+
+def _fingerprint(files: list[LogFile]) -> str:
+    """A digest of the names and sizes of log files; names are unique, whatever their prefix."""
+    digest = sha256()
+    for name, size in sorted((file.key.rpartition("/")[2], file.size) for file in files):
+        digest.update(f"{name}\0{size}\n".encode())
+    return digest.hexdigest()

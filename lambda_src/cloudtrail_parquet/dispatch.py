@@ -1,0 +1,130 @@
+"""Converting many units: in this process, or on one machine in several."""
+
+import multiprocessing
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from cloudtrail_parquet.config import Settings
+from cloudtrail_parquet.convert import convert_unit, open_dataset_state
+from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError, UsageError
+from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.receipt import Receipt
+from cloudtrail_parquet.storage import LocalStore, Stores, open_store
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The three places of a conversion, as paths or URIs.
+
+    Attributes:
+        source: At or above ``AWSLogs``.
+        dataset: Receives the partitions, and nothing but Parquet.
+        state: Receives receipts and leases; not inside the dataset.
+    """
+
+    source: str
+    dataset: str
+    state: str
+
+    @classmethod
+    def of(cls, source: str, dataset: str, state: str | None = None) -> "Places":
+        """Check the places; the state is by default a sibling of the dataset.
+
+        Raises:
+            UsageError: The state lies inside the dataset, where readers would trip over it.
+        """
+        state = state or dataset.rstrip("/") + ".state"
+        if _below(state, dataset):
+            raise UsageError(
+                "the state would lie inside the dataset",
+                state,
+                "Name a place outside: readers expect nothing but Parquet there",
+            )
+        return cls(source, dataset, state)
+
+    def open(self) -> Stores:
+        """The three stores: source, dataset, state."""
+        state = open_store(self.state)
+        staging = state.root / "staging" if isinstance(state, LocalStore) else None
+        return Stores(open_store(self.source), open_store(self.dataset, staging=staging), state)
+
+
+def _below(inner: str, outer: str) -> bool:
+    if "://" in inner or "://" in outer:
+        return (inner.rstrip("/") + "/").startswith(outer.rstrip("/") + "/")
+    return Path(inner).resolve().is_relative_to(Path(outer).resolve())
+
+
+class Job(NamedTuple):
+    """A unit to convert, and the prefixes of the source below which its days lie."""
+
+    unit: Unit
+    trails: tuple[str, ...]
+
+
+class Outcome(NamedTuple):
+    """What came of a job: a receipt, or an error, or neither when there was nothing to convert."""
+
+    unit: Unit
+    receipt: Receipt | None
+    error: CloudTrailParquetError | None
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS
+        return os.cpu_count() or 1
+
+
+def convert_all(
+    jobs: Iterable[Job], places: Places, settings: Settings, workers: int
+) -> Iterator[Outcome]:
+    """Convert units, several at a time in processes of their own; one failure stops no other.
+
+    Yields:
+        An outcome a job, in the order in which they finish.
+
+    Raises:
+        UsageError: The dataset was made with other settings.
+    """
+    jobs = list(jobs)
+    open_dataset_state(places.open().state, settings)
+    workers = min(workers, len(jobs))
+    if workers <= 1:
+        for job in jobs:
+            yield _convert(job, places, settings)
+        return
+    spawn = multiprocessing.get_context("spawn")  # fork would copy Arrow's threads' locks
+    with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
+        futures: dict[Future[Outcome], Job] = {
+            pool.submit(_convert, job, places, settings): job for job in jobs
+        }
+        for future in as_completed(futures):
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                unit = futures[future].unit
+                what = "a worker process was killed before this unit was done"
+                hint = "If memory ran out, use fewer --workers; then run it again"
+                yield Outcome(unit, None, StorageError(what, unit.name, hint))
+
+
+def _convert(job: Job, places: Places, settings: Settings) -> Outcome:
+    try:
+        receipt = convert_unit(job.unit, job.trails, _opened(places), settings)
+    except CloudTrailParquetError as error:
+        return Outcome(job.unit, None, error)
+    return Outcome(job.unit, receipt, None)
+
+
+@cache
+def _opened(places: Places) -> Stores:
+    return places.open()

@@ -1,0 +1,151 @@
+"""Finding records that were delivered twice.
+
+Two records are duplicates when they have the same ``eventID`` and the same content, or, where they
+have no ``eventID``, the same content. Of each record 16 bytes are kept: a key that is equal for
+records that may be the same, and where it stands in the source. Records whose keys meet are read
+again from there and compared whole, so that nothing is ever dropped by a hash alone.
+"""
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable
+from datetime import date
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cloudtrail_parquet import jsontext
+
+_FILES_AT_HAND = 4
+
+
+class Place(NamedTuple):
+    """Where a record stands: number of its log file, index in the file's ``Records``."""
+
+    file: int
+    record: int
+
+
+def keys_of(records: list[Any], times: pa.Array) -> list[int]:
+    """The keys of n records at their event times; salted by the process, so never to be stored."""
+    ids = [record.eventID for record in records]
+    keys = list(map(hash, ids))
+    if None in ids:
+        for row, record in enumerate(records):
+            if ids[row] is None:
+                parameters = bytes(record.requestParameters)
+                keys[row] = key_without_id(
+                    times[row].as_py(),
+                    record.eventSource,
+                    record.eventName,
+                    record.sourceIPAddress,
+                    parameters,
+                )
+    return keys
+
+
+def key_without_id(
+    time_us: int,
+    source: str | None,
+    name: str | None,
+    address: str | None,
+    parameters: bytes | None,
+) -> int:
+    """The key of a record without ``eventID``, from a part of its content."""
+    return hash((time_us, source, name, address, parameters or jsontext.NULL))
+
+
+def content(raw: bytes) -> bytes:
+    """A digest of a record's content, whatever the order of its members; 16 bytes."""
+    return blake2b(jsontext.canonical(raw).encode(), digest_size=16).digest()
+
+
+class Duplicates:
+    """All that a run has kept so far, and the judgement of what comes next.
+
+    Attributes:
+        conflicts: Records kept although another one has their ``eventID``.
+    """
+
+    def __init__(self, read_again: Callable[[int], list[Any]]) -> None:
+        """``read_again`` gives the raw ``Records`` of the log file with a number."""
+        self._read_again = read_again
+        self._at_hand: OrderedDict[int, list[Any]] = OrderedDict()
+        self._kept: list[tuple[date, pa.RecordBatch]] = []
+        self.conflicts = 0
+
+    def keys(self, day: date) -> pa.ChunkedArray:
+        """The keys of the records of a day kept so far."""
+        return pa.chunked_array(
+            [kept["#key"] for one, kept in self._kept if one == day], pa.int64()
+        )
+
+    def first_only(self, drafts: pa.Table, day: date) -> pa.Table:
+        """Drop the rows of n drafts that repeat an earlier row or one kept before.
+
+        Args:
+            drafts: In delivery order, with the columns ``#key``, ``#file``, ``#record``.
+            day: The day they belong to.
+
+        Returns:
+            The rows that stay, in order.
+        """
+        keys = drafts["#key"].combine_chunks()
+        suspects = self._suspects(keys)
+        if suspects:
+            drafts = self._without_repeats(drafts, suspects)
+        places = drafts.select(["#key", "#file", "#record"]).combine_chunks()
+        self._kept += [(day, kept) for kept in places.to_batches()]
+        return drafts
+
+    def _suspects(self, keys: pa.Array) -> dict[int, list[Place]]:
+        """The keys that stand more than once, with the places kept before."""
+        found: dict[int, list[Place]] = defaultdict(list)
+        if pc.count_distinct(keys).as_py() < len(keys):
+            counts = pc.value_counts(keys)
+            for repeated in counts.filter(pc.greater(counts.field("counts"), 1)).to_pylist():
+                found[repeated["values"]] = []
+        for _, kept in self._kept:
+            known = pc.is_in(kept["#key"], value_set=keys)
+            if known.true_count:
+                for row in kept.filter(known).to_pylist():
+                    found[row["#key"]].append(Place(row["#file"], row["#record"]))
+        return found
+
+    def _without_repeats(self, drafts: pa.Table, suspects: dict[int, list[Place]]) -> pa.Table:
+        contents: dict[int, set[tuple[str | None, bytes]]] = {
+            key: {self._identity(place) for place in places} for key, places in suspects.items()
+        }
+        wanted = pa.array(list(suspects), pa.int64())
+        rows = pc.indices_nonzero(pc.is_in(drafts["#key"].combine_chunks(), value_set=wanted))
+        repeats = set()
+        for row in rows.to_pylist():
+            key, *place = (drafts[name][row].as_py() for name in ("#key", "#file", "#record"))
+            identity = self._identity(Place(*place))
+            others = contents[key]
+            if identity in others:
+                repeats.add(row)
+                continue
+            self.conflicts += identity[0] is not None and any(
+                identity[0] == one for one, _ in others
+            )
+            others.add(identity)
+        keep = pa.array([row not in repeats for row in range(drafts.num_rows)])
+        return drafts.filter(keep) if repeats else drafts
+
+    def _identity(self, place: Place) -> tuple[str | None, bytes]:
+        raw = bytes(self._records(place.file)[place.record])
+        try:
+            event_id, _ = jsontext.string(jsontext.members(raw).get("eventID", jsontext.NULL))
+        except ValueError:
+            event_id = None
+        return event_id, content(raw)
+
+    def _records(self, file: int) -> list[Any]:
+        if file not in self._at_hand:
+            self._at_hand[file] = self._read_again(file)
+            if len(self._at_hand) > _FILES_AT_HAND:
+                self._at_hand.popitem(last=False)
+        self._at_hand.move_to_end(file)
+        return self._at_hand[file]

@@ -1,0 +1,59 @@
+"""Fetching and inflating log files ahead of decoding, in threads, in order.
+
+Both leave the interpreter lock, so they overlap with decoding.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from cloudtrail_parquet.config import Settings
+from cloudtrail_parquet.errors import CloudTrailParquetError
+from cloudtrail_parquet.inflate import inflate
+from cloudtrail_parquet.layout import LogFile
+from cloudtrail_parquet.storage import Store
+
+Fetched = bytes | CloudTrailParquetError
+"""The JSON text of a log file, or why there is none."""
+
+
+def fetch_text(source: Store, file: LogFile, settings: Settings) -> bytes:
+    """The JSON text of one log file.
+
+    Raises:
+        StorageError: It could not be read; another try may help.
+        UnreadableLogError: It is damaged.
+    """
+    return inflate(source.read(file.key), settings.max_inflated_bytes, file.key)
+
+
+def fetch(
+    source: Store, files: list[LogFile], settings: Settings
+) -> Iterator[tuple[LogFile, Fetched]]:
+    """Fetch log files in order, some of them ahead of the one that is asked for.
+
+    No more than ``fetch_ahead_bytes`` of stored bytes are under way, or a single file.
+    """
+
+    def attempt(file: LogFile) -> Fetched:
+        try:
+            return fetch_text(source, file, settings)
+        except CloudTrailParquetError as error:
+            return error
+
+    waiting: deque[tuple[LogFile, Future[Fetched]]] = deque()
+    ahead = 0
+    with ThreadPoolExecutor(settings.fetch_threads, thread_name_prefix="fetch") as threads:
+        try:
+            for file in files:
+                while waiting and ahead + file.size > settings.fetch_ahead_bytes:
+                    first, future = waiting.popleft()
+                    ahead -= first.size
+                    yield first, future.result()
+                waiting.append((file, threads.submit(attempt, file)))
+                ahead += file.size
+            while waiting:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,233 @@
+"""The ownership rule: every record once, in its own day, whatever is converted when."""
+
+import gzip
+import hashlib
+import io
+import itertools
+import json
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pyarrow.parquet as pq
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cloudtrail_parquet.config import Settings
+from cloudtrail_parquet.convert import convert_unit
+from cloudtrail_parquet.layout import owner_day, unit_of
+from cloudtrail_parquet.receipt import Receipt
+from cloudtrail_parquet.restore import restore_json
+from cloudtrail_parquet.source import discover, units
+from cloudtrail_parquet.storage import Stores, open_store
+
+ACCOUNT, REGION = "000123456789", "eu-central-1"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+SETTINGS = Settings(row_group_rows=4, fetch_threads=1)
+UNIQUE = itertools.count()
+
+
+def event(number: int, when: datetime, *, with_id: bool = True) -> dict[str, Any]:
+    made = {"eventVersion": "1.08", "eventTime": f"{when:%Y-%m-%dT%H:%M:%SZ}", "eventName": "Call"}
+    return made | ({"eventID": f"id-{number}"} if with_id else {"requestParameters": {"n": number}})
+
+
+def deliver(
+    stores: Stores, delivered: datetime, records: list[dict[str, Any]], prefix: str = ""
+) -> None:
+    name = f"{ACCOUNT}_CloudTrail_{REGION}_{delivered:%Y%m%dT%H%MZ}_{next(UNIQUE):016d}.json.gz"
+    key = f"{prefix}{ACCOUNT}/CloudTrail/{REGION}/{delivered:%Y/%m/%d}/{name}"
+    body = json.dumps({"Records": records}, separators=(",", ":")).encode()
+    stores.source.write(key, gzip.compress(body, mtime=0))
+
+
+def memory() -> Stores:
+    source, dataset, state = (open_store("memory:///") for _ in range(3))
+    source.uri = "memory:///AWSLogs"
+    return Stores(source, dataset, state)
+
+
+def convert(stores: Stores, *days: date) -> list[Receipt | None]:
+    found = discover(stores.source, SETTINGS.folders)
+    there = {unit.day: unit for unit in units(stores.source, found, SETTINGS.window)}
+    trails = found.trails[ACCOUNT, REGION]
+    return [
+        convert_unit(there[day], trails, stores, SETTINGS)
+        for day in (days or sorted(there))
+        if day in there
+    ]
+
+
+def rows(stores: Stores) -> list[tuple[date, str]]:
+    """(day of the partition, record) of all rows, read with plain pyarrow."""
+    found = []
+    for entry in stores.dataset.files(""):
+        table = pq.read_table(io.BytesIO(stores.dataset.read(entry.key)), partitioning=None)
+        unit = unit_of(entry.key)
+        assert unit is not None
+        found += [(unit.day, text) for text in map(restore_json, table.to_pylist())]
+    return found
+
+
+def expected(records: list[dict[str, Any]]) -> Counter[tuple[date, str]]:
+    """Each distinct record once, in the day of its event time."""
+    return Counter(
+        {(date.fromisoformat(one["eventTime"][:10]), canonical(one)) for one in records}
+    )
+
+
+def canonical(one: dict[str, Any]) -> str:
+    return json.dumps(one, sort_keys=True)
+
+
+def found(stores: Stores) -> Counter[tuple[date, str]]:
+    return Counter((day, canonical(json.loads(text))) for day, text in rows(stores))
+
+
+def checksums(stores: Stores) -> dict[str, str]:
+    return {
+        entry.key: hashlib.sha256(stores.dataset.read(entry.key)).hexdigest()
+        for entry in stores.dataset.files("")
+    }
+
+
+moments = st.integers(0, 4 * 86_400 - 1).map(lambda seconds: START + timedelta(seconds=seconds))
+delays = st.one_of(
+    st.integers(0, 600),  # as usual
+    st.integers(0, 3 * 3600),  # around the end of a window
+    st.integers(-1200, 0),  # a clock that runs ahead
+    st.integers(0, 40 * 86_400),  # late
+)
+
+
+@st.composite
+def deliveries(draw: st.DrawFn) -> list[tuple[datetime, list[dict[str, Any]], str]]:
+    """Files of records with any delays; some records delivered again, some without an id."""
+    files: dict[tuple[datetime, str], list[dict[str, Any]]] = {}
+    for number in range(draw(st.integers(1, 14))):
+        when = draw(moments)
+        record = event(number, when, with_id=draw(st.integers(0, 4)) > 0)
+        for delay in draw(st.lists(delays, min_size=1, max_size=3)):
+            delivered = (when + timedelta(seconds=delay)).replace(second=0)
+            prefix = draw(st.sampled_from(["", "o-abcdefghij/"]))
+            files.setdefault((delivered, prefix), []).append(record)
+    return [(delivered, records, prefix) for (delivered, prefix), records in files.items()]
+
+
+@given(deliveries(), st.data())
+def test_every_record_stands_once_in_its_own_day_whatever_is_converted_when(
+    files: list[tuple[datetime, list[dict[str, Any]], str]], data: st.DataObject
+) -> None:
+    stores = memory()
+    for delivered, records, prefix in files:
+        deliver(stores, delivered, records, prefix)
+    source = discover(stores.source, SETTINGS.folders)
+    days = [unit.day for unit in units(stores.source, source, SETTINGS.window)]
+
+    order = data.draw(st.lists(st.sampled_from(days), max_size=6)) + data.draw(
+        st.permutations(days)
+    )
+    for day in order:
+        convert(stores, day)
+    everything = [record for _, records, _ in files for record in records]
+    assert found(stores) == expected(everything)
+
+    before = checksums(stores)
+    again = data.draw(st.sampled_from(days))
+    convert(stores, again)
+    after = checksums(stores)
+    assert found(stores) == expected(everything)
+    foreign = [key for key in before if not _owned(key, again)]
+    assert [before[key] for key in foreign] == [after.get(key) for key in foreign]
+
+
+def _owned(key: str, day: date) -> bool:
+    unit = unit_of(key)
+    assert unit is not None
+    return owner_day(key, unit.day) == day
+
+
+def test_a_second_run_over_the_same_source_writes_the_same_bytes() -> None:
+    stores = memory()
+    for number in range(30):
+        when = START + timedelta(hours=number)
+        deliver(stores, when + timedelta(minutes=5), [event(number, when), event(number, when)])
+    deliver(stores, START + timedelta(days=9), [event(100, START)])
+    convert(stores)
+    before = checksums(stores)
+
+    convert(stores)
+
+    assert checksums(stores) == before
+    assert any("straggler-20260110-00000.parquet" in key for key in before)
+
+
+def test_the_same_id_with_another_content_stays_and_is_counted() -> None:
+    stores = memory()
+    when = START + timedelta(hours=1)
+    one, other = event(1, when), event(1, when) | {"errorCode": "Failed"}
+    deliver(stores, when, [one, one])
+    deliver(stores, when + timedelta(minutes=5), [other, one, other])
+
+    (receipt,) = [one for one in convert(stores) if one]
+
+    assert (receipt.records.written, receipt.records.duplicate) == (2, 3)
+    assert receipt.conflicts == 1
+
+
+def test_the_same_content_in_another_member_order_is_a_duplicate() -> None:
+    stores = memory()
+    when = START + timedelta(hours=1)
+    one = event(1, when) | {"requestParameters": {"a": 1, "b": 2}}
+    turned = dict(reversed(one.items())) | {"requestParameters": {"b": 2, "a": 1}}
+    deliver(stores, when, [one])
+    deliver(stores, when, [turned])
+
+    (receipt,) = [one for one in convert(stores) if one]
+
+    assert (receipt.records.written, receipt.records.duplicate) == (1, 1)
+
+
+def test_numbers_written_differently_are_another_content() -> None:
+    stores = memory()
+    when = START + timedelta(hours=1)
+    text = json.dumps({"Records": [event(1, when) | {"requestParameters": {"a": "#"}}]})
+    for digits in ("1.1", "1.10"):
+        key = f"{ACCOUNT}/CloudTrail/{REGION}/2026/01/01/x{digits}.json"
+        stores.source.write(key, text.replace('"#"', digits).encode())
+
+    (receipt,) = [one for one in convert(stores, date(2026, 1, 1)) if one]
+
+    assert (receipt.records.written, receipt.conflicts) == (2, 1)
+
+
+def test_a_duplicate_that_comes_long_after_its_row_group_has_left_is_found() -> None:
+    stores = memory()
+    for number in range(60):
+        when = START + timedelta(minutes=number * 20)
+        deliver(stores, when, [event(number, when)])
+    deliver(stores, START + timedelta(hours=23), [event(0, START), event(30, START + timedelta(hours=10))])
+
+    (receipt,) = [one for one in convert(stores) if one]
+
+    assert (receipt.records.written, receipt.records.duplicate) == (60, 2)
+
+
+def test_rows_of_a_row_group_are_a_slice_of_time_clustered_by_service_and_call() -> None:
+    stores = memory()
+    for number in range(40):
+        when = START + timedelta(minutes=number)
+        names = {"eventSource": f"{'ba'[number % 2]}.amazonaws.com", "eventName": "YX"[number % 2]}
+        deliver(stores, START + timedelta(minutes=50), [event(number, when) | names])
+    convert(stores)
+
+    (entry,) = stores.dataset.files("")
+    part = pq.ParquetFile(io.BytesIO(stores.dataset.read(entry.key)))
+    groups = [part.read_row_group(number).to_pylist() for number in range(part.num_row_groups)]
+
+    assert [len(group) for group in groups] == [SETTINGS.row_group_rows] * 10
+    for group in groups:
+        keys = [(row["eventSource"], row["eventName"], row["eventTime"]) for row in group]
+        assert keys == sorted(keys)
+    times = [sorted(row["eventTime"] for row in group) for group in groups]
+    assert all(a[-1] < b[0] for a, b in itertools.pairwise(times))
