@@ -133,13 +133,16 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
         list[str] | None,
         typer.Option(help=f"Also read this folder of logs: {' or '.join(OPTIONAL_LOG_FOLDERS)}."),
     ] = None,
-    as_json: AsJson = False,  # noqa: FBT002
+    replace_shrunk: Annotated[
+        bool, typer.Option(help="Replace partitions even where the source has lost log files.")
+    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Convert log files to partitions: all days found, or those selected."""
     started = time.monotonic()
     selection = Selection(day, first, last, account, region)
     places = Places.of(source, dataset, state)
-    settings = Settings(folders=_folders(folder or []))
+    settings = Settings(folders=_folders(folder or []), replace_shrunk=replace_shrunk)
     store = open_store(places.source)
     found = discover(store, settings.folders)
     selection.check(found, source)
@@ -242,10 +245,13 @@ def _report(outcomes: list[Outcome]) -> int:
     for key, record, reason, retryable in bad:
         place = f"{key} record {record}" if record >= 0 else key
         _note(f"quarantined: {place}: {reason}{' (retry may help)' if retryable else ''}")
+    kept = [one.receipt for one in outcomes if one.receipt and one.receipt.kept]
+    for receipt in kept:
+        _note(f"kept as it was: {receipt.unit.name}: {receipt.kept} (see --replace-shrunk)")
     failures = [outcome.error for outcome in outcomes if outcome.error]
     for error in failures:
         _note(f"error: {error}")
-    return FAILED if failures else QUARANTINED if bad else 0
+    return FAILED if failures else QUARANTINED if bad or kept else 0
 
 
 def _note(text: str) -> None:
@@ -276,11 +282,13 @@ def generate(  # noqa: PLR0913, PLR0917 - each is an option
     regions: Annotated[int, typer.Option(help="Regions of each account.")] = 2,
     days: Annotated[int, typer.Option(help="Days.")] = 3,
     records: Annotated[int, typer.Option(help="Distinct records in all.")] = 10_000,
-    late: Annotated[float, typer.Option(help="Share of records that come hours to weeks late.")] = 0,
+    late: Annotated[
+        float, typer.Option(help="Share of records that come hours to weeks late.")
+    ] = 0,
     duplicates: Annotated[float, typer.Option(help="Share of records delivered twice.")] = 0,
     corrupt: Annotated[float, typer.Option(help="Share of log files that are damaged.")] = 0,
     seed: Annotated[int, typer.Option(help="Another number makes another tree.")] = 0,
-    as_json: AsJson = False,  # noqa: FBT002
+    as_json: AsJson = False,
 ) -> None:
     """Write a believable tree of log files, and print what was planted in it."""
     if out.exists() and any(out.iterdir()):
@@ -297,7 +305,9 @@ def generate(  # noqa: PLR0913, PLR0917 - each is an option
             seed=seed,
         )
     except ValueError as error:
-        raise UsageError(str(error), "generate", "See cloudtrail-parquet generate --help") from error
+        raise UsageError(
+            str(error), "generate", "See cloudtrail-parquet generate --help"
+        ) from error
     truth = msgspec.to_builtins(generate_tree(out, spec))
     if as_json:
         print(json.dumps(truth))

@@ -30,6 +30,8 @@ class Settings:
         bloom_fpp: How often such a filter may say yes wrongly, 0 to 1.
         fetch_threads: Log files fetched at a time.
         fetch_ahead_bytes: How much of the source is fetched ahead of decoding.
+        replace_shrunk: Replace a partition even when the source has fewer log files or readable
+            records than it was made from.
         lease_s: After this a lease that was not given back is void.
         lease_wait_s: How long a run waits for another one of the same unit.
     """
@@ -63,6 +65,7 @@ class Settings:
     bloom_fpp: float = 0.01
     fetch_threads: int = 4
     fetch_ahead_bytes: int = 2 << 20
+    replace_shrunk: bool = False
     lease_s: int = 15 * 60
     lease_wait_s: int = 15 * 60
 

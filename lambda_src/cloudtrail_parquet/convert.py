@@ -114,6 +114,9 @@ def convert_unit(
                 run.read()
                 if before is None and not run.matters:
                     return None
+                shrunk = "" if before is None else run.shrunk_since(before)
+                if before is not None and shrunk and not settings.replace_shrunk:
+                    return _keep(before, run, shrunk, state)
                 receipt = run.receipt(time.monotonic() - started)
                 if _publish(run, receipt, before, dataset, state):
                     return receipt
@@ -122,6 +125,15 @@ def convert_unit(
             unit.name,
             "Run it again later",
         )
+
+
+def _keep(before: Receipt, run: "_Run", shrunk: str, state: Store) -> Receipt:
+    """Leave what stands, since the source no longer holds all that it was made from."""
+    receipt = msgspec.structs.replace(
+        before, status="partial", kept=shrunk, quarantined=run.quarantined, converted_at=now()
+    )
+    write_receipt(state, receipt)
+    return receipt
 
 
 def _publish(
@@ -191,7 +203,7 @@ class _Run:
         self._straggler_parts: dict[date, list[Part]] = {}
         self._read: list[LogFile] = []
         self._bytes_inflated = 0
-        self._quarantined: list[Quarantined] = []
+        self.quarantined: list[Quarantined] = []
 
     def read(self) -> None:
         """Read all log files and write all parts, up to their footers."""
@@ -207,7 +219,7 @@ class _Run:
             for file, text in fetch(self._source, self._files, self.settings):
                 self._take(file, text)
             self.collation.finish()
-        self._quarantined += [
+        self.quarantined += [
             Quarantined(key=file.key, record=position, reason=reason)
             for file, position, reason in self.collation.quarantined
         ]
@@ -219,7 +231,7 @@ class _Run:
             batches = decode(text, file.key)
         except (StorageError, UnreadableLogError) as error:
             retryable = isinstance(error, StorageError)
-            self._quarantined.append(
+            self.quarantined.append(
                 Quarantined(key=file.key, reason=error.what, retryable=retryable)
             )
             return
@@ -264,7 +276,19 @@ class _Run:
         """Whether there is anything to tell: files of the unit's own day, rows, or bad files."""
         counts = self.collation.counts
         own_files = any(file.delivered.date() == self.unit.day for file in self._files)
-        return bool(own_files or counts.written or self._quarantined)
+        return bool(own_files or counts.written or self.quarantined)
+
+    def shrunk_since(self, before: Receipt) -> str:
+        """What an earlier run found in the source and this one did not, in words; else nothing."""
+        if before.folders != self.settings.folders:
+            return ""
+        missing = before.files.listed - len(self._files)
+        if missing > 0:
+            return f"{missing} of {before.files.listed} log files are gone from the source"
+        unread = before.records.read - self.collation.counts.read
+        if unread > 0:
+            return f"{unread} of {before.records.read} records can no longer be read"
+        return ""
 
     def receipt(self, seconds: float) -> Receipt:
         """The account of this run."""
@@ -279,7 +303,7 @@ class _Run:
             account=self.unit.account,
             region=self.unit.region,
             day=self.unit.day,
-            status="partial" if self._quarantined else "complete",
+            status="partial" if self.quarantined else "complete",
             settled=when >= settled_from,
             converted_at=when,
             converter=__version__,
@@ -307,7 +331,7 @@ class _Run:
             unmapped=_largest(collation.columns.unmapped),
             derived=dict(collation.columns.derived),
             unstamped=[file.key for file in self._read if not file.stamped],
-            quarantined=self._quarantined,
+            quarantined=self.quarantined,
         )
 
 

@@ -60,7 +60,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         account: With ``region`` and ``day`` the unit.
         region: See ``account``.
         day: See ``account``.
-        status: ``partial`` when something was quarantined.
+        status: ``partial`` when something was quarantined, or ``kept``.
         settled: Whether the window was wholly in the past, so that the result is final.
         converted_at: When the conversion ended.
         converter: Version of the program.
@@ -83,6 +83,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         derived: Rows in which this column was filled in.
         unstamped: Log files read whose names have no delivery time.
         quarantined: What could not be read.
+        kept: Why the last run replaced nothing: its source had shrunk since the run that the
+            other figures are about. Empty otherwise.
     """
 
     account: str
@@ -111,6 +113,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     derived: dict[str, int]
     unstamped: list[str]
     quarantined: list[Quarantined]
+    kept: str = ""
 
     @property
     def unit(self) -> Unit:

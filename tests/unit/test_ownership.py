@@ -1,5 +1,6 @@
 """The ownership rule: every record once, in its own day, whatever is converted when."""
 
+import dataclasses
 import gzip
 import hashlib
 import io
@@ -10,12 +11,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pyarrow.parquet as pq
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.convert import convert_unit
-from cloudtrail_parquet.layout import owner_day, unit_of
+from cloudtrail_parquet.layout import Unit, owner_day, unit_of
 from cloudtrail_parquet.receipt import Receipt
 from cloudtrail_parquet.restore import restore_json
 from cloudtrail_parquet.source import discover, units
@@ -71,9 +72,7 @@ def rows(stores: Stores) -> list[tuple[date, str]]:
 
 def expected(records: list[dict[str, Any]]) -> Counter[tuple[date, str]]:
     """Each distinct record once, in the day of its event time."""
-    return Counter(
-        {(date.fromisoformat(one["eventTime"][:10]), canonical(one)) for one in records}
-    )
+    return Counter({(date.fromisoformat(one["eventTime"][:10]), canonical(one)) for one in records})
 
 
 def canonical(one: dict[str, Any]) -> str:
@@ -206,7 +205,11 @@ def test_a_duplicate_that_comes_long_after_its_row_group_has_left_is_found() -> 
     for number in range(60):
         when = START + timedelta(minutes=number * 20)
         deliver(stores, when, [event(number, when)])
-    deliver(stores, START + timedelta(hours=23), [event(0, START), event(30, START + timedelta(hours=10))])
+    deliver(
+        stores,
+        START + timedelta(hours=23),
+        [event(0, START), event(30, START + timedelta(hours=10))],
+    )
 
     (receipt,) = [one for one in convert(stores) if one]
 
@@ -231,3 +234,53 @@ def test_rows_of_a_row_group_are_a_slice_of_time_clustered_by_service_and_call()
         assert keys == sorted(keys)
     times = [sorted(row["eventTime"] for row in group) for group in groups]
     assert all(a[-1] < b[0] for a, b in itertools.pairwise(times))
+
+
+def test_a_partition_is_kept_when_its_source_has_lost_log_files() -> None:
+    stores = memory()
+    deliver(stores, START, [event(1, START)])
+    deliver(stores, START + timedelta(hours=1), [event(2, START)])
+    convert(stores)
+    before = checksums(stores)
+    stores.source.delete([next(iter(stores.source.files(""))).key])
+
+    (receipt,) = [one for one in convert(stores) if one and one.day == START.date()]
+
+    assert checksums(stores) == before
+    assert (receipt.status, receipt.kept) == (
+        "partial",
+        "1 of 2 log files are gone from the source",
+    )
+    assert receipt.records.written == 2
+
+
+def test_a_partition_is_kept_when_a_log_file_has_been_damaged_since() -> None:
+    stores = memory()
+    deliver(stores, START, [event(1, START)])
+    convert(stores)
+    before = checksums(stores)
+    stores.source.write(next(iter(stores.source.files(""))).key, b"\x1f\x8b damaged")
+
+    (receipt,) = [one for one in convert(stores) if one and one.day == START.date()]
+
+    assert checksums(stores) == before
+    assert receipt.kept == "1 of 1 records can no longer be read"
+    assert receipt.quarantined
+
+
+def test_a_shrunk_source_replaces_the_partition_when_that_is_asked_for() -> None:
+    stores = memory()
+    deliver(stores, START, [event(1, START)])
+    deliver(stores, START + timedelta(hours=1), [event(2, START)])
+    convert(stores)
+    stores.source.delete([next(iter(stores.source.files(""))).key])
+    trails = discover(stores.source, SETTINGS.folders).trails[ACCOUNT, REGION]
+
+    convert_unit(
+        Unit(ACCOUNT, REGION, START.date()),
+        trails,
+        stores,
+        dataclasses.replace(SETTINGS, replace_shrunk=True),
+    )
+
+    assert [json.loads(text)["eventID"] for _, text in rows(stores)] == ["id-2"]

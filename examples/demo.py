@@ -1,0 +1,91 @@
+"""A minute with cloudtrail-parquet: make logs, convert them, ask questions.
+
+Run by ``make demo``. Everything lies below build/demo afterwards, to look at.
+"""
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+HERE = Path("build/demo")
+LOGS, DATASET = HERE / "logs", HERE / "dataset"
+
+QUESTIONS = {
+    "Which services are busiest?": """
+        SELECT eventSource, count(*) AS calls, count(errorCode) AS failed
+        FROM cloudtrail GROUP BY ALL ORDER BY calls DESC, eventSource LIMIT 5""",
+    "Who signed in to the console without MFA?": """
+        SELECT eventTime, account, userIdentity.arn AS who, sourceIPAddress
+        FROM cloudtrail
+        WHERE eventName = 'ConsoleLogin'
+          AND additionalEventData->>'$.MFAUsed' = 'No'
+          AND responseElements->>'$.ConsoleLogin' = 'Success'
+        ORDER BY eventTime LIMIT 5""",
+    "Whose calls are denied most often?": """
+        SELECT coalesce(userIdentity.sessionContext.sessionIssuer.userName,
+                        userIdentity.userName) AS who, eventName, count(*) AS denied
+        FROM cloudtrail
+        WHERE errorCode IN ('AccessDenied', 'Client.UnauthorizedOperation')
+        GROUP BY ALL ORDER BY denied DESC, who, eventName LIMIT 5""",
+}
+
+
+def run(*arguments: str) -> None:
+    """Run one cloudtrail-parquet command, showing it."""
+    print(f"\n$ cloudtrail-parquet {' '.join(arguments)}", flush=True)
+    subprocess.run([sys.executable, "-m", "cloudtrail_parquet.cli", *arguments], check=True)
+
+
+def show_tree(root: Path) -> None:
+    """Print the folders of the dataset with the parts in them."""
+    print(f"\n{root}")
+    for path in sorted(root.rglob("*")):
+        depth = len(path.relative_to(root).parts)
+        size = f"  {path.stat().st_size:,} bytes" if path.is_file() else ""
+        print(f"{'  ' * depth}{path.name}{size}")
+
+
+def main() -> None:
+    """Show the whole way from log files to answers."""
+    started = time.monotonic()
+    shutil.rmtree(HERE, ignore_errors=True)
+    tree = "--accounts 2 --regions 2 --days 3 --records 20000 --late 0.01 --duplicates 0.02"
+    run("generate", str(LOGS), *tree.split())
+    run("convert", str(LOGS), str(DATASET))
+    show_tree(DATASET)
+
+    # recipe: DuckDB
+    con = duckdb.connect()
+    con.execute(f"""
+        CREATE VIEW cloudtrail AS SELECT * FROM read_parquet('{DATASET}/**/*.parquet',
+            hive_partitioning = true,
+            hive_types = {{'account': VARCHAR, 'region': VARCHAR,
+                           'year': BIGINT, 'month': BIGINT, 'day': BIGINT}})""")
+    for question, sql in QUESTIONS.items():
+        print(f"\n{question}")
+        con.sql(sql).show()  # type: ignore[union-attr]
+
+    # recipe: Polars
+    frame = pl.scan_parquet(
+        f"{DATASET}/**/*.parquet",
+        hive_partitioning=True,
+        hive_schema={
+            "account": pl.String,
+            "region": pl.String,
+            "year": pl.Int16,
+            "month": pl.Int8,
+            "day": pl.Int8,
+        },
+    )
+    print("Records a day, by Polars")
+    print(frame.group_by("account", "year", "month", "day").len().sort("account", "day").collect())
+    print(f"\nThat took {time.monotonic() - started:.0f} s. Look around in {HERE}.")
+
+
+if __name__ == "__main__":
+    main()
