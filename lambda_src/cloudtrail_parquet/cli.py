@@ -25,6 +25,8 @@ from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
 from cloudtrail_parquet.export import export as export_records
 from cloudtrail_parquet.generate import TreeSpec
 from cloudtrail_parquet.generate import generate as generate_tree
+from cloudtrail_parquet.inspection import inspect as inspect_place
+from cloudtrail_parquet.inspection_tables import tables
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.source import Discovery, count_siblings, discover, units
 from cloudtrail_parquet.storage import open_store
@@ -323,7 +325,20 @@ def schema(
     dialect: Annotated[Dialect, typer.Option("--format", help="Whose words to use.")] = "arrow",
 ) -> None:
     """Print the schema of the dataset."""
-    print(render(dialect))
+    print(render(dialect), end="")
+
+
+@app.command()
+def inspect(
+    place: Annotated[str, typer.Argument(help="A dataset or one Parquet file of it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show what Parquet files look like: row groups, order, sizes by column, filters, metadata."""
+    report = inspect_place(place)
+    if as_json:
+        print(json.dumps(report.to_json()))
+    else:
+        _stdout.print(*tables(report))
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cloudtrail_parquet import jsontext
-from cloudtrail_parquet.decode import is_scalar
+from cloudtrail_parquet.decode import ABSENT, is_scalar
 from cloudtrail_parquet.fit import Leftovers, fit
 from cloudtrail_parquet.jsontext import NULL
 from cloudtrail_parquet.schema import RECORD, SCHEMA, TIMESTAMP, kind
@@ -71,15 +71,16 @@ class Distinct:
 
     def take(self, codes: pa.Array) -> pa.Array:
         """The values for an array of numbers."""
+        if not self._pieces:
+            return pa.nulls(len(codes), self._type)
         if len(self._pieces) > 1:
             self._pieces = [pa.concat_arrays(self._pieces)]
         return self._pieces[0].take(pc.subtract(codes, pa.scalar(self._first, CODE)))
 
-    def forget(self, waiting: pa.ChunkedArray | None) -> None:
+    def forget(self, waiting: pa.ChunkedArray) -> None:
         """Drop the values before all those that waiting drafts or remembered texts refer to."""
-        keep = self._since
-        if waiting is not None and len(waiting):
-            keep = min(keep, pc.min(waiting).as_py())
+        lowest = pc.min(waiting).as_py()
+        keep = self._since if lowest is None else min(self._since, lowest)
         if keep > self._first and self._pieces:
             kept = pa.concat_arrays(self._pieces).slice(keep - self._first)
             self._pieces = [kept.take(pa.array(range(len(kept)), CODE))]  # a copy frees the rest
@@ -152,7 +153,10 @@ class Columns:
 
     def _codes(self, name: str, records: list[Any], leftovers: dict[int, Leftovers]) -> pa.Array:
         distinct = self._distinct[name]
-        codes = distinct.numbers(map(bytes, map(_GET[name], records)))
+        values = list(map(_GET[name], records))
+        if values.count(ABSENT) == len(values):
+            return pa.nulls(len(values), CODE)
+        codes = distinct.numbers(map(bytes, values))
         if distinct.leftovers:
             for row, code in enumerate(codes):
                 if code in distinct.leftovers:
@@ -200,13 +204,10 @@ def _plain(field: pa.Field, values: list[Any]) -> pa.Array:
         if kind(field) == "text-boolean":
             values = [None if text is None else _TEXT_BOOLEANS[text] for text in values]
         return pa.array(values, field.type)
-    texts = list(map(bytes, values))
-    nulls = texts.count(NULL)
-    if nulls == len(texts):
-        return pa.nulls(len(texts), field.type)
-    return pa.array(
-        [None if text == NULL else text for text in texts] if nulls else texts, field.type
-    )
+    if values.count(ABSENT) == len(values):
+        return pa.nulls(len(values), field.type)
+    texts = [None if text == NULL else text for text in map(bytes, values)]
+    return pa.array(texts, field.type)
 
 
 def _names(parts: Leftovers) -> list[str]:
@@ -220,7 +221,7 @@ def _names(parts: Leftovers) -> list[str]:
 def _paths(path: str, field: pa.Field | None, text: bytes) -> list[str]:
     """The dotted names of what a leftover holds, down to where the schema knows no more."""
     if field is None or not pa.types.is_struct(field.type) or text[:1] != b"{":
-        return [path]
+        return [jsontext.encodable(path)]
     known = {child.name: child for child in field.type}
     return [
         deeper

@@ -44,7 +44,7 @@ from cloudtrail_parquet.receipt import (
     read_receipt,
     write_receipt,
 )
-from cloudtrail_parquet.schema import RECORD_VERSION, SCHEMA_VERSION
+from cloudtrail_parquet.schema import METADATA_PREFIX, RECORD_VERSION, SCHEMA_VERSION
 from cloudtrail_parquet.source import window_files
 from cloudtrail_parquet.standing import Standing
 from cloudtrail_parquet.storage import Staging, Store, Stores
@@ -52,7 +52,6 @@ from cloudtrail_parquet.writer import PartsWriter, in_background
 
 _ATTEMPTS = 10
 _MAX_NAMES = 1000
-METADATA_PREFIX = "cloudtrail_parquet."
 
 
 def open_dataset_state(state: Store, settings: Settings) -> None:
@@ -327,7 +326,7 @@ class _Run:
             stragglers={
                 str(day): rows for day, rows in sorted(collation.straggled_to.items()) if rows
             },
-            versions=dict(sorted(collation.versions.items())),
+            versions=dict(sorted((name or "", rows) for name, rows in collation.versions.items())),
             unmapped=_largest(collation.columns.unmapped),
             derived=dict(collation.columns.derived),
             unstamped=[file.key for file in self._read if not file.stamped],

@@ -25,14 +25,16 @@ from cloudtrail_parquet.schema import RECORD, kind
 INVALID_UTF8 = "invalidUtf8"
 """The name in `unmapped` under which the base64 of a record that is no UTF-8 text is kept."""
 
-_ABSENT = msgspec.Raw(NULL)
+ABSENT = msgspec.Raw(NULL)
+"""What a free-form or nested field holds that was not delivered."""
+
 _WHOLE_MAX_BYTES = 4 << 20  # beyond this the structs of one file would fill the memory caches
 _SLICE_RECORDS = 1024
 
 _HEAD = re.compile(rb'[ \t\n\r]*\{[ \t\n\r]*"Records"[ \t\n\r]*:[ \t\n\r]*(?=\[)')
 _TAIL = re.compile(rb"\][ \t\n\r]*\}[ \t\n\r]*\Z")
 _TAIL_BYTES = 64
-_VERSION = re.compile(r"(\d+)\.(\d+)", re.ASCII)
+_VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})", re.ASCII)
 
 
 def is_scalar(field: pa.Field) -> bool:
@@ -42,7 +44,7 @@ def is_scalar(field: pa.Field) -> bool:
 
 def _member(field: pa.Field) -> tuple[str, Any, Any]:
     if not is_scalar(field):
-        return field.name, msgspec.Raw, _ABSENT
+        return field.name, msgspec.Raw, ABSENT
     types = {"boolean": bool | None, "text-boolean": Literal["true", "false"] | None}
     return field.name, types.get(kind(field), str | None), None
 

@@ -10,8 +10,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 SECOND_US = 1_000_000
 DAY_US = 86_400 * SECOND_US
-
-CANONICAL = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"
+EARLIEST_US = -62_135_596_800 * SECOND_US  # the year 1, where Python's and SQL's calendars begin
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1)

@@ -132,7 +132,7 @@ def string(raw: bytes) -> tuple[str | None, bool]:
     except FAILURES:
         if raw[:1] != b'"':
             return None, False
-        return _SURROGATE.sub("\ufffd", _python_string(raw)), False
+        return encodable(_python_string(raw)), False
 
 
 def _python_string(token: bytes) -> str:
@@ -150,8 +150,13 @@ def compose(parts: list[tuple[str, bytes]]) -> bytes:
     return b"{" + b",".join(quote(name) + b":" + value for name, value in parts) + b"}"
 
 
+def encodable(text: str) -> str:
+    """The string with U+FFFD in place of each lone surrogate, which UTF-8 cannot write."""
+    return _SURROGATE.sub("\ufffd", text)
+
+
 def has_surrogates(text: str) -> bool:
-    """Whether a string holds lone surrogates, which UTF-8 cannot write."""
+    """Whether a string holds lone surrogates."""
     return _SURROGATE.search(text) is not None
 
 

@@ -2,7 +2,8 @@
 
 The record comes back in its normal form: a null member is absent, members of typed structs stand
 in the order of the schema, and columns that the upgrade derived are left out. Free-form text and
-what is kept in ``unmapped`` come back byte for byte.
+what is kept in ``unmapped`` come back byte for byte. (A record that was no UTF-8 text comes back with
+U+FFFD where its bytes were none, and with a member ``invalidUtf8``: its own bytes in base64.)
 """
 
 import json
@@ -12,7 +13,6 @@ from typing import Any
 import pyarrow as pa
 
 from cloudtrail_parquet import jsontext
-from cloudtrail_parquet.decode import INVALID_UTF8
 from cloudtrail_parquet.eventtime import format_time, to_us
 from cloudtrail_parquet.schema import RECORD, kind
 
@@ -37,7 +37,6 @@ def restore_json(row: dict[str, Any]) -> str:
             record[name] = write(value)
     if row.get("unmapped") is not None:
         _overlay(record, row["unmapped"].encode())
-        record.pop(INVALID_UTF8, None)
     return _write(record).decode()
 
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 SCHEMA_VERSION = 1  # grows when a row could come out differently
 RECORD_VERSION = "1.11"  # the newest eventVersion the columns cover
+METADATA_PREFIX = "cloudtrail_parquet."  # of our keys in the footers of parts
 
 Kind = Literal["text", "account", "json", "boolean", "text-boolean", "timestamp"]
 
@@ -165,17 +166,17 @@ RECORD = pa.struct(
         _field("eventTime", "1.0", "when the request was completed", kind="timestamp"),
         _field("eventSource", "1.0", "service, such as ec2.amazonaws.com"),
         _field("eventName", "1.0", "API call, such as RunInstances"),
-        _field("awsRegion", "1.0"),
+        _field("awsRegion", "1.0", "region of the service called"),
         _field("sourceIPAddress", "1.0", "address, service host or AWS Internal"),
-        _field("userAgent", "1.0"),
-        _field("errorCode", "1.0"),
-        _field("errorMessage", "1.0"),
-        _field("requestParameters", "1.0", kind="json"),
-        _field("responseElements", "1.0", kind="json"),
-        _field("additionalEventData", "1.0", kind="json"),
-        _field("requestID", "1.01"),
-        _field("eventID", "1.01"),
-        _field("readOnly", "1.01", kind="boolean"),
+        _field("userAgent", "1.0", "client program"),
+        _field("errorCode", "1.0", "null when the call succeeded"),
+        _field("errorMessage", "1.0", "description of the error"),
+        _field("requestParameters", "1.0", "what was asked for", kind="json"),
+        _field("responseElements", "1.0", "what was answered; null for most reads", kind="json"),
+        _field("additionalEventData", "1.0", "neither request nor response", kind="json"),
+        _field("requestID", "1.01", "given by the service called"),
+        _field("eventID", "1.01", "given by CloudTrail to each record"),
+        _field("readOnly", "1.01", "whether the call only reads", kind="boolean"),
         _field(
             "resources",
             "1.01",
@@ -183,8 +184,8 @@ RECORD = pa.struct(
             of=pa.list_(pa.field("element", _RESOURCE)),
         ),
         _field("eventType", "1.02", "AwsApiCall, AwsServiceEvent, AwsConsoleSignIn, ..."),
-        _field("apiVersion", "1.02"),
-        _field("managementEvent", "1.06", kind="boolean"),
+        _field("apiVersion", "1.02", "free text, not always a date"),
+        _field("managementEvent", "1.06", "management or data event", kind="boolean"),
         _field(
             "recipientAccountId",
             "1.02",
@@ -192,18 +193,23 @@ RECORD = pa.struct(
             kind="account",
             alias="recipientAccountID",
         ),
-        _field("serviceEventDetails", "1.05", kind="json"),
+        _field("serviceEventDetails", "1.05", "of AwsServiceEvent only", kind="json"),
         _field("sharedEventID", "1.03", "same in all records of one action"),
-        _field("vpcEndpointId", "1.04"),
-        _field("vpcEndpointAccountId", "1.09", kind="account"),
+        _field("vpcEndpointId", "1.04", "VPC endpoint of the call"),
+        _field("vpcEndpointAccountId", "1.09", "owner of that endpoint", kind="account"),
         _field("eventCategory", "1.07", "Management, Data, NetworkActivity or Insight"),
         _field("addendum", "1.08", "why the record is late or corrected", of=_ADDENDUM),
-        _field("sessionCredentialFromConsole", "1.08", kind="text-boolean"),
-        _field("edgeDeviceDetails", "1.08", kind="json"),
-        _field("tlsDetails", "1.08", of=_TLS_DETAILS),
+        _field(
+            "sessionCredentialFromConsole",
+            "1.08",
+            "call from a console session",
+            kind="text-boolean",
+        ),
+        _field("edgeDeviceDetails", "1.08", "Snow device of the call", kind="json"),
+        _field("tlsDetails", "1.08", "TLS of the call", of=_TLS_DETAILS),
         _field("eventContext", "1.11", "never delivered to S3", of=_EVENT_CONTEXT),
         _field("insightDetails", "1.07", "Insights records only", kind="json"),
-        _field("annotation", "+"),
+        _field("annotation", "+", "undocumented as a field"),
     ]
 )
 """What CloudTrail delivers: one struct, its children in column order."""

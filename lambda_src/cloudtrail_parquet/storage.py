@@ -28,6 +28,7 @@ import obstore.store
 from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError, UsageError
 
 _POLL_S = 0.2
+_ABSENT = (FileNotFoundError, obstore.exceptions.NotFoundError)
 
 
 class Entry(NamedTuple):
@@ -176,9 +177,7 @@ class LocalStore:
         try:
             return self._path(key).read_bytes()
         except OSError as error:
-            raise StorageError(
-                f"cannot be read ({error.strerror})", str(self._path(key)), _AGAIN
-            ) from error
+            raise _unreadable(self._path(key), error) from error
 
     def read_if_there(self, key: str) -> bytes | None:
         with suppress(FileNotFoundError):
@@ -186,7 +185,10 @@ class LocalStore:
         return None
 
     def open(self, key: str) -> BinaryIO:
-        return self._path(key).open("rb")
+        try:
+            return self._path(key).open("rb")
+        except OSError as error:
+            raise _unreadable(self._path(key), error) from error
 
     def write(self, key: str, data: bytes) -> None:
         with self.staging(f"write-{uuid.uuid4().hex}") as staging:
@@ -225,6 +227,10 @@ class LocalStore:
 
     def _path(self, key: str) -> Path:
         return self.root / key
+
+
+def _unreadable(path: Path, error: OSError) -> StorageError:
+    return StorageError(f"cannot be read ({error.strerror})", str(path), _AGAIN)
 
 
 def _lock(file: BinaryIO) -> bool:
@@ -302,44 +308,49 @@ class ObjectStore:
         self._store = store
 
     def folders(self, prefix: str) -> list[str]:
-        listed = obstore.list_with_delimiter(self._store, prefix.rstrip("/") or None)
-        return sorted(folder.rstrip("/").rpartition("/")[2] for folder in listed["common_prefixes"])
+        with self._explained("listed", prefix):
+            listed = obstore.list_with_delimiter(self._store, prefix.rstrip("/") or None)
+        return sorted(folder.rpartition("/")[2] for folder in listed["common_prefixes"])
 
     def files(self, prefix: str) -> Iterator[Entry]:
-        try:
-            metas = [
-                meta
-                for page in obstore.list(self._store, prefix.rstrip("/") or None)
+        with self._explained("listed", prefix):
+            pages = obstore.list(self._store, prefix.rstrip("/") or None)
+            entries = [
+                Entry(meta["path"], meta["size"], meta["last_modified"])
+                for page in pages
                 for meta in page
             ]
-        except obstore.exceptions.BaseError as error:
-            raise StorageError(f"cannot be listed ({error})", self._at(prefix), _AGAIN) from error
-        for meta in sorted(metas, key=lambda meta: meta["path"]):
-            yield Entry(meta["path"], meta["size"], meta["last_modified"])
+        yield from sorted(entries)
 
     def read(self, key: str) -> bytes:
-        try:
+        with self._explained("read", key):
             return bytes(obstore.get(self._store, key).bytes())
-        except (obstore.exceptions.BaseError, FileNotFoundError) as error:
-            raise StorageError(f"cannot be read ({error})", self._at(key), _AGAIN) from error
 
     def read_if_there(self, key: str) -> bytes | None:
-        with suppress(FileNotFoundError, obstore.exceptions.NotFoundError):
+        with suppress(FileNotFoundError), self._explained("read", key, absent=FileNotFoundError):
             return bytes(obstore.get(self._store, key).bytes())
         return None
 
     def open(self, key: str) -> BinaryIO:
-        return _ObjectFile(self._store, key)  # type: ignore[return-value]  # all that readers use
+        with self._explained("read", key):
+            size = obstore.head(self._store, key)["size"]
+        return _ObjectFile(self, key, size)  # type: ignore[return-value]  # all that readers use
+
+    def read_range(self, key: str, start: int, length: int) -> bytes:
+        """Some bytes of an object."""
+        with self._explained("read", key):
+            return bytes(obstore.get_range(self._store, key, start=start, length=length))
 
     def write(self, key: str, data: bytes) -> None:
-        try:
+        with self._explained("written", key):
             obstore.put(self._store, key, data)
-        except obstore.exceptions.BaseError as error:
-            raise StorageError(f"cannot be written ({error})", self._at(key), _AGAIN) from error
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
-            with suppress(FileNotFoundError, obstore.exceptions.NotFoundError):
+            with (
+                suppress(FileNotFoundError),
+                self._explained("deleted", key, absent=FileNotFoundError),
+            ):
                 obstore.delete(self._store, key)
 
     def staging(self, name: str) -> "_ObjectStaging":
@@ -365,41 +376,55 @@ class ObjectStore:
     def _take(self, key: str, token: str, expires_s: float) -> bool:
         expires = datetime.now(UTC) + timedelta(seconds=expires_s)
         lease = json.dumps({"holder": token, "expires": expires.isoformat()}).encode()
-        try:
-            obstore.put(self._store, key, lease, mode="create")
-        except obstore.exceptions.AlreadyExistsError:
-            return self._take_over(key, lease)
+        with self._explained("leased", key):
+            try:
+                obstore.put(self._store, key, lease, mode="create")
+            except obstore.exceptions.AlreadyExistsError:
+                return self._take_over(key, lease)
         return True
 
     def _take_over(self, key: str, lease: bytes) -> bool:
         """Replace an expired lease, if nobody else has done so since it was read."""
         try:
             found = obstore.get(self._store, key)
-            etag, version = found.meta["e_tag"], found.meta["version"]
-            expired = datetime.fromisoformat(
-                json.loads(bytes(found.bytes()))["expires"]
-            ) < datetime.now(UTC)
-            if expired:
-                obstore.put(self._store, key, lease, mode={"e_tag": etag, "version": version})
-        except (
-            FileNotFoundError,
-            obstore.exceptions.NotFoundError,
-            obstore.exceptions.PreconditionError,
-        ):
+            seen: obstore.UpdateVersion = {
+                "e_tag": found.meta["e_tag"],
+                "version": found.meta["version"],
+            }
+            held = json.loads(bytes(found.bytes()))
+            if datetime.fromisoformat(held["expires"]) >= datetime.now(UTC):
+                return False
+            obstore.put(self._store, key, lease, mode=seen)
+        except (*_ABSENT, obstore.exceptions.PreconditionError):
             return False
-        return expired
+        return True
+
+    @contextmanager
+    def _explained(
+        self, done: str, key: str, absent: type[Exception] = StorageError
+    ) -> Iterator[None]:
+        """Turn the client's errors into ours, and that of a missing object into ``absent``."""
+        try:
+            yield
+        except _ABSENT as error:
+            if absent is StorageError:
+                what = f"cannot be {done} (there is no such object)"
+                raise StorageError(what, self._at(key), _AGAIN) from error
+            raise absent(key) from error
+        except obstore.exceptions.BaseError as error:
+            what = f"cannot be {done} ({str(error).partition(chr(10))[0]})"
+            raise StorageError(what, self._at(key), _AGAIN) from error
 
     def _at(self, key: str) -> str:
         return f"{self.uri}/{key}"
 
 
 class _ObjectFile(RawIOBase):
-    """Reads an object by ranges. (obstore's own reader has no attribute ``closed``.)"""
+    """Reads an object by ranges: obstore's own reader has no attribute ``closed``."""
 
-    def __init__(self, store: Any, key: str) -> None:  # noqa: ANN401
+    def __init__(self, store: ObjectStore, key: str, size: int) -> None:
         super().__init__()
-        self._store, self._key, self._at = store, key, 0
-        self._size: int = obstore.head(store, key)["size"]
+        self._store, self._key, self._size, self._at = store, key, size, 0
 
     def readable(self) -> bool:
         return True
@@ -418,9 +443,7 @@ class _ObjectFile(RawIOBase):
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401
         length = min(len(buffer), self._size - self._at)
         if length > 0:
-            buffer[:length] = obstore.get_range(
-                self._store, self._key, start=self._at, length=length
-            )
+            buffer[:length] = self._store.read_range(self._key, self._at, length)
             self._at += length
         return max(length, 0)
 

@@ -48,15 +48,17 @@ def upgrade(record: Any, account: str, region: str) -> list[str]:  # noqa: ANN40
     return derived
 
 
-def is_complete(record: Any) -> bool:  # noqa: ANN401
-    """Whether a record has all that `upgrade` could fill in; a cheap look before calling it."""
-    return not (
-        record.managementEvent is None
+def incomplete(records: list[Any]) -> list[int]:
+    """The indexes of the records that lack anything that `upgrade` might fill in."""
+    return [
+        index
+        for index, record in enumerate(records)
+        if record.managementEvent is None
         or record.eventCategory is None
         or record.eventType is None
         or record.recipientAccountId is None
         or record.awsRegion is None
-    )
+    ]
 
 
 def _event_type(record: Any) -> str | None:  # noqa: ANN401

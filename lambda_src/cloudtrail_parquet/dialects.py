@@ -1,0 +1,371 @@
+"""The schema in the words of each engine that reads the dataset, and as a page of the docs.
+
+All of it is made from `SCHEMA` and `PARTITION_SCHEMA`. What is printed for a query engine is ready
+to run, once the name of a dataset stands where a placeholder does.
+
+    python -m cloudtrail_parquet.dialects > docs/columns.md
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from io import BytesIO
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cloudtrail_parquet.config import Settings
+from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.schema import (
+    PARTITION_SCHEMA,
+    RECORD_VERSION,
+    SCHEMA,
+    SCHEMA_VERSION,
+    TIMESTAMP,
+    about,
+    kind,
+)
+from cloudtrail_parquet.storage import open_store
+from cloudtrail_parquet.writer import PartsWriter
+
+Dialect = Literal["arrow", "parquet", "athena", "duckdb", "polars", "spark"]
+
+TABLE = "cloudtrail"
+LOCATION = "s3://BUCKET/PREFIX/"
+DATASET = "DATASET"
+
+_FIRST_DAY = date(2013, 1, 1)  # CloudTrail began in November 2013
+_LAST_DAY = date(2050, 12, 31)  # a query that names no year lists the folders of all of them
+_ALL_PARTS = f"{DATASET}/**/*.parquet"
+
+
+def render(dialect: Dialect) -> str:
+    """The columns and partition columns, written for one engine; ends with a line feed."""
+    return _RENDERERS[dialect]()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Words:
+    """How an engine spells types.
+
+    Attributes:
+        leaves: The types without parts.
+        column: A column, of ``{name}`` and ``{type}``.
+        member: A member of a struct.
+        struct: What stands before and after the members.
+        array: A list, of ``{type}``.
+        map: A map, of ``{key}`` and ``{type}``.
+    """
+
+    leaves: Mapping[pa.DataType, str]
+    column: str
+    member: str
+    struct: tuple[str, str]
+    array: str
+    map: str
+
+    def columns(self, schema: pa.Schema, indent: str = "") -> str:
+        """All columns of a schema, a line each, structs over several lines."""
+        return self._fields(schema, self.column, indent)
+
+    def type(self, of: pa.DataType, indent: str = "") -> str:
+        """A type; ``indent`` is that of the line it begins on."""
+        if pa.types.is_struct(of):
+            before, after = self.struct
+            return f"{before}\n{self._fields(of, self.member, indent + '  ')}\n{indent}{after}"
+        if pa.types.is_list(of):
+            return self.array.format(type=self.type(of.value_type, indent))
+        if pa.types.is_map(of):
+            key, item = self.type(of.key_type, indent), self.type(of.item_type, indent)
+            return self.map.format(key=key, type=item)
+        return self.leaves[of]
+
+    def _fields(self, fields: Iterable[pa.Field], form: str, indent: str) -> str:
+        return ",\n".join(
+            indent + form.format(name=field.name, type=self.type(field.type, indent))
+            for field in fields
+        )
+
+
+_ATHENA = _Words(
+    leaves={
+        pa.string(): "string",
+        pa.bool_(): "boolean",
+        TIMESTAMP: "timestamp",
+        pa.int16(): "int",
+        pa.int8(): "int",
+    },
+    column="`{name}` {type}",
+    member="{name}:{type}",  # none of them is a reserved word, and Glue knows no backticks
+    struct=("struct<", ">"),
+    array="array<{type}>",
+    map="map<{key},{type}>",
+)
+_DUCKDB = _Words(
+    leaves={
+        pa.string(): "VARCHAR",
+        pa.bool_(): "BOOLEAN",
+        TIMESTAMP: "TIMESTAMP WITH TIME ZONE",
+        pa.int16(): "BIGINT",
+        pa.int8(): "BIGINT",
+    },
+    column='"{name}" {type}',
+    member='"{name}" {type}',
+    struct=("STRUCT(", ")"),
+    array="{type}[]",
+    map="MAP({key}, {type})",
+)
+_POLARS = _Words(
+    leaves={
+        pa.string(): "pl.String",
+        pa.bool_(): "pl.Boolean",
+        TIMESTAMP: 'pl.Datetime("us", "UTC")',
+        pa.int16(): "pl.Int16",
+        pa.int8(): "pl.Int8",
+    },
+    column='"{name}": {type}',
+    member='"{name}": {type}',
+    struct=("pl.Struct({", "})"),
+    array="pl.List({type})",
+    map="pl.Map({key}, {type})",
+)
+_SPARK = _Words(
+    leaves={
+        pa.string(): "STRING",
+        pa.bool_(): "BOOLEAN",
+        TIMESTAMP: "TIMESTAMP",
+        pa.int16(): "SMALLINT",
+        pa.int8(): "TINYINT",
+    },
+    column="`{name}` {type}",
+    member="`{name}`: {type}",
+    struct=("STRUCT<", ">"),
+    array="ARRAY<{type}>",
+    map="MAP<{key}, {type}>",
+)
+
+
+def _comment(mark: str, engine: str, *lines: str) -> str:
+    """The lines that head what is printed for an engine."""
+    title = f"cloudtrail-parquet schema {SCHEMA_VERSION}, records up to {RECORD_VERSION}: {engine}"
+    return "".join(f"{mark} {line}".rstrip() + "\n" for line in [title, *lines])
+
+
+def _arrow() -> str:
+    head = _comment("#", "the Arrow columns of every part")
+    columns = "\n".join(_arrow_lines(SCHEMA))
+    partitions = "\n".join(_arrow_lines(PARTITION_SCHEMA))
+    return f"{head}{columns}\n\n# partition columns, from the names of the folders\n{partitions}\n"
+
+
+def _arrow_lines(fields: Iterable[pa.Field], indent: str = "") -> Iterator[str]:
+    for field in fields:
+        members = _members(field.type)
+        name = str(field.type)
+        if members:
+            name = "list<struct>" if pa.types.is_list(field.type) else "struct"
+        yield f"{indent}{field.name}: {name}"
+        yield from _arrow_lines(members, indent + "  ")
+
+
+def _members(of: pa.DataType) -> list[pa.Field]:
+    """The fields of a struct or of the structs in a list; none for other types."""
+    if pa.types.is_list(of):
+        of = of.value_type
+    return list(of) if pa.types.is_struct(of) else []
+
+
+def _parquet() -> str:
+    """What a part says of itself: one is written, in memory, as all parts are."""
+    store, key = open_store("memory://"), "part.parquet"
+    with store.staging(key) as staging:
+        with PartsWriter(staging, Settings(), {}, lambda _number: key) as part:
+            part.write(pa.Table.from_pylist([{}], schema=SCHEMA))
+        staging.publish()
+    text = str(pq.ParquetFile(BytesIO(store.read(key))).schema)
+    message = text[text.index("required group") :]
+    for noise in (" field_id=-1", ", is_from_converted_type=false, force_set_converted_type=false"):
+        message = message.replace(noise, "")
+    return message.rstrip() + "\n"
+
+
+def _athena() -> str:
+    properties = ",\n".join(
+        f"  '{name}' = '{value}'" for name, value in athena_properties(LOCATION).items()
+    )
+    head = _comment(
+        "--",
+        "Athena, engine version 3",
+        "Names are in lower case, as Athena keeps them; queries may write them either way.",
+        "An injected column has to be named in every query: WHERE account = '012345678901' AND",
+        "region IN ('us-east-1', 'eu-west-1'). To go without, give its values once instead:",
+        "  'projection.region.type' = 'enum', 'projection.region.values' = 'us-east-1,eu-west-1'",
+        "but then a region that is not among them is not found. Days outside the range of years",
+        "are not found either.",
+    )
+    return (
+        f"{head}CREATE EXTERNAL TABLE {TABLE} (\n{_ATHENA.columns(SCHEMA, '  ').lower()}\n)\n"
+        f"PARTITIONED BY (\n{_ATHENA.columns(PARTITION_SCHEMA, '  ').lower()}\n)\n"
+        f"STORED AS PARQUET\nLOCATION '{LOCATION}'\nTBLPROPERTIES (\n{properties}\n)\n"
+    )
+
+
+def athena_columns(schema: pa.Schema = SCHEMA) -> dict[str, str]:
+    """Types by name as the Glue catalogue wants them: in lower case and without white space."""
+    return {
+        field.name.lower(): "".join(_ATHENA.type(field.type).lower().split()) for field in schema
+    }
+
+
+def athena_properties(location: str) -> dict[str, str]:
+    """The table properties that let Athena work out the partitions instead of looking them up.
+
+    Args:
+        location: Where the dataset is, as ``s3://bucket/prefix``, with or without a slash behind.
+
+    Source: Athena User Guide, "Supported types for partition projection".
+    """
+    properties = {"projection.enabled": "true"}
+    for field in PARTITION_SCHEMA:
+        prefix = f"projection.{field.name}"
+        if pa.types.is_string(field.type):
+            properties[f"{prefix}.type"] = "injected"
+            continue
+        first, last = (getattr(day, field.name) for day in (_FIRST_DAY, _LAST_DAY))
+        properties[f"{prefix}.type"] = "integer"
+        properties[f"{prefix}.range"] = f"{first},{last}"
+        properties[f"{prefix}.digits"] = str(len(str(last)))
+    folders = "".join(f"{name}=${{{name}}}/" for name in PARTITION_SCHEMA.names)
+    properties["storage.location.template"] = f"{location.rstrip('/')}/{folders}"
+    return properties
+
+
+def _duckdb() -> str:
+    types = ", ".join(f"'{field.name}': {_DUCKDB.type(field.type)}" for field in PARTITION_SCHEMA)
+    columns = _DUCKDB.columns(SCHEMA, "  ").split("\n")
+    head = _comment(
+        "--", "DuckDB", f"Put the place of the dataset where {DATASET} stands.", "", *columns
+    )
+    return (
+        f"{head}CREATE VIEW {TABLE} AS\nSELECT * FROM read_parquet(\n  '{_ALL_PARTS}',\n"
+        f"  hive_partitioning = true,\n  hive_types = {{{types}}}\n);\n"
+    )
+
+
+def _polars() -> str:
+    head = _comment(
+        "#", "Polars, 2.1 or newer", f"Put the place of the dataset where {DATASET} stands."
+    )
+    return (
+        f"{head}import polars as pl\n\n"
+        f"COLUMNS = pl.Schema({{\n{_POLARS.columns(SCHEMA, '  ')},\n}})\n"
+        f"PARTITIONS = pl.Schema({{\n{_POLARS.columns(PARTITION_SCHEMA, '  ')},\n}})\n\n"
+        f'{TABLE} = pl.scan_parquet(\n  "{_ALL_PARTS}",\n  schema=COLUMNS,\n'
+        "  hive_partitioning=True,\n  hive_schema=PARTITIONS,\n)\n"
+    )
+
+
+def _spark() -> str:
+    head = _comment(
+        "--",
+        "Spark",
+        "All of this is one string for spark.read.schema(...).parquet(...), comments included.",
+        "Do not leave it out: Spark would guess the types of the partition columns, and an account",
+        "that begins with 0 would lose it as a number. If you must, switch the guessing off with",
+        "spark.sql.sources.partitionColumnTypeInference.enabled = false.",
+    )
+    return f"{head}{_SPARK.columns(pa.schema([*SCHEMA, *PARTITION_SCHEMA]))}\n"
+
+
+_RENDERERS: dict[Dialect, Callable[[], str]] = {
+    "arrow": _arrow,
+    "parquet": _parquet,
+    "athena": _athena,
+    "duckdb": _duckdb,
+    "polars": _polars,
+    "spark": _spark,
+}
+
+_KINDS = {
+    "text": "text",
+    "account": "text",
+    "json": "JSON text",
+    "boolean": "boolean",
+    "text-boolean": "boolean",
+    "timestamp": "timestamp, UTC",
+}
+_KIND_NOTES = {"account": "account id", "text-boolean": "delivered as text"}
+
+_PAGE = f"""\
+# Columns
+
+Made from `lambda_src/cloudtrail_parquet/schema.py`; change that, then run
+`python -m cloudtrail_parquet.dialects > docs/columns.md`.
+
+Schema version {SCHEMA_VERSION}, for CloudTrail records up to version {RECORD_VERSION}. Every
+column but `eventTime` can be null, and null is neither false nor empty. Account ids are text and
+keep their leading zeros. JSON text is AWS's own, byte for byte.
+
+*since* is the `eventVersion` that brought the field; `+` marks one that came without a new
+version, and columns that the conversion adds have none.
+
+"""
+_PARTITIONS = """
+## Partition columns
+
+They stand in the names of the folders, not in the files. A day is a day of `eventTime` in UTC.
+`cloudtrail-parquet schema --format` prints all of this for a query engine.
+
+"""
+
+
+def columns_page() -> str:
+    """The page of the docs about columns: Markdown, a row for each column and member."""
+    rows = [row for field in SCHEMA for row in _page_rows(field.name, field)]
+    folders = Unit("012345678901", "us-east-1", date(2026, 1, 9)).partition.rstrip("/").split("/")
+    partitions = [
+        (f"`{field.name}`", "text" if pa.types.is_string(field.type) else "integer", f"`{folder}`")
+        for field, folder in zip(PARTITION_SCHEMA, folders, strict=True)
+    ]
+    return (
+        _PAGE
+        + _markdown(("column", "type", "since", "what it is"), rows)
+        + _PARTITIONS
+        + _markdown(("column", "type", "folder"), partitions)
+    )
+
+
+def _page_rows(path: str, field: pa.Field) -> Iterator[tuple[str, str, str, str]]:
+    alias = about(field, "alias")
+    notes = [
+        about(field, "about"),
+        _KIND_NOTES.get(kind(field), ""),
+        f"also read from `{alias}`" if alias else "",
+    ]
+    words = "; ".join(note for note in notes if note)
+    yield f"`{path}`", _page_type(field), about(field, "since"), words
+    below = f"{path}[]" if pa.types.is_list(field.type) else path
+    for member in _members(field.type):
+        yield from _page_rows(f"{below}.{member.name}", member)
+
+
+def _page_type(field: pa.Field) -> str:
+    of = field.type
+    if pa.types.is_struct(of):
+        return "struct"
+    if pa.types.is_list(of):
+        return f"list of {_page_type(of.value_field)}"
+    if pa.types.is_map(of):
+        return f"map of {_page_type(of.key_field)} to {_page_type(of.item_field)}"
+    return _KINDS[kind(field)]
+
+
+def _markdown(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [titles, ("---",) * len(titles), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(columns_page())
