@@ -28,6 +28,7 @@ from cloudtrail_parquet.generate import generate as generate_tree
 from cloudtrail_parquet.inspection import inspect as inspect_place
 from cloudtrail_parquet.inspection_tables import tables
 from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.source import Discovery, count_siblings, discover, units
 from cloudtrail_parquet.storage import open_store
 
@@ -343,6 +344,7 @@ def inspect(
 
 def main() -> None:
     """Run the command; turn errors that are made on purpose into a line and an exit status."""
+    prepare_process()
     try:
         app(standalone_mode=True)
     except UsageError as error:

@@ -41,7 +41,7 @@ class Settings:
     settle_margin_s: int = 3600
     folders: tuple[str, ...] = LOG_FOLDERS
     max_inflated_bytes: int = 2 << 30
-    row_group_rows: int = 65_536
+    row_group_rows: int = 32_768
     part_bytes: int = 1 << 30
     page_bytes: int = 256 << 10
     compression: str = "zstd"

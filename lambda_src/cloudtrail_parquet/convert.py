@@ -61,7 +61,7 @@ def open_dataset_state(state: Store, settings: Settings) -> None:
         UsageError: The dataset was made with other values: records would be lost or doubled.
     """
     noted = state.read_if_there("dataset.json")
-    mine = msgspec.to_builtins(settings.ownership())
+    mine = msgspec.json.decode(msgspec.json.encode(settings.ownership()))
     if noted is None:
         state.write("dataset.json", msgspec.json.encode(mine))
         return

@@ -14,6 +14,7 @@ from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.convert import convert_unit, open_dataset_state
 from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError, UsageError
 from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.receipt import Receipt
 from cloudtrail_parquet.storage import LocalStore, Stores, open_store
 
@@ -103,7 +104,7 @@ def convert_all(
             yield _convert(job, places, settings)
         return
     spawn = multiprocessing.get_context("spawn")  # fork would copy Arrow's threads' locks
-    with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
+    with ProcessPoolExecutor(workers, spawn, prepare_process) as pool:
         futures: dict[Future[Outcome], Job] = {
             pool.submit(_convert, job, places, settings): job for job in jobs
         }

@@ -12,8 +12,10 @@ raises nothing, whatever valid JSON it gets.
 """
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
 from cloudtrail_parquet import jsontext
@@ -24,6 +26,7 @@ from cloudtrail_parquet.schema import about, kind
 Fitted = tuple[Any, bytes | None]
 Leftovers = list[tuple[str, bytes]]  # (member name, JSON text)
 Fit = Callable[[bytes], Fitted]
+Place = Callable[[Any], Any]
 
 _ACCOUNT_DIGITS = 12
 _BOOLEANS = {"true": True, "false": False}
@@ -31,11 +34,25 @@ _BOOLEANS = {"true": True, "false": False}
 
 def fit(field: pa.Field) -> Fit:
     """Make the fitting function of a field; build it once, call it often."""
+    if not pa.types.is_nested(field.type):
+        return _LEAVES[kind(field)]
+    place, tolerant = _place(field), _fit(field)
+
+    def fit_nested(raw: bytes) -> Fitted:
+        try:
+            return place(msgspec.json.decode(raw)), None
+        except (_MisfitError, *jsontext.FAILURES):
+            return tolerant(raw)
+
+    return fit_nested
+
+
+def _fit(field: pa.Field) -> Fit:
     of = field.type
     if pa.types.is_struct(of):
         return _fit_struct(list(of))
     if pa.types.is_list(of):
-        return _fit_list(fit(of.value_field))
+        return _fit_list(_fit(of.value_field))
     if pa.types.is_map(of):
         return _fit_map
     return _LEAVES[kind(field)]
@@ -81,7 +98,7 @@ def _fit_json(raw: bytes) -> Fitted:
 
 
 def _fit_struct(fields: list[pa.Field]) -> Fit:
-    fits = {field.name: fit(field) for field in fields}
+    fits = {field.name: _fit(field) for field in fields}
     spellings = aliases(fields)
 
     def fit_struct(raw: bytes) -> Fitted:
@@ -142,6 +159,97 @@ def _fit_map(raw: bytes) -> Fitted:
     return entries, jsontext.compose(leftovers) if leftovers else None
 
 
+class _MisfitError(Exception):
+    """A parsed value does not fit its column as it is."""
+
+
+def _place(field: pa.Field) -> Place:
+    """Make a function that takes a parsed value as CloudTrail writes it, or raises the misfit.
+
+    A short cut of the same result: text by text, fitting takes four times as long.
+    """
+    of = field.type
+    if pa.types.is_struct(of):
+        return _place_struct({child.name: _place(child) for child in of})
+    if pa.types.is_list(of):
+        item = _place(of.value_field)
+        return lambda value: None if value is None else list(map(item, _is(list, value)))
+    if pa.types.is_map(of):
+        return _place_map
+    return _PLACES[kind(field)]
+
+
+def _place_struct(places: dict[str, Place]) -> Place:
+    def place_struct(value: Any) -> Any:  # noqa: ANN401
+        if value is None:
+            return None
+        placed = {}
+        for name, member in _is(dict, value).items():
+            if name in places:
+                placed[name] = places[name](member)
+            elif member is not None:
+                raise _MisfitError
+        return placed
+
+    return place_struct
+
+
+def _place_map(value: Any) -> Any:  # noqa: ANN401
+    if value is None:
+        return None
+    return [(name, _place_text(member)) for name, member in _is(dict, value).items()]
+
+
+def _place_text(value: Any) -> Any:  # noqa: ANN401
+    return value if value is None else _is(str, value)
+
+
+def _place_boolean(value: Any) -> Any:  # noqa: ANN401
+    return value if value is None else _is(bool, value)
+
+
+def _place_text_boolean(value: Any) -> Any:  # noqa: ANN401
+    return value if value is None else _one_of(_BOOLEANS, value)
+
+
+def _place_timestamp(value: Any) -> Any:  # noqa: ANN401
+    return value if value is None else _canonical_time(_is(str, value))
+
+
+def _place_json(value: Any) -> Any:  # noqa: ANN401
+    if value is not None:
+        raise _MisfitError  # its text is wanted, not its value
+    return value
+
+
+def _is(kind: type, value: Any) -> Any:  # noqa: ANN401
+    if type(value) is not kind:
+        raise _MisfitError
+    return value
+
+
+def _one_of(values: dict[str, bool], value: Any) -> bool:  # noqa: ANN401
+    if _is(str, value) not in values:
+        raise _MisfitError
+    return values[value]
+
+
+@lru_cache(4096)
+def _canonical_time(text: str) -> int:
+    time_us = parse_time(text)
+    if time_us is None or format_time(time_us) != text:
+        raise _MisfitError
+    return time_us
+
+
+_PLACES: dict[str, Place] = {
+    "text": _place_text,
+    "account": _place_text,
+    "json": _place_json,
+    "boolean": _place_boolean,
+    "text-boolean": _place_text_boolean,
+    "timestamp": _place_timestamp,
+}
 _LEAVES: dict[str, Fit] = {
     "text": _fit_text,
     "account": _fit_account,

@@ -2,8 +2,8 @@
 
 The record comes back in its normal form: a null member is absent, members of typed structs stand
 in the order of the schema, and columns that the upgrade derived are left out. Free-form text and
-what is kept in ``unmapped`` come back byte for byte. (A record that was no UTF-8 text comes back with
-U+FFFD where its bytes were none, and with a member ``invalidUtf8``: its own bytes in base64.)
+what is kept in ``unmapped`` come back byte for byte. (A record that was no UTF-8 text comes back
+with U+FFFD for each bad byte, and with a member ``invalidUtf8``: its own bytes in base64.)
 """
 
 import json
