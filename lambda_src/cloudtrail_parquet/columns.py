@@ -30,6 +30,7 @@ KEYS = (
 
 _MAX_REMEMBERED = 20_000  # distinct texts of one column; about 10 MB of userIdentity
 _TEXT_BOOLEANS = {"true": True, "false": False}
+_FIELDS = {field.name: field for field in RECORD}
 _GET = {field.name: attrgetter(field.name) for field in RECORD}
 
 
@@ -213,8 +214,7 @@ def _plain(field: pa.Field, values: list[Any]) -> pa.Array:
 def _names(parts: Leftovers) -> list[str]:
     names = []
     for name, text in parts:
-        field = RECORD.field(name) if RECORD.get_field_index(name) >= 0 else None
-        names += _paths(name, field, text)
+        names += _paths(name, _FIELDS.get(name), text)
     return names
 
 

@@ -146,7 +146,7 @@ def _body(text: bytes) -> memoryview | None:
 def _enveloped(text: bytes, where: str) -> list[Any]:
     try:
         members = [(name, bytes(raw)) for name, raw in _ENVELOPE.decode(text).items()]
-        if text.count(b'"Records"') > 1:
+        if text.count(b'"Records"') > 1 or b"\\u" in text:  # a name may be written in escapes
             members = _split_members(text)
     except jsontext.FAILURES as error:
         try:

@@ -150,9 +150,12 @@ def _fit_map(raw: bytes) -> Fitted:
         return None, None if raw == NULL else raw
     entries: list[tuple[str, str | None]] = []
     leftovers: Leftovers = []
-    for name, text in jsontext.members(raw).items():
+    found = jsontext.members(raw)
+    if any(map(jsontext.has_surrogates, found)):
+        return None, raw
+    for name, text in found.items():
         value, leftover = _fit_text(text)
-        if leftover is None and not jsontext.has_surrogates(name):
+        if leftover is None:
             entries.append((name, value))
         else:
             leftovers.append((name, text))

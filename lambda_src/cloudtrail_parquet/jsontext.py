@@ -7,6 +7,7 @@ name twice, `split` walks the text with a stack of its own.
 
 import json
 import re
+from operator import itemgetter
 
 import msgspec
 
@@ -163,15 +164,22 @@ def has_surrogates(text: str) -> bool:
 def canonical(raw: bytes) -> str:
     """One text for each JSON value, whatever the order of its members and its white space.
 
-    Numbers keep their digits and are marked, so that 1.10 is neither 1.1 nor "1.10". Text that is
-    too deep for Python to parse stands for itself.
+    Numbers keep their digits, a member that stands twice stands twice, and bytes that are no UTF-8
+    stay different. Text that is too deep for Python to parse stands for itself.
     """
+    text = raw.decode(errors="surrogateescape")
     try:
-        value = json.loads(raw.decode(errors="replace"), parse_int=_number, parse_float=_number)
-        return json.dumps(value, sort_keys=True)
+        value = json.loads(
+            text, parse_int=_number, parse_float=_number, object_pairs_hook=_members_by_name
+        )
+        return json.dumps(value)
     except RecursionError:
-        return raw.decode(errors="backslashreplace")
+        return json.dumps(text)
 
 
 def _number(digits: str) -> dict[str, str]:
-    return {"\ud800": digits}  # a member name that no log file has
+    return {"number": digits}
+
+
+def _members_by_name(members: list[tuple[str, object]]) -> dict[str, object]:
+    return {"object": sorted(members, key=itemgetter(0))}

@@ -64,7 +64,7 @@ def part_key(unit: Unit, number: int) -> str:
 
 def straggler_key(unit: Unit, owner_day: date, number: int) -> str:
     """The key of a part with records of the unit's day that were delivered on another day."""
-    return f"{unit.partition}straggler-{owner_day:%Y%m%d}-{number:05d}.parquet"
+    return f"{unit.partition}straggler-{owner_day.year:04d}{owner_day:%m%d}-{number:05d}.parquet"
 
 
 def owner_day(key: str, day: date) -> date:

@@ -74,8 +74,9 @@ def _read_root(source: Store, root: str, folders: frozenset[str], found: Discove
             _read_root(source, below, folders, found)
             continue
         inner = source.folders(below)
-        if ROOT in inner:  # a trail's prefix may itself hold the text AWSLogs
-            _read_root(source, f"{below}{ROOT}/", folders, found)
+        if not name.isdigit() and folders.isdisjoint(inner):
+            for deeper in _roots(source, below):  # a trail's prefix may itself hold AWSLogs
+                _read_root(source, deeper, folders, found)
         for folder in inner:
             if folder in folders:
                 for region in source.folders(f"{below}{folder}/"):

@@ -28,6 +28,7 @@ import obstore.store
 from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError, UsageError
 
 _POLL_S = 0.2
+_MAKE_TIMES = 100
 _ABSENT = (FileNotFoundError, obstore.exceptions.NotFoundError)
 
 
@@ -191,7 +192,7 @@ class LocalStore:
             raise _unreadable(self._path(key), error) from error
 
     def write(self, key: str, data: bytes) -> None:
-        with self.staging(f"write-{uuid.uuid4().hex}") as staging:
+        with self.staging(f"write {key}") as staging:
             with staging.create(key) as sink:
                 sink.write(data)
             staging.publish()
@@ -257,7 +258,7 @@ class _LocalStaging:
 
     def __enter__(self) -> Self:
         shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(parents=True)
+        _make(self._folder)
         return self
 
     def create(self, key: str) -> BinaryIO:
@@ -268,21 +269,12 @@ class _LocalStaging:
     def publish(self) -> None:
         for key, sink in self._sinks:
             sink.close()
-            staged, target = Path(sink.name), self._store.root / key
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _sync(staged)
+            target = self._store.root / key
             try:
-                staged.replace(target)
+                _put_in_place(Path(sink.name), target)
             except OSError as error:
-                if error.errno != errno.EXDEV:
-                    raise StorageError(
-                        f"cannot be written ({error})", str(target), _AGAIN
-                    ) from error
-                hidden = target.with_name(f".{target.name}.partial")
-                shutil.copyfile(staged, hidden)
-                _sync(hidden)
-                hidden.replace(target)
-            _sync(target.parent)
+                what = f"cannot be written ({error.strerror})"
+                raise StorageError(what, str(target), _AGAIN) from error
 
     def __exit__(self, *_: object) -> None:
         for _key, sink in self._sinks:
@@ -290,6 +282,30 @@ class _LocalStaging:
         shutil.rmtree(self._folder, ignore_errors=True)
         with suppress(OSError):  # somebody else's parts wait there
             self._folder.parent.rmdir()
+
+
+def _put_in_place(staged: Path, target: Path) -> None:
+    _make(target.parent)
+    _sync(staged)
+    try:
+        staged.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        hidden = target.with_name(f".{target.name}.partial")  # the state is on another disk
+        shutil.copyfile(staged, hidden)
+        _sync(hidden)
+        hidden.replace(target)
+    _sync(target.parent)
+
+
+def _make(folder: Path) -> None:
+    """Make a folder, while others may be removing the empty ones above it."""
+    for _ in range(_MAKE_TIMES):
+        with suppress(FileExistsError, FileNotFoundError):
+            folder.mkdir(parents=True, exist_ok=True)
+            return
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _sync(path: Path) -> None:
@@ -387,9 +403,10 @@ class ObjectStore:
         """Replace an expired lease, if nobody else has done so since it was read."""
         try:
             found = obstore.get(self._store, key)
-            seen: obstore.UpdateVersion = {
-                "e_tag": found.meta["e_tag"],
-                "version": found.meta["version"],
+            seen: Any = {
+                name: found.meta[name]
+                for name in ("e_tag", "version")  # a bucket may have no versions
+                if found.meta[name] is not None
             }
             held = json.loads(bytes(found.bytes()))
             if datetime.fromisoformat(held["expires"]) >= datetime.now(UTC):

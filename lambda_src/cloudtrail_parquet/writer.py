@@ -65,7 +65,7 @@ class PartsWriter:
         """Write a table of `SCHEMA` as one row group."""
         if self._writer is None or self._sink is None:
             self._sink = self._staging.create(self._key(len(self.parts)))
-            self._writer = pq.ParquetWriter(self._sink, SCHEMA, **_options(self._settings))
+            self._writer = pq.ParquetWriter(self._sink, SCHEMA, **parquet_options(self._settings))
         self._writer.write_table(table, row_group_size=table.num_rows)
         self._rows += table.num_rows
         if self._sink.tell() >= self._settings.part_bytes:
@@ -84,7 +84,8 @@ class PartsWriter:
         self._writer, self._sink, self._rows = None, None, 0
 
 
-def _options(settings: Settings) -> dict[str, Any]:
+def parquet_options(settings: Settings) -> dict[str, Any]:
+    """What `pyarrow.parquet.ParquetWriter` is told, all of it from the settings."""
     names = [path for path, _ in leaves()]
     bloom = {"ndv": settings.row_group_rows, "fpp": settings.bloom_fpp}
     return {

@@ -1,0 +1,150 @@
+import gzip
+import tracemalloc
+import zlib
+from contextlib import suppress
+from time import process_time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudtrail_parquet.decode import decode
+from cloudtrail_parquet.errors import UnreadableLogError
+from cloudtrail_parquet.inflate import inflate
+from tests.builders import broken, envelope, log_file, record
+
+MIB = 1 << 20
+TEXT = envelope([record()])
+GZIPPED = gzip.compress(TEXT, mtime=0)
+
+
+def take(data: bytes, max_bytes: int = 64 * MIB) -> bytes:
+    return inflate(data, max_bytes, "a.json.gz")
+
+
+def bomb(size: int) -> bytes:
+    stream = zlib.compressobj(9, wbits=31)
+    pieces = [stream.compress(bytes(MIB)) for _ in range(size // MIB)]
+    return b"".join([*pieces, stream.flush()])
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", TEXT, b"\x1f", b"\x8b\x1f", b"\0\0"])
+def test_what_is_not_gzipped_is_returned_as_it_is(text: bytes) -> None:
+    assert take(text) == text
+
+
+@pytest.mark.parametrize("level", [0, 1, 6, 9])
+@pytest.mark.parametrize("text", [b"", b"{", TEXT, TEXT * 500, bytes(3 * MIB)])
+def test_what_is_gzipped_is_inflated(text: bytes, level: int) -> None:
+    assert take(gzip.compress(text, level)) == text
+
+
+@given(st.lists(st.binary(max_size=50), min_size=1, max_size=5), st.integers(0, 20))
+def test_several_members_are_joined_and_padding_is_dropped(texts: list[bytes], zeros: int) -> None:
+    data = b"".join(map(gzip.compress, texts)) + bytes(zeros)
+
+    assert take(data) == b"".join(texts)
+
+
+def test_many_members_take_time_in_proportion() -> None:
+    data = gzip.compress(b"{}", mtime=0) * 60_000
+    started = process_time()
+
+    assert len(take(data)) == 120_000
+    assert process_time() - started < 0.75
+
+
+def test_a_member_with_a_name_and_a_comment_in_its_header_is_inflated() -> None:
+    extras = GZIPPED[:3] + bytes([4 | 8 | 16]) + GZIPPED[4:10]
+    extras += b"\x02\x00ab" + b"a.json\0" + b"a comment\0" + GZIPPED[10:]
+
+    assert take(extras) == TEXT
+
+
+@pytest.mark.parametrize(
+    "tail", [b"x", b"\0x", b"\x1f", b"\x1f\x8b", b"\n", b"{}", b"\0" * 600 + b"\n"]
+)
+def test_other_bytes_after_the_stream_are_reported(tail: bytes) -> None:
+    with pytest.raises(UnreadableLogError, match=r"^a\.json\.gz: .*gzip stream"):
+        take(GZIPPED + tail)
+
+
+def test_a_file_cut_short_anywhere_is_never_read_as_whole() -> None:
+    for end in range(len(GZIPPED)):
+        with pytest.raises(UnreadableLogError, match=r"^a\.json\.gz: "):
+            list(decode(take(GZIPPED[:end]), "a.json.gz"))
+
+
+def test_a_second_member_cut_short_anywhere_is_reported() -> None:
+    for end in range(1, len(GZIPPED)):
+        with pytest.raises(UnreadableLogError, match=r"^a\.json\.gz: .*gzip stream"):
+            take(GZIPPED + GZIPPED[:end])
+
+
+def test_a_flipped_bit_anywhere_behind_the_header_is_reported_unless_it_means_nothing() -> None:
+    harmless = 0
+    for bit in range(10 * 8, len(GZIPPED) * 8):
+        damaged = bytearray(GZIPPED)
+        damaged[bit // 8] ^= 1 << bit % 8
+        with suppress(UnreadableLogError):
+            assert take(bytes(damaged)) == TEXT
+            harmless += 1
+    assert harmless < 8  # bits that fill up the last byte of the content
+
+
+@given(broken(GZIPPED))
+def test_a_damaged_file_is_reported_or_harmless(data: bytes) -> None:
+    try:
+        text = take(data)
+    except UnreadableLogError:
+        return
+    assert text in (TEXT, data)
+    assert text == TEXT or not data.startswith(b"\x1f\x8b")
+
+
+@given(st.binary())
+def test_any_bytes_after_the_gzip_magic_raise_nothing_else(data: bytes) -> None:
+    with pytest.raises(UnreadableLogError):
+        take(b"\x1f\x8b" + data)
+
+
+@pytest.mark.parametrize("size", [0, 1, 63, 100_000, 3 * MIB])
+@pytest.mark.parametrize("gzipped", [True, False])
+def test_the_limit_is_the_last_size_that_is_read(size: int, *, gzipped: bool) -> None:
+    text = bytes(size)
+    data = gzip.compress(text) if gzipped else text
+
+    assert take(data, size) == text
+    if size:
+        with pytest.raises(UnreadableLogError, match=f"max_inflated_bytes = {size - 1}"):
+            take(data, size - 1)
+
+
+def test_the_limit_is_for_all_members_together() -> None:
+    data = gzip.compress(bytes(60)) * 2
+
+    assert len(take(data, 120)) == 120
+    with pytest.raises(UnreadableLogError, match="max_inflated_bytes = 119"):
+        take(data, 119)
+
+
+def test_a_bomb_is_refused_with_little_memory() -> None:
+    data = bomb(64 * MIB)
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnreadableLogError, match="max_inflated_bytes"):
+            take(data, 48 * MIB)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 64 * len(data) + 8 * MIB
+
+
+def test_a_large_genuine_file_beyond_the_usual_ratio_is_read() -> None:
+    assert take(bomb(16 * MIB), 16 * MIB) == bytes(16 * MIB)
+
+
+def test_a_file_whose_header_alone_is_there_is_cut_short() -> None:
+    with pytest.raises(UnreadableLogError, match="cut short"):
+        take(log_file(record())[:10])

@@ -1,0 +1,261 @@
+from datetime import UTC, date, datetime, time, timedelta
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from cloudtrail_parquet.layout import (
+    Unit,
+    Window,
+    day_folder,
+    log_file,
+    owner_day,
+    part_key,
+    state_key,
+    straggler_key,
+    unit_of,
+)
+from cloudtrail_parquet.storage import Entry
+from tests.builders import ACCOUNT, REGION, log_key
+
+DAY = date(2026, 1, 10)
+DELIVERED = datetime(2026, 1, 10, 12, 35, tzinfo=UTC)
+COPIED = datetime(2026, 1, 10, 18, 0, 0, 123, tzinfo=UTC)
+
+REGIONS = [
+    "us-east-1",
+    "us-gov-west-1",
+    "us-gov-east-1",
+    "cn-north-1",
+    "cn-northwest-1",
+    "mx-central-1",
+]
+folder_names = st.text(
+    st.characters(exclude_characters="/", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8
+)
+units = st.builds(Unit, folder_names, folder_names, st.dates())
+
+
+def found(key: str, day: date = DAY, modified: datetime = COPIED) -> tuple[datetime, bool]:
+    file = log_file(Entry(key, 1, modified), day)
+    assert (file.key, file.size) == (key, 1)
+    return file.delivered, file.stamped
+
+
+@pytest.mark.parametrize("region", REGIONS)
+@pytest.mark.parametrize("organization", [None, "o-exampleorgid"])
+@pytest.mark.parametrize(
+    "prefix", ["", "trail", "a/AWSLogs/b", "a_CloudTrail_b/2020_20200101T0000Z_x"]
+)
+@pytest.mark.parametrize(
+    "folder", ["CloudTrail", "CloudTrail-NetworkActivity", "CloudTrail-Insight"]
+)
+def test_the_delivery_time_is_the_stamp_in_the_name(
+    region: str, organization: str | None, prefix: str, folder: str
+) -> None:
+    key = log_key(
+        ACCOUNT, region, DELIVERED, organization=organization, prefix=prefix, folder=folder
+    )
+
+    assert found(key) == (DELIVERED, True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"{ACCOUNT}_CloudTrail_{REGION}_20260110T1235Z_AbCdEfGhIjKlMnOp.json.gz",
+        f"{ACCOUNT}_CloudTrail_{REGION}_20260110T1235ZAbCdEfGhIjKlMnOp.json.gz",
+        f"{ACCOUNT}_CloudTrail_{REGION}_20260110T1235Z_AbCdEfGhIjKlMnOp.json",
+        f"{ACCOUNT}_CloudTrail_{REGION}_20260110T1235Z_AbCdEfGhIjKlMnOp",
+        f"{ACCOUNT}_CloudTrail_{REGION}_20260110T1235Z.json.gz",
+        f"copy_of_{ACCOUNT}_CloudTrail_{REGION}_20260110T1235Z_A.json.gz",
+        f"an account_CloudTrail_{REGION}_20260110T1235Z_A.json.gz",
+    ],
+)
+def test_names_that_are_a_little_different_have_a_stamp_too(name: str) -> None:
+    assert found(f"x/{name}") == (DELIVERED, True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("a.json.gz", "20260110T1235Z.json.gz", "events-2026-01-10.json", "", ".json.gz"),
+        f"{ACCOUNT}_CloudTrail_{REGION}_20260110T123500Z_A.json.gz",
+        f"{ACCOUNT}_CloudTrail_{REGION}_20261310T1235Z_A.json.gz",
+        f"{ACCOUNT}_CloudTrail_{REGION}_20260110T2435Z_A.json.gz",
+        f"{ACCOUNT}_CloudTrail_{REGION}_00000110T1235Z_A.json.gz",
+        f"{ACCOUNT}_CloudTrail-Digest_{REGION}_my_trail_{REGION}_20260110T123500Z.json.gz",
+    ],
+)
+def test_a_name_without_a_stamp_is_taken_at_its_object_time(name: str) -> None:
+    assert found(f"x/{name}") == (COPIED, False)
+
+
+@given(st.datetimes(timezones=st.just(UTC)), st.dates(), st.booleans())
+def test_the_delivery_time_lies_in_the_day_of_its_folder(
+    moment: datetime,
+    day: date,
+    stamped: bool,  # noqa: FBT001
+) -> None:
+    stamp = f"{moment.year:04d}{moment:%m%dT%H%M}Z"
+    key = f"{ACCOUNT}_CloudTrail_{REGION}_{stamp}_A.json.gz" if stamped else "a.json.gz"
+
+    delivered, _ = found(key, day, moment)
+
+    assert delivered.date() == day
+    if moment.date() == day:
+        assert delivered == (moment.replace(second=0, microsecond=0) if stamped else moment)
+
+
+def test_a_delivery_time_outside_its_folder_moves_to_the_near_end_of_the_day() -> None:
+    key = log_key(ACCOUNT, REGION, DELIVERED)
+
+    assert found(key, date(2026, 1, 9))[0] == datetime(2026, 1, 9, 23, 59, 59, 999_999, tzinfo=UTC)
+    assert found(key, date(2026, 1, 11))[0] == datetime(2026, 1, 11, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("day", [date.min, date.max])
+def test_the_first_and_the_last_day_have_folders_like_others(day: date) -> None:
+    assert found("a.json.gz", day)[0].date() == day
+    assert day_folder(day) in {"0001/01/01/", "9999/12/31/"}
+
+
+def test_day_folders_are_written_as_cloudtrail_does() -> None:
+    assert day_folder(DAY) == "2026/01/10/"
+    assert f"/{day_folder(DAY)}" in log_key(ACCOUNT, REGION, DELIVERED)
+
+
+# What we write.
+
+
+def test_a_partition_is_a_hive_folder() -> None:
+    unit = Unit("000000000012", "us-gov-west-1", date(2026, 3, 4))
+
+    assert unit.partition == "account=000000000012/region=us-gov-west-1/year=2026/month=03/day=04/"
+    assert part_key(unit, 3) == f"{unit.partition}part-00003.parquet"
+    assert unit.name == "000000000012 us-gov-west-1 2026-03-04"
+
+
+@example(Unit(ACCOUNT, REGION, DAY), date(999, 1, 1), 0)
+@given(units, st.dates(), st.integers(0, 99_999))
+def test_a_part_names_its_unit_and_its_owner(unit: Unit, delivery_day: date, number: int) -> None:
+    own, straggler = part_key(unit, number), straggler_key(unit, delivery_day, number)
+
+    assert unit_of(own) == unit_of(straggler) == unit
+    assert owner_day(own, unit.day) == unit.day
+    assert owner_day(straggler, unit.day) == delivery_day
+    assert own != straggler
+
+
+@given(units, units)
+def test_units_do_not_share_a_folder(one: Unit, other: Unit) -> None:
+    assert (one.partition == other.partition) == (one == other)
+    assert (state_key("receipts", one) == state_key("receipts", other)) == (one == other)
+    assert one == other or not one.partition.startswith(other.partition)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("", "a.parquet", "account=1/region=a/year=2026/month=01/day=10/", "x/y/z.parquet"),
+        "account=1/region=a/year=2026/month=01/day=10/a.json",
+        "account=1/region=a/year=2026/month=02/day=30/a.parquet",
+        "account=1/region=a/year=x/month=01/day=10/a.parquet",
+        "account=1/region=a/year=2026/month=01/a.parquet",
+        "region=a/account=1/year=2026/month=01/day=10/a.parquet",
+    ],
+)
+def test_a_key_that_is_no_part_has_no_unit(key: str) -> None:
+    assert unit_of(key) is None
+
+
+def test_stragglers_of_another_day_are_told_apart_by_name() -> None:
+    unit = Unit(ACCOUNT, REGION, DAY)
+
+    assert straggler_key(unit, date(2026, 1, 12), 0).endswith("/straggler-20260112-00000.parquet")
+
+
+# Who owns a record.
+
+windows = st.builds(
+    Window,
+    st.one_of(st.just(900), st.integers(0, 5 * 86_400)),
+    st.one_of(st.just(7200), st.integers(0, 5 * 86_400)),
+)
+delivery_times = st.one_of(
+    st.datetimes(datetime(2025, 12, 20), datetime(2026, 1, 20), timezones=st.just(UTC)),  # noqa: DTZ001
+    st.builds(
+        lambda day, edge, off: (
+            datetime.combine(day, time(), UTC) + timedelta(seconds=edge, microseconds=off)
+        ),
+        st.dates(date(2025, 12, 20), date(2026, 1, 20)),
+        st.sampled_from([0, 7200, 86_400 - 900]),
+        st.integers(-1, 1),
+    ),
+)
+event_days = st.dates(date(2025, 12, 15), date(2026, 1, 25))
+
+
+def owners(delivered: datetime, event_day: date, window: Window, units: list[date]) -> list[date]:
+    """The unit days that write the record, by the rule that a conversion applies to its files."""
+    folder = delivered.date()
+    reading = [
+        day for day in units if folder in window.delivery_days(day) and window.holds(delivered, day)
+    ]
+    return [
+        day
+        for day in reading
+        if day == event_day or (day == folder and not window.holds(delivered, event_day))
+    ]
+
+
+@given(delivery_times, event_days, windows)
+def test_every_record_has_exactly_one_owner_that_reads_its_file(
+    delivered: datetime, event_day: date, window: Window
+) -> None:
+    every_day = [date(2025, 12, 1) + timedelta(days=n) for n in range(75)]
+    planned = window.event_days(delivered.date())
+
+    (owner,) = owners(delivered, event_day, window, every_day)
+
+    assert owner in planned
+    assert owner == (event_day if window.holds(delivered, event_day) else delivered.date())
+
+
+@given(st.dates(), st.dates(), windows)
+def test_a_unit_touches_a_folder_exactly_if_the_folder_touches_the_unit(
+    day: date, folder: date, window: Window
+) -> None:
+    assert (folder in window.delivery_days(day)) == (day in window.event_days(folder))
+
+
+@given(delivery_times, event_days, windows)
+def test_a_delivery_in_a_window_has_passed_when_the_window_ends(
+    delivered: datetime, day: date, window: Window
+) -> None:
+    if window.holds(delivered, day):
+        assert delivered < window.ends(day)
+        assert delivered.date() in window.delivery_days(day)
+
+
+def test_the_window_begins_with_its_first_moment_and_ends_before_its_last() -> None:
+    window = Window(900, 7200)
+    start = datetime.combine(DAY, time(), UTC)
+    moment = timedelta(microseconds=1)
+
+    assert window.holds(start - timedelta(seconds=900), DAY)
+    assert not window.holds(start - timedelta(seconds=900) - moment, DAY)
+    assert window.holds(start + timedelta(days=1, seconds=7200) - moment, DAY)
+    assert not window.holds(start + timedelta(days=1, seconds=7200), DAY)
+    assert window.delivery_days(DAY) == [date(2026, 1, 9), DAY, date(2026, 1, 11)]
+
+
+def test_a_window_without_margins_is_the_day_itself() -> None:
+    assert Window(0, 0).delivery_days(DAY) == Window(0, 0).event_days(DAY) == [DAY]
+
+
+@pytest.mark.parametrize("day", [date.min, date.max])
+def test_the_window_of_the_first_and_the_last_day_has_no_days_beyond(day: date) -> None:
+    assert day in Window(900, 7200).delivery_days(day)
+    assert day in Window(900, 7200).event_days(day)
+    assert Window(900, 7200).holds(datetime.combine(day, time(12), UTC), day)
