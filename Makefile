@@ -62,7 +62,7 @@ format: $(READY) ## format the code and apply the safe fixes
 
 .PHONY: bench
 bench: $(READY) ## measure a conversion: seconds, peak memory, sizes
-	@$(PY) bench/convert.py $(BENCH_ARGS)
+	@$(PY) -m bench.convert $(BENCH_ARGS)
 
 .PHONY: lock
 lock: ## pin the dependencies again; LOCK_ARGS=--upgrade takes newer versions

@@ -1,0 +1,117 @@
+"""One measured conversion a process: ``python bench/contestants.py NAME LOGS OUT``.
+
+pandas is hidden from all of them: Arrow would import it with its first array wherever it is
+installed, and where these programs run for real it is not.
+"""
+
+import json
+import resource
+import sys
+from importlib.abc import MetaPathFinder
+from pathlib import Path
+
+import pyarrow as pa
+
+from cloudtrail_parquet.schema import RECORD, kind
+
+
+class _NoPandas(MetaPathFinder):
+    def find_spec(self, fullname: str, *_: object) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError(fullname)
+
+
+def log_files(logs: Path) -> list[Path]:
+    """The log files of a corpus, in the order of their names."""
+    return sorted(path for path in logs.rglob("*.json.gz") if "/CloudTrail/" in path.as_posix())
+
+
+def ours(logs: Path, out: Path) -> None:
+    """The converter itself, in one process."""
+    from cloudtrail_parquet import cli
+
+    sys.argv = ["cloudtrail-parquet", "convert", str(logs), str(out), "--workers", "1", "--json"]
+    cli.main()
+
+
+def duckdb(logs: Path, out: Path) -> None:
+    """DuckDB's one statement: the same columns, codec, level and row groups, but no collation."""
+    import duckdb as engine
+
+    from cloudtrail_parquet.config import Settings
+
+    settings = Settings()
+    out.mkdir(parents=True)
+    files = ", ".join(f"'{path}'" for path in log_files(logs))
+    engine.execute(
+        f"""COPY (
+              SELECT unnest(Records, max_depth := 2) FROM read_json([{files}],
+                columns = {{'Records': '{_duckdb_type(pa.field("", RECORD))}[]'}},
+                maximum_object_size = 100000000)
+            ) TO '{out / "duckdb.parquet"}' (FORMAT parquet, COMPRESSION {settings.compression},
+              COMPRESSION_LEVEL {settings.compression_level},
+              ROW_GROUP_SIZE {settings.row_group_rows})"""
+    )
+
+
+def _duckdb_type(field: pa.Field) -> str:
+    of = field.type
+    if pa.types.is_struct(of):
+        members = (f'"{child.name}" {_duckdb_type(child)}' for child in of)
+        return f"STRUCT({', '.join(members)})"
+    if pa.types.is_list(of):
+        return f"{_duckdb_type(of.value_field)}[]"
+    if pa.types.is_map(of):
+        return "MAP(VARCHAR, VARCHAR)"
+    return {"json": "JSON", "timestamp": "TIMESTAMP", "boolean": "BOOLEAN"}.get(
+        kind(field), "VARCHAR"
+    )
+
+
+def floor(logs: Path, out: Path) -> None:
+    """What no converter can leave out: inflate, parse, write the finished table.
+
+    The parse is simdjson's without looking at the result; where it refuses a file, since an
+    integer has more than 64 bits, it is msgspec's. Reading the finished table is not counted.
+    """
+    import msgspec
+    import pyarrow.parquet as pq
+    import simdjson
+    from isal import isal_zlib
+
+    from cloudtrail_parquet.config import Settings
+    from cloudtrail_parquet.process import prepare_process
+    from cloudtrail_parquet.writer import parquet_options
+
+    prepare_process()
+    parser, other = simdjson.Parser(), msgspec.json.Decoder(dict[str, list[msgspec.Raw]])
+    for path in log_files(logs):
+        text = isal_zlib.decompress(path.read_bytes(), wbits=31)
+        try:
+            parser.parse(text)
+        except ValueError:
+            other.decode(text)
+    before = cpu_s()
+    (part,) = Path(f"{out}.finished").rglob("part-*.parquet")
+    table = pq.read_table(part, partitioning=None)
+    uncounted = cpu_s() - before
+    out.mkdir(parents=True)
+    settings = Settings()
+    with pq.ParquetWriter(
+        out / "floor.parquet", table.schema, **parquet_options(settings)
+    ) as writer:
+        writer.write_table(table, row_group_size=settings.row_group_rows)
+    print(json.dumps({"uncounted_s": uncounted}))
+
+
+def cpu_s() -> float:
+    """CPU seconds of this process so far, user and system."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+CONTESTANTS = {"ours": ours, "duckdb": duckdb, "floor": floor}
+
+if __name__ == "__main__":
+    sys.meta_path.insert(0, _NoPandas())
+    CONTESTANTS[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]))

@@ -1,0 +1,135 @@
+"""Measure a conversion beside other ways to do it: ``make bench``.
+
+Each way runs in a process of its own, in turn, several times; the figures are medians. CPU is user
+plus system seconds of the whole process, start and imports included. The floor is what no converter
+can leave out: inflate, parse, write the finished table.
+
+``--check`` compares the CPU ratios of this run with those in bench/recorded.json and fails when
+ours has become more than a quarter worse; ``--record`` writes that file.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+from bench.corpora import FOLDER, MAKERS, corpus
+
+RECORDED = Path("bench/recorded.json")
+MAY_GROW = 1.25
+WAYS = ("floor", "ours", "duckdb")
+
+
+class Run(NamedTuple):
+    """What one process took.
+
+    Attributes:
+        cpu_s: User and system seconds.
+        wall_s: Seconds from start to end.
+        peak_mb: Most resident memory, in MiB.
+        bytes_out: Bytes of Parquet written.
+    """
+
+    cpu_s: float
+    wall_s: float
+    peak_mb: float
+    bytes_out: float
+
+
+def run(way: str, logs: Path, out: Path) -> Run:
+    """Convert a corpus in one way and measure the process."""
+    for place in (out, Path(f"{out}.state")):
+        shutil.rmtree(place, ignore_errors=True)
+    command = [sys.executable, "-m", "bench.contestants", way, str(logs), str(out)]
+    started = os.times().elapsed
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None  # noqa: S101
+    said = process.stdout.read()
+    _, status, used = os.wait4(process.pid, 0)
+    wall_s = os.times().elapsed - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{way} failed with {process.returncode}")
+    uncounted_s = json.loads(said)["uncounted_s"] if way == "floor" else 0
+    return Run(
+        used.ru_utime + used.ru_stime - uncounted_s,
+        wall_s - uncounted_s,
+        used.ru_maxrss / 1024,
+        sum(path.stat().st_size for path in out.rglob("*.parquet")),
+    )
+
+
+def measure(name: str, records: int, ways: tuple[str, ...], runs: int) -> dict[str, Run]:
+    """The medians of several runs of each way, in turn, over one corpus."""
+    logs, out = corpus(name, records), FOLDER / "out"
+    finished = Path(f"{out / 'floor'}.finished")
+    run("ours", logs, finished)  # a warm-up, and the table that the floor writes
+    taken: dict[str, list[Run]] = {way: [] for way in ways}
+    for _ in range(runs):
+        for way in ways:
+            taken[way].append(run(way, logs, out / way))
+    return {way: Run(*map(median, zip(*some, strict=True))) for way, some in taken.items()}
+
+
+def table(records: int, medians: dict[str, Run]) -> str:
+    """The medians as a Markdown table."""
+    lines = [
+        "| | CPU s | wall s | peak MiB | MB out | records per CPU s | CPU to the floor |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for way, one in medians.items():
+        lines.append(
+            f"| {way} | {one.cpu_s:.2f} | {one.wall_s:.2f} | {one.peak_mb:.0f} "
+            f"| {one.bytes_out / 1e6:.1f} | {records / one.cpu_s:,.0f} "
+            f"| {one.cpu_s / medians['floor'].cpu_s:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def check(ratios: dict[str, float]) -> int:
+    """Compare ratios with the recorded ones: 1 when one has grown too much, else 0."""
+    recorded = json.loads(RECORDED.read_text())
+    worse = {name: ratio for name, ratio in ratios.items() if ratio > recorded[name] * MAY_GROW}
+    for name, ratio in worse.items():
+        print(f"{name}: {ratio:.2f} times the floor, recorded are {recorded[name]:.2f}")
+    return 1 if worse else 0
+
+
+def main() -> int:
+    """Run what the command line asks for."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--corpus", choices=MAKERS, action="append", help="default: all there are")
+    options.add_argument("--records", type=int, default=120_000)
+    options.add_argument("--runs", type=int, default=5)
+    options.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
+    options.add_argument("--check", action="store_true")
+    options.add_argument("--record", action="store_true")
+    asked = options.parse_args()
+    names = asked.corpus or [n for n in MAKERS if n != "real" or "CLOUDTRAIL_CORPUS" in os.environ]
+    packages = " ".join(
+        f"{name} {version(name)}" for name in ("pyarrow", "msgspec", "isal", "duckdb")
+    )
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}"
+    )
+    ratios = {}
+    for name in names:
+        medians = measure(name, asked.records, tuple(asked.ways), asked.runs)
+        if {"ours", "floor"} <= set(medians):
+            ratios[f"{name}-{asked.records}"] = medians["ours"].cpu_s / medians["floor"].cpu_s
+        print(f"\n{name}, {asked.records:,} records\n\n{table(asked.records, medians)}", flush=True)
+    if asked.record:
+        known = json.loads(RECORDED.read_text()) if RECORDED.exists() else {}
+        RECORDED.write_text(json.dumps(known | ratios, indent=1) + "\n")
+    return check(ratios) if asked.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
