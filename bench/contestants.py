@@ -1,7 +1,7 @@
 """One measured conversion a process: ``python bench/contestants.py NAME LOGS OUT``.
 
-pandas is hidden from all of them: Arrow would import it with its first array wherever it is
-installed, and where these programs run for real it is not.
+pandas and numpy are hidden from all of them: Arrow imports them wherever they are installed, and
+where these programs run for real they are not.
 """
 
 import json
@@ -9,15 +9,12 @@ import resource
 import sys
 from importlib.abc import MetaPathFinder
 from pathlib import Path
-
-import pyarrow as pa
-
-from cloudtrail_parquet.schema import RECORD, kind
+from typing import Any
 
 
-class _NoPandas(MetaPathFinder):
+class _Hidden(MetaPathFinder):
     def find_spec(self, fullname: str, *_: object) -> None:
-        if fullname == "pandas":
+        if fullname in {"numpy", "pandas"}:
             raise ModuleNotFoundError(fullname)
 
 
@@ -39,22 +36,29 @@ def duckdb(logs: Path, out: Path) -> None:
     import duckdb as engine
 
     from cloudtrail_parquet.config import Settings
+    from cloudtrail_parquet.schema import RECORD
 
     settings = Settings()
     out.mkdir(parents=True)
+    largest = 32 * max(path.stat().st_size for path in log_files(logs))  # inflated, at the most
+    members = ", ".join(f'"{field.name}" {_duckdb_type(field)}' for field in RECORD)
     files = ", ".join(f"'{path}'" for path in log_files(logs))
     engine.execute(
         f"""COPY (
               SELECT unnest(Records, max_depth := 2) FROM read_json([{files}],
-                columns = {{'Records': '{_duckdb_type(pa.field("", RECORD))}[]'}},
-                maximum_object_size = 100000000)
+                columns = {{'Records': 'STRUCT({members})[]'}},
+                maximum_object_size = {largest})
             ) TO '{out / "duckdb.parquet"}' (FORMAT parquet, COMPRESSION {settings.compression},
               COMPRESSION_LEVEL {settings.compression_level},
               ROW_GROUP_SIZE {settings.row_group_rows})"""
     )
 
 
-def _duckdb_type(field: pa.Field) -> str:
+def _duckdb_type(field: Any) -> str:  # noqa: ANN401 - a pyarrow.Field
+    import pyarrow as pa
+
+    from cloudtrail_parquet.schema import kind
+
     of = field.type
     if pa.types.is_struct(of):
         members = (f'"{child.name}" {_duckdb_type(child)}' for child in of)
@@ -113,5 +117,5 @@ def cpu_s() -> float:
 CONTESTANTS = {"ours": ours, "duckdb": duckdb, "floor": floor}
 
 if __name__ == "__main__":
-    sys.meta_path.insert(0, _NoPandas())
+    sys.meta_path.insert(0, _Hidden())
     CONTESTANTS[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]))
