@@ -29,6 +29,7 @@ from cloudtrail_parquet.inspection import inspect as inspect_place
 from cloudtrail_parquet.inspection_tables import tables
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.process import prepare_process
+from cloudtrail_parquet.receipt import Quarantined
 from cloudtrail_parquet.source import Discovery, count_siblings, discover, units
 from cloudtrail_parquet.storage import open_store
 
@@ -218,7 +219,7 @@ def _summary(outcomes: list[Outcome], seconds: float) -> Table:
         "records": f"{sum(one.records.written + one.records.straggled for one in receipts):,}",
         "stragglers": f"{sum(one.records.straggled for one in receipts):,}",
         "duplicates": f"{sum(one.records.duplicate for one in receipts):,}",
-        "quarantined": f"{sum(len(one.quarantined) for one in receipts):,}",
+        "quarantined": f"{len(_quarantined(outcomes)):,}",
         "bytes in": f"{sum(one.bytes_in for one in receipts):,}",
         "bytes out": f"{sum(one.bytes_out for one in receipts):,}",
         "seconds": f"{seconds:.1f}",
@@ -235,19 +236,18 @@ def _two_columns(rows: dict[str, str]) -> Table:
     return table
 
 
+def _quarantined(outcomes: list[Outcome]) -> list[Quarantined]:
+    """What was quarantined, each once: a file near midnight is read for two days."""
+    receipts = [outcome.receipt for outcome in outcomes if outcome.receipt]
+    return list(dict.fromkeys(bad for receipt in receipts for bad in receipt.quarantined))
+
+
 def _report(outcomes: list[Outcome]) -> int:
     """Say what went wrong, and with which exit status that ends."""
-    bad = sorted(
-        {
-            (one.key, one.record if one.record is not None else -1, one.reason, one.retryable)
-            for outcome in outcomes
-            if outcome.receipt
-            for one in outcome.receipt.quarantined
-        }
-    )
-    for key, record, reason, retryable in bad:
-        place = f"{key} record {record}" if record >= 0 else key
-        _note(f"quarantined: {place}: {reason}{' (retry may help)' if retryable else ''}")
+    bad = _quarantined(outcomes)
+    for one in bad:
+        place = one.key if one.record is None else f"{one.key} record {one.record}"
+        _note(f"quarantined: {place}: {one.reason}{' (retry may help)' if one.retryable else ''}")
     kept = [one.receipt for one in outcomes if one.receipt and one.receipt.kept]
     for receipt in kept:
         _note(f"kept as it was: {receipt.unit.name}: {receipt.kept} (see --replace-shrunk)")
@@ -274,8 +274,7 @@ def export(  # noqa: PLR0913, PLR0917 - each is an option
     selection = Selection(day, first, last, account, region)
     store = open_store(dataset)
     for text in export_records(store, selection.holds):
-        sys.stdout.write(text)
-        sys.stdout.write("\n")
+        sys.stdout.buffer.write(text.encode() + b"\n")
 
 
 @app.command()

@@ -3,7 +3,6 @@
 import time
 from collections import Counter
 from collections.abc import Iterable
-from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import date, timedelta
 from hashlib import sha256
@@ -60,6 +59,11 @@ def open_dataset_state(state: Store, settings: Settings) -> None:
     Raises:
         UsageError: The dataset was made with other values: records would be lost or doubled.
     """
+    with state.lease("leases/dataset", settings.lease_wait_s, settings.lease_s):
+        _compare_or_note(state, settings)
+
+
+def _compare_or_note(state: Store, settings: Settings) -> None:
     noted = state.read_if_there("dataset.json")
     mine = msgspec.json.decode(msgspec.json.encode(settings.ownership()))
     if noted is None:
@@ -113,8 +117,8 @@ def convert_unit(
                 run.read()
                 if before is None and not run.matters:
                     return None
-                shrunk = "" if before is None else run.shrunk_since(before)
-                if before is not None and shrunk and not settings.replace_shrunk:
+                shrunk = before is not None and run.shrunk_since(before)
+                if before is not None and shrunk and _stands(before, dataset):
                     return _keep(before, run, shrunk, state)
                 receipt = run.receipt(time.monotonic() - started)
                 if _publish(run, receipt, before, dataset, state):
@@ -124,6 +128,13 @@ def convert_unit(
             unit.name,
             "Run it again later",
         )
+
+
+def _stands(before: Receipt, dataset: Store) -> bool:
+    """Whether anything that a conversion wrote is still there."""
+    parts = {part.key for part in before.parts}
+    folders = {key.rpartition("/")[0] for key in parts}
+    return any(entry.key in parts for folder in folders for entry in dataset.files(f"{folder}/"))
 
 
 def _keep(before: Receipt, run: "_Run", shrunk: str, state: Store) -> Receipt:
@@ -141,32 +152,27 @@ def _publish(
     """Put the parts in place, remove what this unit owned before, and write the receipt.
 
     Returns:
-        False, with nothing done, when another unit has meanwhile put a record of this run into a
-        partition: the run has to be repeated.
+        False when another unit has meanwhile put a record of this run into a partition: the run
+        has to be repeated, and then replaces what this one may have put in place.
     """
     unit, settings = run.unit, run.settings
     new = {part.key for part in receipt.parts}
     noted = _noted_stragglers(before, state, unit)
-    touched = {unit, *(unit_of(key) or unit for key in new | noted)}
-    with ExitStack() as held:
-        for partition in sorted(touched):  # everybody takes them in this order
-            key = state_key("leases/partitions", partition)
-            held.enter_context(state.lease(key, settings.lease_wait_s, settings.lease_s))
-        if any(run.standing.meets(one.day, run.duplicates.keys(one.day)) for one in touched):
-            return False
-        stragglers = sorted(key for key in new if unit_of(key) != unit)
-        intent = state_key("intents", unit)
-        if stragglers:  # should this run die, the next one finds what it had begun
-            state.write(intent, msgspec.json.encode(sorted(noted.union(stragglers))))
-        run.staging.publish()
-        own = {
-            entry.key
-            for entry in dataset.files(unit.partition)
-            if owner_day(entry.key, unit.day) == unit.day
-        }
-        dataset.delete(sorted((own | noted) - new))
-        write_receipt(state, receipt)
-        state.delete([intent])
+    intent = state_key("intents", unit)
+    if stragglers := {key for key in new if unit_of(key) != unit}:
+        # should this run die, the next one finds what it had begun
+        state.write(intent, msgspec.json.encode(sorted(noted | stragglers)))
+    for partition in sorted({unit, *(unit_of(key) or unit for key in new | noted)}):
+        key = state_key("leases/partitions", partition)
+        with state.lease(key, settings.lease_wait_s, settings.lease_s):
+            if run.standing.meets(partition.day, run.duplicates.keys(partition.day)):
+                return False
+            run.staging.publish(sorted(key for key in new if unit_of(key) == partition))
+            entries = dataset.files(partition.partition)
+            owned = {one.key for one in entries if owner_day(one.key, partition.day) == unit.day}
+            dataset.delete(sorted(owned - new))
+    write_receipt(state, receipt)
+    state.delete([intent])
     return True
 
 
@@ -279,7 +285,7 @@ class _Run:
 
     def shrunk_since(self, before: Receipt) -> str:
         """What an earlier run found in the source and this one did not, in words; else nothing."""
-        if before.folders != self.settings.folders:
+        if self.settings.replace_shrunk or before.folders != self.settings.folders:
             return ""
         missing = before.files.listed - len(self._files)
         if missing > 0:

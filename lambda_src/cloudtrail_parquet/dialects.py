@@ -183,7 +183,7 @@ def _parquet() -> str:
     with store.staging(key) as staging:
         with PartsWriter(staging, Settings(), {}, lambda _number: key) as part:
             part.write(pa.Table.from_pylist([{}], schema=SCHEMA))
-        staging.publish()
+        staging.publish([key])
     text = str(pq.ParquetFile(BytesIO(store.read(key))).schema)
     message = text[text.index("required group") :]
     for noise in (" field_id=-1", ", is_from_converted_type=false, force_set_converted_type=false"):

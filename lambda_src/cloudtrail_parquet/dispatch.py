@@ -7,7 +7,6 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 from cloudtrail_parquet.config import Settings
@@ -16,7 +15,7 @@ from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError, Usag
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.receipt import Receipt
-from cloudtrail_parquet.storage import LocalStore, Stores, open_store
+from cloudtrail_parquet.storage import LocalStore, Stores, local_path, open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,8 @@ class Places:
         Raises:
             UsageError: The state lies inside the dataset, where readers would trip over it.
         """
-        state = state or dataset.rstrip("/") + ".state"
+        if state is None:
+            state = str(local_path(dataset) or dataset.rstrip("/")) + ".state"
         if _below(state, dataset):
             raise UsageError(
                 "the state would lie inside the dataset",
@@ -57,9 +57,10 @@ class Places:
 
 
 def _below(inner: str, outer: str) -> bool:
-    if "://" in inner or "://" in outer:
-        return (inner.rstrip("/") + "/").startswith(outer.rstrip("/") + "/")
-    return Path(inner).resolve().is_relative_to(Path(outer).resolve())
+    inner_path, outer_path = local_path(inner), local_path(outer)
+    if inner_path and outer_path:
+        return inner_path.resolve().is_relative_to(outer_path.resolve())
+    return (inner.rstrip("/") + "/").startswith(outer.rstrip("/") + "/")
 
 
 class Job(NamedTuple):

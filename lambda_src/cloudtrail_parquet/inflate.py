@@ -2,7 +2,9 @@
 
 import gzip
 import zlib
+from collections.abc import Iterator
 from io import BytesIO
+from itertools import accumulate
 
 from isal import isal_zlib
 
@@ -70,14 +72,15 @@ def _inflated_size(data: bytes, max_bytes: int) -> int:
 def _other_members(data: bytes, room: int, max_bytes: int, where: str) -> bytes:
     if not data.strip(b"\0"):
         return b""
-    pieces = []
+    if any(size > room for size in accumulate(map(len, _pieces(data)))):  # counted, not kept
+        _check(max_bytes + 1, max_bytes, where)
+    return b"".join(_pieces(data))
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
     with gzip.GzipFile(fileobj=BytesIO(data)) as stream:
         while piece := stream.read(_PIECE_BYTES):
-            room -= len(piece)
-            if room < 0:
-                _check(max_bytes + 1, max_bytes, where)
-            pieces.append(piece)
-    return b"".join(pieces)
+            yield piece
 
 
 def _check(size: int, max_bytes: int, where: str) -> None:

@@ -7,6 +7,7 @@ that the record stands exactly once does not.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import date
 from typing import Any
 
@@ -55,7 +56,8 @@ class Standing:
         return [entry for entry in entries if owner_day(entry.key, day) != self._unit.day]
 
     def _matches(self, entry: Entry, keys: pa.Array) -> Iterator[tuple[int, dict[str, Any]]]:
-        with self._dataset.open(entry.key) as file, pq.ParquetFile(file) as part:
+        with suppress(pa.ArrowInvalid), self._dataset.open(entry.key) as file:  # if damaged: none
+            part = pq.ParquetFile(file)
             for number in range(part.num_row_groups):
                 standing = _keys(part, number)
                 hits = pc.is_in(standing, value_set=keys)

@@ -12,11 +12,12 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from io import BytesIO, RawIOBase
 from pathlib import Path
+from stat import S_ISLNK, S_ISREG
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple, Protocol, Self
 from urllib.parse import quote, unquote, urlsplit
@@ -47,8 +48,8 @@ class Staging(Protocol):
         """Begin the object that is to replace ``key``."""
         ...
 
-    def publish(self) -> None:
-        """Put every object in its place, in order of creation, each at once and whole."""
+    def publish(self, keys: Iterable[str]) -> None:
+        """Put objects in their places, in this order, each at once and whole."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -131,11 +132,9 @@ def open_store(uri: str | Path, *, staging: Path | None = None) -> Store:
     Raises:
         UsageError: The URI names no known kind of store.
     """
-    parts = urlsplit(str(uri))
-    if isinstance(uri, Path) or len(parts.scheme) <= 1:
-        return LocalStore(Path(uri), staging)
-    if parts.scheme == "file":
-        return LocalStore(Path(unquote(parts.path)), staging)
+    path = local_path(uri)
+    if path is not None:
+        return LocalStore(path, staging)
     try:
         return ObjectStore(str(uri), obstore.store.from_url(str(uri)))
     except (obstore.exceptions.BaseError, ValueError) as error:
@@ -144,12 +143,22 @@ def open_store(uri: str | Path, *, staging: Path | None = None) -> Store:
         ) from error
 
 
+def local_path(uri: str | Path) -> Path | None:
+    """The absolute path of a place on a disk; None for any other place."""
+    parts = urlsplit(str(uri))
+    if not isinstance(uri, Path) and len(parts.scheme) > 1:  # one letter is a drive's
+        if parts.scheme != "file":
+            return None
+        uri = unquote(parts.path)
+    return Path(os.path.abspath(uri))  # noqa: PTH100 - without ".." in it, links as they are
+
+
 class LocalStore:
     """A folder on a disk."""
 
     def __init__(self, root: Path, staging: Path | None = None) -> None:
-        self.root = root.absolute()
-        self.uri = str(root)
+        self.root = root
+        self.uri = str(self.root)
         self._staging = staging or self.root.with_name(self.root.name + ".staging")
 
     def folders(self, prefix: str) -> list[str]:
@@ -163,14 +172,18 @@ class LocalStore:
     def files(self, prefix: str) -> Iterator[Entry]:
         try:
             with os.scandir(self._path(prefix)) as found:
-                entries = sorted(found, key=lambda entry: entry.name + "/" * entry.is_dir())
+                entries = sorted(found, key=lambda entry: entry.name + "/" * _is_folder(entry))
         except (FileNotFoundError, NotADirectoryError):
             return
         for entry in entries:
-            if entry.is_dir():
+            if _is_folder(entry):
                 yield from self.files(f"{prefix}{entry.name}/")
-            elif entry.is_file():
+                continue
+            try:
                 status = entry.stat()
+            except OSError:  # a link to nothing: whoever reads it will be told
+                status = entry.stat(follow_symlinks=False)
+            if S_ISREG(status.st_mode) or S_ISLNK(status.st_mode):
                 modified = datetime.fromtimestamp(status.st_mtime, UTC)
                 yield Entry(prefix + entry.name, status.st_size, modified)
 
@@ -195,7 +208,7 @@ class LocalStore:
         with self.staging(f"write {key}") as staging:
             with staging.create(key) as sink:
                 sink.write(data)
-            staging.publish()
+            staging.publish([key])
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
@@ -230,6 +243,13 @@ class LocalStore:
         return self.root / key
 
 
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
 def _unreadable(path: Path, error: OSError) -> StorageError:
     return StorageError(f"cannot be read ({error.strerror})", str(path), _AGAIN)
 
@@ -254,30 +274,32 @@ class _LocalStaging:
     def __init__(self, store: LocalStore, folder: Path) -> None:
         self._store = store
         self._folder = folder
-        self._sinks: list[tuple[str, BinaryIO]] = []
+        self._sinks: dict[str, BinaryIO] = {}
 
     def __enter__(self) -> Self:
         shutil.rmtree(self._folder, ignore_errors=True)
-        _make(self._folder)
+        _in_folder(self._folder, lambda: None)
         return self
 
     def create(self, key: str) -> BinaryIO:
-        sink = (self._folder / quote(key, safe="")).open("wb")
-        self._sinks.append((key, sink))
+        sink = self._sinks[key] = self._staged(key).open("wb")
         return sink
 
-    def publish(self) -> None:
-        for key, sink in self._sinks:
-            sink.close()
+    def _staged(self, key: str) -> Path:
+        return self._folder / quote(key, safe="")
+
+    def publish(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._sinks[key].close()
             target = self._store.root / key
             try:
-                _put_in_place(Path(sink.name), target)
+                _put_in_place(self._staged(key), target)
             except OSError as error:
                 what = f"cannot be written ({error.strerror})"
                 raise StorageError(what, str(target), _AGAIN) from error
 
     def __exit__(self, *_: object) -> None:
-        for _key, sink in self._sinks:
+        for sink in self._sinks.values():
             sink.close()
         shutil.rmtree(self._folder, ignore_errors=True)
         with suppress(OSError):  # somebody else's parts wait there
@@ -285,27 +307,28 @@ class _LocalStaging:
 
 
 def _put_in_place(staged: Path, target: Path) -> None:
-    _make(target.parent)
     _sync(staged)
     try:
-        staged.replace(target)
+        _in_folder(target.parent, lambda: staged.replace(target))
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
         hidden = target.with_name(f".{target.name}.partial")  # the state is on another disk
-        shutil.copyfile(staged, hidden)
+        _in_folder(target.parent, lambda: shutil.copyfile(staged, hidden))
         _sync(hidden)
         hidden.replace(target)
     _sync(target.parent)
 
 
-def _make(folder: Path) -> None:
-    """Make a folder, while others may be removing the empty ones above it."""
+def _in_folder(folder: Path, act: Callable[[], object]) -> None:
+    """Do something in a folder that may have to be made, while others remove it as empty."""
     for _ in range(_MAKE_TIMES):
         with suppress(FileExistsError, FileNotFoundError):
             folder.mkdir(parents=True, exist_ok=True)
+            act()
             return
     folder.mkdir(parents=True, exist_ok=True)
+    act()
 
 
 def _sync(path: Path) -> None:
@@ -470,19 +493,18 @@ class _ObjectStaging:
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
-        self._sinks: list[tuple[str, _Kept]] = []
+        self._sinks: dict[str, _Kept] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def create(self, key: str) -> BinaryIO:
-        sink = _Kept()
-        self._sinks.append((key, sink))
+        sink = self._sinks[key] = _Kept()
         return sink
 
-    def publish(self) -> None:
-        for key, sink in self._sinks:
-            self._store.write(key, sink.getvalue())
+    def publish(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._store.write(key, self._sinks[key].getvalue())
 
     def __exit__(self, *_: object) -> None:
         self._sinks.clear()

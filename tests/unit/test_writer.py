@@ -78,7 +78,7 @@ def write(store: Store, tables: list[pa.Table], settings: Settings = SETTINGS) -
         with PartsWriter(staging, settings, {"made": "here"}, "part-{}.parquet".format) as writer:
             for table in tables:
                 writer.write(table)
-        staging.publish()
+        staging.publish([part.key for part in writer.parts])
     return writer
 
 

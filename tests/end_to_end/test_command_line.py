@@ -1,0 +1,580 @@
+"""The command line as scripts see it: exit codes, what is printed where, how places are named."""
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from datetime import UTC, datetime, timedelta
+from io import BytesIO, TextIOWrapper
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from cloudtrail_parquet.cli import main
+from cloudtrail_parquet.storage import LocalStore
+from tests.builders import ACCOUNT, envelope, exact, log_file, log_key, normal, record
+
+NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
+ORGANIZATION = "o-abcdefghij"
+OTHER_ACCOUNT = "123456789012"
+PYTHON = (sys.executable, "-m", "cloudtrail_parquet.cli")
+
+
+class Done(NamedTuple):
+    """What a command has left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run(*arguments: object) -> Done:
+    """Run a command in this process, which spares a second for each."""
+    out, err = (TextIOWrapper(BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    before, sys.argv = sys.argv, ["cloudtrail-parquet", *map(str, arguments)]
+    try:
+        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as end:
+            main()
+    finally:
+        sys.argv = before
+    stdout, stderr = (stream.buffer.getvalue().decode() for stream in (out, err))
+    return Done(int(end.value.code or 0), stdout, stderr)
+
+
+def run_apart(
+    *arguments: object, folder: Path | None = None, env: Mapping[str, str] | None = None
+) -> Done:
+    """Run a command in a process of its own, in a folder."""
+    done = subprocess.run(
+        [*PYTHON, *map(str, arguments)],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=120,
+        cwd=folder,
+        env={**os.environ, **(env or {})},
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def succeed(*arguments: object, folder: Path | None = None) -> str:
+    """Run a command that has to end well, if a folder is named, there; returns its stdout."""
+    done = run_apart(*arguments, folder=folder) if folder else run(*arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def convert(source: object, dataset: object, *options: object, folder: Path | None = None) -> str:
+    return succeed("convert", source, dataset, "--workers", 1, *options, folder=folder)
+
+
+def exported(dataset: object, *options: object) -> list[str]:
+    """The ids of the records that an export gives, sorted."""
+    lines = succeed("export", dataset, *options).splitlines()
+    return sorted(json.loads(line)["eventID"] for line in lines)
+
+
+def deliver(  # noqa: PLR0913  one argument a part of the key
+    tree: Path,
+    *records: object,
+    account: str = ACCOUNT,
+    region: str = "eu-central-1",
+    delivered: datetime = NOON,
+    organization: str | None = None,
+    unique: str = "AbCdEfGhIjKlMnOp",
+    folder: str = "CloudTrail",
+) -> Path:
+    key = log_key(
+        account, region, delivered, organization=organization, unique=unique, folder=folder
+    )
+    path = tree / key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(log_file(*records))
+    return path
+
+
+def event(name: str, when: datetime = NOON, **changes: object) -> dict[str, Any]:
+    return record(
+        eventID=name, eventTime=f"{when - timedelta(minutes=2):%Y-%m-%dT%H:%M:%SZ}", **changes
+    )
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two accounts, two regions and three days; the tests leave it as it is."""
+    tree = tmp_path_factory.mktemp("command line") / "logs"
+    for account in (ACCOUNT, OTHER_ACCOUNT):
+        for region in ("eu-central-1", "us-east-1"):
+            for number in range(3):
+                when = NOON + timedelta(days=number)
+                name = f"{account} {region} {when:%d}"
+                deliver(tree, event(name, when), account=account, region=region, delivered=when)
+    return tree
+
+
+@pytest.fixture(scope="module")
+def dataset(tree: Path) -> Path:
+    """The tree, converted; the tests leave it as it is."""
+    convert(tree, tree.parent / "dataset")
+    return tree.parent / "dataset"
+
+
+# Wrong usage.
+
+WRONG = {
+    "a date that is none": ["--day", "2026-02-30"],
+    "a date in another form": ["--day", "10.01.2026"],
+    "a day and a first day": ["--day", "2026-01-10", "--from", "2026-01-10"],
+    "a day and a last day": ["--day", "2026-01-10", "--to", "2026-01-10"],
+    "a last day before the first": ["--from", "2026-01-11", "--to", "2026-01-10"],
+    "an account without logs": ["--account", "999999999999"],
+    "one of two accounts without logs": ["--account", ACCOUNT, "--account", "999999999999"],
+    "a region without logs": ["--region", "eu-centrl-1"],
+    "no workers": ["--workers", "0"],
+    "a folder that holds no event logs": ["--folder", "CloudTrail-Digest"],
+    "the state inside the dataset": ["--state", "{out}/state"],
+    "the state in place of the dataset": ["--state", "{out}"],
+    "the state inside the dataset, on a detour": ["--state", "{out}/../out/state"],
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+def test_wrong_usage_ends_with_exit_code_2_and_writes_nothing(
+    tree: Path, tmp_path: Path, mistake: str
+) -> None:
+    out = tmp_path / "out"
+
+    done = run("convert", tree, out, *(text.format(out=out) for text in WRONG[mistake]))
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_state_inside_the_dataset_is_refused_however_the_two_are_written(
+    tree: Path, tmp_path: Path
+) -> None:
+    as_uri = run("convert", tree, tmp_path / "out", "--state", f"file://{tmp_path}/out/state")
+    as_path = run("convert", tree, f"file://{tmp_path}/out", "--state", tmp_path / "out" / "state")
+
+    assert (as_uri.returncode, as_path.returncode) == (2, 2)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_source_without_logs_ends_with_exit_code_2(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+
+    for source in ("photos", "nowhere"):
+        done = run("convert", tmp_path / source, tmp_path / "out")
+
+        assert done.returncode == 2
+        assert "AWSLogs" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_an_export_of_what_is_no_dataset_ends_with_exit_code_2(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+
+    for place in ("empty", "nowhere"):
+        done = run("export", tmp_path / place)
+
+        assert (done.returncode, done.stdout) == (2, "")
+        assert place in done.stderr
+
+
+def test_a_dataset_made_with_another_window_is_not_mixed_with_this_one(
+    tree: Path, tmp_path: Path
+) -> None:
+    convert(tree, tmp_path / "out")
+    noted = tmp_path / "out.state" / "dataset.json"
+    noted.write_text(noted.read_text().replace('"lookahead_s":7200', '"lookahead_s":60'))
+    before = contents(tmp_path)
+
+    done = run("convert", tree, tmp_path / "out")
+
+    assert done.returncode == 2
+    assert "lookahead_s = 60" in done.stderr
+    assert contents(tmp_path) == before
+
+
+def test_a_dataset_made_from_other_folders_is_not_mixed_with_this_one(
+    tree: Path, tmp_path: Path
+) -> None:
+    convert(tree, tmp_path / "out")
+
+    done = run("convert", tree, tmp_path / "out", "--folder", "CloudTrail-NetworkActivity")
+
+    assert done.returncode == 2
+    assert "folders" in done.stderr
+
+
+def test_the_same_settings_are_no_mismatch(tree: Path, tmp_path: Path) -> None:
+    convert(tree, tmp_path / "out")
+    before = contents(tmp_path / "out")
+
+    convert(tree, tmp_path / "out")
+
+    assert contents(tmp_path / "out") == before
+
+
+def test_a_partition_that_cannot_be_written_stops_no_other(tree: Path, tmp_path: Path) -> None:
+    blocked = tmp_path / "out" / f"account={ACCOUNT}" / "region=eu-central-1"
+    blocked.parent.mkdir(parents=True)
+    blocked.write_bytes(b"in the way")
+
+    done = run("convert", tree, tmp_path / "out", "--json", "--workers", 1)
+
+    units = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert sum(unit["status"] == "failed" for unit in units) == 3
+    assert sum(unit["status"] == "complete" for unit in units) == 9
+
+
+def test_a_part_that_was_damaged_is_mended_by_converting_again(tmp_path: Path) -> None:
+    tree, late = tmp_path / "logs", NOON + timedelta(days=5)
+    deliver(tree, event("in time"))
+    deliver(tree, event("late"), event("in time"), delivered=late)
+    convert(tree, tmp_path / "out")
+    whole = contents(tmp_path / "out")
+    (straggler,) = (tmp_path / "out").rglob("straggler-*.parquet")
+    straggler.write_bytes(straggler.read_bytes()[:-100])
+
+    first = run("convert", tree, tmp_path / "out", "--workers", 1)
+    second = run("convert", tree, tmp_path / "out", "--workers", 1)
+
+    assert "Traceback" not in first.stderr
+    assert second.returncode == 0, second.stderr
+    assert contents(tmp_path / "out") == whole
+
+
+# What is printed.
+
+
+def test_json_prints_one_object_a_unit_on_stdout_and_nothing_else(
+    tree: Path, tmp_path: Path
+) -> None:
+    done = run_apart("convert", tree, tmp_path / "out", "--json", "--workers", 2)
+
+    units = [json.loads(line) for line in done.stdout.splitlines()]
+    assert sorted((unit["account"], unit["region"], unit["day"]) for unit in units) == [
+        (account, region, f"2026-01-{day}")
+        for account in (ACCOUNT, OTHER_ACCOUNT)
+        for region in ("eu-central-1", "us-east-1")
+        for day in (10, 11, 12)
+    ]
+    assert done.stderr == ""
+
+
+def test_the_summary_counts_what_was_done(tree: Path, tmp_path: Path) -> None:
+    words = convert(tree, tmp_path / "out").replace("│", " ").split()
+
+    assert words[words.index("units") + 1] == "12"
+    assert words[words.index("records") + 1] == "12"
+    assert words[words.index("quarantined") + 1] == "0"
+
+
+def test_folders_beside_the_logs_are_counted_on_stderr(tmp_path: Path) -> None:
+    deliver(tmp_path / "logs", event("mine"))
+    for number in range(3):
+        deliver(tmp_path / "logs", {}, folder="CloudTrail-Digest", unique=f"{number:016}")
+    deliver(tmp_path / "logs", {}, folder="CloudTrail-Aggregated")
+    deliver(tmp_path / "logs", {}, folder="CloudTrailExtra")
+
+    done = run("convert", tmp_path / "logs", tmp_path / "out", "--json", "--workers", 1)
+
+    assert len(done.stdout.splitlines()) == 1
+    assert [line.partition(" objects")[0] for line in done.stderr.splitlines()] == [
+        "skipped CloudTrail-Aggregated: 1",
+        "skipped CloudTrail-Digest: 3",
+        "skipped CloudTrailExtra: 1",
+    ]
+    assert exported(tmp_path / "out") == ["mine"]
+
+
+def test_network_activity_is_read_when_it_is_asked_for(tmp_path: Path) -> None:
+    deliver(tmp_path / "logs", event("call"))
+    deliver(
+        tmp_path / "logs",
+        event("endpoint", eventType="AwsVpceEvent", managementEvent=..., eventCategory=...),
+        folder="CloudTrail-NetworkActivity",
+    )
+
+    convert(tmp_path / "logs", tmp_path / "without")
+    convert(tmp_path / "logs", tmp_path / "with", "--folder", "CloudTrail-NetworkActivity")
+
+    assert exported(tmp_path / "without") == ["call"]
+    assert exported(tmp_path / "with") == ["call", "endpoint"]
+
+
+# Export.
+
+FILTERS: dict[str, Callable[[str, str, int], bool]] = {
+    "--day 2026-01-11": lambda _account, _region, day: day == 11,
+    "--from 2026-01-11": lambda _account, _region, day: day >= 11,
+    "--to 2026-01-11": lambda _account, _region, day: day <= 11,
+    "--from 2026-01-11 --to 2026-01-11": lambda _account, _region, day: day == 11,
+    f"--account {ACCOUNT}": lambda account, _region, _day: account == ACCOUNT,
+    f"--account {ACCOUNT} --account {OTHER_ACCOUNT}": lambda *_: True,
+    "--region us-east-1": lambda _account, region, _day: region == "us-east-1",
+    f"--region us-east-1 --account {ACCOUNT} --day 2026-01-12": lambda account, region, day: (
+        (account, region, day) == (ACCOUNT, "us-east-1", 12)
+    ),
+    "--day 2026-01-13": lambda *_: False,
+}
+
+
+@pytest.mark.parametrize("options", FILTERS)
+@pytest.mark.parametrize("command", ["export", "convert"])
+def test_filters_select_units(
+    tree: Path, dataset: Path, tmp_path: Path, command: str, options: str
+) -> None:
+    wanted = [
+        name
+        for name in exported(dataset)
+        for account, region, day in [name.split()]
+        if FILTERS[options](account, region, int(day))
+    ]
+
+    if command == "convert":
+        convert(tree, tmp_path / "out", *options.split())
+        found = exported(tmp_path / "out") if (tmp_path / "out").exists() else []
+    else:
+        found = exported(dataset, *options.split())
+
+    assert found == wanted
+
+
+def test_records_that_were_delivered_with_line_breaks_are_exported_one_a_line(
+    tmp_path: Path,
+) -> None:
+    odd = event(
+        "odd",
+        userAgent="line\nbreak\u2028\u0085\r",
+        requestParameters={"a": [1, {"b": "\n"}], "c": {}},
+    ) | {"new": {"field": [1, 2]}}
+    body = json.dumps({"Records": [odd, event("plain")]}, indent=2).replace("\n", "\r\n")
+    deliver(tmp_path / "logs").write_bytes(gzip.compress(body.encode()))
+
+    convert(tmp_path / "logs", tmp_path / "out")
+
+    lines = succeed("export", tmp_path / "out").removesuffix("\n").split("\n")
+    records = {one["eventID"]: one for one in map(json.loads, lines)}
+    assert "\r" not in "".join(lines)
+    assert records == {"odd": normal(odd), "plain": normal(event("plain"))}
+
+
+def test_numbers_are_exported_with_the_digits_they_came_with(tmp_path: Path) -> None:
+    numbers = '{"long": 12345678901234567890, "money": 1.10, "tiny": 1e-400, "minus": -0.0}'
+    text = json.dumps(event("numbers", requestParameters="#")).replace('"#"', numbers)
+    deliver(tmp_path / "logs").write_bytes(gzip.compress(envelope([text])))
+
+    convert(tmp_path / "logs", tmp_path / "out")
+
+    (line,) = succeed("export", tmp_path / "out").splitlines()
+    assert numbers in line
+    assert exact(line) == normal(exact(text))
+
+
+def test_a_pipe_that_is_closed_early_ends_an_export_quietly(tmp_path: Path) -> None:
+    many = [event(f"{number:06}") for number in range(3000)]  # more than a pipe holds
+    deliver(tmp_path / "logs", *many)
+    convert(tmp_path / "logs", tmp_path / "out")
+
+    with subprocess.Popen(
+        [*PYTHON, "export", str(tmp_path / "out")], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        assert json.loads(process.stdout.readline())
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) != 2
+
+
+def test_an_export_is_utf8_whatever_the_locale_says(tmp_path: Path) -> None:
+    deliver(tmp_path / "logs", event("Zoë 漢 😀"))
+    convert(tmp_path / "logs", tmp_path / "out")
+
+    done = run_apart("export", tmp_path / "out", env={"PYTHONIOENCODING": "ascii"})
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["eventID"] == "Zoë 漢 😀"
+
+
+# Layouts and ways to name a place.
+
+
+def test_what_two_trails_deliver_to_one_bucket_stands_once(tmp_path: Path) -> None:
+    tree = tmp_path / "logs"
+    both, pretty = event("both"), json.dumps(event("both"), indent=1)
+    deliver(tree, both, event("account trail"))
+    deliver(tree, pretty, event("organization trail"), organization=ORGANIZATION)
+    deliver(tree / "audit" / "2026", both, organization=ORGANIZATION)
+
+    receipt = json.loads(convert(tree, tmp_path / "out", "--json"))
+
+    assert exported(tmp_path / "out") == ["account trail", "both", "organization trail"]
+    assert receipt["files"]["read"] == 3
+    assert receipt["records"]["duplicate"] == 2
+
+
+SOURCES = {
+    "above AWSLogs": "here",
+    "AWSLogs itself": "here/deep/er/AWSLogs",
+    "AWSLogs with a slash": "here/deep/er/AWSLogs/",
+    "with a slash": "here/deep/er/",
+    "with dots": "here/./deep/../deep/er",
+    "a link": "link",
+    "a link to AWSLogs": "linked/AWSLogs",
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_source_may_be_named_at_any_place_at_or_above_its_logs(
+    tree: Path, dataset: Path, tmp_path: Path, name: str
+) -> None:
+    shutil.copytree(tree, tmp_path / "here" / "deep" / "er")
+    (tmp_path / "link").symlink_to("here/deep/er")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "AWSLogs").symlink_to("../here/deep/er/AWSLogs")
+
+    convert(f"{tmp_path}/{SOURCES[name]}", tmp_path / "out")
+
+    assert contents(tmp_path / "out") == contents(dataset)
+
+
+def test_the_working_folder_may_be_awslogs_itself(
+    tree: Path, dataset: Path, tmp_path: Path
+) -> None:
+    convert(".", tmp_path / "out", folder=tree / "AWSLogs")
+    convert("..", tmp_path / "other", folder=tree / "AWSLogs" / ACCOUNT)
+
+    assert contents(tmp_path / "out") == contents(tmp_path / "other") == contents(dataset)
+
+
+DATASETS = {
+    "out": "out",
+    "out/": "out",
+    "new/folder/out//": "new/folder/out",
+    "with space/Ünïcode 漢/out": "with space/Ünïcode 漢/out",
+    "100%/a#b?c/[out]*": "100%/a#b?c/[out]*",
+}
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_dataset_may_have_any_path_and_its_state_lies_beside_it(
+    tree: Path, dataset: Path, tmp_path: Path, name: str
+) -> None:
+    convert(tree, f"{tmp_path}/{name}")
+
+    there = tmp_path / DATASETS[name]
+    assert contents(there) == contents(dataset)
+    assert {path.name for path in there.parent.iterdir()} == {there.name, f"{there.name}.state"}
+    assert exported(f"{tmp_path}/{name}") == exported(dataset)
+
+
+def test_places_may_be_named_from_the_working_folder(
+    tree: Path, dataset: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tree, tmp_path / "logs")
+    (tmp_path / "here").mkdir()
+
+    convert("../logs", "out/", folder=tmp_path / "here")
+
+    assert contents(tmp_path / "here" / "out") == contents(dataset)
+    assert {path.name for path in (tmp_path / "here").iterdir()} == {"out", "out.state"}
+
+
+def test_a_source_may_have_spaces_and_letters_of_any_language(
+    tree: Path, dataset: Path, tmp_path: Path
+) -> None:
+    odd = shutil.copytree(tree, tmp_path / "über uns" / "журнал 100%")
+
+    convert(odd, tmp_path / "out")
+
+    assert contents(tmp_path / "out") == contents(dataset)
+
+
+def test_the_working_folder_may_be_the_dataset(tree: Path, dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+
+    convert(tree, ".", folder=tmp_path / "out")
+
+    assert contents(tmp_path / "out") == contents(dataset)
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "out.state"}
+
+
+def test_places_may_be_named_by_file_uris(tree: Path, dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "a b").symlink_to(tree)
+    root = tmp_path.as_uri()
+
+    convert(f"{root}/a%20b", f"{root}/out%20put/")
+
+    assert contents(tmp_path / "out put") == contents(dataset)
+    assert {path.name for path in tmp_path.iterdir()} == {"a b", "out put", "out put.state"}
+    assert exported(f"{root}/out%20put") == exported(dataset)
+
+
+def test_the_state_may_lie_elsewhere(tree: Path, dataset: Path, tmp_path: Path) -> None:
+    convert(tree, tmp_path / "out", "--state", tmp_path / "notes" / "mine")
+
+    assert contents(tmp_path / "out") == contents(dataset)
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "notes"}
+    assert {path.name for path in (tmp_path / "notes").iterdir()} == {"mine"}
+
+
+def test_the_state_may_lie_on_another_file_system(
+    tree: Path, dataset: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    memory = Path("/dev/shm")  # noqa: S108  another file system, if there is one
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("no second file system here")
+    state = memory / tmp_path_factory.getbasetemp().name / tmp_path.name
+    try:
+        convert(tree, tmp_path / "out", "--state", state)
+        assert contents(tmp_path / "out") == contents(dataset)
+        assert LocalStore(state).folders("receipts/")
+    finally:
+        shutil.rmtree(state, ignore_errors=True)
+
+
+FEW_OPEN_FILES = """
+import resource, subprocess, sys
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, most))
+sys.exit(subprocess.call(sys.argv[1:]))
+"""
+
+
+def test_a_few_open_files_are_enough_for_stragglers_of_many_days(tmp_path: Path) -> None:
+    old = [event(f"{days:03}", NOON - timedelta(days=days)) for days in range(100)]
+    deliver(tmp_path / "logs", *old)
+    command = [*PYTHON, "convert", tmp_path / "logs", tmp_path / "out", "--workers", "1"]
+
+    done = subprocess.run(
+        [sys.executable, "-c", FEW_OPEN_FILES, *map(str, command)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert len(exported(tmp_path / "out")) == 100

@@ -1,0 +1,121 @@
+"""Peak memory is set by configuration, not by the size of the day."""
+
+import gzip
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import pyarrow.parquet as pq
+import pytest
+
+from cloudtrail_parquet.config import Settings
+
+pytestmark = pytest.mark.slow
+
+SHAPE = "--accounts 1 --regions 1 --days 1 --records 50000 --json"
+RECORDS, COPIES = 1_000_000, 17
+HUGE_FILES, HUGE_RECORDS = 5, 30_000  # about 40 MB of JSON each; CloudTrail writes up to 50 MB
+MAX_RSS_BYTES = 600 * 10**6
+
+MEASURE = """
+import resource, subprocess, sys
+status = subprocess.call(sys.argv[1:])
+print("peak", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+sys.exit(status)
+"""  # a process of its own: a child starts with the peak of whoever forked it
+
+_ID = re.compile(rb'"(eventID|requestID)":"[0-9a-f]{8}-')
+_TIME = re.compile(rb'"eventTime":"([^"]{17})(\d\d)Z"')
+_HEAD, _TAIL = b'{"Records":[', b"]}"
+
+
+class Envelope(msgspec.Struct):
+    Records: list[msgspec.Raw]
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "cloudtrail_parquet.cli", *map(str, arguments)]
+
+
+def redrawn(text: bytes, copy: int) -> bytes:
+    """The same log file with other ids and other seconds."""
+    ids = rb'"\1":"%08x-' % (copy * 0x01234567 % (1 << 32))
+    return _TIME.sub(
+        lambda match: b'"eventTime":"%b%02dZ"' % (match[1], (int(match[2]) + 2 * copy) % 60),
+        _ID.sub(ids, text),
+    )
+
+
+def enlarge(tree: Path) -> None:
+    """Add copies of all log files of a tree, in the folders of the first of them."""
+    originals = sorted(tree.glob("AWSLogs/**/CloudTrail/**/*.json.gz"))
+    texts = [gzip.decompress(path.read_bytes()) for path in originals]
+    for copy in range(1, COPIES):
+        for path, text in zip(originals, texts, strict=True):
+            _write(path, copy, redrawn(text, copy))
+    records = [
+        bytes(one) for text in texts for one in msgspec.json.decode(text, type=Envelope).Records
+    ]
+    huge = _HEAD + b",".join(records[:HUGE_RECORDS]) + _TAIL
+    for copy in range(COPIES, COPIES + HUGE_FILES):
+        _write(originals[len(originals) // 2], copy, redrawn(huge, copy))
+
+
+def _write(original: Path, copy: int, text: bytes) -> None:
+    name = original.name.removesuffix(".json.gz")
+    path = original.with_name(f"{name[:-4]}{copy:04d}.json.gz")
+    path.write_bytes(gzip.compress(text, compresslevel=1, mtime=0))
+
+
+class Measured(NamedTuple):
+    status: int
+    stderr: str
+    receipt: dict[str, Any]
+    dataset: Path
+
+    @property
+    def peak_bytes(self) -> int:
+        peak = int(self.stderr.rpartition("peak ")[2])
+        return peak if sys.platform == "darwin" else peak * 1024
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
+    folder = tmp_path_factory.mktemp("memory")
+    tree, dataset = folder / "logs", folder / "dataset"
+    subprocess.run(command("generate", tree, *SHAPE.split()), check=True, capture_output=True)
+    enlarge(tree)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", MEASURE),
+            *command("convert", tree, dataset, "--day", "2026-01-10", "--workers", 1, "--json"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    (receipt,) = map(json.loads, done.stdout.splitlines())
+    return Measured(done.returncode, done.stderr, receipt, dataset)
+
+
+def test_a_unit_of_a_million_records_needs_less_than_600_mb(measured: Measured) -> None:
+    assert measured.status == 0, measured.stderr
+    assert measured.receipt["records"]["written"] == RECORDS
+    assert measured.peak_bytes < MAX_RSS_BYTES
+
+
+def test_its_row_groups_are_as_large_as_the_settings_say(measured: Measured) -> None:
+    (part,) = measured.dataset.rglob("*.parquet")
+    metadata = pq.read_metadata(part)
+
+    rows = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+
+    full = Settings().row_group_rows
+    assert sum(rows) == RECORDS
+    assert set(rows[:-1]) == {full}
+    assert rows[-1] <= full
