@@ -121,13 +121,11 @@ def main() -> int:
     options.add_argument("--check", action="store_true")
     options.add_argument("--record", action="store_true")
     asked = options.parse_args()
-    names = asked.corpus or [n for n in MAKERS if n != "real" or "CLOUDTRAIL_CORPUS" in os.environ]
-    packages = " ".join(
-        f"{name} {version(name)}" for name in ("pyarrow", "msgspec", "isal", "duckdb")
-    )
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}"
-    )
+    possible = [name for name in MAKERS if name != "real" or "CLOUDTRAIL_CORPUS" in os.environ]
+    names = asked.corpus or possible
+    packages = [f"{name} {version(name)}" for name in ("pyarrow", "msgspec", "isal", "duckdb")]
+    machine = [platform.machine(), f"{os.cpu_count()} cores", f"Python {platform.python_version()}"]
+    print(", ".join(machine + packages))
     ratios = {}
     for name in names:
         ways = tuple(way for way in asked.ways if (name, way) not in TOO_SLOW)

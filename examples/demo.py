@@ -15,6 +15,12 @@ import polars as pl
 HERE = Path("build/demo")
 LOGS, DATASET = HERE / "logs", HERE / "dataset"
 
+DUCKDB_VIEW = """
+    CREATE VIEW cloudtrail AS SELECT * FROM read_parquet('build/demo/dataset/**/*.parquet',
+        hive_partitioning = true,
+        hive_types = {'account': VARCHAR, 'region': VARCHAR,
+                      'year': BIGINT, 'month': BIGINT, 'day': BIGINT})"""
+
 QUESTIONS = {
     "Which services are busiest?": """
         SELECT eventSource, count(*) AS calls, count(errorCode) AS failed
@@ -59,18 +65,12 @@ def main() -> None:
     run("convert", str(LOGS), str(DATASET))
     show_tree(DATASET)
 
-    # recipe: DuckDB
     con = duckdb.connect()
-    con.execute(f"""
-        CREATE VIEW cloudtrail AS SELECT * FROM read_parquet('{DATASET}/**/*.parquet',
-            hive_partitioning = true,
-            hive_types = {{'account': VARCHAR, 'region': VARCHAR,
-                           'year': BIGINT, 'month': BIGINT, 'day': BIGINT}})""")
+    con.execute(DUCKDB_VIEW)
     for question, sql in QUESTIONS.items():
         print(f"\n{question}")
         con.sql(sql).show()  # type: ignore[union-attr]
 
-    # recipe: Polars
     frame = pl.scan_parquet(
         f"{DATASET}/**/*.parquet",
         hive_partitioning=True,

@@ -1,7 +1,6 @@
 """Every knob of a conversion, with its default; the infrastructure reads the same constants."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from cloudtrail_parquet.layout import Window
 
@@ -73,8 +72,3 @@ class Settings:
     def window(self) -> Window:
         """The delivery times that belong to a day."""
         return Window(self.lookbehind_s, self.lookahead_s)
-
-    def ownership(self) -> dict[str, Any]:
-        """What decides which unit owns a record: must be the same for all of a dataset."""
-        everything = asdict(self)
-        return {name: everything[name] for name in ("lookbehind_s", "lookahead_s", "folders")}

@@ -27,6 +27,7 @@ from cloudtrail_parquet.fetch import Fetched, fetch, fetch_text
 from cloudtrail_parquet.layout import (
     LogFile,
     Unit,
+    Window,
     owner_day,
     part_key,
     state_key,
@@ -53,34 +54,45 @@ _ATTEMPTS = 10
 _MAX_NAMES = 1000
 
 
+class Ownership(msgspec.Struct, frozen=True):
+    """What decides which unit owns a record, and so is the same for all of a dataset."""
+
+    lookbehind_s: int
+    lookahead_s: int
+    folders: frozenset[str]
+
+    @property
+    def window(self) -> Window:
+        """The window of a day."""
+        return Window(self.lookbehind_s, self.lookahead_s)
+
+    def __str__(self) -> str:
+        window = f"lookbehind_s = {self.lookbehind_s}, lookahead_s = {self.lookahead_s}"
+        return f"{window}, folders = {', '.join(sorted(self.folders))}"
+
+
 def open_dataset_state(state: Store, settings: Settings) -> None:
     """Note what decides ownership in a new dataset, or compare it with what was noted.
+
+    More folders of logs than before are fine: days converted from now on hold them, too.
 
     Raises:
         UsageError: The dataset was made with other values: records would be lost or doubled.
     """
+    mine = Ownership(settings.lookbehind_s, settings.lookahead_s, frozenset(settings.folders))
     with state.lease("leases/dataset", settings.lease_wait_s, settings.lease_s):
-        _compare_or_note(state, settings)
-
-
-def _compare_or_note(state: Store, settings: Settings) -> None:
-    noted = state.read_if_there("dataset.json")
-    mine = msgspec.json.decode(msgspec.json.encode(settings.ownership()))
-    if noted is None:
-        state.write("dataset.json", msgspec.json.encode(mine))
-        return
-    theirs = msgspec.json.decode(noted)
-    if theirs != mine:
-        different = ", ".join(
-            f"{name} = {theirs.get(name)}, not {value}"
-            for name, value in mine.items()
-            if theirs.get(name) != value
-        )
-        raise UsageError(
-            f"the dataset was made with {different}",
-            state.uri,
-            "Use the same values, or convert everything into a new dataset",
-        )
+        noted = state.read_if_there("dataset.json")
+        if noted is not None:
+            theirs = msgspec.json.decode(noted, type=Ownership)
+            if theirs.window != mine.window or not theirs.folders <= mine.folders:
+                raise UsageError(
+                    f"the dataset was made with {theirs}; now it is {mine}",
+                    state.uri,
+                    "Use the same values, or convert everything into a new dataset",
+                )
+            if theirs == mine:
+                return
+        state.write("dataset.json", msgspec.json.encode(mine, order="sorted"))
 
 
 def convert_unit(

@@ -213,15 +213,14 @@ def test_a_dataset_made_with_another_window_is_not_mixed_with_this_one(
     assert contents(tmp_path) == before
 
 
-def test_a_dataset_made_from_other_folders_is_not_mixed_with_this_one(
-    tree: Path, tmp_path: Path
-) -> None:
+def test_a_dataset_may_take_in_further_folders_but_not_lose_any(tree: Path, tmp_path: Path) -> None:
     convert(tree, tmp_path / "out")
+    convert(tree, tmp_path / "out", "--folder", "CloudTrail-NetworkActivity")
 
-    done = run("convert", tree, tmp_path / "out", "--folder", "CloudTrail-NetworkActivity")
+    done = run("convert", tree, tmp_path / "out")
 
     assert done.returncode == 2
-    assert "folders" in done.stderr
+    assert "folders = CloudTrail, CloudTrail-NetworkActivity; now" in done.stderr
 
 
 def test_the_same_settings_are_no_mismatch(tree: Path, tmp_path: Path) -> None:

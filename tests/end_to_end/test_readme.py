@@ -1,0 +1,66 @@
+"""The README says nothing that is not so."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+import typer.main
+
+from cloudtrail_parquet import cli
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("readme")
+    for arguments in (
+        ["generate", "logs", "--records", "500", "--days", "2"],
+        ["convert", "logs", "cloudtrail", "--workers", "1"],
+    ):
+        command = [sys.executable, "-m", "cloudtrail_parquet.cli", *arguments]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return folder / "cloudtrail"
+
+
+def block(language: str, containing: str) -> str:
+    blocks = re.findall(rf"```{language}\n(.*?)```", README.read_text(), re.DOTALL)
+    (found,) = [one for one in blocks if containing in one]
+    return str(found)
+
+
+def test_the_duckdb_recipe_reads_the_dataset_and_the_first_query_runs(dataset: Path) -> None:
+    con = duckdb.connect()
+    con.execute(block("sql", "read_parquet").replace("'cloudtrail/", f"'{dataset}/"))
+
+    assert con.execute("SELECT count(*) FROM cloudtrail").fetchall() == [(500,)]
+    assert con.execute(block("sql", "bucketName")).fetchall() is not None
+    types = con.execute("SELECT typeof(account), typeof(day) FROM cloudtrail LIMIT 1").fetchall()
+    assert types == [("VARCHAR", "BIGINT")]
+
+
+def test_the_polars_recipe_reads_the_dataset(dataset: Path) -> None:
+    code = block("python", "scan_parquet").replace('"cloudtrail/', f'"{dataset}/')
+    names: dict[str, Any] = {"pl": pl}
+    exec(f"frame = {code}", names)  # noqa: S102 - the README's own words
+
+    frame = names["frame"].collect()
+
+    assert frame.height == 500
+    assert frame.schema["account"] == pl.String
+    assert frame.schema["day"] == pl.Int8
+
+
+def test_every_command_and_option_is_named_with_its_command() -> None:
+    text = README.read_text()
+    group: Any = typer.main.get_command(cli.app)
+    for name, command in group.commands.items():
+        assert f"| `{name} " in text
+        for parameter in command.params:
+            for option in parameter.opts:
+                assert not option.startswith("--") or option in text, f"{name} {option}"
