@@ -69,7 +69,7 @@ def main() -> None:
     con.execute(DUCKDB_VIEW)
     for question, sql in QUESTIONS.items():
         print(f"\n{question}")
-        con.sql(sql).show()  # type: ignore[union-attr]
+        con.sql(sql).show()
 
     frame = pl.scan_parquet(
         f"{DATASET}/**/*.parquet",
