@@ -54,8 +54,13 @@ Record: Any = msgspec.defstruct(
 )
 """One record: scalars as Python values (times and text-booleans as text), the rest as `Raw`."""
 
+_AnyRecord: Any = msgspec.defstruct(
+    "Record", [_member(field) for field in RECORD], gc=False
+)  # the same, of a record with further members
+
 _WHOLE = msgspec.json.Decoder(list[Record])
 _ONE = msgspec.json.Decoder(Record)
+_ANY_ONE = msgspec.json.Decoder(_AnyRecord)
 _RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -204,14 +209,11 @@ def _decode_each(raws: list[Any], *, checked: bool) -> Iterator[Batch]:
 
 
 def _decode_one(batch: Batch, position: int, raw: Any, *, checked: bool) -> None:  # noqa: ANN401
-    leftovers: Leftovers = []
     try:
         if not checked:
             bytes(raw).decode()
-        record = _ONE.decode(raw)
-        if not is_compatible(record.eventVersion):
-            record, leftovers = _fit_record(bytes(raw))
-    except jsontext.FAILURES:
+        record, leftovers = _fitting(raw)
+    except (_MisfitError, *jsontext.FAILURES):
         try:
             record, leftovers = _fit_record(bytes(raw))
         except ValueError as error:
@@ -221,6 +223,31 @@ def _decode_one(batch: Batch, position: int, raw: Any, *, checked: bool) -> None
         batch.leftovers[len(batch.records)] = leftovers
     batch.records.append(record)
     batch.positions.append(position)
+
+
+class _MisfitError(Exception):
+    """A record has to take the tolerant path."""
+
+
+def _fitting(raw: Any) -> tuple[Any, Leftovers]:  # noqa: ANN401
+    """Take a record whose known members all fit; it may have others, as AWS invents them.
+
+    Raises:
+        _MisfitError, or one of `jsontext.FAILURES`: It is no such record.
+    """
+    leftovers: Leftovers = []
+    try:
+        record = _ONE.decode(raw)
+    except msgspec.ValidationError:
+        record = _ANY_ONE.decode(raw)
+        for name, text in jsontext.members(bytes(raw)).items():
+            if name in _ALIASES:
+                raise _MisfitError from None
+            if name not in _FITS and text != NULL:
+                leftovers.append((name, text))
+    if not is_compatible(record.eventVersion):
+        raise _MisfitError
+    return record, leftovers
 
 
 def _fit_record(raw: bytes) -> tuple[Any, Leftovers]:

@@ -28,19 +28,21 @@ class LocalStore:
         self._staging = staging or self.root.with_name(self.root.name + ".staging")
 
     def folders(self, prefix: str) -> list[str]:
-        with (
-            suppress(FileNotFoundError, NotADirectoryError),
-            os.scandir(self._path(prefix)) as found,
-        ):
-            return sorted(entry.name for entry in found if entry.is_dir())
-        return []
+        return sorted(entry.name for entry in self._entries(prefix) if _is_folder(entry))
+
+    def _entries(self, prefix: str) -> "list[os.DirEntry[str]]":
+        path = self._path(prefix)
+        try:
+            with os.scandir(path) as found:
+                return list(found)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise _unreadable(path, error) from error
 
     def files(self, prefix: str) -> Iterator[Entry]:
-        try:
-            with os.scandir(self._path(prefix)) as found:
-                entries = sorted(found, key=lambda entry: entry.name + "/" * _is_folder(entry))
-        except (FileNotFoundError, NotADirectoryError):
-            return
+        entries = self._entries(prefix)
+        entries.sort(key=lambda entry: entry.name + "/" * _is_folder(entry))
         for entry in entries:
             if _is_folder(entry):
                 yield from self.files(f"{prefix}{entry.name}/")
