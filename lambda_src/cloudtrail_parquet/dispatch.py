@@ -1,7 +1,9 @@
 """Converting many units: in this process, or on one machine in several."""
 
 import multiprocessing
+import multiprocessing.connection
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -105,7 +107,7 @@ def convert_all(
             yield _convert(job, places, settings)
         return
     spawn = multiprocessing.get_context("spawn")  # fork would copy Arrow's threads' locks
-    with ProcessPoolExecutor(workers, spawn, prepare_process) as pool:
+    with ProcessPoolExecutor(workers, spawn, _prepare_worker) as pool:
         futures: dict[Future[Outcome], Job] = {
             pool.submit(_convert, job, places, settings): job for job in jobs
         }
@@ -117,6 +119,19 @@ def convert_all(
                 what = "a worker process was killed before this unit was done"
                 hint = "If memory ran out, use fewer --workers; then run it again"
                 yield Outcome(unit, None, StorageError(what, unit.name, hint))
+
+
+def _prepare_worker() -> None:
+    prepare_process()
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    """End this process when the one that dispatches is gone, even if it was killed."""
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)
 
 
 def _convert(job: Job, places: Places, settings: Settings) -> Outcome:

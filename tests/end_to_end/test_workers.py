@@ -1,0 +1,41 @@
+"""The processes in which units are converted."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+COMMAND = [sys.executable, "-m", "cloudtrail_parquet.cli"]
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("workers") / "logs"
+    shape = "--accounts 3 --regions 2 --days 5 --records 20000"
+    subprocess.run(
+        [*COMMAND, "generate", str(folder), *shape.split()], check=True, capture_output=True
+    )
+    return folder
+
+
+def test_workers_end_when_the_process_that_dispatches_is_killed(tree: Path, tmp_path: Path) -> None:
+    parent = subprocess.Popen(
+        [*COMMAND, "convert", str(tree), str(tmp_path / "dataset"), "--workers", "2"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 30
+    while not list(tmp_path.glob("dataset/*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    workers = psutil.Process(parent.pid).children(recursive=True)
+
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+
+    assert len(workers) >= 2
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert not alive
