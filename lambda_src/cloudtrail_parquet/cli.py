@@ -33,7 +33,7 @@ from cloudtrail_parquet.receipt import Quarantined
 from cloudtrail_parquet.source import Discovery, count_siblings, discover, units
 from cloudtrail_parquet.storage import open_store
 
-FAILED, WRONG_USAGE, QUARANTINED = 1, 2, 3
+FAILED, WRONG_USAGE, QUARANTINED, INTERRUPTED = 1, 2, 3, 130
 
 app = typer.Typer(
     name="cloudtrail-parquet",
@@ -156,7 +156,13 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
         if selection.holds(unit)
     ]
     jobs = [Job(unit, tuple(found.trails[unit.account, unit.region])) for unit in selected]
-    outcomes = _convert_with_progress(jobs, places, settings, workers or cores(), as_json=as_json)
+    try:
+        outcomes = _convert_with_progress(
+            jobs, places, settings, workers or cores(), as_json=as_json
+        )
+    except KeyboardInterrupt:
+        _note("interrupted: what is converted is whole; run it again for the rest")
+        os._exit(INTERRUPTED)  # the workers end with this process
     for name, count in sorted(count_siblings(store, found.siblings).items()):
         _note(f"skipped {name}: {count} objects that are no event logs")
     if not as_json:

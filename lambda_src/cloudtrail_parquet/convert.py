@@ -83,7 +83,11 @@ def open_dataset_state(state: Store, settings: Settings) -> None:
     with state.lease("leases/dataset", settings.lease_wait_s, settings.lease_s):
         noted = state.read_if_there("dataset.json")
         if noted is not None:
-            theirs = msgspec.json.decode(noted, type=Ownership)
+            try:
+                theirs = msgspec.json.decode(noted, type=Ownership)
+            except msgspec.DecodeError as error:
+                what, hint = f"dataset.json is damaged ({error})", "Put it back or remove it"
+                raise UsageError(what, state.uri, hint) from error
             if theirs.window != mine.window or not theirs.folders <= mine.folders:
                 raise UsageError(
                     f"the dataset was made with {theirs}; now it is {mine}",
@@ -336,7 +340,9 @@ class _Run:
             ),
             records=Records(**asdict(collation.counts)),
             conflicts=self.duplicates.conflicts,
-            bytes_in=sum(file.size for file in self._files),
+            bytes_in=sum(
+                file.size for file in self._files if file.delivered.date() == self.unit.day
+            ),
             bytes_inflated=self._bytes_inflated,
             bytes_out=sum(part.bytes for part in parts),
             seconds=round(seconds, 3),

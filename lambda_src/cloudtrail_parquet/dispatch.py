@@ -3,6 +3,7 @@
 import multiprocessing
 import multiprocessing.connection
 import os
+import signal
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -10,6 +11,8 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
+
+import pyarrow as pa
 
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.convert import convert_unit, open_dataset_state
@@ -107,10 +110,11 @@ def convert_all(
             yield _convert(job, places, settings)
         return
     spawn = multiprocessing.get_context("spawn")  # fork would copy Arrow's threads' locks
-    with ProcessPoolExecutor(workers, spawn, _prepare_worker) as pool:
-        futures: dict[Future[Outcome], Job] = {
-            pool.submit(_convert, job, places, settings): job for job in jobs
-        }
+    pool = ProcessPoolExecutor(workers, spawn, _prepare_worker)
+    futures: dict[Future[Outcome], Job] = {
+        pool.submit(_convert, job, places, settings): job for job in jobs
+    }
+    try:
         for future in as_completed(futures):
             try:
                 yield future.result()
@@ -119,10 +123,13 @@ def convert_all(
                 what = "a worker process was killed before this unit was done"
                 hint = "If memory ran out, use fewer --workers; then run it again"
                 yield Outcome(unit, None, StorageError(what, unit.name, hint))
+    finally:  # at once, should the caller have had enough
+        pool.shutdown(wait=all(future.done() for future in futures), cancel_futures=True)
 
 
 def _prepare_worker() -> None:
     prepare_process()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that dispatches decides
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
@@ -139,6 +146,9 @@ def _convert(job: Job, places: Places, settings: Settings) -> Outcome:
         receipt = convert_unit(job.unit, job.trails, _opened(places), settings)
     except CloudTrailParquetError as error:
         return Outcome(job.unit, None, error)
+    except (OSError, pa.ArrowException) as error:  # no room on the disk, for one
+        what, hint = f"could not be converted ({error})", "Mend that and run it again"
+        return Outcome(job.unit, None, StorageError(what, job.unit.name, hint))
     return Outcome(job.unit, receipt, None)
 
 

@@ -187,7 +187,7 @@ def inspect_dataset(store: Store) -> DatasetReport:
         reports = threads.map(lambda one: _inspect_stored(store, one[0].key), found)
         total = _Sum()
         for (entry, unit), report in zip(found, reports, strict=True):
-            total.add(report, straggler=owner_day(entry.key, unit.day) != unit.day)
+            total.add(report, straggler=owner_day(entry.key, unit.day) not in {None, unit.day})
     units = [unit for _, unit in found]
     return DatasetReport(
         uri=store.uri,

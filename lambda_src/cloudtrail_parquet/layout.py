@@ -8,6 +8,7 @@ CloudTrail Processing Library. YYYY/MM/DD is the UTC day of delivery.
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
@@ -20,6 +21,7 @@ ROOT = "AWSLogs"
 ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 
 _STAMP = re.compile(r".*_CloudTrail(?:-[A-Za-z]+)?_[^_]+_(\d{8}T\d{4})Z_?[^_]*", re.DOTALL)
+_PART = re.compile(r"part-\d+\.parquet")
 _STRAGGLER = re.compile(r"straggler-(\d{4})(\d\d)(\d\d)-\d+\.parquet")
 _DAY_S = 86_400
 _LAST_MOMENT = timedelta(days=1, microseconds=-1)
@@ -67,10 +69,19 @@ def straggler_key(unit: Unit, owner_day: date, number: int) -> str:
     return f"{unit.partition}straggler-{owner_day.year:04d}{owner_day:%m%d}-{number:05d}.parquet"
 
 
-def owner_day(key: str, day: date) -> date:
-    """The day of the unit that owns a part: a straggler's delivery day, else the partition's."""
-    match = _STRAGGLER.fullmatch(key.rpartition("/")[2])
-    return date(*map(int, match.groups())) if match else day
+def owner_day(key: str, day: date) -> date | None:
+    """The day of the unit that owns a part of the partition of a day.
+
+    Returns:
+        A straggler's delivery day, the partition's own day, or None for a file that is not ours.
+    """
+    name = key.rpartition("/")[2]
+    if _PART.fullmatch(name):
+        return day
+    match = _STRAGGLER.fullmatch(name)
+    with suppress(ValueError):  # no day of the calendar
+        return date(*map(int, match.groups())) if match else None
+    return None
 
 
 def unit_of(key: str) -> Unit | None:

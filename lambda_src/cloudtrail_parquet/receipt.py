@@ -72,8 +72,9 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         files: Log files.
         records: Records.
         conflicts: Records kept although another one has their eventID and another content.
-        bytes_in: Bytes of the log files as stored.
-        bytes_inflated: Bytes of their JSON text.
+        bytes_in: Bytes as stored of the log files delivered on the day itself, so that the bytes
+            of several days add up.
+        bytes_inflated: Bytes of JSON text read, with what the window holds of other days.
         bytes_out: Bytes of the parts.
         seconds: How long the conversion took.
         parts: What it wrote, stragglers in other partitions included.

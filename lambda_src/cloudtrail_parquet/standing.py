@@ -53,7 +53,9 @@ class Standing:
 
     def _parts(self, day: date) -> list[Entry]:
         entries = self._dataset.files(self._unit.on(day).partition)
-        return [entry for entry in entries if owner_day(entry.key, day) != self._unit.day]
+        return [
+            entry for entry in entries if owner_day(entry.key, day) not in {None, self._unit.day}
+        ]
 
     def _matches(self, entry: Entry, keys: pa.Array) -> Iterator[tuple[int, dict[str, Any]]]:
         with suppress(pa.ArrowInvalid), self._dataset.open(entry.key) as file:  # if damaged: none

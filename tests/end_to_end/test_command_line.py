@@ -1,5 +1,6 @@
 """The command line as scripts see it: exit codes, what is printed where, how places are named."""
 
+import gc
 import gzip
 import json
 import os
@@ -37,11 +38,14 @@ def run(*arguments: object) -> Done:
     """Run a command in this process, which spares a second for each."""
     out, err = (TextIOWrapper(BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
     before, sys.argv = sys.argv, ["cloudtrail-parquet", *map(str, arguments)]
+    threshold = gc.get_threshold()
     try:
         with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as end:
             main()
     finally:
         sys.argv = before
+        gc.unfreeze()  # a process that converts handles memory in its own way
+        gc.set_threshold(*threshold)
     stdout, stderr = (stream.buffer.getvalue().decode() for stream in (out, err))
     return Done(int(end.value.code or 0), stdout, stderr)
 
@@ -577,3 +581,29 @@ def test_a_few_open_files_are_enough_for_stragglers_of_many_days(tmp_path: Path)
 
     assert done.returncode == 0, done.stderr
     assert len(exported(tmp_path / "out")) == 100
+
+
+SMALL_FILES_ONLY = """
+import resource, subprocess, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
+sys.exit(subprocess.call(sys.argv[1:]))
+"""
+
+
+def test_a_part_for_which_the_disk_has_no_room_stops_no_other_unit(tmp_path: Path) -> None:
+    deliver(tmp_path / "logs", *(event(f"{os.urandom(32).hex()}") for _ in range(2000)))
+    deliver(tmp_path / "logs", event("small"), account=OTHER_ACCOUNT)
+    command = [*PYTHON, "convert", tmp_path / "logs", tmp_path / "out", "--workers", "1"]
+
+    done = subprocess.run(
+        [sys.executable, "-c", SMALL_FILES_ONLY, *map(str, command)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert f"{ACCOUNT} eu-central-1 2026-01-10" in done.stderr
+    assert exported(tmp_path / "out") == ["small"]

@@ -1,5 +1,6 @@
 """The processes in which units are converted."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -39,3 +40,19 @@ def test_workers_end_when_the_process_that_dispatches_is_killed(tree: Path, tmp_
     assert len(workers) >= 2
     _, alive = psutil.wait_procs(workers, timeout=20)
     assert not alive
+
+
+def test_an_interrupt_ends_at_once_with_one_line(tree: Path, tmp_path: Path) -> None:
+    command = [*COMMAND, "convert", str(tree), str(tmp_path / "dataset"), "--workers", "2"]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as parent:
+        deadline = time.monotonic() + 30
+        while not list(tmp_path.glob("dataset/*")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.killpg(parent.pid, signal.SIGINT)  # as the terminal does for Ctrl-C
+        _, stderr = parent.communicate(timeout=20)
+
+    assert parent.returncode == 130
+    assert stderr.startswith("interrupted: what is converted is whole; run it again for the rest\n")
+    assert "Traceback" not in stderr

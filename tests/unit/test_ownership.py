@@ -11,12 +11,13 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.convert import convert_unit
-from cloudtrail_parquet.layout import Unit, owner_day, unit_of
+from cloudtrail_parquet.layout import Unit, owner_day, part_key, unit_of
 from cloudtrail_parquet.receipt import Receipt
 from cloudtrail_parquet.restore import restore_json
 from cloudtrail_parquet.source import discover, units
@@ -284,3 +285,36 @@ def test_a_shrunk_source_replaces_the_partition_when_that_is_asked_for() -> None
     )
 
     assert [json.loads(text)["eventID"] for _, text in rows(stores)] == ["id-2"]
+
+
+@pytest.mark.parametrize(
+    "name", ["notes.txt", "compacted.parquet", "part-1.parquet.bak", "straggler-20269999-0.parquet"]
+)
+def test_what_others_put_into_a_partition_stays(name: str) -> None:
+    stores = memory()
+    deliver(stores, START, [event(1, START)])
+    convert(stores)
+    folder = next(iter(stores.dataset.files(""))).key.rpartition("/")[0]
+    stores.dataset.write(f"{folder}/{name}", b"theirs")
+
+    convert(stores)
+
+    assert stores.dataset.read(f"{folder}/{name}") == b"theirs"
+
+
+def test_parts_that_an_earlier_conversion_needed_and_this_one_does_not_are_removed() -> None:
+    stores = memory()
+    for number in range(20):
+        when = START + timedelta(minutes=number)
+        deliver(stores, when, [event(number, when)])
+    trails = discover(stores.source, SETTINGS.folders).trails[ACCOUNT, REGION]
+    unit = Unit(ACCOUNT, REGION, START.date())
+    small_parts = dataclasses.replace(SETTINGS, part_bytes=1)
+
+    convert_unit(unit, trails, stores, small_parts)
+    several = len(list(stores.dataset.files("")))
+    convert_unit(unit, trails, stores, SETTINGS)
+
+    assert several == 5
+    assert [entry.key for entry in stores.dataset.files("")] == [part_key(unit, 0)]
+    assert len(rows(stores)) == 20

@@ -67,9 +67,8 @@ def open_store(uri: str | Path, *, staging: Path | None = None) -> Store:
 
 def local_path(uri: str | Path) -> Path | None:
     """The absolute path of a place on a disk; None for any other place."""
-    parts = urlsplit(str(uri))
-    if not isinstance(uri, Path) and len(parts.scheme) > 1:  # one letter is a drive's
-        if parts.scheme != "file":
-            return None
-        uri = unquote(parts.path)
+    if isinstance(uri, str) and uri.startswith("file:"):
+        uri = unquote(urlsplit(uri).path)
+    elif isinstance(uri, str) and "://" in uri:
+        return None
     return Path(os.path.abspath(uri))  # noqa: PTH100 - without ".." in it, links as they are
