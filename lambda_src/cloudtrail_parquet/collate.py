@@ -90,7 +90,7 @@ class Collation:
 
     Attributes:
         counts: What became of the records so far.
-        versions: Records kept, by eventVersion.
+        versions: Records that the unit owns, repeated ones too, by eventVersion.
         straggled_to: Stragglers by the day they belong to.
         quarantined: (log file, index in its ``Records``, reason).
     """
@@ -116,6 +116,7 @@ class Collation:
         self._settings = settings
         self._standing = standing
         self._own, self._stragglers = own, stragglers
+        self._enough = settings.row_group_rows * 5 // 4  # rows that wait before some leave
         self._start_us = day_start_us(unit.day)
         self._files: list[LogFile] = []
         self._piece = _Piece([], [], [], {})
@@ -168,9 +169,9 @@ class Collation:
         if piece.records:
             self._fresh.append(self._draft(piece, times))
         waiting = self._waiting.num_rows + sum(map(len, self._fresh))
-        if waiting >= self._settings.row_group_rows * 5 // 4:
+        if waiting >= self._enough:
             self._judge()
-            while self._waiting.num_rows >= self._settings.row_group_rows * 5 // 4:
+            while self._waiting.num_rows >= self._enough:
                 self._emit(self._settings.row_group_rows)
         if sum(map(len, self._late)) >= self._settings.row_group_rows:
             self._emit_stragglers()
@@ -269,7 +270,7 @@ def is_canonical(texts: list[str | None]) -> bool:
     """Whether all texts look as CloudTrail writes times: what then can be cast is one.
 
     Of the forms that Arrow casts to a timestamp with a zone, only ``2026-01-10T12:34:56Z`` and the
-    same with a space have 20 characters. (A regular expression takes ten times as long.)
+    same with a space have 20 characters.
     """
     if None in texts or set(map(len, texts)) != {_TIME_LENGTH}:  # type: ignore[arg-type]
         return False

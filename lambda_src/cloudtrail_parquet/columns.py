@@ -105,9 +105,9 @@ class Columns:
     """Makes drafts from records and columns from drafts, for one unit.
 
     Attributes:
-        unmapped: How many rows hold something of this name in ``unmapped``; the names are
-            dotted paths.
-        derived: How many rows have this column filled in.
+        unmapped: How many drafted rows hold something of this name in ``unmapped``; the names
+            are dotted paths.
+        derived: How many drafted rows have this column filled in.
     """
 
     def __init__(self) -> None:

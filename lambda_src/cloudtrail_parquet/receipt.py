@@ -79,9 +79,9 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         seconds: How long the conversion took.
         parts: What it wrote, stragglers in other partitions included.
         stragglers: Records written into other days' partitions, by day.
-        versions: Records written, by eventVersion ("" where there is none).
-        unmapped: Rows that hold something under this dotted name in ``unmapped``.
-        derived: Rows in which this column was filled in.
+        versions: Records that the unit owns, repeated ones too, by eventVersion ("" for none).
+        unmapped: Of these, how many hold something under this dotted name in ``unmapped``.
+        derived: Of these, in how many this column was filled in.
         unstamped: Log files read whose names have no delivery time.
         quarantined: What could not be read.
         kept: Why the last run replaced nothing: its source had shrunk since the run that the
