@@ -1,0 +1,19 @@
+-- From which addresses did a principal call that it had not used before?
+-- Variables: since, a DATE in UTC, default yesterday; principal, an ARN of a user or of a role (not
+-- of a session), default all. Principals first seen since then are left out: everything is new to
+-- them. Only real addresses count, not the names of services. Let the view hold weeks, not years.
+WITH calls AS (
+    SELECT account, eventTime, eventName, sourceIPAddress,
+        coalesce(userIdentity.sessionContext.sessionIssuer.arn, userIdentity.arn) AS who,
+        make_date(year, month, day) >= coalesce(getvariable('since')::DATE, current_date - 1)
+            AS recent
+    FROM cloudtrail
+    WHERE regexp_matches(sourceIPAddress, '^[0-9]+(\.[0-9]+){3}$|:')
+)
+SELECT account, who, sourceIPAddress, min(eventTime) AS firstTime, count(*) AS calls,
+    list(DISTINCT eventName ORDER BY eventName) AS names
+FROM calls
+WHERE who = coalesce(getvariable('principal'), who)
+GROUP BY account, who, sourceIPAddress
+HAVING bool_and(recent) AND who IN (SELECT who FROM calls WHERE NOT recent)
+ORDER BY account, who, firstTime, sourceIPAddress;

@@ -1,0 +1,9 @@
+-- What was done in one role session?
+-- Variable: session, such as arn:aws:sts::012345678901:assumed-role/reader/ada; without it nothing
+-- is found. A session's name may be used again: sessionBegan and the access key tell them apart.
+SELECT eventTime, userIdentity.sessionContext.attributes.creationDate AS sessionBegan,
+    userIdentity.accessKeyId AS accessKeyId, account, awsRegion, eventSource, eventName,
+    errorCode, sourceIPAddress, requestParameters, eventID
+FROM cloudtrail
+WHERE userIdentity.arn = getvariable('session')
+ORDER BY ALL;

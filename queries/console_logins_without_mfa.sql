@@ -1,0 +1,11 @@
+-- Who signed in to the console without MFA?
+-- MFAUsed is about AWS's own MFA: a federated sign-in says No even if the identity provider asked
+-- for a second factor. Null is "not said", and is listed too.
+SELECT eventTime, account, userIdentity.type AS kind,
+    coalesce(userIdentity.arn, userIdentity.userName, userIdentity.principalId) AS who,
+    sourceIPAddress, additionalEventData->>'$.MFAUsed' AS mfaUsed, userAgent, eventID
+FROM cloudtrail
+WHERE eventName = 'ConsoleLogin'
+  AND (responseElements->>'$.ConsoleLogin') = 'Success'
+  AND (additionalEventData->>'$.MFAUsed') IS DISTINCT FROM 'Yes'
+ORDER BY ALL;

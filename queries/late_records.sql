@@ -1,0 +1,14 @@
+-- Which records came late, or correct an earlier one?
+-- Variable: dataset, its folder, default cloudtrail. This reads the files itself: only their names
+-- say that a record came after the window of its day, and on which day. AWS's own word is addendum.
+-- An UPDATED_DATA record does not replace the one it corrects: both are there.
+SELECT eventTime, account, region,
+    try_strptime(regexp_extract(filename, 'straggler-([0-9]{8})-[0-9]+\.parquet$', 1), '%Y%m%d')
+        ::DATE AS deliveredOn,
+    addendum.reason AS reason, addendum.originalEventID AS originalEventID,
+    eventSource, eventName, eventID
+FROM read_parquet(
+    coalesce(getvariable('dataset'), 'cloudtrail') || '/**/*.parquet', filename = true,
+    hive_partitioning = true, hive_types = {'account': VARCHAR, 'region': VARCHAR})
+WHERE deliveredOn IS NOT NULL OR addendum IS NOT NULL
+ORDER BY ALL;

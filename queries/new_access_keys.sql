@@ -1,0 +1,11 @@
+-- Which access keys were made, for whom and by whom?
+-- The request names no user when somebody makes a key for himself; the answer always does.
+SELECT eventTime, account,
+    responseElements->>'$.accessKey.userName' AS forUser,
+    responseElements->>'$.accessKey.accessKeyId' AS newAccessKey,
+    userIdentity.arn AS who, sourceIPAddress, eventID
+FROM cloudtrail
+WHERE eventSource = 'iam.amazonaws.com'
+  AND eventName = 'CreateAccessKey'
+  AND errorCode IS NULL
+ORDER BY ALL;

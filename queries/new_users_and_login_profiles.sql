@@ -1,0 +1,10 @@
+-- Which users were made, and which got a console password or a new one?
+-- UpdateLoginProfile sets another's password: a way to take over a user that exists.
+SELECT eventTime, account, eventName, requestParameters->>'$.userName' AS userName,
+    requestParameters->>'$.passwordResetRequired' AS passwordResetRequired,
+    userIdentity.arn AS who, sourceIPAddress, eventID
+FROM cloudtrail
+WHERE eventSource = 'iam.amazonaws.com'
+  AND eventName IN ('CreateUser', 'CreateLoginProfile', 'UpdateLoginProfile')
+  AND errorCode IS NULL
+ORDER BY ALL;

@@ -1,0 +1,15 @@
+-- Which security groups were opened to all addresses?
+-- The text is searched, since the addresses stand in different places by call and age. A request
+-- that reads {"omitted": true, ...} was too long to be recorded and is listed too.
+SELECT eventTime, account, awsRegion, eventName,
+    coalesce(requestParameters->>'$.groupId', requestParameters->>'$.groupName',
+             requestParameters->>'$.ModifySecurityGroupRulesRequest.GroupId') AS securityGroup,
+    requestParameters->'$.ipPermissions.items' AS permissions,
+    userIdentity.arn AS who, sourceIPAddress, eventID
+FROM cloudtrail
+WHERE eventSource = 'ec2.amazonaws.com'
+  AND eventName IN ('AuthorizeSecurityGroupIngress', 'ModifySecurityGroupRules')
+  AND errorCode IS NULL
+  AND (contains(requestParameters, '"0.0.0.0/0"') OR contains(requestParameters, '"::/0"')
+       OR (requestParameters->'$.omitted') IS NOT NULL)
+ORDER BY ALL;

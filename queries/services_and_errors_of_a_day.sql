@@ -1,0 +1,11 @@
+-- Which services were called most on one day, and which errors did they give?
+-- Variable: day, a DATE in UTC, default yesterday. Only the folders of that day are read.
+-- Some services put their errors into responseElements, where this does not see them.
+SELECT account, eventSource, count(*) AS calls, count(errorCode) AS failed,
+    histogram(errorCode) AS errors
+FROM cloudtrail
+WHERE year = year(coalesce(getvariable('day')::DATE, current_date - 1))
+  AND month = month(coalesce(getvariable('day')::DATE, current_date - 1))
+  AND day = day(coalesce(getvariable('day')::DATE, current_date - 1))
+GROUP BY account, eventSource
+ORDER BY calls DESC, account, eventSource;

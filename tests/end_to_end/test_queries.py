@@ -1,0 +1,560 @@
+"""Each investigation finds what it asks for, and not what merely looks like it.
+
+Every case has an account of its own: records to be found, decoys that differ in what matters, and
+what is to be found. All of them are converted together with a generated tree.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from tests.builders import log_file, log_key, record
+
+ROOT = Path(__file__).parents[2]
+QUERIES = {path.stem: path for path in sorted((ROOT / "queries").glob("*.sql"))}
+REGION = "us-east-1"
+DAY = datetime(2026, 2, 3, tzinfo=UTC)
+WEEK_BEFORE = "2026-01-27T10:00:00Z"
+VIEW = """
+    CREATE VIEW cloudtrail AS SELECT * FROM read_parquet('{dataset}/**/*.parquet',
+        hive_partitioning = true,
+        hive_types = {{'account': VARCHAR, 'region': VARCHAR,
+                       'year': BIGINT, 'month': BIGINT, 'day': BIGINT}})"""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What to plant, and what a query then says of it.
+
+    Attributes:
+        found: Changes that make records which the query has to find.
+        decoys: Changes that make records which it must not find.
+        says: The columns and the values of the expected rows, in order.
+        variables: The query's variables.
+        late: Changes that make records of `DAY` delivered three days later.
+    """
+
+    found: list[Row]
+    says: tuple[list[str], list[tuple[Any, ...]]]
+    decoys: list[Row] = field(default_factory=list)
+    variables: dict[str, Any] = field(default_factory=dict)
+    late: list[Row] = field(default_factory=list)
+
+
+def iam(name: str, /, **parameters: object) -> Row:
+    return {
+        "eventSource": "iam.amazonaws.com",
+        "eventName": name,
+        "requestParameters": parameters,
+        "readOnly": False,
+    }
+
+
+def call(service: str, name: str, /, **parameters: object) -> Row:
+    return iam(name, **parameters) | {"eventSource": f"{service}.amazonaws.com"}
+
+
+def sign_in(answer: str, mfa: str | None, **changes: object) -> Row:
+    return {
+        "eventSource": "signin.amazonaws.com",
+        "eventName": "ConsoleLogin",
+        "eventType": "AwsConsoleSignIn",
+        "userIdentity": user("ada"),
+        "responseElements": {"ConsoleLogin": answer},
+        "additionalEventData": {} if mfa is None else {"MFAUsed": mfa},
+        **changes,
+    }
+
+
+def user(name: str, /, **members: object) -> Row:
+    return {"type": "IAMUser", "userName": name, "arn": f"arn:aws:iam::1:user/{name}", **members}
+
+
+def policy(**statement: object) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def assume(role: str, key: str | None = None, new: str = "", **changes: object) -> Row:
+    identity = user("ada", accessKeyId=key) if key else {"type": "AWSAccount"}
+    return {
+        "eventSource": "sts.amazonaws.com",
+        "eventName": "AssumeRole",
+        "userIdentity": identity | {"principalId": "AIDAEXAMPLE", "accountId": "111111111111"},
+        "requestParameters": {"roleArn": role, "roleSessionName": "s"},
+        "responseElements": {"credentials": {"accessKeyId": new}},
+        **changes,
+    }
+
+
+DENIED = {"errorCode": "AccessDenied"}
+OMITTED = {"omitted": True, "originalSize": 149893, "reason": "requestParameters too large"}
+ALLOW_ALL = policy(Effect="Allow", Action="*", Resource="*")
+ROLE, FAR_ROLE = "arn:aws:iam::111111111111:role/near", "arn:aws:iam::222222222222:role/far"
+THIRD_ROLE = "arn:aws:iam::333333333333:role/third"
+WORLD = {"items": [{"fromPort": 22, "ipRanges": {"items": [{"cidrIp": "0.0.0.0/0"}]}}]}
+OFFICE = {"items": [{"fromPort": 22, "ipRanges": {"items": [{"cidrIp": "203.0.113.0/24"}]}}]}
+ENDLESS = {"items": [{"fromPort": 22, "ipv6Ranges": {"items": [{"cidrIpv6": "::/0"}]}}]}
+READER = "arn:aws:iam::012345678901:role/reader"  # the caller that the builder gives
+ADA = "arn:aws:iam::1:user/ada"
+TRAIL = {"eventSource": "cloudtrail.amazonaws.com"}
+
+CASES = {
+    "console_logins_without_mfa": Case(
+        found=[sign_in("Success", "No"), sign_in("Success", None)],
+        decoys=[sign_in("Success", "Yes"), sign_in("Failure", "No")],
+        says=(["eventID", "mfaUsed"], [("found-0", "No"), ("found-1", None)]),
+    ),
+    "failed_console_logins_by_address": Case(
+        found=[sign_in("Failure", "No"), sign_in("Failure", "No"), sign_in("Success", "No")],
+        decoys=[sign_in("Success", "No", sourceIPAddress="198.51.100.9")],
+        says=(
+            ["sourceIPAddress", "failed", "succeeded", "names"],
+            [("203.0.113.7", 2, 1, ["ada"])],
+        ),
+    ),
+    "root_use": Case(
+        found=[
+            {"userIdentity": {"type": "Root"}},
+            {"userIdentity": {"type": "Root", "sessionContext": {"assumedRoot": True}}},
+        ],
+        decoys=[
+            {"userIdentity": {"type": "Root", "invokedBy": "support.amazonaws.com"}},
+            {"userIdentity": {"type": "Root"}, "eventType": "AwsServiceEvent"},
+            {"userIdentity": user("root")},
+        ],
+        says=(["eventID", "assumedRoot"], [("found-0", None), ("found-1", True)]),
+    ),
+    "new_access_keys": Case(
+        found=[
+            iam("CreateAccessKey")
+            | {"responseElements": {"accessKey": {"userName": "bo", "accessKeyId": "AKIANEW"}}}
+        ],
+        decoys=[iam("CreateAccessKey") | DENIED, iam("DeleteAccessKey", accessKeyId="AKIANEW")],
+        says=(["eventID", "forUser", "newAccessKey"], [("found-0", "bo", "AKIANEW")]),
+    ),
+    "new_users_and_login_profiles": Case(
+        found=[iam("CreateUser", userName="bo"), iam("UpdateLoginProfile", userName="cy")],
+        decoys=[iam("CreateUser", userName="bo") | DENIED, iam("GetUser", userName="bo")],
+        says=(["eventID", "userName"], [("found-0", "bo"), ("found-1", "cy")]),
+    ),
+    "policies_with_admin_rights": Case(
+        found=[
+            iam(
+                "AttachRolePolicy",
+                roleName="r",
+                policyArn="arn:aws-cn:iam::aws:policy/AdministratorAccess",
+            ),
+            iam("PutUserPolicy", userName="u", policyDocument=ALLOW_ALL),
+            iam(
+                "PutGroupPolicy",
+                groupName="g",
+                policyDocument=policy(Effect="Allow", Action=["s3:Get*", "*"], Resource="*"),
+            ),
+            iam(
+                "CreatePolicy",
+                policyName="p",
+                policyDocument='{"Statement":{"Effect":"Allow","NotAction":"iam:*","Resource":"*"}}',
+            ),
+            iam("PutRolePolicy") | {"requestParameters": OMITTED},
+        ],
+        decoys=[
+            iam("AttachRolePolicy", policyArn="arn:aws:iam::aws:policy/ReadOnlyAccess"),
+            iam("PutUserPolicy", policyDocument=policy(Effect="Deny", Action="*", Resource="*")),
+            iam("PutUserPolicy", policyDocument=policy(Effect="Allow", Action="s3:*")),
+            iam("PutUserPolicy", policyDocument=ALLOW_ALL) | DENIED,
+            iam("PutUserPolicy", policyDocument="no JSON"),
+        ],
+        says=(
+            ["eventID", "target"],
+            [(f"found-{n}", target) for n, target in enumerate(["r", "u", "g", "p", None])],
+        ),
+    ),
+    "role_chains_across_accounts": Case(
+        found=[
+            assume(ROLE, "AKIA0", "ASIA1"),
+            assume(FAR_ROLE, "ASIA1", "ASIA2", sharedEventID="chain"),
+            assume(FAR_ROLE, None, "ASIA2", sharedEventID="chain"),
+        ],
+        decoys=[assume(ROLE, "AKIA7", "ASIA8"), assume(FAR_ROLE, "AKIA0") | DENIED],
+        says=(
+            ["eventID", "firstCaller", "roles", "copies"],
+            [("found-1", ADA, [ROLE, FAR_ROLE], 2)],
+        ),
+    ),
+    "who_assumed_which_role": Case(
+        found=[
+            assume(THIRD_ROLE, "AKIA0", sharedEventID="who"),
+            assume(THIRD_ROLE, None, sharedEventID="who"),
+            assume(THIRD_ROLE, "AKIA0") | DENIED,
+        ],
+        decoys=[assume(THIRD_ROLE, "AKIA0") | {"eventName": "GetCallerIdentity"}],
+        says=(["roleArn", "who", "calls", "refused"], [(THIRD_ROLE, ADA, 2, 1)]),
+    ),
+    "denied_calls_by_principal": Case(
+        found=[DENIED, DENIED, {"errorCode": "Client.UnauthorizedOperation"}],
+        decoys=[{"errorCode": "NoSuchKey"}, {}],
+        says=(
+            ["who", "errorCode", "denied"],
+            [(READER, "AccessDenied", 2), (READER, "Client.UnauthorizedOperation", 1)],
+        ),
+    ),
+    "calls_from_a_new_address": Case(
+        found=[{"sourceIPAddress": "2001:db8::1"}],
+        decoys=[
+            {"eventTime": WEEK_BEFORE},
+            {},
+            {"sourceIPAddress": "AWS Internal"},
+            {"sourceIPAddress": "198.51.100.9", "userIdentity": user("new")},
+        ],
+        variables={"since": DAY.date(), "principal": READER},
+        says=(["who", "sourceIPAddress", "calls"], [(READER, "2001:db8::1", 1)]),
+    ),
+    "calls_of_an_access_key": Case(
+        found=[
+            assume(ROLE, "AKIA0", "ASIAFOUND"),
+            {"userIdentity": user("ada", accessKeyId="ASIAFOUND")},
+        ],
+        decoys=[
+            {"userIdentity": user("ada", accessKeyId="ASIAFOUND2")},
+            assume(ROLE, "AKIA0", "ASIAFOUND2"),
+            {"responseElements": {"note": "ASIAFOUND"}},
+        ],
+        variables={"access_key": "ASIAFOUND"},
+        says=(["eventID", "what"], [("found-0", "given out"), ("found-1", "used")]),
+    ),
+    "calls_of_a_role_session": Case(
+        found=[{"userIdentity": user("x", arn="arn:aws:sts::1:assumed-role/r/mine")}],
+        decoys=[{"userIdentity": user("x", arn="arn:aws:sts::1:assumed-role/r/mine2")}],
+        variables={"session": "arn:aws:sts::1:assumed-role/r/mine"},
+        says=(["eventID"], [("found-0",)]),
+    ),
+    "one_event": Case(
+        found=[{"eventID": "the-one"}],
+        decoys=[{"sharedEventID": "the-one"}],
+        variables={"event_id": "the-one"},
+        says=(["eventID", "eventName"], [("the-one", "GetBucketAcl")]),
+    ),
+    "trail_tampering": Case(
+        found=[
+            TRAIL | {"eventName": "StopLogging", "requestParameters": {"name": "main"}},
+            TRAIL | {"eventName": "DeleteTrail", "requestParameters": {"name": "main"}} | DENIED,
+            TRAIL | {"eventName": "PutEventSelectors", "requestParameters": {"trailName": "main"}},
+        ],
+        decoys=[TRAIL | {"eventName": "GetTrailStatus"}, call("logs", "StopLogging")],
+        says=(
+            ["eventID", "target", "errorCode"],
+            [
+                ("found-0", "main", None),
+                ("found-1", "main", "AccessDenied"),
+                ("found-2", "main", None),
+            ],
+        ),
+    ),
+    "security_groups_opened_to_the_world": Case(
+        found=[
+            call("ec2", "AuthorizeSecurityGroupIngress", groupId="sg-1", ipPermissions=WORLD),
+            call("ec2", "AuthorizeSecurityGroupIngress", groupId="sg-2", ipPermissions=ENDLESS),
+            call("ec2", "AuthorizeSecurityGroupIngress", groupName="old", cidrIp="0.0.0.0/0"),
+            call("ec2", "ModifySecurityGroupRules") | {"requestParameters": OMITTED},
+        ],
+        decoys=[
+            call("ec2", "AuthorizeSecurityGroupIngress", groupId="sg-3", ipPermissions=OFFICE),
+            call("ec2", "AuthorizeSecurityGroupIngress", ipPermissions=WORLD) | DENIED,
+            call("ec2", "RevokeSecurityGroupIngress", ipPermissions=WORLD),
+            call("ec2", "AuthorizeSecurityGroupEgress", ipPermissions=WORLD),
+        ],
+        says=(
+            ["eventID", "securityGroup"],
+            [("found-0", "sg-1"), ("found-1", "sg-2"), ("found-2", "old"), ("found-3", None)],
+        ),
+    ),
+    "snapshots_and_images_shared": Case(
+        found=[
+            call(
+                "ec2",
+                "ModifySnapshotAttribute",
+                snapshotId="snap-1",
+                createVolumePermission={"add": {"items": [{"group": "all"}]}},
+            ),
+            call(
+                "ec2",
+                "ModifyImageAttribute",
+                imageId="ami-1",
+                launchPermission={"add": {"items": [{"userId": "222222222222"}]}},
+            ),
+            call(
+                "rds",
+                "ModifyDBSnapshotAttribute",
+                dBSnapshotIdentifier="db-1",
+                valuesToAdd=["all"],
+            ),
+        ],
+        decoys=[
+            call(
+                "ec2",
+                "ModifySnapshotAttribute",
+                snapshotId="snap-2",
+                createVolumePermission={"remove": {"items": [{"group": "all"}]}},
+            ),
+            call("rds", "ModifyDBSnapshotAttribute", valuesToAdd=["all"]) | DENIED,
+        ],
+        says=(
+            ["target", "public", "sharedWith"],
+            [
+                ("snap-1", True, ["all"]),
+                ("ami-1", False, ["222222222222"]),
+                ("db-1", True, ["all"]),
+            ],
+        ),
+    ),
+    "secrets_read": Case(
+        found=[
+            call("secretsmanager", "GetSecretValue", secretId="prod/db"),
+            call("secretsmanager", "GetSecretValue", secretId="prod/db") | DENIED,
+            call("ssm", "GetParameter", name="/token", withDecryption=True),
+        ],
+        decoys=[
+            call("ssm", "GetParameter", name="/plain", withDecryption=False),
+            call("ssm", "GetParameter", name="/plain"),
+            call("secretsmanager", "DescribeSecret", secretId="prod/db"),
+        ],
+        says=(["secret", "reads", "refused"], [("/token", 1, 0), ("prod/db", 1, 1)]),
+    ),
+    "kms_keys_disabled_or_deleted": Case(
+        found=[
+            call("kms", "ScheduleKeyDeletion", keyId="key-1")
+            | {"responseElements": {"deletionDate": "Feb 10, 2026"}},
+            call("kms", "DisableKey", keyId="key-2"),
+        ],
+        decoys=[call("kms", "CancelKeyDeletion", keyId="key-1"), call("kms", "Decrypt")],
+        says=(
+            ["keyId", "deletionDate"],
+            [("key-1", "Feb 10, 2026"), ("key-2", None)],
+        ),
+    ),
+    "s3_deletes_of_a_bucket_by_day": Case(
+        found=[
+            call("s3", "DeleteObject", bucketName="mine", key="a"),
+            call("s3", "DeleteObject", bucketName="mine", key="b") | DENIED,
+            call("s3", "DeleteObject", bucketName="mine", key="c") | {"eventTime": WEEK_BEFORE},
+        ],
+        decoys=[
+            call("s3", "DeleteObject", bucketName="mine-too", key="a"),
+            call("s3", "PutObject", bucketName="mine", key="a"),
+        ],
+        variables={"bucket": "mine"},
+        says=(
+            ["date", "eventName", "calls", "refused"],
+            [
+                (date(2026, 1, 27), "DeleteObject", 1, 0),
+                (date(2026, 2, 3), "DeleteObject", 2, 1),
+            ],
+        ),
+    ),
+    "services_and_errors_of_a_day": Case(
+        found=[{}, {}, DENIED, call("kms", "Decrypt")],
+        decoys=[{"eventTime": WEEK_BEFORE}],
+        variables={"day": DAY.date()},
+        says=(
+            ["eventSource", "calls", "failed", "errors"],
+            [
+                ("s3.amazonaws.com", 3, 1, [("AccessDenied", 1)]),
+                ("kms.amazonaws.com", 1, 0, None),
+            ],
+        ),
+    ),
+    "tls_below_1_2": Case(
+        found=[{"tlsDetails": {"tlsVersion": "TLSv1"}}, {"tlsDetails": {"tlsVersion": "TLSv1.1"}}],
+        decoys=[{"tlsDetails": {"tlsVersion": "TLSv1.2"}}, {"tlsDetails": ...}],
+        says=(["who", "tlsVersion", "calls"], [(READER, "TLSv1", 1), (READER, "TLSv1.1", 1)]),
+    ),
+    "late_records": Case(
+        found=[{"addendum": {"reason": "UPDATED_DATA", "originalEventID": "first"}}],
+        decoys=[{}],
+        late=[{"eventID": "late"}],
+        variables={"dataset": ...},
+        says=(
+            ["eventID", "deliveredOn", "reason"],
+            [("found-0", None, "UPDATED_DATA"), ("late", date(2026, 2, 6), None)],
+        ),
+    ),
+    "fields_without_a_column": Case(
+        found=[{"newField": {"a": 1}}, {"newField": {"a": 2}}, {"readOnly": "maybe"}],
+        decoys=[{}],
+        says=(
+            ["field", "records", "example"],
+            [("newField", 2, '{"newField":{"a":1}}'), ("readOnly", 1, '{"readOnly":"maybe"}')],
+        ),
+    ),
+}
+# The rows of a case have its account, but for the roles' queries, which tell the roles' accounts.
+MINE = {
+    "role_chains_across_accounts": ("toAccount", "222222222222"),
+    "who_assumed_which_role": ("account", "333333333333"),
+}
+
+
+def account_of(name: str) -> str:
+    return f"{list(CASES).index(name):012d}"
+
+
+def plant(logs: Path, name: str, case: Case) -> None:
+    """Write the records of a case: found-0, found-1, ... a second apart, then the decoys."""
+    found = [named(f"found-{n}", n, changes) for n, changes in enumerate(case.found)]
+    decoys = [named(f"decoy-{n}", 30 + n, changes) for n, changes in enumerate(case.decoys)]
+    deliveries = {
+        DAY.replace(hour=12): [one for one in found + decoys if one["eventTime"] != WEEK_BEFORE],
+        DAY.replace(hour=12, month=1, day=27): [
+            one for one in found + decoys if one["eventTime"] == WEEK_BEFORE
+        ],
+        DAY.replace(hour=12, day=6): [named("late", 59, changes) for changes in case.late],
+    }
+    for delivered, records in deliveries.items():
+        if records:
+            path = logs / log_key(account_of(name), REGION, delivered)
+            path.parent.mkdir(parents=True)
+            path.write_bytes(log_file(*records))
+
+
+def named(event_id: str, second: int, changes: Row) -> Row:
+    return record(**{"eventID": event_id, "eventTime": f"2026-02-03T11:00:{second:02d}Z"} | changes)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("queries")
+    tree = "--accounts 1 --regions 1 --days 2 --records 500 --late 0.02"
+    cloudtrail_parquet("generate", folder / "logs", *tree.split())
+    for name, case in CASES.items():
+        plant(folder / "logs", name, case)
+    cloudtrail_parquet("convert", folder / "logs", folder / "cloudtrail", "--workers", 1)
+    return folder / "cloudtrail"
+
+
+def cloudtrail_parquet(*arguments: object) -> None:
+    command = [sys.executable, "-m", "cloudtrail_parquet.cli", *map(str, arguments)]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+
+
+@pytest.fixture
+def con(dataset: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(VIEW.format(dataset=dataset))
+        yield connection
+
+
+def ask(con: duckdb.DuckDBPyConnection, name: str, dataset: Path) -> list[Row]:
+    for variable, value in CASES[name].variables.items():
+        con.execute(f"SET VARIABLE {variable} = ?", [str(dataset) if value is ... else value])
+    rows: list[Row] = con.sql(QUERIES[name].read_text()).to_arrow_table().to_pylist()
+    return rows
+
+
+def test_there_is_a_case_for_each_query() -> None:
+    assert list(QUERIES) == sorted(CASES)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_query_finds_what_it_asks_for_and_nothing_else(
+    con: duckdb.DuckDBPyConnection, dataset: Path, name: str
+) -> None:
+    columns, expected = CASES[name].says
+    column, value = MINE.get(name, ("account", account_of(name)))
+    shown = ask(con, name, dataset)
+    rows = [row for row in shown if row[column] == value]
+
+    assert [tuple(row[name] for name in columns) for row in rows] == expected
+    ((total,),) = con.sql("SELECT count(*) FROM cloudtrail").fetchall()
+    assert len(shown) < total / 4
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if CASES[name].variables])
+def test_a_query_without_its_variables_finds_what_its_comment_says(
+    con: duckdb.DuckDBPyConnection, name: str
+) -> None:
+    text = QUERIES[name].read_text()
+    if "default cloudtrail" in text:
+        with pytest.raises(duckdb.IOException, match=r'"?cloudtrail/\*\*/\*\.parquet'):
+            con.sql(text).fetchall()
+        return
+
+    rows = con.sql(text).to_arrow_table().to_pylist()
+
+    assert "nothing is found" in " ".join(comment(text)) or "default yesterday" in text
+    assert rows == []
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_rows_come_in_the_same_order_whatever_the_threads_do(
+    con: duckdb.DuckDBPyConnection, dataset: Path, name: str
+) -> None:
+    alone = ask(con, name, dataset)
+    con.execute("SET threads = 4; SET preserve_insertion_order = false")
+
+    assert ask(con, name, dataset) == alone
+
+
+def comment(text: str) -> list[str]:
+    """The lines of the comment at the head of a query, without their marks."""
+    head = re.match(r"(?:-- .*\n)+", text)
+    return [line.removeprefix("-- ") for line in head[0].splitlines()] if head else []
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_query_begins_with_its_question_and_names_its_variables(name: str) -> None:
+    text = QUERIES[name].read_text()
+    question, *notes = comment(text)
+    variables = set(re.findall(r"getvariable\('(\w+)'\)", text))
+
+    assert question.endswith("?")
+    assert all(len(line) <= 100 for line in text.splitlines())
+    assert text.count(";\n") == 1
+    assert "ORDER BY" in text.splitlines()[-1]
+    assert bool(variables) == (" ".join(notes).find("Variable") >= 0)
+    for variable in variables:
+        assert re.search(rf"Variables?:.*\b{variable}[,;]", " ".join(notes)), variable
+
+
+def test_the_readme_lists_each_query_with_its_question_and_variables() -> None:
+    listed = [
+        line
+        for line in (ROOT / "queries/README.md").read_text().splitlines()
+        if line.startswith("| [")
+    ]
+
+    assert listed == [row_of(path) for path in QUERIES.values()]
+
+
+def row_of(path: Path) -> str:
+    text = path.read_text()
+    variables = sorted(set(re.findall(r"getvariable\('(\w+)'\)", text)))
+    names = "".join(f"{name}, " for name in (f"`{one}`" for one in variables)).rstrip(", ")
+    return f"| [{path.stem}]({path.name}) | {comment(text)[0]} | {names} |".replace("|  |", "| |")
+
+
+def test_the_readmes_smaller_view_shows_and_reads_one_month_of_one_account(
+    con: duckdb.DuckDBPyConnection, dataset: Path
+) -> None:
+    text = (ROOT / "queries/README.md").read_text()
+    (view,) = re.findall(r"```sql\n(CREATE OR REPLACE VIEW.*?)```", text, re.DOTALL)
+    account = account_of("calls_from_a_new_address")
+    view = view.replace("'cloudtrail/", f"'{dataset}/").replace("012345678901", account)
+
+    con.execute(view)
+
+    days = con.sql("SELECT DISTINCT account, month, day FROM cloudtrail").fetchall()
+    assert days == [(account, 1, 27)]
+    plan = con.execute("EXPLAIN ANALYZE SELECT eventName FROM cloudtrail").fetchall()[0][1]
+    assert re.search(r"Total Files Read: 1\b", plan)
