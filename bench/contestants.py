@@ -43,6 +43,7 @@ def duckdb(logs: Path, out: Path) -> None:
     largest = 32 * max(path.stat().st_size for path in log_files(logs))  # inflated, at the most
     members = ", ".join(f'"{field.name}" {_duckdb_type(field)}' for field in RECORD)
     files = ", ".join(f"'{path}'" for path in log_files(logs))
+    engine.execute(f"SET temp_directory = '{out}.spilled'")
     engine.execute(
         f"""COPY (
               SELECT unnest(Records, max_depth := 2) FROM read_json([{files}],
