@@ -169,6 +169,7 @@ class Columns:
             return pa.nulls(rows, pa.string())
         texts: list[bytes | None] = [None] * rows
         for row, parts in leftovers.items():
+            parts.sort()  # by name: which path found them makes no difference
             texts[row] = jsontext.compose(parts)
             self.unmapped.update(_names(parts))
         return pa.array(texts, pa.string())
