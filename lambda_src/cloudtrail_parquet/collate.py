@@ -228,9 +228,7 @@ class Collation:
         first = self.duplicates.first_only(drafts, day)
         contents = self._standing.contents(day, first["#key"].combine_chunks())
         if contents:
-            suspects = pc.is_in(first["#key"], value_set=pa.array(list(contents), pa.int64()))
-            rows = self.columns.finish(first.filter(suspects)).to_pylist()
-            first = standing.without(first, contents, rows)
+            first = standing.without(first, contents, self.columns.finish)
         self.counts.duplicate += drafts.num_rows - first.num_rows
         return first
 

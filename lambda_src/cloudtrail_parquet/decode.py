@@ -115,8 +115,8 @@ def decode(text: bytes, where: str) -> Iterator[Batch]:
         UnreadableLogError: The text is not a JSON object with one list ``Records``. It is raised
             before the first batch: no file is half decoded.
     """
-    body = _body(text)
-    if body is not None and len(text) <= _WHOLE_MAX_BYTES and _is_utf8(text):
+    body, is_utf8 = _body(text), _is_utf8(text)
+    if body is not None and len(text) <= _WHOLE_MAX_BYTES and is_utf8:
         try:
             records = _WHOLE.decode(body)
         except jsontext.FAILURES:
@@ -124,7 +124,7 @@ def decode(text: bytes, where: str) -> Iterator[Batch]:
         else:
             if all(map(is_compatible, {record.eventVersion for record in records})):
                 return iter([Batch(records, list(range(len(records))), {}, [])])
-    return _decode_each(raw_records(text, where), checked=_is_utf8(text))
+    return _decode_each(raw_records(text, where), checked=is_utf8)
 
 
 def raw_records(text: bytes, where: str) -> list[Any]:

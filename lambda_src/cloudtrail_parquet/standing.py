@@ -6,7 +6,7 @@ that the record stands exactly once does not.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import date
 from typing import Any
@@ -83,13 +83,17 @@ def _keys(part: pq.ParquetFile, row_group: int) -> pa.Array:
 
 
 def without(
-    drafts: pa.Table, contents: dict[int, set[bytes]], rows: Iterable[dict[str, Any]]
+    drafts: pa.Table,
+    contents: dict[int, set[bytes]],
+    finish: Callable[[pa.Table], pa.Table],
 ) -> pa.Table:
-    """The drafts whose content does not stand already; ``rows`` are the finished suspects."""
+    """The drafts whose content does not stand already; ``finish`` makes columns of suspects."""
     suspects = pc.is_in(drafts["#key"], value_set=pa.array(list(contents), pa.int64()))
-    keep = suspects.to_pylist()
-    for position, row in zip([n for n, suspect in enumerate(keep) if suspect], rows, strict=True):
-        keep[position] = (
-            content(restore_json(row).encode()) in contents[drafts["#key"][position].as_py()]
-        )
-    return drafts.filter(pa.array([not repeated for repeated in keep]))
+    suspected = drafts.filter(suspects)
+    keys, rows = suspected["#key"].to_pylist(), finish(suspected).to_pylist()
+    repeats = (
+        content(restore_json(row).encode()) in contents[key]
+        for key, row in zip(keys, rows, strict=True)
+    )
+    keep = [not (suspect and next(repeats)) for suspect in suspects.to_pylist()]
+    return drafts.filter(pa.array(keep, pa.bool_()))
