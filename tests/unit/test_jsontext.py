@@ -1,4 +1,5 @@
 import json
+from operator import itemgetter
 from typing import Any
 
 import pytest
@@ -248,11 +249,21 @@ def test_a_composed_object_has_the_members_it_was_given(parts: dict[str, str]) -
 # Comparing.
 
 
+def with_repeats(text: str) -> Any:  # noqa: ANN401  any JSON value
+    """As `exact`, but a member that stands twice is there twice."""
+    return json.loads(
+        text,
+        parse_int=lambda digits: (digits,),
+        parse_float=lambda digits: (digits,),
+        object_pairs_hook=lambda pairs: ("members", sorted(pairs, key=itemgetter(0))),
+    )
+
+
 @given(json_values, json_values)
 def test_texts_are_canonically_equal_when_their_values_are_number_by_number(
     one: str, other: str
 ) -> None:
-    same = exact(one) == exact(other)
+    same = with_repeats(one) == with_repeats(other)
 
     assert (canonical(one.encode()) == canonical(other.encode())) is same
 
