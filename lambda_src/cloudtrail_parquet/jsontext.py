@@ -16,7 +16,7 @@ NULL = b"null"
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 _STRING = msgspec.json.Decoder(str)
-_TOKEN = re.compile(
+TOKEN = re.compile(
     rb'[ \t\n\r]*(?:(?P<string>"[^"\\\x00-\x1f]*'
     rb'(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*")'
     rb"|(?P<scalar>-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null)"
@@ -95,7 +95,7 @@ def split(raw: bytes) -> list[tuple[bytes, bytes]]:
     brackets: list[bytes] = []
     expected, name, start, at = "value", b"", 0, 0
     while brackets or not at:
-        match, depth = _TOKEN.match(raw, at), len(brackets)
+        match, depth = TOKEN.match(raw, at), len(brackets)
         kind = (match and match.lastgroup) or ""
         after = _AFTER.get((expected, kind))
         if match is None or after is None or not _fits(match, brackets):

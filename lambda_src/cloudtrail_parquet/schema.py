@@ -22,6 +22,8 @@ RECORD_VERSION = "1.11"  # the newest eventVersion the columns cover
 METADATA_PREFIX = "cloudtrail_parquet."  # of our keys in the footers of parts
 
 Kind = Literal["text", "account", "json", "boolean", "text-boolean", "timestamp"]
+JsonEncoding = Literal["string", "json", "variant"]
+PartitionLayout = Literal["account/region/year/month/day", "account/region/dt"]
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 _TYPES = {"boolean": pa.bool_(), "text-boolean": pa.bool_(), "timestamp": TIMESTAMP}
@@ -230,16 +232,22 @@ SCHEMA = pa.schema(
 )
 """The columns of every part, in order."""
 
-PARTITION_SCHEMA = pa.schema(
-    [
-        pa.field("account", pa.string()),
-        pa.field("region", pa.string()),
-        pa.field("year", pa.int16()),
-        pa.field("month", pa.int8()),
-        pa.field("day", pa.int8()),
-    ]
-)
+_PLACE = [pa.field("account", pa.string()), pa.field("region", pa.string())]
+PARTITION_SCHEMAS: dict[PartitionLayout, pa.Schema] = {
+    "account/region/year/month/day": pa.schema(
+        [
+            *_PLACE,
+            pa.field("year", pa.int16()),
+            pa.field("month", pa.int8()),
+            pa.field("day", pa.int8()),
+        ]
+    ),
+    "account/region/dt": pa.schema([*_PLACE, pa.field("dt", pa.date32())]),
+}
 """The hive partition columns, in folder order; account ids keep their leading zeros as text."""
+
+DEFAULT_LAYOUT: PartitionLayout = "account/region/year/month/day"
+PARTITION_SCHEMA = PARTITION_SCHEMAS[DEFAULT_LAYOUT]
 
 
 def kind(field: pa.Field) -> Kind:
@@ -276,3 +284,7 @@ def _leaves(path: str, field: pa.Field) -> Iterator[tuple[str, pa.Field]]:
         yield from _leaves(f"{path}.key_value.value", of.item_field)
     else:
         yield path, field
+
+
+JSON_COLUMNS = tuple(path for path, field in leaves() if kind(field) == "json")
+"""The free-form columns, as paths; ``unmapped`` is one of them."""
