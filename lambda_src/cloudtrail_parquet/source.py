@@ -1,10 +1,17 @@
-"""What lies in the source: its accounts and regions, their days, and the log files of a window."""
+"""What lies in the source: its accounts and regions, their days, and the log files of a window.
+
+Folders of one level are listed together, several at a time where listings are requests.
+"""
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
+from itertools import islice
+from typing import TypeVar
 
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import (
@@ -21,6 +28,12 @@ from cloudtrail_parquet.storage import Store
 _YEAR = re.compile(r"\d{4}")
 _MONTH_OR_DAY = re.compile(r"\d\d")
 _MAX_DEPTH = 12  # folders between SOURCE and AWSLogs; prefixes of trails are short
+_MAX_FOLDERS = 10_000  # looked through for AWSLogs
+_MAX_COUNT = 1000  # a page of S3's
+_DAY_MINUTES = 1440
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass
@@ -40,70 +53,151 @@ class Discovery:
 def discover(source: Store, folders: Iterable[str]) -> Discovery:
     """Find every account and region at or below a source.
 
+    That lists each folder between the source and the regions once, and no objects.
+
     Args:
         source: A place at or above ``AWSLogs``.
         folders: Exact names of the folders that hold logs, such as ``CloudTrail``.
 
     Raises:
-        UsageError: There is no ``AWSLogs`` with an account in it.
+        UsageError: There is no ``AWSLogs`` with an account in it, or it is too far below.
     """
-    found = Discovery()
+    found, wanted = Discovery(), frozenset(folders)
     at_root = re.search(rf"(^|[/\\]){ROOT}[/\\]*$", source.uri) is not None
-    for root in [""] if at_root else _roots(source, ""):
-        _read_root(source, root, frozenset(folders), found)
+    roots = [""] if at_root else _roots(source, [""])
+    while roots:
+        roots = _read_roots(source, roots, wanted, found)
     if not found.trails and not found.siblings:
         raise UsageError(
             f"no {ROOT} folder with CloudTrail logs", source.uri, f"Name a place at or above {ROOT}"
         )
+    for prefixes in (*found.trails.values(), *found.siblings.values()):
+        prefixes.sort(key=lambda prefix: prefix.split("/"))
     return found
 
 
-def _roots(source: Store, prefix: str, depth: int = 0) -> Iterator[str]:
-    for name in source.folders(prefix):
-        if name == ROOT:
-            yield f"{prefix}{name}/"
-        elif depth < _MAX_DEPTH:
-            yield from _roots(source, f"{prefix}{name}/", depth + 1)
+def account_roots(source: Store) -> list[str]:
+    """The prefixes directly below which accounts lie: ``AWSLogs`` and organization ids in it.
+
+    For who knows the account and region already: it takes a few listings, however many accounts
+    there are.
+    """
+    at_root = re.search(rf"(^|[/\\]){ROOT}[/\\]*$", source.uri) is not None
+    roots, found = [""] if at_root else _roots(source, [""]), list[str]()
+    while roots:
+        found += roots
+        below = [f"{root}{name}/" for root, names in _below(source, roots) for name in names]
+        others = [one for one in below if not _name(one).isdigit()]
+        deeper = [one for one in others if ORGANIZATION.fullmatch(_name(one)) or _name(one) == ROOT]
+        roots = deeper + _roots(source, [one for one in others if one not in deeper])
+    return found
 
 
-def _read_root(source: Store, root: str, folders: frozenset[str], found: Discovery) -> None:
-    """Read the accounts below an ``AWSLogs``, or below an organization id in it."""
-    for name in source.folders(root):
-        below = f"{root}{name}/"
-        if ORGANIZATION.fullmatch(name) or name == ROOT:
-            _read_root(source, below, folders, found)
-            continue
-        inner = source.folders(below)
-        if not name.isdigit() and folders.isdisjoint(inner):
-            for deeper in _roots(source, below):  # a trail's prefix may itself hold AWSLogs
-                _read_root(source, deeper, folders, found)
+def trails_of(roots: Iterable[str], account: str, region: str, folders: Iterable[str]) -> list[str]:
+    """The prefixes below which the days of an account and region may lie; some may be empty."""
+    return [f"{root}{account}/{folder}/{region}/" for root in roots for folder in folders]
+
+
+def _each(source: Store, ask: Callable[[T], R], of: Iterable[T]) -> list[R]:
+    """The answers to many questions, in order; several at a time where that helps."""
+    questions = list(of)
+    if source.parallel == 1 or len(questions) < 2:  # noqa: PLR2004
+        return [ask(question) for question in questions]
+    with ThreadPoolExecutor(min(source.parallel, len(questions)), "list") as threads:
+        return list(threads.map(ask, questions))
+
+
+def _below(source: Store, prefixes: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """Prefixes, each with the names of the folders directly below it."""
+    prefixes = list(prefixes)
+    return zip(prefixes, _each(source, source.folders, prefixes), strict=True)
+
+
+def _roots(source: Store, prefixes: list[str]) -> list[str]:
+    """The prefixes of the topmost ``AWSLogs`` folders below some others."""
+    roots: list[str] = []
+    seen = 0
+    for _ in range(_MAX_DEPTH + 1):
+        seen += len(prefixes)
+        if seen > _MAX_FOLDERS:
+            what = f"more than {_MAX_FOLDERS:,} folders to look through for {ROOT}"
+            raise UsageError(what, source.uri, f"Name the folder that {ROOT} is in")
+        found = [f"{prefix}{name}/" for prefix, names in _below(source, prefixes) for name in names]
+        roots += [prefix for prefix in found if _name(prefix) == ROOT]
+        prefixes = [prefix for prefix in found if _name(prefix) != ROOT]
+    return roots
+
+
+def _name(prefix: str) -> str:
+    return prefix.rstrip("/").rpartition("/")[2]
+
+
+def _read_roots(
+    source: Store, roots: Iterable[str], folders: frozenset[str], found: Discovery
+) -> list[str]:
+    """Read the accounts below some ``AWSLogs``, or below organization ids in them.
+
+    Returns:
+        What is to be read likewise.
+    """
+    below = [f"{root}{name}/" for root, names in _below(source, roots) for name in names]
+    deeper = [one for one in below if ORGANIZATION.fullmatch(_name(one)) or _name(one) == ROOT]
+    nameless, logs = [], []
+    for account, inner in _below(source, [one for one in below if one not in deeper]):
+        if not _name(account).isdigit() and folders.isdisjoint(inner):
+            nameless.append(account)  # a trail's prefix may itself hold AWSLogs
         for folder in inner:
             if folder in folders:
-                for region in source.folders(f"{below}{folder}/"):
-                    found.trails.setdefault((name, region), []).append(f"{below}{folder}/{region}/")
+                logs.append(f"{account}{folder}/")
             elif folder != ROOT:
-                found.siblings.setdefault(folder, []).append(f"{below}{folder}/")
+                found.siblings.setdefault(folder, []).append(f"{account}{folder}/")
+    for folder, regions in _below(source, logs):
+        account = _name(folder.rstrip("/").rpartition("/")[0])
+        for region in regions:
+            found.trails.setdefault((account, region), []).append(f"{folder}{region}/")
+    return deeper + (_roots(source, nameless) if nameless else [])
 
 
-def count_siblings(source: Store, siblings: dict[str, list[str]]) -> Counter[str]:
-    """How many objects lie in the folders that are not read, by folder name."""
-    return Counter(
-        {
-            folder: sum(1 for prefix in prefixes for _ in source.files(prefix))
-            for folder, prefixes in siblings.items()
-        }
-    )
+def count_siblings(source: Store, siblings: dict[str, list[str]]) -> dict[str, str]:
+    """How many objects lie in the folders that are not read, by folder name, in words.
+
+    Of each folder a thousand are counted at most, which is one request to S3.
+    """
+    folders = [(name, prefix) for name, prefixes in siblings.items() for prefix in prefixes]
+
+    def count(folder: tuple[str, str]) -> tuple[str, int]:
+        name, prefix = folder
+        return name, sum(1 for _ in islice(source.files(prefix), _MAX_COUNT))
+
+    counts: Counter[str] = Counter()
+    for name, number in _each(source, count, folders):
+        counts[name] += number
+    return {
+        name: str(number) if number < _MAX_COUNT else f"{_MAX_COUNT:,} or more"
+        for name, number in counts.items()
+    }
 
 
-def delivery_days(source: Store, trail: str) -> Iterator[date]:
-    """The days that have a folder below a trail's region, in order."""
+def delivery_days(
+    source: Store, trail: str, first: date = date.min, last: date = date.max
+) -> Iterator[date]:
+    """The days that have a folder below a trail's region, in order, from one day to another.
+
+    Folders of years and months in which none can lie are not listed.
+    """
     for year in filter(_YEAR.fullmatch, source.folders(trail)):
+        if not first.year <= int(year) <= last.year:
+            continue
         for month in filter(_MONTH_OR_DAY.fullmatch, source.folders(f"{trail}{year}/")):
+            if not (first.year, first.month) <= (int(year), int(month)) <= (last.year, last.month):
+                continue
             for day in filter(_MONTH_OR_DAY.fullmatch, source.folders(f"{trail}{year}/{month}/")):
                 try:
-                    yield date(int(year), int(month), int(day))
+                    delivered = date(int(year), int(month), int(day))
                 except ValueError:
                     continue
+                if first <= delivered <= last:
+                    yield delivered
 
 
 def units(
@@ -125,14 +219,22 @@ def units(
         first: Only this day and later ones.
         last: Only this day and earlier ones.
     """
+    first, last = first or date.min, last or date.max
+    delivered_from = window.delivery_days(first)[0]
+    delivered_to = window.delivery_days(last)[-1]
+    trails = [(of, trail) for of, prefixes in found.trails.items() for trail in prefixes]
+
+    def look(trail: str) -> list[date]:
+        return list(delivery_days(source, trail, delivered_from, delivered_to))
+
+    days = _each(source, look, [trail for _, trail in trails])
     return sorted(
         {
             Unit(account, region, day)
-            for (account, region), trails in found.trails.items()
-            for trail in trails
-            for delivered in delivery_days(source, trail)
+            for ((account, region), _), delivery in zip(trails, days, strict=True)
+            for delivered in delivery
             for day in window.event_days(delivered)
-            if (first is None or first <= day) and (last is None or day <= last)
+            if first <= day <= last
         }
     )
 
@@ -142,13 +244,44 @@ def window_files(source: Store, trails: Iterable[str], unit: Unit, window: Windo
 
     Objects of no bytes are folder markers and are left out, as are names that begin with a dot.
     """
-    files = [
+    folders = [(trail, day) for trail in trails for day in window.delivery_days(unit.day)]
+    found = _each(source, partial(_files_of_day, source, unit.day, window), folders)
+    return sorted(
+        (file for files in found for file in files), key=lambda file: (file.delivered, file.key)
+    )
+
+
+def _files_of_day(
+    source: Store, event_day: date, window: Window, folder: tuple[str, date]
+) -> list[LogFile]:
+    trail, day = folder
+    return [
         file
-        for trail in trails
-        for day in window.delivery_days(unit.day)
-        for entry in source.files(f"{trail}{day_folder(day)}")
+        for entry in source.files(
+            f"{trail}{day_folder(day)}", _outside(trail, day, event_day, window)
+        )
         if entry.size and not entry.key.rpartition("/")[2].startswith(".")
         for file in [log_file(entry, day)]
-        if window.holds(file.delivered, unit.day)
+        if window.holds(file.delivered, event_day)
     ]
-    return sorted(files, key=lambda file: (file.delivered, file.key))
+
+
+def _outside(trail: str, day: date, event_day: date, window: Window) -> tuple[str, str] | None:
+    """The first and the last key that CloudTrail gives files of a day outside a window.
+
+    Names begin with account, folder, region and time, so that they sort by time; all names that do
+    not are outside of this range, and are listed.
+    """
+    *_, account, folder, region, _ = ["", "", "", *trail.split("/")]
+    before_s = (event_day - day).days * _DAY_MINUTES * 60
+    begin = -((window.lookbehind_s - before_s) // 60)
+    end = -(-(before_s + _DAY_MINUTES * 60 + window.lookahead_s) // 60)
+    if begin > 0:
+        minutes = 0, min(begin, _DAY_MINUTES) - 1
+    elif end < _DAY_MINUTES:
+        minutes = end, _DAY_MINUTES - 1
+    else:
+        return None
+    name = f"{trail}{day_folder(day)}{account}_{folder}_{region}_{day.year:04d}{day:%m%d}T"
+    first, last = (f"{name}{minute // 60:02d}{minute % 60:02d}Z" for minute in minutes)
+    return first, f"{last}~"

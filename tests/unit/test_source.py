@@ -1,8 +1,10 @@
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import Unit, Window
@@ -90,7 +92,7 @@ def test_only_the_folders_asked_for_are_read_and_the_others_are_counted(tree: Tr
 
     assert found.trails == {(ONE, REGION): [f"AWSLogs/{ONE}/CloudTrail/{REGION}/"]}
     assert set(found.siblings) == set(others)
-    assert count_siblings(store, found.siblings) == {**dict.fromkeys(others, 1), "Config": 2}
+    assert count_siblings(store, found.siblings) == {**dict.fromkeys(others, "1"), "Config": "2"}
 
 
 def test_other_folders_are_read_when_asked_for(tree: Tree) -> None:
@@ -180,6 +182,54 @@ def test_a_unit_reads_the_files_of_its_window_from_all_layouts_in_delivery_order
     assert [file.key for file in files] == [
         keys[unique] for unique in ("a", "b", "c", "c2", "d", "e")
     ]
+
+
+@given(
+    st.integers(0, 3 * 86_400),
+    st.integers(0, 3 * 86_400),
+    st.sets(st.integers(-5 * 1440, 5 * 1440), max_size=20),
+)
+def test_what_a_store_may_leave_out_is_outside_the_window(
+    lookbehind_s: int, lookahead_s: int, minutes: set[int]
+) -> None:
+    window = Window(lookbehind_s, lookahead_s)
+    midnight = datetime(2026, 1, 10, tzinfo=UTC)
+    edges = {-lookbehind_s // 60, 1440 + lookahead_s // 60}
+    deliveries = {
+        log_key(ONE, REGION, at): at
+        for minute in minutes | {edge + step for edge in edges for step in (-1, 0, 1)}
+        for at in [midnight + timedelta(minutes=minute)]
+    }
+    store = open_store("memory:///")
+    for key in deliveries:
+        store.write(key, b"x")
+
+    files = window_files(
+        store, [f"AWSLogs/{ONE}/CloudTrail/{REGION}/"], Unit(ONE, REGION, DAY), window
+    )
+
+    inside = {key: at for key, at in deliveries.items() if window.holds(at, DAY)}
+    assert [file.key for file in files] == sorted(inside, key=inside.__getitem__)
+
+
+def test_days_outside_of_what_is_asked_for_are_left_out(tree: Tree) -> None:
+    days = [date(2025, 12, 31), date(2026, 1, 1), date(2026, 1, 31), date(2026, 2, 1)]
+    store = tree(*(f"{day:%Y/%m/%d}/a.json.gz" for day in days))
+
+    for first in days:
+        for last in days:
+            found = list(delivery_days(store, "", first, last))
+            assert found == [day for day in days if first <= day <= last]
+
+
+def test_more_folders_than_can_be_looked_through_are_a_wrong_usage(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cloudtrail_parquet.source._MAX_FOLDERS", 10)
+    store = tree(*(f"results/{number}/x" for number in range(12)))
+
+    with pytest.raises(UsageError, match=r"more than 10 folders.*Name the folder"):
+        discover(store, FOLDERS)
 
 
 def test_markers_hidden_files_and_other_accounts_are_not_read(tree: Tree) -> None:

@@ -297,6 +297,18 @@ def test_a_lease_keeps_a_second_holder_out(store: Store) -> None:
         pass
 
 
+def test_a_lease_that_is_held_may_be_checked(store: Store) -> None:
+    with store.lease(LEASE, 0, 900) as lease:
+        lease.check()
+
+
+def test_a_lease_on_a_disk_is_lost_when_its_file_is_removed(tmp_path: Path) -> None:
+    with LocalStore(tmp_path).lease(LEASE, 0, 900) as lease:
+        (tmp_path / LEASE).unlink()
+        with pytest.raises(StorageError, match="lost"):
+            lease.check()
+
+
 def test_a_lease_leaves_no_object_behind(store: Store) -> None:
     with store.lease(LEASE, 0, 900):
         pass
@@ -351,9 +363,11 @@ def test_of_many_threads_one_at_a_time_holds_a_lease(store: Store) -> None:
 def test_an_expired_lease_of_an_object_store_is_taken_over_and_kept_from_its_first_holder() -> None:
     store = open_store("memory:///")
 
-    with store.lease(LEASE, 0, -1):
-        taken_over = store.lease(LEASE, 0, 900)
-        taken_over.__enter__()
+    first, taken_over = store.lease(LEASE, 0, -10), store.lease(LEASE, 0, 900)
+    first.__enter__()
+    taken_over.__enter__()
+    with pytest.raises(StorageError, match="lost"):
+        first.__exit__(None, None, None)
     # the first holder has ended, and must not have given back what is no longer its own
     with pytest.raises(LeaseTimeoutError), store.lease(LEASE, 0, 900):
         pass

@@ -15,18 +15,22 @@ import obstore.store
 
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.storage.disk import LocalStore
-from cloudtrail_parquet.storage.interface import Entry, Staging, Store
+from cloudtrail_parquet.storage.interface import Entry, Lease, Staging, Store
 from cloudtrail_parquet.storage.objects import ObjectStore
+from cloudtrail_parquet.storage.s3 import SCHEMES, Bucket, client_elsewhere, client_of, sibling
 
 __all__ = [
     "Entry",
+    "Lease",
     "LocalStore",
     "ObjectStore",
     "Staging",
     "Store",
     "Stores",
+    "is_below",
     "local_path",
     "open_store",
+    "place_beside",
 ]
 
 
@@ -45,23 +49,31 @@ class Stores(NamedTuple):
 
 
 def open_store(uri: str | Path, *, staging: Path | None = None) -> Store:
-    """The store at a path, a ``file://`` URI or any URI that obstore knows (``s3://``, ``memory://``).
+    """The store at a path, a ``file://`` or an ``s3://`` URI, or any other that obstore knows.
+
+    Nothing is asked of it yet.
 
     Args:
-        uri: The place.
-        staging: On a disk: where parts wait, best on the same file system.
+        uri: The place. Parameters of a bucket: `cloudtrail_parquet.storage.s3`.
+        staging: Where parts wait: on a disk best on the same file system, for an object store any
+            folder with room for a day's parts.
 
     Raises:
-        UsageError: The URI names no known kind of store.
+        UsageError: The URI names no known kind of store, or there are no credentials for it.
     """
     path = local_path(uri)
     if path is not None:
         return LocalStore(path, staging)
+    uri = str(uri)
+    if uri.startswith(SCHEMES):
+        bucket = Bucket.of(uri)
+        client, moved = client_of(bucket, os.environ), client_elsewhere(bucket, os.environ)
+        return ObjectStore(bucket.uri, client, scratch=staging, moved=moved)
     try:
-        return ObjectStore(str(uri), obstore.store.from_url(str(uri)))
+        return ObjectStore(uri, obstore.store.from_url(uri), scratch=staging)
     except (obstore.exceptions.BaseError, ValueError) as error:
         raise UsageError(
-            f"not a usable location ({error})", str(uri), "Name a folder or s3://…"
+            f"not a usable location ({error})", uri, "Name a folder or s3://bucket/prefix"
         ) from error
 
 
@@ -72,3 +84,27 @@ def local_path(uri: str | Path) -> Path | None:
     elif isinstance(uri, str) and "://" in uri:
         return None
     return Path(os.path.abspath(uri))  # noqa: PTH100 - without ".." in it, links as they are
+
+
+def place_beside(uri: str, ending: str) -> str:
+    """The place beside another, named like it but for an ending; parameters stay.
+
+    Raises:
+        UsageError: There is nothing beside it.
+    """
+    path = local_path(uri)
+    if path is not None:
+        return f"{path}{ending}"
+    return sibling(uri, ending) if uri.startswith(SCHEMES) else uri.rstrip("/") + ending
+
+
+def is_below(inner: str, outer: str) -> bool:
+    """Whether a place is another one or lies in it, whatever their parameters."""
+    inner_path, outer_path = local_path(inner), local_path(outer)
+    if inner_path and outer_path:
+        return inner_path.resolve().is_relative_to(outer_path.resolve())
+    return f"{_without_parameters(inner)}/".startswith(f"{_without_parameters(outer)}/")
+
+
+def _without_parameters(uri: str) -> str:
+    return Bucket.of(uri).uri if uri.startswith(SCHEMES) else uri.rstrip("/")

@@ -14,13 +14,17 @@ from typing import BinaryIO, Self
 from urllib.parse import quote
 
 from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError
-from cloudtrail_parquet.storage.interface import POLL_S, RUN_AGAIN, RUN_LATER, Entry
+from cloudtrail_parquet.storage.interface import LOST, RUN_AGAIN, RUN_LATER, Entry
 
 _MAKE_TIMES = 100
+_POLL_S = 0.2
+"""How often a run that waits for a lease tries again."""
 
 
 class LocalStore:
     """A folder on a disk."""
+
+    parallel = 1
 
     def __init__(self, root: Path, staging: Path | None = None) -> None:
         self.root = root
@@ -40,7 +44,8 @@ class LocalStore:
         except OSError as error:
             raise _unreadable(path, error) from error
 
-    def files(self, prefix: str) -> Iterator[Entry]:
+    def files(self, prefix: str, skip: tuple[str, str] | None = None) -> Iterator[Entry]:
+        del skip  # a folder is read whole
         entries = self._entries(prefix)
         entries.sort(key=lambda entry: entry.name + "/" * _is_folder(entry))
         for entry in entries:
@@ -89,7 +94,7 @@ class LocalStore:
         return _LocalStaging(self, self._staging / quote(name, safe=""))
 
     @contextmanager
-    def lease(self, key: str, wait_s: float, expires_s: float) -> Iterator[None]:
+    def lease(self, key: str, wait_s: float, expires_s: float) -> Iterator["_LocalLease"]:
         """Hold a lock on a file, which the system takes back when its process ends."""
         del expires_s
         path = self._path(key)
@@ -99,13 +104,13 @@ class LocalStore:
             with path.open("ab") as lock:
                 if _lock(lock) and _is_at(lock, path):
                     try:
-                        yield
+                        yield _LocalLease(lock, path)
                     finally:
                         path.unlink(missing_ok=True)
                     return
             if time.monotonic() > deadline:
                 raise LeaseTimeoutError("another run holds this lease", str(path), RUN_LATER)
-            time.sleep(POLL_S)
+            time.sleep(_POLL_S)
 
     def _path(self, key: str) -> Path:
         return self.root / key
@@ -136,6 +141,15 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
         return False
+
+
+class _LocalLease:
+    def __init__(self, lock: BinaryIO, path: Path) -> None:
+        self._lock, self._path = lock, path
+
+    def check(self) -> None:
+        if not _is_at(self._lock, self._path):
+            raise StorageError(LOST, str(self._path), RUN_LATER)
 
 
 class _LocalStaging:

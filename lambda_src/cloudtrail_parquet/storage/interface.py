@@ -6,11 +6,9 @@ from datetime import datetime
 from types import TracebackType
 from typing import BinaryIO, NamedTuple, Protocol, Self
 
-POLL_S = 0.2
-"""How often a run that waits for a lease asks again."""
-
 RUN_AGAIN = "Run it again when the store answers; nothing was replaced"
 RUN_LATER = "Run it again when the other run has finished"
+LOST = "the lease was lost, so another run may have replaced what this one was to replace"
 
 
 class Entry(NamedTuple):
@@ -19,6 +17,18 @@ class Entry(NamedTuple):
     key: str
     size: int
     modified: datetime
+
+
+class Lease(Protocol):
+    """A lease that is held."""
+
+    def check(self) -> None:
+        """Make sure that it is held still; asks nobody, so it costs nothing.
+
+        Raises:
+            StorageError: Somebody else may hold it by now: nothing more may be replaced.
+        """
+        ...
 
 
 class Staging(Protocol):
@@ -43,16 +53,28 @@ class Staging(Protocol):
 
 
 class Store(Protocol):
-    """The few things that a conversion asks of a place. All of them raise StorageError."""
+    """The few things that a conversion asks of a place. All of them raise StorageError.
+
+    Attributes:
+        uri: Where it is, without parameters.
+        parallel: How many listings are worth asking for at a time.
+    """
 
     uri: str
+    parallel: int
 
     def folders(self, prefix: str) -> list[str]:
         """Names of the folders directly below a prefix ("" or ending in "/"), sorted."""
         ...
 
-    def files(self, prefix: str) -> Iterator[Entry]:
-        """Everything below a prefix, sorted by key."""
+    def files(self, prefix: str, skip: tuple[str, str] | None = None) -> Iterator[Entry]:
+        """Everything below a prefix, sorted by key; listed page by page as it is asked for.
+
+        Args:
+            prefix: "" or ending in "/".
+            skip: Keys from the first of these to the second need not be listed. A store whose
+                listings cost requests leaves them out without asking for their pages.
+        """
         ...
 
     def read(self, key: str) -> bytes:
@@ -79,10 +101,17 @@ class Store(Protocol):
         """A place for parts on their way; ``name`` says whose, and its leftovers are dropped."""
         ...
 
-    def lease(self, key: str, wait_s: float, expires_s: float) -> AbstractContextManager[None]:
-        """Hold a lease while in the context.
+    def lease(self, key: str, wait_s: float, expires_s: float) -> AbstractContextManager[Lease]:
+        """Hold a lease while in the context, however long that takes.
+
+        Args:
+            key: Of the object that stands for it while it is held.
+            wait_s: How long to wait for another holder.
+            expires_s: Where leases expire: how long after a holder's last sign of life others may
+                take it over.
 
         Raises:
             LeaseTimeoutError: Another holder kept it for all of ``wait_s``.
+            StorageError: Also when the context ends: somebody else may have held it meanwhile.
         """
         ...

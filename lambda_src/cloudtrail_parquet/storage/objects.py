@@ -1,142 +1,234 @@
 """An object store behind obstore: S3, or memory for tests."""
 
-import json
 import os
 import time
-import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
-from io import BytesIO, RawIOBase
-from typing import Any, BinaryIO, Self
+from collections.abc import Callable, Iterable, Iterator
+from io import RawIOBase
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
 
 import obstore
 import obstore.exceptions
 
-from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError
-from cloudtrail_parquet.storage.interface import POLL_S, RUN_AGAIN, RUN_LATER, Entry
+from cloudtrail_parquet.storage.failures import (
+    ABSENT,
+    CLIENT_ERRORS,
+    explained,
+    is_lack_of_bucket,
+    is_of_region,
+    may_pass,
+)
+from cloudtrail_parquet.storage.interface import Entry
+from cloudtrail_parquet.storage.leases import ObjectLease, Stored, Version
+from cloudtrail_parquet.storage.staging import ObjectStaging
 
-_ABSENT = (FileNotFoundError, obstore.exceptions.NotFoundError)
+_PAGE = 1000  # keys in a page of S3's
+_CHUNK = 200  # entries handed over at a time; pages end where chunks do
+_MULTIPART_FROM = 16 << 20
+_UPLOAD_PART = 8 << 20  # at least 5 MiB; 10,000 of them are 78 GiB
+_UPLOADS_AT_A_TIME = 4  # of one object, each in memory
+_PAUSES_S = (0.2, 1.0)  # before what the client does not try again is tried again
+
+T = TypeVar("T")
 
 
 class ObjectStore:
     """An object store behind obstore."""
 
-    def __init__(self, uri: str, store: Any) -> None:  # noqa: ANN401
+    parallel = 16
+
+    def __init__(
+        self,
+        uri: str,
+        client: Any,  # noqa: ANN401
+        *,
+        scratch: Path | None = None,
+        moved: Callable[[Exception], Any] | None = None,
+    ) -> None:
+        """Use a store of obstore's.
+
+        Args:
+            uri: Where it is.
+            client: The store.
+            scratch: Where parts wait; by default where temporary files go.
+            moved: Makes another client when this one's error says that the bucket is in another
+                region, or raises.
+        """
         self.uri = uri.rstrip("/")
-        self._store = store
+        self._client = client
+        self._scratch = scratch
+        self._moved = moved
 
     def folders(self, prefix: str) -> list[str]:
-        with self._explained("listed", prefix):
-            listed = obstore.list_with_delimiter(self._store, prefix.rstrip("/") or None)
+        listed = self._ask(
+            "listed",
+            prefix,
+            lambda client: obstore.list_with_delimiter(client, prefix.rstrip("/") or None),
+        )
         return sorted(folder.rpartition("/")[2] for folder in listed["common_prefixes"])
 
-    def files(self, prefix: str) -> Iterator[Entry]:
-        with self._explained("listed", prefix):
-            pages = obstore.list(self._store, prefix.rstrip("/") or None)
-            entries = [
-                Entry(meta["path"], meta["size"], meta["last_modified"])
-                for page in pages
-                for meta in page
-            ]
-        yield from sorted(entries)
+    def files(self, prefix: str, skip: tuple[str, str] | None = None) -> Iterator[Entry]:
+        first, last = skip or (None, "")
+        for number, entry in enumerate(self._listed(prefix), start=1):
+            if first is None or not first <= entry.key <= last:
+                yield entry
+            elif number % _PAGE == 0:  # the rest would be further requests
+                yield from self._listed(prefix, after=last)
+                return
+
+    def _listed(self, prefix: str, after: str | None = None) -> Iterator[Entry]:
+        listing = _Listing(prefix.rstrip("/") or None, after)
+        while chunk := self._ask("listed", prefix, listing.more):
+            for meta in chunk:
+                yield Entry(meta["path"], meta["size"], meta["last_modified"])
 
     def read(self, key: str) -> bytes:
-        with self._explained("read", key):
-            return bytes(obstore.get(self._store, key).bytes())
+        return self._ask("read", key, lambda client: bytes(obstore.get(client, key).bytes()))
 
     def read_if_there(self, key: str) -> bytes | None:
-        with suppress(FileNotFoundError), self._explained("read", key, absent=FileNotFoundError):
-            return bytes(obstore.get(self._store, key).bytes())
-        return None
+        return self._ask("read", key, _if_there(lambda client: self._whole(client, key).data))
+
+    def look(self, key: str) -> Stored | None:
+        """An object with its version, or None if there is none."""
+        return self._ask("read", key, _if_there(lambda client: self._whole(client, key)))
+
+    @staticmethod
+    def _whole(client: Any, key: str) -> Stored:  # noqa: ANN401
+        got = obstore.get(client, key)
+        return Stored(bytes(got.bytes()), _version(got.meta), got.meta["last_modified"])
 
     def open(self, key: str) -> BinaryIO:
-        with self._explained("read", key):
-            size = obstore.head(self._store, key)["size"]
+        size = self._ask("read", key, lambda client: obstore.head(client, key)["size"])
         return _ObjectFile(self, key, size)  # type: ignore[return-value]  # all that readers use
 
     def read_range(self, key: str, start: int, length: int) -> bytes:
         """Some bytes of an object."""
-        with self._explained("read", key):
-            return bytes(obstore.get_range(self._store, key, start=start, length=length))
+        return self._ask(
+            "read",
+            key,
+            lambda client: bytes(obstore.get_range(client, key, start=start, length=length)),
+        )
 
     def write(self, key: str, data: bytes) -> None:
-        with self._explained("written", key):
-            obstore.put(self._store, key, data)
+        self._ask("written", key, lambda client: obstore.put(client, key, data))
+
+    def upload(self, key: str, path: Path) -> None:
+        """Replace an object by a file, at once and whole; a failed upload is taken back."""
+        multipart = path.stat().st_size > _MULTIPART_FROM
+        self._ask(
+            "written",
+            key,
+            lambda client: obstore.put(
+                client,
+                key,
+                path,
+                use_multipart=multipart,
+                chunk_size=_UPLOAD_PART,
+                max_concurrency=_UPLOADS_AT_A_TIME,
+            ),
+        )
+
+    def create(self, key: str, data: bytes) -> Version | None:
+        """Make an object, or return None: there is one already."""
+
+        def create(client: Any) -> Version | None:  # noqa: ANN401
+            try:
+                return _version(obstore.put(client, key, data, mode="create"))
+            except obstore.exceptions.AlreadyExistsError:
+                return None
+
+        return self._ask("leased", key, create)
+
+    def replace(self, key: str, data: bytes, version: Version) -> Version | None:
+        """Replace this very version of an object, or return None: it stands no more."""
+
+        def replace(client: Any) -> Version | None:  # noqa: ANN401
+            try:
+                return _version(obstore.put(client, key, data, mode=version))  # type: ignore[arg-type]
+            except (*ABSENT, obstore.exceptions.PreconditionError) as error:
+                if is_lack_of_bucket(error):
+                    raise
+                return None
+
+        return self._ask("leased", key, replace)
 
     def delete(self, keys: Iterable[str]) -> None:
-        for key in keys:
-            with (
-                suppress(FileNotFoundError),
-                self._explained("deleted", key, absent=FileNotFoundError),
-            ):
-                obstore.delete(self._store, key)
+        gone = list(keys)
+        if gone:
+            self._ask("deleted", gone[0], lambda client: obstore.delete(client, gone))
 
-    def staging(self, name: str) -> "_ObjectStaging":
+    def staging(self, name: str) -> ObjectStaging:
         del name
-        return _ObjectStaging(self)
+        return ObjectStaging(self.upload, self._scratch)
 
-    @contextmanager
-    def lease(self, key: str, wait_s: float, expires_s: float) -> Iterator[None]:
-        """Hold an object that only its creator may have made, until it expires."""
-        deadline = time.monotonic() + wait_s
-        token = uuid.uuid4().hex
-        while not self._take(key, token, expires_s):
-            if time.monotonic() > deadline:
-                raise LeaseTimeoutError("another run holds this lease", self._at(key), RUN_LATER)
-            time.sleep(POLL_S)
+    def lease(self, key: str, wait_s: float, expires_s: float) -> ObjectLease:
+        return ObjectLease(self, key, self._at(key), wait_s, expires_s)
+
+    def _ask(self, done: str, key: str, request: Callable[[Any], T]) -> T:
+        """Make a request of the client, and turn its errors into ours."""
         try:
-            yield
-        finally:
-            held = self.read_if_there(key)
-            if held is not None and json.loads(held)["holder"] == token:
-                self.delete([key])
+            return request(self._client)
+        except CLIENT_ERRORS as error:
+            return self._ask_again(done, key, request, error)
 
-    def _take(self, key: str, token: str, expires_s: float) -> bool:
-        expires = datetime.now(UTC) + timedelta(seconds=expires_s)
-        lease = json.dumps({"holder": token, "expires": expires.isoformat()}).encode()
-        with self._explained("leased", key):
+    def _ask_again(self, done: str, key: str, request: Callable[[Any], T], error: Exception) -> T:
+        for pause in _PAUSES_S:
+            if self._moved is not None and is_of_region(error):
+                self._client = self._moved(error)
+            elif may_pass(error):
+                time.sleep(pause)
+            else:
+                break
             try:
-                obstore.put(self._store, key, lease, mode="create")
-            except obstore.exceptions.AlreadyExistsError:
-                return self._take_over(key, lease)
-        return True
-
-    def _take_over(self, key: str, lease: bytes) -> bool:
-        """Replace an expired lease, if nobody else has done so since it was read."""
-        try:
-            found = obstore.get(self._store, key)
-            seen: Any = {
-                name: found.meta[name]
-                for name in ("e_tag", "version")  # a bucket may have no versions
-                if found.meta[name] is not None
-            }
-            held = json.loads(bytes(found.bytes()))
-            if datetime.fromisoformat(held["expires"]) >= datetime.now(UTC):
-                return False
-            obstore.put(self._store, key, lease, mode=seen)
-        except (*_ABSENT, obstore.exceptions.PreconditionError):
-            return False
-        return True
-
-    @contextmanager
-    def _explained(
-        self, done: str, key: str, absent: type[Exception] = StorageError
-    ) -> Iterator[None]:
-        """Turn the client's errors into ours, and that of a missing object into ``absent``."""
-        try:
-            yield
-        except _ABSENT as error:
-            if absent is StorageError:
-                what = f"cannot be {done} (there is no such object)"
-                raise StorageError(what, self._at(key), RUN_AGAIN) from error
-            raise absent(key) from error
-        except obstore.exceptions.BaseError as error:
-            what = f"cannot be {done} ({str(error).partition(chr(10))[0]})"
-            raise StorageError(what, self._at(key), RUN_AGAIN) from error
+                return request(self._client)
+            except CLIENT_ERRORS as again:
+                error = again
+        raise explained(done, self._at(key), error) from error
 
     def _at(self, key: str) -> str:
         return f"{self.uri}/{key}"
+
+
+def _if_there(request: Callable[[Any], T]) -> Callable[[Any], T | None]:
+    """A request that answers None when there is no such object; without a bucket it fails."""
+
+    def ask(client: Any) -> T | None:  # noqa: ANN401
+        try:
+            return request(client)
+        except ABSENT as error:
+            if is_lack_of_bucket(error):
+                raise
+            return None
+
+    return ask
+
+
+def _version(said: Any) -> Version:  # noqa: ANN401
+    """What a put or a get says of the version; a bucket may have none but tags."""
+    return {name: said[name] for name in ("e_tag", "version") if said[name] is not None}
+
+
+class _Listing:
+    """A listing that goes on where it was when asked again after an error."""
+
+    def __init__(self, folder: str | None, after: str | None) -> None:
+        self._folder, self._after = folder, after
+        self._chunks: Iterator[Any] | None = None
+
+    def more(self, client: Any) -> Any:  # noqa: ANN401
+        """The next entries, or None at the end."""
+        try:
+            if self._chunks is None:
+                self._chunks = iter(
+                    obstore.list(client, self._folder, offset=self._after, chunk_size=_CHUNK)
+                )
+            chunk = next(self._chunks, None)
+        except CLIENT_ERRORS:
+            self._chunks = None
+            raise
+        if chunk:
+            self._after = chunk[-1]["path"]
+        return chunk
 
 
 class _ObjectFile(RawIOBase):
@@ -166,30 +258,3 @@ class _ObjectFile(RawIOBase):
             buffer[:length] = self._store.read_range(self._key, self._at, length)
             self._at += length
         return max(length, 0)
-
-
-class _ObjectStaging:
-    """Holds parts in memory until they are published."""
-
-    def __init__(self, store: ObjectStore) -> None:
-        self._store = store
-        self._sinks: dict[str, _Kept] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def create(self, key: str) -> BinaryIO:
-        sink = self._sinks[key] = _Kept()
-        return sink
-
-    def publish(self, keys: Iterable[str]) -> None:
-        for key in keys:
-            self._store.write(key, self._sinks[key].getvalue())
-
-    def __exit__(self, *_: object) -> None:
-        self._sinks.clear()
-
-
-class _Kept(BytesIO):
-    def close(self) -> None:
-        """Keep the bytes: the writer of a part closes its sink before the part is published."""

@@ -1,0 +1,123 @@
+"""What an object store's client says, as errors of ours: what went wrong, where, what to do.
+
+Codes and their meaning: Amazon S3 API Reference, "Error responses".
+"""
+
+import re
+
+import obstore.exceptions
+
+from cloudtrail_parquet.errors import StorageError
+from cloudtrail_parquet.storage.interface import RUN_AGAIN
+
+CLIENT_ERRORS = (obstore.exceptions.BaseError, FileNotFoundError, ValueError)
+"""All that the client raises: a missing object is a FileNotFoundError, an odd key a ValueError."""
+ABSENT = (FileNotFoundError, obstore.exceptions.NotFoundError)
+
+_CODE = re.compile(r"<Code>([^<]+)</Code>|\(code: (\w+)\)")
+_MESSAGE = re.compile(r"<Message>([^<]+)</Message>|DeleteObjects .* key .*?: (.*) \(code")
+_STATUS = re.compile(r"status code: (\d{3} [A-Za-z ]+)")
+_REGION = re.compile(r"<Region>([a-z0-9-]+)</Region>|expecting '([a-z0-9-]+)'")
+_REDIRECTED = ("Received redirect without LOCATION", "AuthorizationHeaderMalformed")
+_OF_CREDENTIALS = re.compile(
+    r"http://169\.254\.\S+|performing POST REDACTED|authentication credentials|read token file"
+)
+_MAX_CHARACTERS = 300
+
+SIGN_IN = (
+    "Give credentials by environment, AWS_PROFILE or a role (docs/s3.md); "
+    "a public bucket wants ?anonymous=true"
+)
+
+_ALLOW = (
+    "Allow it to these credentials, in their policy, the bucket's and that of its KMS key; "
+    "a requester-pays bucket wants ?requester_pays=true"
+)
+_RENEW = "Renew the credentials and run it again; nothing was replaced"
+_CHECK = "Check the credentials"
+_HINTS = {
+    "AccessDenied": _ALLOW,
+    "AllAccessDisabled": _ALLOW,
+    "ExpiredToken": _RENEW,
+    "ExpiredTokenException": _RENEW,
+    "RequestExpired": _RENEW,
+    "TokenRefreshRequired": _RENEW,
+    "InvalidAccessKeyId": _CHECK,
+    "InvalidToken": _CHECK,
+    "SignatureDoesNotMatch": _CHECK,
+    "RequestTimeTooSkewed": "Set the clock of this machine",
+    "NoSuchBucket": "Check the name of the bucket",
+    "NoSuchUpload": RUN_AGAIN,
+    "InvalidObjectState": "It is archived: restore a copy of it first",
+    "403 Forbidden": _ALLOW,
+    "401 Unauthorized": _CHECK,
+    "400 Bad Request": "Check that the credentials have not expired, and the region",
+}
+_PLAIN = {
+    "NoSuchBucket": "there is no such bucket",
+    "NoSuchKey": "there is no such object",
+}
+
+
+def explained(done: str, where: str, error: Exception) -> StorageError:
+    """An error of the client's as one of ours; ``done`` says what could not be: ``"read"``, ..."""
+    text = str(error)
+    code = code_of(text)
+    if isinstance(error, ABSENT) and code not in _PLAIN:
+        code = "NoSuchKey"
+    hint = _HINTS.get(code, RUN_AGAIN)
+    if "<Code>" not in text and _OF_CREDENTIALS.search(text):
+        hint = SIGN_IN
+    if isinstance(error, obstore.exceptions.InvalidPathError | ValueError):
+        hint = "Keys with empty folders, or ones named . or .., cannot be read: copy them elsewhere"
+    return StorageError(f"cannot be {done} ({_reason(code, text)})", where, hint)
+
+
+def code_of(text: str) -> str:
+    """The code in an error's text, or the HTTP status when it has none, or nothing."""
+    if found := _CODE.search(text):
+        return found[1] or found[2]
+    status = _STATUS.search(text)
+    return status[1].strip() if status else ""
+
+
+def is_lack_of_bucket(error: Exception) -> bool:
+    """Whether not only the object is missing."""
+    return code_of(str(error)) == "NoSuchBucket"
+
+
+def is_of_region(error: Exception) -> bool:
+    """Whether the store says, or may mean, that the bucket is in another region.
+
+    The answer to a HEAD has no body that could say more than its status.
+    """
+    text = str(error)
+    return any(sign in text for sign in _REDIRECTED) or (
+        "performing HEAD" in text and code_of(text) == "400 Bad Request"
+    )
+
+
+def region_in(error: Exception) -> str | None:
+    """The region that the store names as the bucket's own, if it names one."""
+    found = _REGION.search(str(error))
+    return (found[1] or found[2]) if found else None
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether to try again what the client itself does not: a body that broke off, mostly."""
+    if not isinstance(error, obstore.exceptions.GenericError):
+        return False
+    text = str(error)
+    return "body error" in text or "decoding response body" in text or "RequestTimeout<" in text
+
+
+def _reason(code: str, text: str) -> str:
+    if code in _PLAIN:
+        return _PLAIN[code]
+    found = _MESSAGE.search(text)
+    if code and found:
+        return f"{code}: {found[1] or found[2]}"
+    if code:
+        return code
+    line = text.partition("\n")[0].rpartition(" - ")[2]  # before it: the URL and durations
+    return re.sub(r"^Generic \w+ error: ", "", line)[:_MAX_CHARACTERS]

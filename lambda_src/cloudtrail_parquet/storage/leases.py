@@ -1,0 +1,223 @@
+"""Leases in an object store: objects made by conditional put, with a holder and an expiry.
+
+While a lease is held, a thread puts it anew whenever a third of its time has passed, each time on
+condition that nobody else has put it since. So an expiry lies at least two thirds of the time
+ahead of a holder who is alive, and clocks may differ by that much before two runs believe that
+they hold the same lease; the earlier of them then learns of it at its next renewal.
+"""
+
+import json
+import random
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol, Self
+
+from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError
+from cloudtrail_parquet.storage.interface import LOST, RUN_LATER
+
+_MARGIN = timedelta(seconds=5)
+"""How long past its expiry a lease is left alone, for clocks that differ a little."""
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S, _GROWTH = 1.0, 5.0, 1.5
+
+Version = dict[str, str]
+"""What says which of the objects that have stood at a key is meant."""
+
+
+class Stored(NamedTuple):
+    """An object with its version and the store's own time of its writing."""
+
+    data: bytes
+    version: Version
+    modified: datetime
+
+
+class Conditional(Protocol):
+    """What a lease needs of an object store."""
+
+    def create(self, key: str, data: bytes) -> Version | None:
+        """Make an object, or return None: there is one already."""
+        ...
+
+    def replace(self, key: str, data: bytes, version: Version) -> Version | None:
+        """Replace this very version of an object, or return None: it stands no more."""
+        ...
+
+    def look(self, key: str) -> Stored | None:
+        """An object with its version, or None if there is none."""
+        ...
+
+    def delete(self, keys: list[str]) -> None:
+        """Remove objects."""
+        ...
+
+
+class ObjectLease:
+    """A lease on a key, for use as a context."""
+
+    def __init__(
+        self, objects: Conditional, key: str, where: str, wait_s: float, expires_s: float
+    ) -> None:
+        """``where`` is the key in words for an error."""
+        self._objects, self._key, self._where = objects, key, where
+        self._wait_s, self._expires_s = wait_s, expires_s
+        self._holder = uuid.uuid4().hex
+        self._version: Version = {}
+        self._until = _Moment(0)
+        self._lost = False
+        self._given_back = threading.Event()
+        self._renewal: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        deadline = time.monotonic() + self._wait_s
+        pause = _FIRST_PAUSE_S
+        taken = self._create()
+        while not taken:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise LeaseTimeoutError("another run holds this lease", self._where, RUN_LATER)
+            time.sleep(min(left, random.uniform(pause / 2, pause)))  # noqa: S311 - only spread out
+            pause = min(pause * _GROWTH, _LONGEST_PAUSE_S)
+            taken = self._take()
+        if self._expires_s > 0:
+            self._renewal = threading.Thread(target=self._keep, name="lease", daemon=True)
+            self._renewal.start()
+        return self
+
+    def check(self) -> None:
+        if self._lost or self._until.seconds_left() <= 0:
+            raise StorageError(LOST, self._where, RUN_LATER)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._given_back.set()
+        if self._renewal is not None:
+            self._renewal.join()
+        try:
+            self._give_back()
+        except StorageError:  # a store that does not answer: the lease will expire, or has
+            self._lost = self._lost or self._until.seconds_left() <= 0
+        if self._lost and kind is None:
+            raise StorageError(LOST, self._where, RUN_LATER)
+
+    def _take(self) -> bool:
+        """Take the lease if it is free or expired."""
+        found = self._objects.look(self._key)
+        if found is None:
+            return self._create()
+        return self._take_from(found)
+
+    def _create(self) -> bool:
+        if self._put(self._objects.create):
+            return True
+        found = self._objects.look(self._key)
+        return found is not None and self._take_from(found)
+
+    def _take_from(self, found: Stored) -> bool:
+        """Take a lease that is ours, unknown to us, or expired."""
+        if self._adopt(found):
+            return True
+        if datetime.now(UTC) < _expiry(found, self._expires_s) + _MARGIN:
+            return False
+        return self._put(lambda key, data: self._objects.replace(key, data, found.version))
+
+    def _adopt(self, found: Stored) -> bool:
+        """Whether a lease that was found is one that we have put: a repeated request says no."""
+        content = _content(found)
+        if content.get("holder") != self._holder:
+            return False
+        left = datetime.fromisoformat(content["expires"]) - datetime.now(UTC)
+        self._version, self._until = found.version, _Moment(left.total_seconds())
+        return True
+
+    def _put(self, put: Callable[[str, bytes], Version | None]) -> bool:
+        until = _Moment(self._expires_s)  # from before the request: ours ends first
+        expires = datetime.now(UTC) + timedelta(seconds=self._expires_s)
+        content = {
+            "holder": self._holder,
+            "expires": expires.isoformat(),
+            "seconds": self._expires_s,
+        }
+        try:
+            version = put(self._key, json.dumps(content).encode())
+        except StorageError:  # it may have been put before the answer was lost
+            if self._is_ours():
+                return True
+            raise
+        if version is None:
+            return False
+        self._version, self._until = version, until
+        return True
+
+    def _keep(self) -> None:
+        """Renew the lease until it is given back or lost."""
+        pause = self._expires_s / 3
+        while not self._given_back.wait(pause * random.uniform(0.8, 1)):  # noqa: S311
+            try:
+                self._lost = not self._renew()
+                pause = self._expires_s / 3
+            except StorageError:
+                pause = self._expires_s / 30
+            if self._lost or self._until.seconds_left() <= 0:
+                self._lost = True
+                return
+
+    def _renew(self) -> bool:
+        return (
+            self._put(lambda key, data: self._objects.replace(key, data, self._version))
+            or self._is_ours()
+        )
+
+    def _is_ours(self) -> bool:
+        found = self._objects.look(self._key)
+        return found is not None and self._adopt(found)
+
+    def _give_back(self) -> None:
+        """Remove the lease, but never another holder's.
+
+        Nobody takes a lease over that is not expired, so one with much of its time left may be
+        removed as it is; the store has no conditional removal.
+        """
+        if not self._lost and self._until.seconds_left() < self._expires_s / 2:
+            self._lost = not self._renew()
+        if not self._lost:
+            self._objects.delete([self._key])
+
+
+class _Moment:
+    """A moment so many seconds from now, on whichever clock says first that it has come.
+
+    The monotonic clock may stand still while a machine sleeps; the other one may be set back.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._monotonic, self._wall = time.monotonic() + seconds, time.time() + seconds
+
+    def seconds_left(self) -> float:
+        return min(self._monotonic - time.monotonic(), self._wall - time.time())
+
+
+def _content(found: Stored) -> dict[str, Any]:
+    try:
+        content = json.loads(found.data)
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _expiry(found: Stored, default_s: float) -> datetime:
+    """When a lease expires: the later of what its holder's clock and the store's clock say."""
+    content = _content(found)
+    try:
+        by_store = found.modified + timedelta(seconds=float(content["seconds"]))
+        return max(by_store, datetime.fromisoformat(content["expires"]))
+    except (KeyError, TypeError, ValueError):  # not written by us
+        return found.modified + timedelta(seconds=default_s)

@@ -1,0 +1,47 @@
+"""Parts on their way to an object store: files in a temporary folder, uploaded when published."""
+
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from cloudtrail_parquet.storage.scratch import scratch_folder
+
+
+class ObjectStaging:
+    """Keeps parts in a temporary folder until they are published."""
+
+    def __init__(self, upload: Callable[[str, Path], None], parent: Path | None) -> None:
+        """``upload`` replaces the object at a key by a file; ``parent`` is where the folder is."""
+        self._upload, self._parent = upload, parent
+        self._open = ExitStack()
+        self._staged: dict[str, tuple[Path, BinaryIO]] = {}
+        self._folder = Path()
+        self._numbers = count()
+
+    def __enter__(self) -> Self:
+        self._folder = self._open.enter_context(scratch_folder(self._parent))
+        return self
+
+    def create(self, key: str) -> BinaryIO:
+        path = self._folder / f"{next(self._numbers):05d}"
+        sink = self._open.enter_context(path.open("wb"))
+        self._staged[key] = path, sink
+        return sink
+
+    def publish(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            path, sink = self._staged[key]
+            sink.close()
+            self._upload(key, path)
+            path.unlink()  # there may be little room
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.close()
