@@ -39,6 +39,7 @@ def duckdb(logs: Path, out: Path) -> None:
     from cloudtrail_parquet.schema import RECORD
 
     settings = Settings()
+    codec, level = settings.codec
     out.mkdir(parents=True)
     largest = 32 * max(path.stat().st_size for path in log_files(logs))  # inflated, at the most
     members = ", ".join(f'"{field.name}" {_duckdb_type(field)}' for field in RECORD)
@@ -49,8 +50,8 @@ def duckdb(logs: Path, out: Path) -> None:
               SELECT unnest(Records, max_depth := 2) FROM read_json([{files}],
                 columns = {{'Records': 'STRUCT({members})[]'}},
                 maximum_object_size = {largest})
-            ) TO '{out / "duckdb.parquet"}' (FORMAT parquet, COMPRESSION {settings.compression},
-              COMPRESSION_LEVEL {settings.compression_level},
+            ) TO '{out / "duckdb.parquet"}' (FORMAT parquet, COMPRESSION {codec},
+              COMPRESSION_LEVEL {level},
               ROW_GROUP_SIZE {settings.row_group_rows})"""
     )
 

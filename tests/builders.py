@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from cloudtrail_parquet.collate import event_times
 from cloudtrail_parquet.columns import Columns
 from cloudtrail_parquet.decode import Batch, decode
+from cloudtrail_parquet.redact import Redactor
 from cloudtrail_parquet.schema import RECORD, about, kind
 from cloudtrail_parquet.upgrade import upgrade
 
@@ -131,7 +132,7 @@ def draft_of(
 
 def table_of(batches: Iterable[Batch], account: str = ACCOUNT, region: str = REGION) -> pa.Table:
     """The columns of decoded records with event times, made as a conversion makes them."""
-    columns = Columns()
+    columns = Columns(Redactor(()))
     drafts = [draft_of(columns, batch, account, region) for batch in batches]
     return columns.finish(pa.Table.from_batches(drafts, columns.draft_schema))
 

@@ -8,6 +8,9 @@ import json
 import os
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,16 +21,20 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from cloudtrail_parquet.config import LOG_FOLDERS, OPTIONAL_LOG_FOLDERS, Settings
+from cloudtrail_parquet.cli_options import with_settings
+from cloudtrail_parquet.config import OPTIONAL_LOG_FOLDERS, Settings
 from cloudtrail_parquet.dialects import Dialect, render
 from cloudtrail_parquet.dispatch import Job, Outcome, Places, convert_all, cores
 from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
+from cloudtrail_parquet.events import Only
 from cloudtrail_parquet.export import export as export_records
 from cloudtrail_parquet.generate import TreeSpec
 from cloudtrail_parquet.generate import generate as generate_tree
 from cloudtrail_parquet.inspection import inspect as inspect_place
 from cloudtrail_parquet.inspection_tables import tables
 from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.plan import Estimate, Range, estimate
+from cloudtrail_parquet.plan import plan as plan_units
 from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.receipt import Quarantined
 from cloudtrail_parquet.source import Discovery, count_siblings, discover, units
@@ -93,14 +100,16 @@ class Selection:
         self.accounts = frozenset(accounts or ())
         self.regions = frozenset(regions or ())
 
+    @property
+    def range(self) -> Range:
+        """The selection as a plan has it."""
+        first, last = self.first or date.min, self.last or date.max
+        return Range(first, last, self.accounts, self.regions)
+
     def holds(self, unit: Unit) -> bool:
         """Whether a unit is selected."""
-        return (
-            (not self.first or self.first <= unit.day)
-            and (not self.last or unit.day <= self.last)
-            and (not self.accounts or unit.account in self.accounts)
-            and (not self.regions or unit.region in self.regions)
-        )
+        of = self.range
+        return of.first <= unit.day <= of.last and of.holds(unit.account, unit.region)
 
     def check(self, found: Discovery, where: str) -> None:
         """Refuse accounts and regions that the source does not have, most likely misspelt."""
@@ -118,6 +127,7 @@ def _date(moment: datetime | None) -> date | None:
 
 
 @app.command()
+@with_settings
 def convert(  # noqa: PLR0913, PLR0917 - each is an option
     source: Annotated[str, typer.Argument(help="Folder or URI at or above AWSLogs.")],
     dataset: Annotated[str, typer.Argument(help="Folder or URI that receives the partitions.")],
@@ -137,16 +147,18 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
         list[str] | None,
         typer.Option(help=f"Also read this folder of logs: {' or '.join(OPTIONAL_LOG_FOLDERS)}."),
     ] = None,
-    replace_shrunk: Annotated[
-        bool, typer.Option(help="Replace partitions even where the source has lost log files.")
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done; write nothing.")
     ] = False,
     as_json: AsJson = False,
+    *,
+    settings: Settings,
 ) -> None:
     """Convert log files to partitions: all days found, or those selected."""
     started = time.monotonic()
     selection = Selection(day, first, last, account, region)
     places = Places.of(source, dataset, state)
-    settings = Settings(folders=_folders(folder or []), replace_shrunk=replace_shrunk)
+    settings = replace(settings, folders=_folders(settings.folders, folder or []))
     store = open_store(places.source)
     found = discover(store, settings.folders)
     selection.check(found, source)
@@ -156,21 +168,23 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
         if selection.holds(unit)
     ]
     jobs = [Job(unit, tuple(found.trails[unit.account, unit.region])) for unit in selected]
+    workers = workers or cores()
+    outcomes = convert_all(jobs, places, settings, workers, dry_run=dry_run)
     try:
-        outcomes = _convert_with_progress(
-            jobs, places, settings, workers or cores(), as_json=as_json
-        )
+        done = _with_progress(outcomes, len(jobs), as_json=as_json)
     except KeyboardInterrupt:
         _note("interrupted: what is converted is whole; run it again for the rest")
         os._exit(INTERRUPTED)  # the workers end with this process
     for name, count in sorted(count_siblings(store, found.siblings).items()):
         _note(f"skipped {name}: {count} objects that are no event logs")
+    if dry_run:
+        _note("dry run: nothing was written; this is what would be")
     if not as_json:
-        _stdout.print(_summary(outcomes, time.monotonic() - started))
-    raise typer.Exit(_report(outcomes))
+        _stdout.print(_summary(done, time.monotonic() - started))
+    raise typer.Exit(_report(done))
 
 
-def _folders(more: list[str]) -> tuple[str, ...]:
+def _folders(set_: tuple[str, ...], more: list[str]) -> tuple[str, ...]:
     for name in more:
         if name not in OPTIONAL_LOG_FOLDERS:
             raise UsageError(
@@ -178,12 +192,10 @@ def _folders(more: list[str]) -> tuple[str, ...]:
                 "--folder",
                 f"Use {' or '.join(OPTIONAL_LOG_FOLDERS)}",
             )
-    return LOG_FOLDERS + tuple(sorted(set(more)))
+    return tuple(dict.fromkeys([*set_, *sorted(more)]))
 
 
-def _convert_with_progress(
-    jobs: list[Job], places: Places, settings: Settings, workers: int, *, as_json: bool
-) -> list[Outcome]:
+def _with_progress(found: Iterable[Outcome], total: int, *, as_json: bool) -> list[Outcome]:
     outcomes = []
     columns = (
         TextColumn("converting"),
@@ -195,8 +207,8 @@ def _convert_with_progress(
     with Progress(
         *columns, console=_stderr, transient=True, disable=not _stderr.is_terminal
     ) as bar:
-        task = bar.add_task("convert", total=len(jobs))
-        for outcome in convert_all(jobs, places, settings, workers):
+        task = bar.add_task("convert", total=total)
+        for outcome in found:
             bar.advance(task)
             if outcome.receipt or outcome.error:
                 outcomes.append(outcome)
@@ -208,14 +220,11 @@ def _convert_with_progress(
 def _as_json(outcome: Outcome) -> dict[str, Any]:
     if outcome.receipt:
         return outcome.receipt.to_json()
-    account, region, day = outcome.unit
-    return {
-        "account": account,
-        "region": region,
-        "day": str(day),
-        "status": "failed",
-        "error": str(outcome.error),
-    }
+    return {**_of(outcome.unit), "status": "failed", "error": str(outcome.error)}
+
+
+def _of(unit: Unit) -> dict[str, str]:
+    return {"account": unit.account, "region": unit.region, "day": str(unit.day)}
 
 
 def _summary(outcomes: list[Outcome], seconds: float) -> Table:
@@ -230,7 +239,18 @@ def _summary(outcomes: list[Outcome], seconds: float) -> Table:
         "bytes out": f"{sum(one.bytes_out for one in receipts):,}",
         "seconds": f"{seconds:.1f}",
     }
+    for rule, records in _total(receipt.discarded for receipt in receipts):
+        rows[f"records discarded by {rule}"] = f"{records:,}"
+    for rule, values in _total(receipt.redacted for receipt in receipts):
+        rows[f"values redacted by {rule}"] = f"{values:,}"
     return _two_columns(rows)
+
+
+def _total(counts: Iterable[dict[str, int]]) -> list[tuple[str, int]]:
+    total: Counter[str] = Counter()
+    for some in counts:
+        total.update(some)
+    return sorted(total.items())
 
 
 def _two_columns(rows: dict[str, str]) -> Table:
@@ -265,6 +285,58 @@ def _report(outcomes: list[Outcome]) -> int:
 
 def _note(text: str) -> None:
     _stderr.print(text, markup=False, soft_wrap=True)
+
+
+@app.command()
+@with_settings
+def plan(  # noqa: PLR0913, PLR0917 - each is an option
+    source: Annotated[str, typer.Argument(help="Folder or URI at or above AWSLogs.")],
+    dataset: Annotated[
+        str | None, typer.Argument(help="Folder or URI of the partitions; not needed with --state.")
+    ] = None,
+    state: Annotated[
+        str | None,
+        typer.Option(help="Where receipts are; by default DATASET with .state appended."),
+    ] = None,
+    first: From = None,
+    last: To = None,
+    account: Accounts = None,
+    region: Regions = None,
+    only: Annotated[
+        Only, typer.Option(help="Units never converted; those too that are no longer right; all.")
+    ] = "all",
+    as_json: AsJson = False,
+    *,
+    settings: Settings,
+) -> None:
+    """Say what is to be converted, and what that would take and cost in AWS; convert nothing."""
+    selection = Selection(None, first, last, account, region)
+    state = state or (Places.of(source, dataset).state if dataset else None)
+    if only != "all" and not state:
+        raise UsageError(f"--only {only} needs receipts", "plan", "Name the DATASET or --state")
+    store = open_store(source)
+    found = discover(store, settings.folders)
+    selection.check(found, source)
+    receipts = open_store(state) if state else store  # only asked for what is missing
+    planned = list(plan_units(store, receipts, found, selection.range, only, settings))
+    total = estimate(planned)
+    if as_json:
+        rows = [{**_of(one.unit), "files": one.files, "bytes": one.bytes} for one in planned]
+        print(json.dumps({"units": rows, "total": msgspec.to_builtins(total)}))
+    else:
+        _stdout.print(_two_columns(_plan_rows(total)))
+
+
+def _plan_rows(total: Estimate) -> dict[str, str]:
+    return {
+        "units": f"{total.units:,}",
+        "log files": f"{total.files:,}",
+        "bytes in": f"{total.bytes:,}",
+        "largest unit": total.largest or "",
+        "invocations": f"{total.batches:,}",
+        "seconds in all": f"{total.seconds:,.0f}",
+        "dollars": f"{total.dollars:,.2f}",
+    }
 
 
 @app.command()
@@ -327,20 +399,29 @@ def generate(  # noqa: PLR0913, PLR0917 - each is an option
 
 
 @app.command()
+@with_settings
 def schema(
     dialect: Annotated[Dialect, typer.Option("--format", help="Whose words to use.")] = "arrow",
+    *,
+    settings: Settings,
 ) -> None:
-    """Print the schema of the dataset."""
-    print(render(dialect), end="")
+    """Print the schema of the dataset that the settings make."""
+    print(render(dialect, settings), end="")
 
 
 @app.command()
+@with_settings
 def inspect(
     place: Annotated[str, typer.Argument(help="A dataset or one Parquet file of it.")],
     as_json: AsJson = False,
+    *,
+    settings: Settings,
 ) -> None:
-    """Show what Parquet files look like: row groups, order, sizes by column, filters, metadata."""
-    report = inspect_place(place)
+    """Show what Parquet files look like, and which settings have changed since they were written.
+
+    Row groups, order, sizes by column, filters, metadata; settings are compared with today's.
+    """
+    report = inspect_place(place, settings)
     if as_json:
         print(json.dumps(report.to_json()))
     else:

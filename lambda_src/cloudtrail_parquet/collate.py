@@ -1,8 +1,8 @@
 """Collating the records of one unit: whose they are, which are repeated, and in what order.
 
-Drafts wait until they fill a row group and a quarter more; then the oldest rows by event time
-leave as one row group. So a row group is a slice of time, no more than that is held in memory,
-and a record that is delivered later than its neighbours goes into a later slice.
+Drafts wait until they fill a row group, in rows or in bytes, and a quarter more; then the oldest
+rows by event time leave as one row group. So a row group is a slice of time, no more than that is
+held in memory, and a record that is delivered later than its neighbours goes into a later slice.
 """
 
 from collections import Counter
@@ -32,6 +32,8 @@ from cloudtrail_parquet.eventtime import (
 )
 from cloudtrail_parquet.fit import Leftovers
 from cloudtrail_parquet.layout import LogFile, Unit
+from cloudtrail_parquet.redact import Redactor
+from cloudtrail_parquet.rules import Discarder
 from cloudtrail_parquet.schema import TIMESTAMP
 from cloudtrail_parquet.upgrade import incomplete, upgrade
 from cloudtrail_parquet.writer import order_by
@@ -41,6 +43,8 @@ _NO_TIME = "no eventTime"
 _BAD_TIME = "eventTime is not a time"
 _TIME_LENGTH, _TIME_T = len("2026-01-10T12:34:56Z"), len("2026-01-10")
 _TIME, _VERSION = attrgetter("eventTime"), attrgetter("eventVersion")
+_SOURCE, _NAME = attrgetter("eventSource"), attrgetter("eventName")
+_ADDRESS = attrgetter("sourceIPAddress")
 
 
 @dataclass(slots=True)
@@ -93,6 +97,7 @@ class Collation:
         versions: Records that the unit owns, repeated ones too, by eventVersion.
         straggled_to: Stragglers by the day they belong to.
         quarantined: (log file, index in its ``Records``, reason).
+        discarded: Records discarded, by rule.
     """
 
     def __init__(  # noqa: PLR0913
@@ -110,18 +115,23 @@ class Collation:
         self.versions: Counter[str | None] = Counter()
         self.straggled_to: Counter[date] = Counter()
         self.quarantined: list[tuple[LogFile, int, str]] = []
-        self.columns = Columns()
+        self.redactor = Redactor(settings.redact)
+        self.columns = Columns(self.redactor)
         self.duplicates = duplicates
+        self.discarded: Counter[str] = Counter()
+        self._discarder = Discarder(settings.discard) if settings.discard else None
         self._unit = unit
         self._settings = settings
         self._standing = standing
         self._own, self._stragglers = own, stragglers
-        self._enough = settings.row_group_rows * 5 // 4  # rows that wait before some leave
+        self._enough_rows = settings.row_group_rows * 5 // 4  # wait before some leave
+        self._enough_bytes = settings.row_group_bytes * 5 // 4
         self._start_us = day_start_us(unit.day)
         self._files: list[LogFile] = []
         self._piece = _Piece([], [], [], {})
         self._fresh: list[pa.RecordBatch] = []
         self._waiting: pa.Table = self.columns.draft_schema.empty_table()
+        self._bytes = 0  # of what is fresh and of what waits
         self._late: list[pa.RecordBatch] = []
 
     def begin(self, file: LogFile) -> None:
@@ -147,7 +157,7 @@ class Collation:
         self._arrange()
         self._judge()
         while self._waiting.num_rows:
-            self._emit(min(self._waiting.num_rows, self._settings.row_group_rows))
+            self._emit()
         self._emit_stragglers()
         self.counts.check(self._unit.name)
 
@@ -168,13 +178,17 @@ class Collation:
             piece, times = piece.pick(own), times.take(pa.array(own, CODE))
         if piece.records:
             self._fresh.append(self._draft(piece, times))
-        waiting = self._waiting.num_rows + sum(map(len, self._fresh))
-        if waiting >= self._enough:
+            self._bytes += self._fresh[-1].nbytes
+        if self._is_enough(self._waiting.num_rows + sum(map(len, self._fresh))):
             self._judge()
-            while self._waiting.num_rows >= self._enough:
-                self._emit(self._settings.row_group_rows)
+            while self._is_enough(self._waiting.num_rows):
+                self._emit()
         if sum(map(len, self._late)) >= self._settings.row_group_rows:
             self._emit_stragglers()
+
+    def _is_enough(self, rows: int) -> bool:
+        """Whether so many rows wait, or so many bytes, that a row group may leave."""
+        return rows >= self._enough_rows or (rows > 0 and self._bytes >= self._enough_bytes)
 
     def _sort_out(self, piece: _Piece, times: list[int | None]) -> tuple[list[int], list[int]]:
         """Apply the ownership rule: (rows of this unit's day, stragglers that it owns)."""
@@ -202,7 +216,20 @@ class Collation:
         else:
             self.counts.elsewhere += 1
 
+    def _discard(self, piece: _Piece, times: pa.Array) -> tuple[_Piece, pa.Array]:
+        """What the rules leave of a piece."""
+        if self._discarder is None:
+            return piece, times
+        found = self._discarder.discarded(
+            map(_SOURCE, piece.records), map(_NAME, piece.records), map(_ADDRESS, piece.records)
+        )
+        self.discarded.update(found.values())
+        self.counts.discarded += len(found)
+        rest = [row for row in range(len(piece.records)) if row not in found]
+        return (piece.pick(rest), times.take(pa.array(rest, CODE))) if found else (piece, times)
+
     def _draft(self, piece: _Piece, times: pa.Array) -> pa.RecordBatch:
+        piece, times = self._discard(piece, times)
         keys = keys_of(piece.records, times)
         derived = {}
         for row in incomplete(piece.records):
@@ -232,13 +259,19 @@ class Collation:
         self.counts.duplicate += drafts.num_rows - first.num_rows
         return first
 
-    def _emit(self, rows: int) -> None:
+    def _emit(self) -> None:
         """Give away the oldest waiting rows as one row group."""
         by_time = pc.sort_indices(self._waiting["eventTime"])  # stable: ties stay in delivery order
-        oldest, rest = by_time[:rows], by_time[rows:]
-        self._own(self._finish(self._waiting, oldest))
+        rows = min(len(by_time), self._settings.row_group_rows)
+        table = self._finish(self._waiting, by_time[:rows])
+        while table.nbytes > self._settings.row_group_bytes and rows > 1:
+            rows = max(1, min(rows - 1, rows * self._settings.row_group_bytes // table.nbytes))
+            table = self._finish(self._waiting, by_time[:rows])
+        self._own(table)
+        rest = by_time[rows:]
         self.counts.written += rows
         self._waiting = self._waiting.take(rest.take(pc.sort_indices(rest)))
+        self._bytes = self._waiting.nbytes
         self.columns.forget(
             [self._waiting, pa.Table.from_batches(self._late, self.columns.draft_schema)]
         )
@@ -259,8 +292,8 @@ class Collation:
 
     def _finish(self, drafts: pa.Table, rows: pa.Array) -> pa.Table:
         """The finished columns of some rows, clustered as the settings say."""
-        sort_by = self._settings.sort_by
-        order = order_by(drafts.select(sort_by).take(rows))
+        keys = [self.columns.sort_key(drafts, name).take(rows) for name in self._settings.sort_by]
+        order = order_by(pa.table(keys, names=self._settings.sort_by))
         return self.columns.finish(drafts.take(rows.take(order)))
 
 

@@ -18,6 +18,7 @@ from cloudtrail_parquet import jsontext
 from cloudtrail_parquet.decode import ABSENT, is_scalar
 from cloudtrail_parquet.fit import Leftovers, fit
 from cloudtrail_parquet.jsontext import NULL
+from cloudtrail_parquet.redact import Redactor
 from cloudtrail_parquet.schema import RECORD, SCHEMA, TIMESTAMP, kind
 
 CODE = pa.int32()
@@ -78,6 +79,13 @@ class Distinct:
             self._pieces = [pa.concat_arrays(self._pieces)]
         return self._pieces[0].take(pc.subtract(codes, pa.scalar(self._first, CODE)))
 
+    def take_member(self, codes: pa.Array, path: list[str]) -> pa.Array:
+        """One member of the values for an array of numbers, so that the others need no copy."""
+        if not self._pieces:
+            return pa.nulls(len(codes), pa.string())
+        values = pc.struct_field(pa.concat_arrays(self._pieces), path)
+        return values.take(pc.subtract(codes, pa.scalar(self._first, CODE)))
+
     def forget(self, waiting: pa.ChunkedArray) -> None:
         """Drop the values before all those that waiting drafts or remembered texts refer to."""
         lowest = pc.min(waiting).as_py()
@@ -110,7 +118,8 @@ class Columns:
         derived: How many drafted rows have this column filled in.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
         self._distinct = {
             field.name: Distinct(field) for field in RECORD if pa.types.is_nested(field.type)
         }
@@ -147,7 +156,8 @@ class Columns:
             elif field.name in self._distinct:
                 arrays.append(self._codes(field.name, records, leftovers))
             else:
-                arrays.append(_plain(field, list(map(_GET[field.name], records))))
+                array = _plain(field, list(map(_GET[field.name], records)))
+                arrays.append(self._redactor.column(field.name, array))
         arrays.append(self._unmapped(len(records), leftovers))
         arrays.append(self._derived(len(records), derived))
         return pa.RecordBatch.from_arrays([*arrays, *keys], schema=self.draft_schema)
@@ -157,7 +167,8 @@ class Columns:
         values = list(map(_GET[name], records))
         if values.count(ABSENT) == len(values):
             return pa.nulls(len(values), CODE)
-        codes = distinct.numbers(map(bytes, values))
+        texts = (self._redactor.members(name, bytes(value)) for value in values)
+        codes = distinct.numbers(texts if self._redactor.concerns(name) else map(bytes, values))
         if distinct.leftovers:
             for row, code in enumerate(codes):
                 if code in distinct.leftovers:
@@ -169,9 +180,9 @@ class Columns:
             return pa.nulls(rows, pa.string())
         texts: list[bytes | None] = [None] * rows
         for row, parts in leftovers.items():
-            parts.sort()  # by name: which path found them makes no difference
-            texts[row] = jsontext.compose(parts)
-            self.unmapped.update(_names(parts))
+            kept = sorted(self._redactor.leftovers(parts))  # whichever path found them
+            texts[row] = jsontext.compose(kept)
+            self.unmapped.update(_names(kept))
         return pa.array(texts, pa.string())
 
     def _derived(self, rows: int, derived: dict[int, list[str]]) -> pa.Array:
@@ -180,6 +191,12 @@ class Columns:
         for names in derived.values():
             self.derived.update(names)
         return pa.array([derived.get(row) for row in range(rows)], SCHEMA.field("derived").type)
+
+    def sort_key(self, drafts: pa.Table, name: str) -> pa.Array:
+        """What n drafts have in a leaf, however deep it is: n values."""
+        column, *path = name.split(".")
+        values = drafts[column].combine_chunks()
+        return self._distinct[column].take_member(values, path) if path else values
 
     def finish(self, drafts: pa.Table) -> pa.Table:
         """Make the columns of the schema from n drafts: n rows, in order."""

@@ -2,10 +2,11 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from datetime import date, timedelta
 from hashlib import sha256
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -27,9 +28,9 @@ from cloudtrail_parquet.fetch import Fetched, fetch, fetch_text
 from cloudtrail_parquet.layout import (
     LogFile,
     Unit,
-    Window,
     owner_day,
     part_key,
+    partition,
     state_key,
     straggler_key,
     unit_of,
@@ -44,10 +45,16 @@ from cloudtrail_parquet.receipt import (
     read_receipt,
     write_receipt,
 )
-from cloudtrail_parquet.schema import METADATA_PREFIX, RECORD_VERSION, SCHEMA_VERSION
+from cloudtrail_parquet.schema import (
+    DEFAULT_LAYOUT,
+    METADATA_PREFIX,
+    RECORD_VERSION,
+    SCHEMA_VERSION,
+    PartitionLayout,
+)
 from cloudtrail_parquet.source import window_files
 from cloudtrail_parquet.standing import Standing
-from cloudtrail_parquet.storage import Staging, Store, Stores
+from cloudtrail_parquet.storage import Staging, Store, Stores, open_store
 from cloudtrail_parquet.writer import PartsWriter, in_background
 
 _ATTEMPTS = 10
@@ -55,20 +62,33 @@ _MAX_NAMES = 1000
 
 
 class Ownership(msgspec.Struct, frozen=True):
-    """What decides which unit owns a record, and so is the same for all of a dataset."""
+    """What decides which unit owns a record, and where; so it is the same for all of a dataset."""
 
     lookbehind_s: int
     lookahead_s: int
     folders: frozenset[str]
+    partition_layout: PartitionLayout = DEFAULT_LAYOUT
 
-    @property
-    def window(self) -> Window:
-        """The window of a day."""
-        return Window(self.lookbehind_s, self.lookahead_s)
+    @classmethod
+    def of(cls, settings: Settings) -> "Ownership":
+        """What settings say about it."""
+        return cls(
+            settings.lookbehind_s,
+            settings.lookahead_s,
+            frozenset(settings.folders),
+            settings.partition_layout,
+        )
+
+    def admits(self, later: "Ownership") -> bool:
+        """Whether days converted so may stand beside those converted before; more folders may."""
+        return self.folders <= later.folders and self == msgspec.structs.replace(
+            later, folders=self.folders
+        )
 
     def __str__(self) -> str:
         window = f"lookbehind_s = {self.lookbehind_s}, lookahead_s = {self.lookahead_s}"
-        return f"{window}, folders = {', '.join(sorted(self.folders))}"
+        folders = ", ".join(sorted(self.folders))
+        return f"{window}, partition_layout = {self.partition_layout}, folders = {folders}"
 
 
 def open_dataset_state(state: Store, settings: Settings) -> None:
@@ -79,7 +99,7 @@ def open_dataset_state(state: Store, settings: Settings) -> None:
     Raises:
         UsageError: The dataset was made with other values: records would be lost or doubled.
     """
-    mine = Ownership(settings.lookbehind_s, settings.lookahead_s, frozenset(settings.folders))
+    mine = Ownership.of(settings)
     with state.lease("leases/dataset", settings.lease_wait_s, settings.lease_s):
         noted = state.read_if_there("dataset.json")
         if noted is not None:
@@ -88,7 +108,7 @@ def open_dataset_state(state: Store, settings: Settings) -> None:
             except msgspec.DecodeError as error:
                 what, hint = f"dataset.json is damaged ({error})", "Put it back or remove it"
                 raise UsageError(what, state.uri, hint) from error
-            if theirs.window != mine.window or not theirs.folders <= mine.folders:
+            if not theirs.admits(mine):
                 raise UsageError(
                     f"the dataset was made with {theirs}; now it is {mine}",
                     state.uri,
@@ -100,7 +120,11 @@ def open_dataset_state(state: Store, settings: Settings) -> None:
 
 
 def convert_unit(
-    unit: Unit, trails: Iterable[str], stores: Stores, settings: Settings
+    unit: Unit,
+    trails: Iterable[str],
+    stores: Stores,
+    settings: Settings,
+    admit: Callable[[list[LogFile]], None] | None = None,
 ) -> Receipt | None:
     """Convert one unit: replace in the dataset all that it owns, and nothing else.
 
@@ -110,6 +134,7 @@ def convert_unit(
             lie, as `source.discover` finds them.
         stores: Where everything is.
         settings: How to do it.
+        admit: Is shown the log files before any is read, and may raise to prevent that.
 
     Returns:
         The receipt, which has been written; None when there was nothing to convert and nothing
@@ -121,12 +146,15 @@ def convert_unit(
     """
     started = time.monotonic()
     source, dataset, state = stores
-    with state.lease(state_key("leases/units", unit), settings.lease_wait_s, settings.lease_s):
+    key = state_key("leases/units", unit)
+    with state.lease(key, settings.lease_wait_s, settings.lease_s) as lease:
         files = window_files(source, trails, unit, settings.window)
         before = read_receipt(state, unit)
         if not files and before is None:
             return None
-        standing = Standing(dataset, unit)
+        if admit is not None:
+            admit(files)
+        standing = Standing(dataset, unit, settings.partition_layout)
         for _ in range(_ATTEMPTS):
             with dataset.staging(state_key("", unit, "")) as staging:
                 run = _Run(unit, source, settings, files, staging, standing)
@@ -137,6 +165,7 @@ def convert_unit(
                 if before is not None and shrunk and _stands(before, dataset):
                     return _keep(before, run, shrunk, state)
                 receipt = run.receipt(time.monotonic() - started)
+                lease.check()
                 if _publish(run, receipt, before, dataset, state):
                     return receipt
         raise LeaseTimeoutError(
@@ -144,6 +173,23 @@ def convert_unit(
             unit.name,
             "Run it again later",
         )
+
+
+def preview_unit(
+    unit: Unit, trails: Iterable[str], stores: Stores, settings: Settings
+) -> Receipt | None:
+    """What `convert_unit` would do, as the receipt that it would write; nothing is replaced.
+
+    Raises:
+        StorageError, ReconciliationError: As `convert_unit` does.
+    """
+    started = time.monotonic()
+    files = window_files(stores.source, trails, unit, settings.window)
+    standing = Standing(stores.dataset, unit, settings.partition_layout)
+    with TemporaryDirectory() as folder, open_store(folder).staging("preview") as staging:
+        run = _Run(unit, stores.source, settings, files, staging, standing)
+        run.read()
+        return run.receipt(time.monotonic() - started) if run.matters else None
 
 
 def _stands(before: Receipt, dataset: Store) -> bool:
@@ -178,14 +224,15 @@ def _publish(
     if stragglers := {key for key in new if unit_of(key) != unit}:
         # should this run die, the next one finds what it had begun
         state.write(intent, msgspec.json.encode(sorted(noted | stragglers)))
-    for partition in sorted({unit, *(unit_of(key) or unit for key in new | noted)}):
-        key = state_key("leases/partitions", partition)
-        with state.lease(key, settings.lease_wait_s, settings.lease_s):
-            if run.standing.meets(partition.day, run.duplicates.keys(partition.day)):
+    for target in sorted({unit, *(unit_of(key) or unit for key in new | noted)}):
+        key = state_key("leases/partitions", target)
+        with state.lease(key, settings.lease_wait_s, settings.lease_s) as lease:
+            if run.standing.meets(target.day, run.duplicates.keys(target.day)):
                 return False
-            run.staging.publish(sorted(key for key in new if unit_of(key) == partition))
-            entries = dataset.files(partition.partition)
-            owned = {one.key for one in entries if owner_day(one.key, partition.day) == unit.day}
+            lease.check()
+            run.staging.publish(sorted(key for key in new if unit_of(key) == target))
+            entries = dataset.files(partition(target, settings.partition_layout))
+            owned = {one.key for one in entries if owner_day(one.key, target.day) == unit.day}
             dataset.delete(sorted(owned - new))
     write_receipt(state, receipt)
     state.delete([intent])
@@ -219,11 +266,15 @@ class _Run:
         self._source, self._files = source, files
         self._fingerprint = _fingerprint(files)
         self._own = PartsWriter(
-            staging, settings, self._metadata(), lambda number: part_key(unit, number)
+            staging,
+            settings,
+            self._metadata(),
+            lambda number: part_key(unit, number, settings.partition_layout),
         )
         self._straggler_parts: dict[date, list[Part]] = {}
         self._read: list[LogFile] = []
         self._bytes_inflated = 0
+        self._inexact: Counter[str] = Counter()
         self.quarantined: list[Quarantined] = []
 
     def read(self) -> None:
@@ -240,6 +291,7 @@ class _Run:
             for file, text in fetch(self._source, self._files, self.settings):
                 self._take(file, text)
             self.collation.finish()
+        self._inexact += self._own.inexact
         self.quarantined += [
             Quarantined(key=file.key, record=position, reason=reason)
             for file, position, reason in self.collation.quarantined
@@ -268,16 +320,18 @@ class _Run:
 
     def _write_stragglers(self, day: date, table: pa.Table) -> None:
         parts = self._straggler_parts.setdefault(day, [])
-        partition, first = self.unit.on(day), len(parts)
+        target, first = self.unit.on(day), len(parts)
+        layout = self.settings.partition_layout
         writer = PartsWriter(
             self.staging,
             self.settings,
             self._metadata(),
-            lambda number: straggler_key(partition, self.unit.day, first + number),
+            lambda number: straggler_key(target, self.unit.day, first + number, layout),
         )
         with writer:
             writer.write(table)
         parts += writer.parts
+        self._inexact += writer.inexact
 
     def _metadata(self) -> dict[str, str]:
         """What the footer of each part says about its making; the same for the same source."""
@@ -286,9 +340,8 @@ class _Run:
             "schema_version": SCHEMA_VERSION,
             "record_version": RECORD_VERSION,
             "owner": self.unit.name,
-            "lookbehind_s": self.settings.lookbehind_s,
-            "lookahead_s": self.settings.lookahead_s,
             "source_fingerprint": self._fingerprint,
+            "settings": self.settings.shaping_json(),
         }
         return {METADATA_PREFIX + name: str(value) for name, value in facts.items()}
 
@@ -351,10 +404,12 @@ class _Run:
                 str(day): rows for day, rows in sorted(collation.straggled_to.items()) if rows
             },
             versions=dict(sorted((name or "", rows) for name, rows in collation.versions.items())),
-            unmapped=_largest(collation.columns.unmapped),
+            unmapped=_largest(collation.columns.unmapped + self._inexact),
             derived=dict(collation.columns.derived),
             unstamped=[file.key for file in self._read if not file.stamped],
             quarantined=self.quarantined,
+            discarded=dict(collation.discarded),
+            redacted=dict(collation.redactor.counts),
         )
 
 

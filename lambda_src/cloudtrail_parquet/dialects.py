@@ -1,7 +1,7 @@
 """The schema in the words of each engine that reads the dataset, and as a page of the docs.
 
-All of it is made from `SCHEMA` and `PARTITION_SCHEMA`. What is printed for a query engine is ready
-to run, once the name of a dataset stands where a placeholder does.
+All of it is made from `SCHEMA`, the partition columns and the settings. What is printed for a query
+engine is ready to run, once the name of a dataset stands where a placeholder does.
 
     python -m cloudtrail_parquet.dialects > docs/columns.md
 """
@@ -11,15 +11,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from io import BytesIO
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cloudtrail_parquet.config import Settings
-from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.freeform import file_schema
+from cloudtrail_parquet.layout import Unit, partition
 from cloudtrail_parquet.schema import (
     PARTITION_SCHEMA,
+    PARTITION_SCHEMAS,
     RECORD_VERSION,
     SCHEMA,
     SCHEMA_VERSION,
@@ -28,6 +31,7 @@ from cloudtrail_parquet.schema import (
     kind,
 )
 from cloudtrail_parquet.storage import open_store
+from cloudtrail_parquet.variant import VARIANT_STORAGE
 from cloudtrail_parquet.writer import PartsWriter
 
 Dialect = Literal["arrow", "parquet", "athena", "duckdb", "polars", "spark"]
@@ -39,11 +43,31 @@ DATASET = "DATASET"
 _FIRST_DAY = date(2013, 1, 1)  # CloudTrail began in November 2013
 _LAST_DAY = date(2050, 12, 31)  # a query that names no year lists the folders of all of them
 _ALL_PARTS = f"{DATASET}/**/*.parquet"
+_WITHOUT_VARIANT = {"athena", "polars"}
+_JSON = pa.json_()
 
 
-def render(dialect: Dialect) -> str:
-    """The columns and partition columns, written for one engine; ends with a line feed."""
-    return _RENDERERS[dialect]()
+def render(dialect: Dialect, settings: Settings | None = None) -> str:
+    """The columns and partition columns, written for one engine; ends with a line feed.
+
+    Raises:
+        UsageError: The engine cannot read what the settings make.
+    """
+    settings = settings or Settings()
+    if settings.json_encoding == "variant" and dialect in _WITHOUT_VARIANT:
+        raise UsageError(f"{dialect} cannot read VARIANT", "json_encoding", "Use string or json")
+    columns = file_schema(settings.json_encoding)
+    return _RENDERERS[dialect](
+        _Dataset(columns, PARTITION_SCHEMAS[settings.partition_layout], settings)
+    )
+
+
+class _Dataset(NamedTuple):
+    """What is written down: the columns in files, those in folders, and how files are written."""
+
+    columns: pa.Schema
+    partitions: pa.Schema
+    settings: Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +96,8 @@ class _Words:
 
     def type(self, of: pa.DataType, indent: str = "") -> str:
         """A type; ``indent`` is that of the line it begins on."""
+        if of in self.leaves:
+            return self.leaves[of]
         if pa.types.is_struct(of):
             before, after = self.struct
             return f"{before}\n{self._fields(of, self.member, indent + '  ')}\n{indent}{after}"
@@ -80,7 +106,7 @@ class _Words:
         if pa.types.is_map(of):
             key, item = self.type(of.key_type, indent), self.type(of.item_type, indent)
             return self.map.format(key=key, type=item)
-        return self.leaves[of]
+        raise KeyError(of)
 
     def _fields(self, fields: Iterable[pa.Field], form: str, indent: str) -> str:
         return ",\n".join(
@@ -92,10 +118,12 @@ class _Words:
 _ATHENA = _Words(
     leaves={
         pa.string(): "string",
+        _JSON: "string",
         pa.bool_(): "boolean",
         TIMESTAMP: "timestamp",
         pa.int16(): "int",
         pa.int8(): "int",
+        pa.date32(): "string",
     },
     column="`{name}` {type}",
     member="{name}:{type}",  # none of them is a reserved word, and Glue knows no backticks
@@ -106,10 +134,13 @@ _ATHENA = _Words(
 _DUCKDB = _Words(
     leaves={
         pa.string(): "VARCHAR",
+        _JSON: "JSON",
+        VARIANT_STORAGE: "VARIANT",
         pa.bool_(): "BOOLEAN",
         TIMESTAMP: "TIMESTAMP WITH TIME ZONE",
         pa.int16(): "BIGINT",
         pa.int8(): "BIGINT",
+        pa.date32(): "DATE",
     },
     column='"{name}" {type}',
     member='"{name}" {type}',
@@ -120,10 +151,12 @@ _DUCKDB = _Words(
 _POLARS = _Words(
     leaves={
         pa.string(): "pl.String",
+        _JSON: "pl.Binary",
         pa.bool_(): "pl.Boolean",
         TIMESTAMP: 'pl.Datetime("us", "UTC")',
         pa.int16(): "pl.Int16",
         pa.int8(): "pl.Int8",
+        pa.date32(): "pl.Date",
     },
     column='"{name}": {type}',
     member='"{name}": {type}',
@@ -134,10 +167,13 @@ _POLARS = _Words(
 _SPARK = _Words(
     leaves={
         pa.string(): "STRING",
+        _JSON: "STRING",
+        VARIANT_STORAGE: "VARIANT",
         pa.bool_(): "BOOLEAN",
         TIMESTAMP: "TIMESTAMP",
         pa.int16(): "SMALLINT",
         pa.int8(): "TINYINT",
+        pa.date32(): "DATE",
     },
     column="`{name}` {type}",
     member="`{name}`: {type}",
@@ -153,10 +189,10 @@ def _comment(mark: str, engine: str, *lines: str) -> str:
     return "".join(f"{mark} {line}".rstrip() + "\n" for line in [title, *lines])
 
 
-def _arrow() -> str:
+def _arrow(dataset: _Dataset) -> str:
     head = _comment("#", "the Arrow columns of every part")
-    columns = "\n".join(_arrow_lines(SCHEMA))
-    partitions = "\n".join(_arrow_lines(PARTITION_SCHEMA))
+    columns = "\n".join(_arrow_lines(dataset.columns))
+    partitions = "\n".join(_arrow_lines(dataset.partitions))
     return f"{head}{columns}\n\n# partition columns, from the names of the folders\n{partitions}\n"
 
 
@@ -177,11 +213,11 @@ def _members(of: pa.DataType) -> list[pa.Field]:
     return list(of) if pa.types.is_struct(of) else []
 
 
-def _parquet() -> str:
+def _parquet(dataset: _Dataset) -> str:
     """What a part says of itself: one is written, in memory, as all parts are."""
     store, key = open_store("memory://"), "part.parquet"
     with store.staging(key) as staging:
-        with PartsWriter(staging, Settings(), {}, lambda _number: key) as part:
+        with PartsWriter(staging, dataset.settings, {}, lambda _number: key) as part:
             part.write(pa.Table.from_pylist([{}], schema=SCHEMA))
         staging.publish([key])
     text = str(pq.ParquetFile(BytesIO(store.read(key))).schema)
@@ -191,10 +227,13 @@ def _parquet() -> str:
     return message.rstrip() + "\n"
 
 
-def _athena() -> str:
+def _athena(dataset: _Dataset) -> str:
     properties = ",\n".join(
-        f"  '{name}' = '{value}'" for name, value in athena_properties(LOCATION).items()
+        f"  '{name}' = '{value}'"
+        for name, value in athena_properties(LOCATION, dataset.partitions).items()
     )
+    columns = _ATHENA.columns(dataset.columns, "  ").lower()
+    partitions = _ATHENA.columns(dataset.partitions, "  ").lower()
     head = _comment(
         "--",
         "Athena, engine version 3",
@@ -206,8 +245,8 @@ def _athena() -> str:
         "are not found either.",
     )
     return (
-        f"{head}CREATE EXTERNAL TABLE {TABLE} (\n{_ATHENA.columns(SCHEMA, '  ').lower()}\n)\n"
-        f"PARTITIONED BY (\n{_ATHENA.columns(PARTITION_SCHEMA, '  ').lower()}\n)\n"
+        f"{head}CREATE EXTERNAL TABLE {TABLE} (\n{columns}\n)\n"
+        f"PARTITIONED BY (\n{partitions}\n)\n"
         f"STORED AS PARQUET\nLOCATION '{LOCATION}'\nTBLPROPERTIES (\n{properties}\n)\n"
     )
 
@@ -219,32 +258,36 @@ def athena_columns(schema: pa.Schema = SCHEMA) -> dict[str, str]:
     }
 
 
-def athena_properties(location: str) -> dict[str, str]:
+def athena_properties(location: str, partitions: pa.Schema = PARTITION_SCHEMA) -> dict[str, str]:
     """The table properties that let Athena work out the partitions instead of looking them up.
 
     Args:
         location: Where the dataset is, as ``s3://bucket/prefix``, with or without a slash behind.
+        partitions: One of `schema.PARTITION_SCHEMAS`.
 
     Source: Athena User Guide, "Supported types for partition projection".
     """
     properties = {"projection.enabled": "true"}
-    for field in PARTITION_SCHEMA:
-        prefix = f"projection.{field.name}"
-        if pa.types.is_string(field.type):
-            properties[f"{prefix}.type"] = "injected"
-            continue
-        first, last = (getattr(day, field.name) for day in (_FIRST_DAY, _LAST_DAY))
-        properties[f"{prefix}.type"] = "integer"
-        properties[f"{prefix}.range"] = f"{first},{last}"
-        properties[f"{prefix}.digits"] = str(len(str(last)))
-    folders = "".join(f"{name}=${{{name}}}/" for name in PARTITION_SCHEMA.names)
+    for field in partitions:
+        for name, value in _projection(field).items():
+            properties[f"projection.{field.name}.{name}"] = value
+    folders = "".join(f"{name}=${{{name}}}/" for name in partitions.names)
     properties["storage.location.template"] = f"{location.rstrip('/')}/{folders}"
     return properties
 
 
-def _duckdb() -> str:
-    types = ", ".join(f"'{field.name}': {_DUCKDB.type(field.type)}" for field in PARTITION_SCHEMA)
-    columns = _DUCKDB.columns(SCHEMA, "  ").split("\n")
+def _projection(field: pa.Field) -> dict[str, str]:
+    if pa.types.is_string(field.type):
+        return {"type": "injected"}
+    if pa.types.is_date(field.type):
+        return {"type": "date", "range": f"{_FIRST_DAY},NOW", "format": "yyyy-MM-dd"}
+    first, last = (getattr(day, field.name) for day in (_FIRST_DAY, _LAST_DAY))
+    return {"type": "integer", "range": f"{first},{last}", "digits": str(len(str(last)))}
+
+
+def _duckdb(dataset: _Dataset) -> str:
+    types = ", ".join(f"'{field.name}': {_DUCKDB.type(field.type)}" for field in dataset.partitions)
+    columns = _DUCKDB.columns(dataset.columns, "  ").split("\n")
     head = _comment(
         "--", "DuckDB", f"Put the place of the dataset where {DATASET} stands.", "", *columns
     )
@@ -254,20 +297,20 @@ def _duckdb() -> str:
     )
 
 
-def _polars() -> str:
+def _polars(dataset: _Dataset) -> str:
     head = _comment(
         "#", "Polars, 2.1 or newer", f"Put the place of the dataset where {DATASET} stands."
     )
     return (
         f"{head}import polars as pl\n\n"
-        f"COLUMNS = pl.Schema({{\n{_POLARS.columns(SCHEMA, '  ')},\n}})\n"
-        f"PARTITIONS = pl.Schema({{\n{_POLARS.columns(PARTITION_SCHEMA, '  ')},\n}})\n\n"
+        f"COLUMNS = pl.Schema({{\n{_POLARS.columns(dataset.columns, '  ')},\n}})\n"
+        f"PARTITIONS = pl.Schema({{\n{_POLARS.columns(dataset.partitions, '  ')},\n}})\n\n"
         f'{TABLE} = pl.scan_parquet(\n  "{_ALL_PARTS}",\n  schema=COLUMNS,\n'
         "  hive_partitioning=True,\n  hive_schema=PARTITIONS,\n)\n"
     )
 
 
-def _spark() -> str:
+def _spark(dataset: _Dataset) -> str:
     head = _comment(
         "--",
         "Spark",
@@ -276,10 +319,10 @@ def _spark() -> str:
         "that begins with 0 would lose it as a number. If you must, switch the guessing off with",
         "spark.sql.sources.partitionColumnTypeInference.enabled = false.",
     )
-    return f"{head}{_SPARK.columns(pa.schema([*SCHEMA, *PARTITION_SCHEMA]))}\n"
+    return f"{head}{_SPARK.columns(pa.schema([*dataset.columns, *dataset.partitions]))}\n"
 
 
-_RENDERERS: dict[Dialect, Callable[[], str]] = {
+_RENDERERS: dict[Dialect, Callable[[_Dataset], str]] = {
     "arrow": _arrow,
     "parquet": _parquet,
     "athena": _athena,
@@ -324,7 +367,7 @@ They stand in the names of the folders, not in the files. A day is a day of `eve
 def columns_page() -> str:
     """The page of the docs about columns: Markdown, a row for each column and member."""
     rows = [row for field in SCHEMA for row in _page_rows(field.name, field)]
-    folders = Unit("012345678901", "us-east-1", date(2026, 1, 9)).partition.rstrip("/").split("/")
+    folders = partition(Unit("012345678901", "us-east-1", date(2026, 1, 9))).rstrip("/").split("/")
     partitions = [
         (f"`{field.name}`", "text" if pa.types.is_string(field.type) else "integer", f"`{folder}`")
         for field, folder in zip(PARTITION_SCHEMA, folders, strict=True)

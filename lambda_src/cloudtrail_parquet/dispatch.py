@@ -5,7 +5,7 @@ import multiprocessing.connection
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from cloudtrail_parquet.config import Settings
-from cloudtrail_parquet.convert import convert_unit, open_dataset_state
+from cloudtrail_parquet.convert import convert_unit, open_dataset_state, preview_unit
 from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError, UsageError
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.process import prepare_process
@@ -75,6 +75,9 @@ class Job(NamedTuple):
     trails: tuple[str, ...]
 
 
+Act = Callable[[Unit, Iterable[str], Stores, Settings], Receipt | None]
+
+
 class Outcome(NamedTuple):
     """What came of a job: a receipt, or an error, or neither when there was nothing to convert."""
 
@@ -92,9 +95,16 @@ def cores() -> int:
 
 
 def convert_all(
-    jobs: Iterable[Job], places: Places, settings: Settings, workers: int
+    jobs: Iterable[Job], places: Places, settings: Settings, workers: int, *, dry_run: bool = False
 ) -> Iterator[Outcome]:
     """Convert units, several at a time in processes of their own; one failure stops no other.
+
+    Args:
+        jobs: The units.
+        places: Where everything is.
+        settings: How to do it.
+        workers: How many processes; one is this one.
+        dry_run: Only find out what would be done.
 
     Yields:
         An outcome a job, in the order in which they finish.
@@ -103,16 +113,18 @@ def convert_all(
         UsageError: The dataset was made with other settings.
     """
     jobs = list(jobs)
-    open_dataset_state(places.open().state, settings)
+    if not dry_run:
+        open_dataset_state(places.open().state, settings)
+    act = preview_unit if dry_run else convert_unit
     workers = min(workers, len(jobs))
     if workers <= 1:
         for job in jobs:
-            yield _convert(job, places, settings)
+            yield _convert(act, job, places, settings)
         return
     spawn = multiprocessing.get_context("spawn")  # fork would copy Arrow's threads' locks
     pool = ProcessPoolExecutor(workers, spawn, _prepare_worker)
     futures: dict[Future[Outcome], Job] = {
-        pool.submit(_convert, job, places, settings): job for job in jobs
+        pool.submit(_convert, act, job, places, settings): job for job in jobs
     }
     try:
         for future in as_completed(futures):
@@ -141,9 +153,9 @@ def _end_with(sentinel: int) -> None:
     os._exit(1)
 
 
-def _convert(job: Job, places: Places, settings: Settings) -> Outcome:
+def _convert(act: Act, job: Job, places: Places, settings: Settings) -> Outcome:
     try:
-        receipt = convert_unit(job.unit, job.trails, _opened(places), settings)
+        receipt = act(job.unit, job.trails, _opened(places), settings)
     except CloudTrailParquetError as error:
         return Outcome(job.unit, None, error)
     except (OSError, pa.ArrowException) as error:  # no room on the disk, for one

@@ -5,6 +5,7 @@ CloudTrailParquetError
 ├── UnreadableLogError   the log file is damaged or is none: it is quarantined, the others go on
 ├── StorageError         retrying may help: nothing was replaced
 ├── LeaseTimeoutError    another run holds the unit: try again when it has finished
+├── NotEnoughTimeError   the invocation ends too soon to start this: another one has to
 └── ReconciliationError  the counts of a run do not meet: a defect, nothing was replaced
 """
 
@@ -39,6 +40,10 @@ class StorageError(CloudTrailParquetError):
 
 class LeaseTimeoutError(CloudTrailParquetError):
     """Another run held the lease for longer than this one was willing to wait."""
+
+
+class NotEnoughTimeError(CloudTrailParquetError):
+    """What is left of an invocation is too short for a unit."""
 
 
 class ReconciliationError(CloudTrailParquetError):

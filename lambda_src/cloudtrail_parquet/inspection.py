@@ -13,10 +13,13 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.errors import StorageError, UsageError
 from cloudtrail_parquet.layout import Unit, owner_day, unit_of
 from cloudtrail_parquet.schema import METADATA_PREFIX
 from cloudtrail_parquet.storage import Entry, Store, open_store
+
+DEFAULTS = Settings()
 
 _TIME = "eventTime"
 _FOOTERS_AT_A_TIME = 16  # each is a few small requests that wait for the store
@@ -79,7 +82,9 @@ class PartReport(msgspec.Struct, frozen=True, kw_only=True):
         sorted_by: The leaves by which the rows of each row group are declared to be sorted;
             empty when row groups differ.
         columns: Its leaf columns in file order.
-        metadata: What its footer says about its making, without `METADATA_PREFIX`.
+        metadata: What its footer says about its making, without `METADATA_PREFIX` and settings.
+        settings: The settings that it was written with, by name; lists and the like as JSON.
+        changed: The settings of today that differ from these.
     """
 
     name: str
@@ -89,6 +94,8 @@ class PartReport(msgspec.Struct, frozen=True, kw_only=True):
     sorted_by: tuple[str, ...]
     columns: tuple[Column, ...]
     metadata: dict[str, str]
+    settings: dict[str, str]
+    changed: dict[str, str]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for ``--json``."""
@@ -118,7 +125,9 @@ class DatasetReport(msgspec.Struct, frozen=True, kw_only=True):
         stragglers: How many of the parts and rows are stragglers'.
         columns: Sizes of the leaf columns over all parts.
         schema_versions: Parts by `schema.SCHEMA_VERSION`, "" where a footer does not say.
-        settings: Parts by value, for each further thing that footers say about their making.
+        settings: Parts by value of each setting and each further thing that footers say about
+            their making; lists and the like as JSON.
+        changed: The settings of today from which some part differs.
         strangers: Keys of objects that are no parts, or lie in no partition; readers trip over
             them.
     """
@@ -135,6 +144,7 @@ class DatasetReport(msgspec.Struct, frozen=True, kw_only=True):
     columns: tuple[Size, ...]
     schema_versions: dict[str, int]
     settings: dict[str, dict[str, int]]
+    changed: dict[str, str]
     strangers: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -143,38 +153,51 @@ class DatasetReport(msgspec.Struct, frozen=True, kw_only=True):
         return builtins
 
 
-def inspect(place: str) -> PartReport | DatasetReport:
+def inspect(place: str, settings: Settings = DEFAULTS) -> PartReport | DatasetReport:
     """Look at a Parquet file or at a whole dataset, on a disk or in an object store.
+
+    Args:
+        place: A path or URI.
+        settings: Those of today, to compare with.
 
     Raises:
         UsageError: There is neither; says what to name instead.
     """
     path = Path(place)
     if path.is_dir() or not (path.is_file() or place.endswith(".parquet")):
-        return inspect_dataset(open_store(place))
+        return inspect_dataset(open_store(place), settings)
     if "://" not in place:
-        return inspect_part(path)
+        return inspect_part(path, None, settings)
     folder, _, name = place.rpartition("/")
-    return _inspect_opened(lambda: open_store(folder).open(name), place)
+    return _inspect_opened(lambda: open_store(folder).open(name), place, settings)
 
 
-def inspect_part(source: str | Path | BinaryIO, name: str | None = None) -> PartReport:
+def inspect_part(
+    source: str | Path | BinaryIO, name: str | None = None, settings: Settings = DEFAULTS
+) -> PartReport:
     """Read the footer of one Parquet file, of ours or not.
 
     Args:
         source: A path, or a file that can seek.
         name: What to call it; its path when absent.
+        settings: Those of today, to compare with.
 
     Raises:
         UsageError: It cannot be read as Parquet.
     """
     if isinstance(source, str | Path):
-        return _inspect_opened(lambda: Path(source).open("rb"), name or str(source))
-    return _inspect_opened(lambda: nullcontext(source), name or str(getattr(source, "name", "-")))
+        path = Path(source)
+        return _inspect_opened(lambda: path.open("rb"), name or str(source), settings)
+    name = name or str(getattr(source, "name", "-"))
+    return _inspect_opened(lambda: nullcontext(source), name, settings)
 
 
-def inspect_dataset(store: Store) -> DatasetReport:
+def inspect_dataset(store: Store, settings: Settings = DEFAULTS) -> DatasetReport:
     """Read the footers of all parts of a dataset.
+
+    Args:
+        store: The dataset.
+        settings: Those of today, to compare with.
 
     Raises:
         UsageError: There are no parts, or one cannot be read as Parquet.
@@ -184,7 +207,7 @@ def inspect_dataset(store: Store) -> DatasetReport:
     if not found:
         raise UsageError("holds no parts of a dataset", store.uri, _HINT)
     with ThreadPoolExecutor(_FOOTERS_AT_A_TIME, thread_name_prefix="footer") as threads:
-        reports = threads.map(lambda one: _inspect_stored(store, one[0].key), found)
+        reports = threads.map(lambda one: _inspect_stored(store, one[0].key, settings), found)
         total = _Sum()
         for (entry, unit), report in zip(found, reports, strict=True):
             total.add(report, straggler=owner_day(entry.key, unit.day) not in {None, unit.day})
@@ -202,6 +225,7 @@ def inspect_dataset(store: Store) -> DatasetReport:
         columns=total.columns(),
         schema_versions=dict(sorted(total.schema_versions.items())),
         settings={name: dict(sorted(values.items())) for name, values in total.settings.items()},
+        changed=dict(sorted(total.changed.items())),
         strangers=tuple(strangers),
     )
 
@@ -222,6 +246,7 @@ class _Sum:
         self.rows = self.straggler_parts = self.straggler_rows = 0
         self.schema_versions: Counter[str] = Counter()
         self.settings: dict[str, Counter[str]] = defaultdict(Counter)
+        self.changed: dict[str, str] = {}
         self._compressed: Counter[str] = Counter()
         self._uncompressed: Counter[str] = Counter()
 
@@ -235,8 +260,10 @@ class _Sum:
             self._uncompressed[column.name] += column.uncompressed_bytes
         said = dict(part.metadata)
         self.schema_versions[said.pop("schema_version", "")] += 1
-        for name in said.keys() - _OF_ONE_UNIT:
-            self.settings[name][said[name]] += 1
+        for name, value in sorted((said | part.settings).items()):
+            if name not in _OF_ONE_UNIT:
+                self.settings[name][value] += 1
+        self.changed |= part.changed
 
     def columns(self) -> tuple[Size, ...]:
         return tuple(
@@ -245,17 +272,17 @@ class _Sum:
         )
 
 
-def _inspect_stored(store: Store, key: str) -> PartReport:
-    return _inspect_opened(lambda: store.open(key), f"{store.uri}/{key}")
+def _inspect_stored(store: Store, key: str, settings: Settings) -> PartReport:
+    return _inspect_opened(lambda: store.open(key), f"{store.uri}/{key}", settings)
 
 
 def _inspect_opened(
-    opened: Callable[[], AbstractContextManager[BinaryIO]], name: str
+    opened: Callable[[], AbstractContextManager[BinaryIO]], name: str, settings: Settings
 ) -> PartReport:
     try:
         with opened() as file:
             size = file.seek(0, SEEK_END)
-            return _part_report(name, size, pq.read_metadata(file))
+            return _part_report(name, size, pq.read_metadata(file), settings)
     except StorageError as error:
         raise UsageError(error.what, name, _HINT) from error
     except (OSError, pa.ArrowException) as error:
@@ -263,10 +290,12 @@ def _inspect_opened(
         raise UsageError(f"cannot be read as Parquet ({reason})", name, _HINT) from error
 
 
-def _part_report(name: str, size: int, footer: pq.FileMetaData) -> PartReport:
+def _part_report(name: str, size: int, footer: pq.FileMetaData, settings: Settings) -> PartReport:
     groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
     paths = [footer.schema.column(number).path for number in range(footer.num_columns)]
     sorted_by = {tuple(_sorted_by(group, paths)) for group in groups}
+    said = _said(footer.metadata or {})
+    used, today = _texts(said.pop("settings", "{}")), _texts(settings.shaping_json())
     return PartReport(
         name=name,
         rows=footer.num_rows,
@@ -277,7 +306,9 @@ def _part_report(name: str, size: int, footer: pq.FileMetaData) -> PartReport:
             _column(path, [group.column(number) for group in groups])
             for number, path in enumerate(paths)
         ),
-        metadata=_said(footer.metadata or {}),
+        metadata=said,
+        settings=used,
+        changed={one: value for one, value in today.items() if used.get(one) != value},
     )
 
 
@@ -287,6 +318,18 @@ def _said(metadata: dict[bytes, bytes]) -> dict[str, str]:
         key.removeprefix(METADATA_PREFIX): texts[key].decode(errors="replace")
         for key in sorted(texts)
         if key.startswith(METADATA_PREFIX)
+    }
+
+
+def _texts(settings: str) -> dict[str, str]:
+    """The values of a footer's settings as texts; none if it is no JSON object."""
+    try:
+        values = msgspec.json.decode(settings, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return {}
+    return {
+        name: value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        for name, value in values.items()
     }
 
 

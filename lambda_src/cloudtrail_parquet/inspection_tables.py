@@ -8,6 +8,7 @@ from rich.text import Text
 from cloudtrail_parquet.inspection import DatasetReport, PartReport, RowGroup, Size
 
 _MAX_NAMES = 20
+_ALWAYS = {"converter", "lookahead_s", "lookbehind_s", "record_version"}
 
 
 def tables(report: PartReport | DatasetReport) -> list[Table]:
@@ -27,6 +28,10 @@ def _part_facts(report: PartReport) -> Iterable[tuple[str, str]]:
     yield "row groups", f"{len(report.row_groups):,}"
     yield "sorted by", ", ".join(report.sorted_by)
     yield from report.metadata.items()
+    for name, today in report.changed.items():
+        yield name, f"{report.settings.get(name, 'unknown')}; today it would be {today}"
+    if not report.changed:
+        yield "settings", "as today's"
 
 
 def _dataset_facts(report: DatasetReport) -> Iterable[tuple[str, str]]:
@@ -38,8 +43,13 @@ def _dataset_facts(report: DatasetReport) -> Iterable[tuple[str, str]]:
     yield "regions", _names(report.regions)
     yield "stragglers", f"{report.stragglers.rows:,} rows in {report.stragglers.parts:,} parts"
     yield "schema_version", _values(report.schema_versions)
-    for name in sorted(report.settings):
-        yield name, _values(report.settings[name])
+    for name, values in sorted(report.settings.items()):
+        if name in report.changed:
+            yield name, f"{_values(values)}; today it would be {report.changed[name]}"
+        elif name in _ALWAYS or len(values) > 1:
+            yield name, _values(values)
+    if not report.changed:
+        yield "settings", "as today's"
     if report.strangers:
         yield "no parts", _names(report.strangers)
 

@@ -2,6 +2,7 @@
 
     [PREFIX/]AWSLogs/[ORG/]ACCOUNT/FOLDER/REGION/YYYY/MM/DD/FILE                      delivered
     account=ACCOUNT/region=REGION/year=YYYY/month=MM/day=DD/part-00000.parquet        written
+    account=ACCOUNT/region=REGION/dt=YYYY-MM-DD/part-00000.parquet                    or written so
 
 Sources: CloudTrail User Guide, "Getting and viewing your CloudTrail log files"; for file names the
 CloudTrail Processing Library. YYYY/MM/DD is the UTC day of delivery.
@@ -14,7 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from cloudtrail_parquet.schema import PARTITION_SCHEMA
+from cloudtrail_parquet.schema import DEFAULT_LAYOUT, PARTITION_SCHEMAS, PartitionLayout
 from cloudtrail_parquet.storage import Entry
 
 ROOT = "AWSLogs"
@@ -39,34 +40,36 @@ class Unit(NamedTuple):
         """For people and logs: ``123456789012 us-east-1 2026-01-10``."""
         return f"{self.account} {self.region} {self.day}"
 
-    @property
-    def partition(self) -> str:
-        """The folder of the unit's day, as hive writes it, with a slash at its end."""
-        values = (
-            self.account,
-            self.region,
-            f"{self.day:%Y}".zfill(4),
-            f"{self.day:%m}",
-            f"{self.day:%d}",
-        )
-        names = PARTITION_SCHEMA.names
-        return "".join(
-            f"{name}={quote(value, safe=' ')}/" for name, value in zip(names, values, strict=True)
-        )
-
     def on(self, day: date) -> "Unit":
         """The unit of the same account and region on another day."""
         return self._replace(day=day)
 
 
-def part_key(unit: Unit, number: int) -> str:
+def partition(unit: Unit, layout: PartitionLayout = DEFAULT_LAYOUT) -> str:
+    """The folder of the unit's day, as hive writes it, with a slash at its end."""
+    year, month, day = f"{unit.day:%Y}".zfill(4), f"{unit.day:%m}", f"{unit.day:%d}"
+    values = {
+        "account": quote(unit.account, safe=" "),
+        "region": quote(unit.region, safe=" "),
+        "year": year,
+        "month": month,
+        "day": day,
+        "dt": f"{year}-{month}-{day}",
+    }
+    return "".join(f"{name}={values[name]}/" for name in PARTITION_SCHEMAS[layout].names)
+
+
+def part_key(unit: Unit, number: int, layout: PartitionLayout = DEFAULT_LAYOUT) -> str:
     """The key of a part with the unit's own records."""
-    return f"{unit.partition}part-{number:05d}.parquet"
+    return f"{partition(unit, layout)}part-{number:05d}.parquet"
 
 
-def straggler_key(unit: Unit, owner_day: date, number: int) -> str:
+def straggler_key(
+    unit: Unit, owner_day: date, number: int, layout: PartitionLayout = DEFAULT_LAYOUT
+) -> str:
     """The key of a part with records of the unit's day that were delivered on another day."""
-    return f"{unit.partition}straggler-{owner_day.year:04d}{owner_day:%m%d}-{number:05d}.parquet"
+    stamp = f"{owner_day.year:04d}{owner_day:%m%d}"
+    return f"{partition(unit, layout)}straggler-{stamp}-{number:05d}.parquet"
 
 
 def owner_day(key: str, day: date) -> date | None:
@@ -85,21 +88,39 @@ def owner_day(key: str, day: date) -> date | None:
 
 
 def unit_of(key: str) -> Unit | None:
-    """The unit in whose partition a part lies, or None for a key that is no part."""
-    *folders, name = key.split("/")
-    values = dict(folder.split("=", 1) for folder in folders if "=" in folder)
-    if not name.endswith(".parquet") or list(values) != PARTITION_SCHEMA.names:
+    """The unit in whose partition a part lies, in any layout, or None for a key that is no part."""
+    folders, _, name = key.rpartition("/")
+    return _unit(folders) if name.endswith(".parquet") else None
+
+
+def _unit(folders: str) -> Unit | None:
+    values = dict(folder.split("=", 1) for folder in folders.split("/") if "=" in folder)
+    if not any(list(values) == schema.names for schema in PARTITION_SCHEMAS.values()):
         return None
     try:
-        day = date(int(values["year"]), int(values["month"]), int(values["day"]))
+        year, month, day = values["dt"].split("-") if "dt" in values else list(values.values())[2:]
+        return Unit(
+            unquote(values["account"]),
+            unquote(values["region"]),
+            date(int(year), int(month), int(day)),
+        )
     except ValueError:
         return None
-    return Unit(unquote(values["account"]), unquote(values["region"]), day)
+
+
+def state_folder(kind: str, account: str, region: str) -> str:
+    """The folder below the state prefix with the `state_key` of all days of a region."""
+    return state_key(kind, Unit(account, region, date.min)).partition("/year=")[0] + "/"
+
+
+def state_unit(key: str) -> Unit | None:
+    """The unit that a `state_key` is about, or None for another key."""
+    return _unit(key.rpartition(".")[0])
 
 
 def state_key(kind: str, unit: Unit, ending: str = ".json") -> str:
     """The key below the state prefix of something about a unit: its receipt, its lease, ..."""
-    return f"{kind}/{unit.partition.rstrip('/')}{ending}"
+    return f"{kind}/{partition(unit).rstrip('/')}{ending}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from cloudtrail_parquet.layout import Unit, state_key
+from cloudtrail_parquet.layout import Unit, state_folder, state_key, state_unit
 from cloudtrail_parquet.storage import Store
 
 
@@ -84,6 +84,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         derived: Of these, in how many this column was filled in.
         unstamped: Log files read whose names have no delivery time.
         quarantined: What could not be read.
+        discarded: Records that a rule discarded, by rule.
+        redacted: Values that a rule took out, repeated records' too, by rule.
         kept: Why the last run replaced nothing: its source had shrunk since the run that the
             other figures are about. Empty otherwise.
     """
@@ -114,6 +116,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     derived: dict[str, int]
     unstamped: list[str]
     quarantined: list[Quarantined]
+    discarded: dict[str, int] = {}
+    redacted: dict[str, int] = {}
     kept: str = ""
 
     @property
@@ -143,6 +147,12 @@ def read_receipt(state: Store, unit: Unit) -> Receipt | None:
         return msgspec.json.decode(text, type=Receipt)
     except msgspec.DecodeError:
         return None
+
+
+def receipt_days(state: Store, account: str, region: str) -> set[date]:
+    """The days of an account and region that have a receipt."""
+    entries = state.files(state_folder("receipts", account, region))
+    return {unit.day for unit in (state_unit(entry.key) for entry in entries) if unit}
 
 
 def now() -> datetime:

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from cloudtrail_parquet import jsontext
 from cloudtrail_parquet.eventtime import format_time, to_us
+from cloudtrail_parquet.freeform import text_of
 from cloudtrail_parquet.schema import RECORD, kind
 
 
@@ -97,7 +98,7 @@ def _boolean(value: bool) -> bytes:  # noqa: FBT001
 _LEAVES: dict[str, Callable[[Any], bytes]] = {
     "text": _quote,
     "account": _quote,
-    "json": str.encode,
+    "json": lambda value: text_of(value).encode(),
     "boolean": _boolean,
     "text-boolean": lambda value: b'"' + _boolean(value) + b'"',
     "timestamp": lambda moment: _quote(format_time(to_us(moment))),

@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 
 from cloudtrail_parquet.duplicates import content, key_without_id
 from cloudtrail_parquet.eventtime import to_us
-from cloudtrail_parquet.layout import Unit, owner_day
+from cloudtrail_parquet.layout import Unit, owner_day, partition
 from cloudtrail_parquet.restore import restore_json
+from cloudtrail_parquet.schema import PartitionLayout
 from cloudtrail_parquet.storage import Entry, Store
 
 _WITHOUT_ID = ["eventTime", "eventSource", "eventName", "sourceIPAddress", "requestParameters"]
@@ -27,9 +28,10 @@ _WITHOUT_ID = ["eventTime", "eventSource", "eventName", "sourceIPAddress", "requ
 class Standing:
     """The parts that other units own, as this run has seen them first."""
 
-    def __init__(self, dataset: Store, unit: Unit) -> None:
+    def __init__(self, dataset: Store, unit: Unit, layout: PartitionLayout) -> None:
         self._dataset = dataset
         self._unit = unit
+        self._layout = layout
         self._seen: dict[date, list[Entry]] = {}
 
     def contents(self, day: date, keys: pa.Array) -> dict[int, set[bytes]]:
@@ -52,7 +54,7 @@ class Standing:
         return any(True for entry in now if entry not in before for _ in self._matches(entry, keys))
 
     def _parts(self, day: date) -> list[Entry]:
-        entries = self._dataset.files(self._unit.on(day).partition)
+        entries = self._dataset.files(partition(self._unit.on(day), self._layout))
         return [
             entry for entry in entries if owner_day(entry.key, day) not in {None, self._unit.day}
         ]

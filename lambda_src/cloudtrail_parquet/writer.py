@@ -1,6 +1,7 @@
 """From tables of rows to Parquet parts."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Self
@@ -9,9 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from cloudtrail_parquet.column_names import by_leaf, covers
 from cloudtrail_parquet.config import Settings
+from cloudtrail_parquet.footer import annotate_variants
+from cloudtrail_parquet.freeform import PATHS, as_variant, file_schema
+from cloudtrail_parquet.knobs import DICTIONARY, split_codec
 from cloudtrail_parquet.receipt import Part
-from cloudtrail_parquet.schema import SCHEMA, kind, leaves
+from cloudtrail_parquet.schema import leaves
 from cloudtrail_parquet.storage import Staging
 
 
@@ -37,6 +42,8 @@ class PartsWriter:
 
     Attributes:
         parts: The parts written and closed.
+        inexact: How many rows hold something of each free-form column in ``unmapped`` because
+            VARIANT cannot hold it exactly.
     """
 
     def __init__(
@@ -48,34 +55,56 @@ class PartsWriter:
     ) -> None:
         """``key`` gives the key of the part with a number; ``metadata`` goes into each footer."""
         self.parts: list[Part] = []
+        self.inexact: Counter[str] = Counter()
         self._staging, self._settings = staging, settings
         self._metadata, self._key = metadata, key
-        self._sink: BinaryIO | None = None
+        self._schema = file_schema(settings.json_encoding)
+        self._sink: _Sink | None = None
         self._writer: pq.ParquetWriter | None = None
         self._rows = 0
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.close()
+        elif self._writer is not None and self._sink is not None:
+            self._sink.keep()  # for nobody
+            self._writer.close()
+            self._sink.close()
 
     def write(self, table: pa.Table) -> None:
         """Write a table of `SCHEMA` as one row group."""
         if self._writer is None or self._sink is None:
-            self._sink = self._staging.create(self._key(len(self.parts)))
-            self._writer = pq.ParquetWriter(self._sink, SCHEMA, **parquet_options(self._settings))
-        self._writer.write_table(table, row_group_size=table.num_rows)
+            self._sink = _Sink(self._staging.create(self._key(len(self.parts))))
+            options = parquet_options(self._settings)
+            self._writer = pq.ParquetWriter(self._sink, self._schema, **options)
+        self._writer.write_table(self._as_in_files(table), row_group_size=table.num_rows)
         self._rows += table.num_rows
         if self._sink.tell() >= self._settings.part_bytes:
             self.close()
+
+    def _as_in_files(self, table: pa.Table) -> pa.Table:
+        match self._settings.json_encoding:
+            case "string":
+                return table
+            case "json":
+                return table.cast(self._schema)
+            case "variant":
+                encoded, inexact = as_variant(table)
+                self.inexact += inexact
+                return encoded
 
     def close(self) -> None:
         """Finish the part that is open, if one is."""
         if self._writer is None or self._sink is None:
             return
         self._writer.add_key_value_metadata(self._metadata)
+        self._sink.keep()
         self._writer.close()
+        variants = PATHS if self._settings.json_encoding == "variant" else ()
+        self._sink.finish(variants)
         self.parts.append(
             Part(key=self._key(len(self.parts)), rows=self._rows, bytes=self._sink.tell())
         )
@@ -83,26 +112,74 @@ class PartsWriter:
         self._writer, self._sink, self._rows = None, None, 0
 
 
+class _Sink:
+    """A file being written whose end can be changed before it is."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._kept: list[bytes] | None = None
+        self.closed = False
+
+    def write(self, data: Any) -> int:  # noqa: ANN401 - whatever has a buffer
+        if self._kept is None:
+            return self._file.write(data)
+        self._kept.append(bytes(data))
+        return len(self._kept[-1])
+
+    def tell(self) -> int:
+        return self._file.tell() + sum(map(len, self._kept or ()))
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def keep(self) -> None:
+        """Keep what is written from here on, up to the footer."""
+        self._kept = []
+
+    def finish(self, variants: Collection[str]) -> None:
+        """Write what was kept, with these columns declared as VARIANT."""
+        tail, self._kept = b"".join(self._kept or ()), None
+        self._file.write(annotate_variants(tail, variants) if variants else tail)
+
+    def close(self) -> None:
+        self._file.close()
+        self.closed = True
+
+
 def parquet_options(settings: Settings) -> dict[str, Any]:
     """What `pyarrow.parquet.ParquetWriter` is told, all of it from the settings."""
-    names = [path for path, _ in leaves()]
+    paths = [path for path, _ in leaves(file_schema(settings.json_encoding))]
+    codecs = dict.fromkeys(paths, settings.codec) | {
+        path: split_codec(text)
+        for path, text in by_leaf(settings.column_compression, paths).items()
+    }
+    encodings = dict.fromkeys(paths, DICTIONARY) | by_leaf(settings.column_encoding, paths)
     bloom = {"ndv": settings.row_group_rows, "fpp": settings.bloom_fpp}
     return {
         "version": "2.6",
-        "compression": settings.compression,
-        "compression_level": settings.compression_level,
-        "use_dictionary": [name for name in names if name not in settings.plain_columns],
-        "write_statistics": [path for path, field in leaves() if kind(field) != "json"],
+        "compression": {path: codec for path, (codec, _) in codecs.items()},
+        "compression_level": {path: level for path, (_, level) in codecs.items() if level},
+        "use_dictionary": [path for path in paths if encodings[path] == DICTIONARY],
+        "column_encoding": {
+            path: encoding for path, encoding in encodings.items() if encoding != DICTIONARY
+        },
+        "write_statistics": _other_than(settings.without_statistics, paths),
         "write_page_index": True,
         "data_page_size": settings.page_bytes,
-        "bloom_filter_options": dict.fromkeys(settings.bloom_columns, bloom),
-        "sorting_columns": [pq.SortingColumn(_leaf_number(name)) for name in settings.sort_by],
+        "max_rows_per_page": settings.page_rows,
+        "bloom_filter_options": dict.fromkeys(_among(settings.bloom_columns, paths), bloom),
+        "sorting_columns": [pq.SortingColumn(paths.index(name)) for name in settings.sort_by],
         "store_schema": False,  # engines read the Parquet types; an Arrow schema is noise to them
     }
 
 
-def _leaf_number(name: str) -> int:
-    return [path for path, _ in leaves()].index(name)
+def _among(names: Iterable[str], paths: list[str]) -> list[str]:
+    return [path for path in paths if any(covers(name, path) for name in names)]
+
+
+def _other_than(names: Iterable[str], paths: list[str]) -> list[str]:
+    covered = set(_among(names, paths))
+    return [path for path in paths if path not in covered]
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from cloudtrail_parquet.dialects import (
     columns_page,
     render,
 )
-from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.layout import Unit, partition
 from cloudtrail_parquet.schema import PARTITION_SCHEMA, SCHEMA, about, leaves
 from cloudtrail_parquet.storage import Stores, open_store
 
@@ -258,7 +258,7 @@ def test_athena_finds_the_folder_of_a_day(day: date) -> None:
     template = properties["storage.location.template"]
     folder = re.sub(r"\$\{(\w+)\}", project, template)
 
-    assert folder == f"s3://lake/trail/{UNIT.on(day).partition}"
+    assert folder == f"s3://lake/trail/{partition(UNIT.on(day))}"
     assert properties["projection.enabled"] == "true"
 
 

@@ -6,11 +6,13 @@ from datetime import UTC, date, datetime
 from io import BytesIO, StringIO
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
+from cloudtrail_parquet.column_names import covers
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.convert import convert_unit
 from cloudtrail_parquet.errors import UsageError
@@ -23,7 +25,7 @@ from cloudtrail_parquet.inspection import (
 )
 from cloudtrail_parquet.inspection_tables import tables
 from cloudtrail_parquet.layout import Unit, part_key
-from cloudtrail_parquet.schema import SCHEMA_VERSION, kind, leaves
+from cloudtrail_parquet.schema import SCHEMA_VERSION, leaves
 from cloudtrail_parquet.storage import Store, Stores, open_store
 
 ACCOUNT, OTHER = "012345678901", "123456789012"
@@ -117,7 +119,8 @@ def test_a_part_tells_how_it_was_written(part: Path) -> None:
     assert {column.codec for column in report.columns} == {settings.compression.upper()}
     with_bloom_filter = {name for name, column in columns.items() if column.bloom_filter}
     assert with_bloom_filter == set(settings.bloom_columns)
-    typed = {path for path, field in leaves() if kind(field) != "json"}
+    bare = Settings().without_statistics
+    typed = {path for path, _ in leaves() if not any(covers(name, path) for name in bare)}
     assert {name for name, column in columns.items() if column.statistics} == typed
     assert {name for name, column in columns.items() if column.column_index} == typed
     assert "RLE_DICTIONARY" in columns["eventName"].encodings
@@ -125,12 +128,23 @@ def test_a_part_tells_how_it_was_written(part: Path) -> None:
 
 
 def test_a_part_tells_what_its_footer_says_of_its_making(part: Path) -> None:
-    metadata = inspect_part(part).metadata
+    report = inspect_part(part)
 
-    assert metadata["owner"] == UNIT.name
-    assert metadata["schema_version"] == str(SCHEMA_VERSION)
-    assert metadata["lookahead_s"] == str(Settings().lookahead_s)
-    assert not any(name.startswith("cloudtrail_parquet") for name in metadata)
+    assert report.metadata["owner"] == UNIT.name
+    assert report.metadata["schema_version"] == str(SCHEMA_VERSION)
+    assert not any(name.startswith("cloudtrail_parquet") for name in report.metadata)
+    assert report.settings["lookahead_s"] == str(Settings().lookahead_s)
+    assert report.settings["sort_by"] == msgspec.json.encode(Settings().sort_by).decode()
+
+
+def test_a_part_tells_which_settings_have_changed_since(part: Path) -> None:
+    today = Settings(row_group_rows=7, compression="snappy", fetch_threads=1)
+
+    report = inspect_part(part, settings=today)
+
+    assert inspect_part(part).changed == {}
+    assert report.changed == {"compression": "snappy", "row_group_rows": "7"}
+    assert "32768; today it would be 7" in shown(report)
 
 
 def test_an_open_file_is_as_good_as_its_path(part: Path) -> None:
@@ -243,7 +257,10 @@ def test_a_dataset_is_the_sum_of_its_parts(tmp_path: Path, kind: str) -> None:
 
 
 def test_a_dataset_tells_versions_and_settings_and_how_many_parts_have_them(dataset: Path) -> None:
-    odd = {"cloudtrail_parquet.lookahead_s": "60", "cloudtrail_parquet.schema_version": "0"}
+    odd = {
+        "cloudtrail_parquet.settings": '{"lookahead_s":60}',
+        "cloudtrail_parquet.schema_version": "0",
+    }
     schema = pa.schema([("eventID", pa.string())])
     for number, metadata in enumerate([odd, {}]):
         table = schema.with_metadata(metadata).empty_table()
@@ -254,6 +271,8 @@ def test_a_dataset_tells_versions_and_settings_and_how_many_parts_have_them(data
     assert report.schema_versions == {"": 1, "0": 1, str(SCHEMA_VERSION): 3}
     assert report.settings["lookahead_s"] == {"60": 1, str(Settings().lookahead_s): 3}
     assert not {"owner", "source_fingerprint", "schema_version"} & set(report.settings)
+    assert report.changed["lookahead_s"] == str(Settings().lookahead_s)
+    assert "60 in 1 parts" in shown(report)
 
 
 def test_a_dataset_tells_what_does_not_belong_there(dataset: Path) -> None:
@@ -316,7 +335,7 @@ def test_the_tables_of_a_part_show_the_largest_column_first(part: Path) -> None:
     largest = max(report.columns, key=lambda column: column.compressed_bytes)
     smallest = min(report.columns, key=lambda column: column.compressed_bytes)
     assert text.index(f" {largest.name} ") < text.index(f" {smallest.name} ")
-    assert "eventSource, eventName, eventTime" in text
+    assert ", ".join(Settings().sort_by) in text
     assert "2026-01-10 00:00:01" in text
     assert "statistics, page index, bloom filter" in text
     assert UNIT.name in text

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from cloudtrail_parquet.columns import Columns
 from cloudtrail_parquet.decode import decode
+from cloudtrail_parquet.redact import Redactor
 from cloudtrail_parquet.restore import restore, restore_json
 from cloudtrail_parquet.schema import RECORD, kind
 from tests.builders import (
@@ -64,7 +65,7 @@ def test_a_null_among_others_is_a_null() -> None:
 
 
 def test_nested_values_are_right_however_many_distinct_ones_came_before() -> None:
-    columns = Columns()
+    columns = Columns(Redactor(()))
     waiting, expected = columns.draft_schema.empty_table(), list[str]()
 
     for start in range(0, 50_000, 5_000):

@@ -1,0 +1,384 @@
+"""What settings cost and what they give: size, CPU and the bytes that ten questions read.
+
+The same records are converted under several settings. Each question is asked of each dataset in
+DuckDB and in pyarrow.dataset over a file system that notes every range that is read; row groups
+count when any of their pages was.
+
+    python -m bench.layout > build/layout.md
+"""
+
+import argparse
+import resource
+import shutil
+import subprocess
+import sys
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+from fsspec.implementations.local import (  # type: ignore[import-untyped]
+    LocalFileOpener,
+    LocalFileSystem,
+)
+
+from bench.corpora import FOLDER
+from cloudtrail_parquet.config import Settings
+from cloudtrail_parquet.generate import TreeSpec, generate
+from cloudtrail_parquet.schema import JSON_COLUMNS, PARTITION_SCHEMA, TIMESTAMP
+
+DAYS = 30
+_DELTA_TIME = ",eventTime=DELTA_BINARY_PACKED"
+
+
+def _each(encoding: str) -> str:
+    """Another encoding for the columns that have one of their own."""
+    return ",".join(f"{column}={encoding}" for column in Settings().column_encoding)
+
+
+SETTINGS: dict[str, list[str]] = {
+    "defaults": [],
+    "row groups of 8,192": ["--row-group-rows", "8192"],
+    "row groups of 16,384": ["--row-group-rows", "16384"],
+    "row groups of 131,072": ["--row-group-rows", "131072"],
+    "sorted by time": ["--sort-by", "eventTime"],
+    "sorted by service, call, time": ["--sort-by", "eventSource,eventName,eventTime"],
+    "sorted by principal first": ["--sort-by", "userIdentity.arn,eventSource,eventName,eventTime"],
+    "no Bloom filters": ["--bloom-columns", ""],
+    "Bloom filters at 1 %": ["--bloom-fpp", "0.01"],
+    "pages of 64 KiB": ["--page-bytes", "65536"],
+    "pages of 1 MiB": ["--page-bytes", "1048576"],
+    "zstd 1": ["--compression-level", "1"],
+    "zstd 3": ["--compression-level", "3"],
+    "zstd 9": ["--compression-level", "9"],
+    "snappy": ["--compression", "snappy"],
+    "delta encodings": ["--column-encoding", _each("DELTA_LENGTH_BYTE_ARRAY") + _DELTA_TIME],
+    "DICTIONARY everywhere": ["--column-encoding", _each("DICTIONARY")],
+    "statistics of ids and messages": ["--without-statistics", ",".join(JSON_COLUMNS)],
+}
+
+
+class Question(NamedTuple):
+    """One thing that people ask, in both engines' words.
+
+    Attributes:
+        name: In words.
+        sql: For DuckDB, of the view ``cloudtrail``.
+        columns: For pyarrow: what is wanted.
+        condition: For pyarrow: of which rows.
+    """
+
+    name: str
+    sql: str
+    columns: list[str]
+    condition: pc.Expression
+
+
+def questions(known: dict[str, Any]) -> list[Question]:
+    """Ten questions about things that a dataset holds."""
+    field = pc.field
+    one_day = (field("year") == 2026) & (field("month") == 1) & (field("day") == 15)
+    week = (field("year") == 2026) & (field("month") == 1) & (field("day") >= 9)
+    week = week & (field("day") < 16)
+    key, role = ("userIdentity", "accessKeyId"), ("userIdentity", "sessionContext")
+    hour = [pa.scalar(known[name], TIMESTAMP) for name in ("hour", "next_hour")]
+    return [
+        Question(
+            "one event id",
+            f"SELECT * FROM cloudtrail WHERE eventID = '{known['eventID']}'",
+            [],
+            field("eventID") == known["eventID"],
+        ),
+        Question(
+            "one request id",
+            f"SELECT * FROM cloudtrail WHERE requestID = '{known['requestID']}'",
+            [],
+            field("requestID") == known["requestID"],
+        ),
+        Question(
+            "all calls with one access key",
+            f"""SELECT eventTime, eventSource, eventName, sourceIPAddress FROM cloudtrail
+                WHERE userIdentity.accessKeyId = '{known["accessKeyId"]}'""",
+            ["eventTime", "eventSource", "eventName", "sourceIPAddress"],
+            field(*key) == known["accessKeyId"],
+        ),
+        Question(
+            "failed console logins",
+            """SELECT eventTime, userIdentity.arn, sourceIPAddress, errorMessage FROM cloudtrail
+               WHERE eventSource = 'signin.amazonaws.com' AND eventName = 'ConsoleLogin'
+               AND errorMessage IS NOT NULL""",
+            ["eventTime", "userIdentity", "sourceIPAddress", "errorMessage"],
+            (field("eventSource") == "signin.amazonaws.com")
+            & (field("eventName") == "ConsoleLogin")
+            & field("errorMessage").is_valid(),
+        ),
+        Question(
+            "all calls of a role in a week",
+            f"""SELECT eventTime, eventSource, eventName FROM cloudtrail
+                WHERE year = 2026 AND month = 1 AND day BETWEEN 9 AND 15
+                AND userIdentity.sessionContext.sessionIssuer.arn = '{known["role"]}'""",
+            ["eventTime", "eventSource", "eventName"],
+            week & (field(*role, "sessionIssuer", "arn") == known["role"]),
+        ),
+        Question(
+            "top services of a day",
+            """SELECT eventSource, count(*) FROM cloudtrail
+               WHERE year = 2026 AND month = 1 AND day = 15 GROUP BY ALL""",
+            ["eventSource"],
+            one_day,
+        ),
+        Question(
+            "deletes in one bucket",
+            f"""SELECT eventTime, userIdentity.arn, requestParameters FROM cloudtrail
+                WHERE eventSource = 's3.amazonaws.com' AND eventName = 'DeleteObject'
+                AND requestParameters LIKE '%{known["bucket"]}%'""",
+            ["eventTime", "userIdentity", "requestParameters"],
+            (field("eventSource") == "s3.amazonaws.com")
+            & (field("eventName") == "DeleteObject")
+            & pc.match_substring(field("requestParameters"), known["bucket"]),
+        ),
+        Question(
+            "denied calls by principal in a week",
+            """SELECT userIdentity.arn, count(*) FROM cloudtrail
+               WHERE year = 2026 AND month = 1 AND day BETWEEN 9 AND 15
+               AND errorCode IN ('AccessDenied', 'Client.UnauthorizedOperation') GROUP BY ALL""",
+            ["userIdentity", "errorCode"],
+            week & field("errorCode").isin(["AccessDenied", "Client.UnauthorizedOperation"]),
+        ),
+        Question(
+            "everything within one hour",
+            f"""SELECT eventTime, eventSource, eventName, userIdentity.arn FROM cloudtrail
+                WHERE eventTime >= '{known["hour"]}' AND eventTime < '{known["next_hour"]}'""",
+            ["eventTime", "eventSource", "eventName", "userIdentity"],
+            (field("eventTime") >= hour[0]) & (field("eventTime") < hour[1]),
+        ),
+        Question(
+            "all calls from one address",
+            f"""SELECT eventTime, eventSource, eventName, userIdentity.arn FROM cloudtrail
+                WHERE sourceIPAddress = '{known["sourceIPAddress"]}'""",
+            ["eventTime", "eventSource", "eventName", "userIdentity"],
+            field("sourceIPAddress") == known["sourceIPAddress"],
+        ),
+    ]
+
+
+class NotingFileSystem(LocalFileSystem):  # type: ignore[misc]  # it has no types
+    """Local files, with a note of every range that is read.
+
+    Attributes:
+        reads: (path, offset, bytes) in the order of the reads.
+    """
+
+    protocol = "noted"
+    cachable = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads: list[tuple[str, int, int]] = []
+
+    def _open(self, path: str, mode: str = "rb", **_: Any) -> Any:  # noqa: ANN401
+        return _NotingFile(path, mode, fs=self, reads=self.reads)
+
+
+class _NotingFile(LocalFileOpener):  # type: ignore[misc]
+    def __init__(self, path: str, mode: str, *, fs: Any, reads: list[Any]) -> None:  # noqa: ANN401
+        super().__init__(path, mode, fs=fs, autocommit=True)
+        self._reads = reads
+
+    def read(self, size: int = -1) -> bytes:
+        at = self.f.tell()
+        data: bytes = self.f.read(size)
+        self._reads.append((self.path, at, len(data)))
+        return data
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401
+        at = self.f.tell()
+        count: int = self.f.readinto(buffer)
+        self._reads.append((self.path, at, count))
+        return count
+
+
+class Cost(NamedTuple):
+    """What answering a question took: bytes read, row groups with a page read, rows found."""
+
+    bytes: int
+    row_groups: int
+    rows: int
+
+
+class Dataset:
+    """One dataset, and what is where in its files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.parts = sorted(self.folder.rglob("*.parquet"))
+        self.size = sum(part.stat().st_size for part in self.parts)
+        footers = {str(part): pq.read_metadata(part) for part in self.parts}
+        self.row_groups = sum(footer.num_row_groups for footer in footers.values())
+        self.footer_bytes = sum(footer.serialized_size for footer in footers.values())
+        self._starts = {path: list(_starts(footer)) for path, footer in footers.items()}
+
+    def cost(self, ask: Callable[["Dataset", NotingFileSystem], int]) -> Cost:
+        """Ask a question and count what it reads."""
+        files = NotingFileSystem()
+        rows = ask(self, files)
+        groups = {
+            (path, group)
+            for path, at, count in files.reads
+            for group in self._groups(path, at, at + count)
+        }
+        return Cost(sum(count for _, _, count in files.reads), len(groups), rows)
+
+    def _groups(self, path: str, start: int, end: int) -> Iterator[int]:
+        """The row groups of whose pages a range has some; filters and footer come behind them."""
+        starts = self._starts[path]
+        first = max(bisect_right(starts, start) - 1, 0)
+        for group in range(first, len(starts) - 1):
+            if starts[group] < end and start < starts[group + 1]:
+                yield group
+
+
+def _starts(footer: pq.FileMetaData) -> Iterator[int]:
+    end = 0
+    for number in range(footer.num_row_groups):
+        group = footer.row_group(number)
+        chunks = [group.column(one) for one in range(group.num_columns)]
+        firsts = [chunk.dictionary_page_offset or chunk.data_page_offset for chunk in chunks]
+        yield min(firsts)
+        end = max(
+            first + chunk.total_compressed_size for first, chunk in zip(firsts, chunks, strict=True)
+        )
+    yield end
+
+
+def in_duckdb(question: Question) -> Callable[[Dataset, NotingFileSystem], int]:
+    """Ask in DuckDB."""
+
+    def ask(dataset: Dataset, files: NotingFileSystem) -> int:
+        with duckdb.connect(config={"threads": 1}) as connection:  # a file has one position
+            connection.register_filesystem(files)
+            connection.execute(
+                f"""CREATE VIEW cloudtrail AS SELECT * FROM read_parquet(
+                      'noted://{dataset.folder}/**/*.parquet', hive_partitioning = true,
+                      hive_types = {{'account': VARCHAR, 'region': VARCHAR, 'year': BIGINT,
+                                     'month': BIGINT, 'day': BIGINT}})"""
+            )
+            files.reads.clear()  # the view has looked at a footer
+            answer = connection.sql(question.sql)
+            return len(answer)
+
+    return ask
+
+
+def in_pyarrow(question: Question) -> Callable[[Dataset, NotingFileSystem], int]:
+    """Ask in pyarrow.dataset."""
+
+    def ask(dataset: Dataset, files: NotingFileSystem) -> int:
+        opened = pads.dataset(
+            str(dataset.folder),
+            filesystem=pafs.PyFileSystem(pafs.FSSpecHandler(files)),
+            format="parquet",
+            partitioning=pads.HivePartitioning(PARTITION_SCHEMA),
+        )
+        columns = question.columns or None
+        rows: int = opened.to_table(columns=columns, filter=question.condition).num_rows
+        return rows
+
+    return ask
+
+
+def convert(logs: Path, out: Path, options: list[str]) -> float:
+    """Convert in one process: CPU seconds, user and system."""
+    for place in (out, Path(f"{out}.state")):
+        shutil.rmtree(place, ignore_errors=True)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-m", "cloudtrail_parquet.cli", "convert", str(logs), str(out)]
+    subprocess.run(
+        [*command, "--workers", "1", "--json", *options], check=True, capture_output=True
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def known_things(dataset: Dataset) -> dict[str, Any]:
+    """What is asked for: things of a record in the middle of the month."""
+    connection = duckdb.connect()
+    names = ("eventID", "requestID", "accessKeyId", "sourceIPAddress", "role", "hour", "next_hour")
+    (values,) = connection.execute(
+        f"""SELECT eventID, requestID, userIdentity.accessKeyId AS key, sourceIPAddress,
+                   userIdentity.sessionContext.sessionIssuer.arn AS role,
+                   date_trunc('hour', eventTime)::TIMESTAMP AS hour, hour + INTERVAL 1 HOUR
+            FROM '{dataset.folder}/**/*.parquet'
+            WHERE role IS NOT NULL AND key IS NOT NULL AND requestID IS NOT NULL
+              AND eventTime >= '2026-01-15' ORDER BY eventTime, eventID LIMIT 1"""
+    ).fetchall()
+    ((bucket,),) = connection.execute(
+        f"""SELECT requestParameters ->> 'bucketName' FROM '{dataset.folder}/**/*.parquet'
+            WHERE eventName = 'DeleteObject' ORDER BY eventTime, eventID LIMIT 1"""
+    ).fetchall()
+    return {**dict(zip(names, values, strict=True)), "bucket": bucket}
+
+
+def logs_of(records: int) -> Path:
+    """A month of one account in one region, made once."""
+    folder = FOLDER / f"month-{records}"
+    if not folder.exists():
+        unfinished = folder.with_suffix(".unfinished")
+        generate(unfinished, TreeSpec(accounts=1, regions=1, days=DAYS, records=records))
+        unfinished.rename(folder)
+    return folder
+
+
+def markdown(titles: list[str], rows: list[list[str]]) -> str:
+    """A table."""
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [titles, ["---"] * len(titles), *rows])
+
+
+def main() -> None:
+    """Print the tables."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--records", type=int, default=600_000)
+    options.add_argument("--only", nargs="+", choices=SETTINGS, default=list(SETTINGS))
+    asked = options.parse_args()
+    logs, out = logs_of(asked.records), FOLDER / "out" / "layout"
+    gzipped = sum(path.stat().st_size for path in logs.rglob("*_CloudTrail_*.json.gz"))
+    convert(logs, out, [])
+    asking = questions(known_things(Dataset(out)))
+    sizes, costs = [], {in_duckdb: list[list[str]](), in_pyarrow: list[list[str]]()}
+    base_s = 0.0
+    for name in asked.only:
+        cpu_s = convert(logs, out, SETTINGS[name])
+        base_s = base_s or cpu_s
+        dataset = Dataset(out)
+        sizes.append(
+            [
+                name,
+                f"{dataset.size / 1e6:.1f}",
+                f"{dataset.size / gzipped:.1%}",
+                f"{cpu_s / base_s:.2f}",
+                str(dataset.row_groups),
+                f"{dataset.footer_bytes / dataset.size:.1%}",
+            ]
+        )
+        for engine, rows in costs.items():
+            found = [dataset.cost(engine(one)) for one in asking]
+            cells = [f"{one.bytes / dataset.size:.1%} ({one.row_groups})" for one in found]
+            rows.append([name, *cells])
+            sys.stderr.write(f"{name}: {[one.rows for one in found]}\n")
+    versions = f"pyarrow {pa.__version__}, duckdb {duckdb.__version__}"
+    print(f"{asked.records:,} records in {DAYS} days, {gzipped / 1e6:.1f} MB gzipped; {versions}\n")
+    titles = ["settings", "MB", "of the source", "CPU", "row groups", "footers"]
+    print(markdown(titles, sizes), "\n")
+    for title, rows in zip(("DuckDB", "pyarrow.dataset"), costs.values(), strict=True):
+        print(f"{title}: bytes read, of the dataset (row groups)\n")
+        print(markdown(["settings", *(one.name for one in asking)], rows), "\n")
+
+
+if __name__ == "__main__":
+    main()
