@@ -1,0 +1,124 @@
+"""What the Lambda function tells about its work: log lines and CloudWatch metrics.
+
+One line a unit, with counts and sizes; never a record, a principal or an address. Metrics go out
+in the embedded metric format, so they cost no request.
+"""
+
+from collections import Counter
+from datetime import UTC, date, datetime
+
+from aws_lambda_powertools.logging import Logger
+from aws_lambda_powertools.metrics import Metrics, MetricUnit
+from msgspec.structs import asdict
+
+from cloudtrail_parquet.errors import CloudTrailParquetError
+from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.receipt import Receipt
+
+NAMESPACE = "CloudTrailParquet"
+SERVICE = "cloudtrail-parquet"
+
+_UNITS_OF = {
+    "BytesIn": MetricUnit.Bytes,
+    "BytesOut": MetricUnit.Bytes,
+    "Seconds": MetricUnit.Seconds,
+}
+
+
+class Telemetry:
+    """Collects what an invocation has done; `flush` sends the metrics."""
+
+    def __init__(self) -> None:
+        self._log = Logger(service=SERVICE)
+        self._metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
+        self._sums: Counter[str] = Counter()
+        self._oldest_unsettled_days: int | None = None
+
+    def invoked(self, request_id: str) -> None:
+        """Put an invocation's id on the lines to come."""
+        self._log.append_keys(request_id=request_id)
+
+    def converted(self, receipt: Receipt) -> None:
+        """Tell about a unit that was converted, or kept as it was."""
+        records = receipt.records
+        self._sums.update(
+            RecordsRead=records.read,
+            RecordsWritten=records.written,
+            RecordsStraggled=records.straggled,
+            RecordsDuplicate=records.duplicate,
+            RecordsDiscarded=records.discarded,
+            RecordsQuarantined=records.quarantined,
+            FilesRead=receipt.files.read,
+            FilesQuarantined=receipt.files.quarantined,
+            BytesIn=receipt.bytes_in,
+            BytesOut=receipt.bytes_out,
+            UnitsConverted=1,
+            UnitsPartial=receipt.status == "partial",
+            UnitsSettled=receipt.settled,
+        )
+        self._sums["Milliseconds"] += round(receipt.seconds * 1000)
+        self._log.info(
+            "unit_converted",
+            extra={
+                **_of(receipt.unit),
+                "status": receipt.status,
+                "settled": receipt.settled,
+                "kept": receipt.kept,
+                "files_read": receipt.files.read,
+                "files_quarantined": receipt.files.quarantined,
+                **{f"records_{name}": count for name, count in asdict(records).items()},
+                "conflicts": receipt.conflicts,
+                "bytes_in": receipt.bytes_in,
+                "bytes_out": receipt.bytes_out,
+                "seconds": receipt.seconds,
+            },
+        )
+
+    def failed(self, unit: Unit, error: CloudTrailParquetError) -> None:
+        """Tell about a unit that kept what it had."""
+        self._sums["UnitsFailed"] += 1
+        facts = {**_of(unit), "error": str(error), "error_type": type(error).__name__}
+        self._log.error("unit_failed", extra=facts)
+
+    def handed_back(self, units: int) -> None:
+        """Tell that units are left to another invocation."""
+        self._sums["UnitsHandedBack"] += units
+        self._log.info("units_handed_back", extra={"units": units})
+
+    def planned(self, units: int, batches: int, oldest_unsettled: date | None) -> None:
+        """Tell about a plan: what was found, and the oldest day in it that is not final."""
+        self._sums["UnitsPlanned"] += units
+        if oldest_unsettled is not None:
+            age = (datetime.now(UTC).date() - oldest_unsettled).days
+            self._oldest_unsettled_days = max(self._oldest_unsettled_days or 0, age)
+        self._log.info("planned", extra={"units": units, "batches": batches})
+
+    def refused(self, error: CloudTrailParquetError) -> None:
+        """Tell about an event that is none."""
+        self._sums["EventsRefused"] += 1
+        self._log.error("event_refused", extra={"error": str(error)})
+
+    def message_failed(self, message_id: str, error: Exception) -> None:
+        """Tell about a message of a queue that will come again."""
+        facts = {"message_id": message_id, "error_type": type(error).__name__}
+        ours = isinstance(error, CloudTrailParquetError)
+        self._log.error("message_failed", exc_info=not ours, extra=facts)
+
+    def flush(self) -> None:
+        """Send the metrics of this invocation."""
+        milliseconds = self._sums.pop("Milliseconds", 0)
+        values: dict[str, float] = dict(self._sums)
+        if milliseconds:
+            values["Seconds"] = milliseconds / 1000
+        if self._oldest_unsettled_days is not None:
+            values["OldestUnsettledDays"] = self._oldest_unsettled_days
+        for name, value in sorted(values.items()):
+            self._metrics.add_metric(name, _UNITS_OF.get(name, MetricUnit.Count), value)
+        if values:
+            self._metrics.flush_metrics()
+        self._sums.clear()
+        self._oldest_unsettled_days = None
+
+
+def _of(unit: Unit) -> dict[str, str]:
+    return {"account": unit.account, "region": unit.region, "day": str(unit.day)}
