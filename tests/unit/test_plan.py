@@ -1,0 +1,279 @@
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudtrail_parquet.config import Settings
+from cloudtrail_parquet.convert import convert_unit
+from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.plan import Range, Sized, estimate, outdated, pack, plan
+from cloudtrail_parquet.receipt import read_receipt, receipt_days
+from cloudtrail_parquet.source import account_roots, discover, trails_of, units
+from cloudtrail_parquet.storage import Entry, LocalStore, Store, Stores, open_store
+from tests.builders import ACCOUNT, REGION, log_file, log_key, record
+
+SETTINGS = Settings()
+ALWAYS = Range(date(2026, 1, 1), date(2026, 1, 31))
+TENTH = date(2026, 1, 10)
+
+
+def at(day: int, hour: int = 12, minute: int = 0) -> datetime:
+    return datetime(2026, 1, day, hour, minute, tzinfo=UTC)
+
+
+def deliver(store: Store, delivered: datetime, size: int = 0, **where: str) -> None:
+    when = f"{delivered - timedelta(minutes=5):%Y-%m-%dT%H:%M:%SZ}"
+    key = log_key(where.pop("account", ACCOUNT), where.pop("region", REGION), delivered, **where)
+    store.write(key, log_file(record(eventTime=when)) + b"\0" * size)
+
+
+def planned(stores: Stores, of: Range = ALWAYS, only: str = "all") -> list[Sized]:
+    found = discover(stores.source, SETTINGS.folders)
+    return list(plan(stores.source, stores.state, found, of, only, SETTINGS))  # type: ignore[arg-type]
+
+
+def convert(stores: Stores, unit: Unit) -> None:
+    trails = discover(stores.source, SETTINGS.folders).trails[unit.account, unit.region]
+    assert convert_unit(unit, trails, stores, SETTINGS) is not None
+
+
+@pytest.fixture(params=["disk", "memory"])
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
+    names = ("source", "dataset", "state")
+    if request.param == "disk":
+        return Stores(*(open_store(tmp_path / name) for name in names))
+    return Stores(*(open_store("memory:///") for _ in names))
+
+
+def test_a_unit_has_the_files_and_bytes_delivered_on_its_day(stores: Stores) -> None:
+    deliver(stores.source, at(10, 3), unique="A" * 16)
+    deliver(stores.source, at(10, 23), 100, unique="B" * 16)
+    deliver(stores.source, at(12, 11), organization="o-abcdefghij", unique="C" * 16)
+    sizes = Counter[int]()
+    for entry in stores.source.files(""):
+        sizes[int(entry.key.split("/")[-2])] += entry.size
+
+    assert planned(stores) == [
+        Sized(Unit(ACCOUNT, REGION, TENTH), 2, sizes[10]),
+        Sized(Unit(ACCOUNT, REGION, date(2026, 1, 12)), 1, sizes[12]),
+    ]
+
+
+def test_a_day_without_files_is_planned_when_its_window_holds_one(stores: Stores) -> None:
+    deliver(stores.source, at(11, 1, 59))
+    deliver(stores.source, at(20, 23, 45))
+
+    days = [(one.unit.day.day, one.files) for one in planned(stores)]
+
+    assert days == [(10, 0), (11, 1), (20, 1), (21, 0)]
+
+
+def test_a_file_with_an_odd_name_may_belong_to_any_window_that_touches_its_folder(
+    stores: Stores,
+) -> None:
+    deliver(stores.source, at(11, 12))
+    odd = log_key(ACCOUNT, REGION, at(11, 12)).replace("_CloudTrail_", "-copy-")
+    stores.source.write(odd, log_file(record()))
+
+    assert [one.unit.day.day for one in planned(stores)] == [10, 11, 12]
+
+
+times = st.datetimes(datetime(2026, 1, 5), datetime(2026, 1, 9), timezones=st.just(UTC))  # noqa: DTZ001
+
+
+@given(st.lists(st.tuples(times, st.booleans()), min_size=1, max_size=6))
+def test_every_unit_whose_window_holds_a_file_is_planned(
+    files: list[tuple[datetime, bool]],
+) -> None:
+    source = open_store("memory:///")
+    for number, (delivered, odd) in enumerate(files):
+        key = log_key(ACCOUNT, REGION, delivered, unique=f"{number:016d}")
+        source.write(key.replace("_CloudTrail_", "-") if odd else key, b"x")
+    found = discover(source, SETTINGS.folders)
+
+    of = {one.unit.day for one in plan(source, source, found, ALWAYS, "all", SETTINGS)}
+
+    window = SETTINGS.window
+    held = {
+        day
+        for delivered, odd in files
+        if not odd
+        for day in window.event_days(delivered.date())
+        if window.holds(delivered, day)
+    }
+    assert held <= of <= {unit.day for unit in units(source, found, window)}
+
+
+def test_only_what_is_asked_for_is_planned(stores: Stores) -> None:
+    for account in ("111111111111", "222222222222"):
+        for region in ("us-east-1", "eu-west-1"):
+            for day in (10, 12, 14):
+                deliver(stores.source, at(day), account=account, region=region)
+
+    of = Range(date(2026, 1, 11), date(2026, 1, 13), frozenset({"222222222222"}))
+    assert [one.unit for one in planned(stores, of)] == [
+        Unit("222222222222", region, date(2026, 1, 12)) for region in ("eu-west-1", "us-east-1")
+    ]
+    assert len(planned(stores, of._replace(regions=frozenset({"us-east-1"})))) == 1
+    assert len(planned(stores)) == 12
+
+
+def test_missing_units_are_those_without_a_receipt(stores: Stores) -> None:
+    for day in (10, 12, 14):
+        deliver(stores.source, at(day))
+    convert(stores, Unit(ACCOUNT, REGION, date(2026, 1, 12)))
+
+    assert receipt_days(stores.state, ACCOUNT, REGION) == {date(2026, 1, 12)}
+    assert [one.unit.day.day for one in planned(stores, only="missing")] == [10, 14]
+    assert [one.unit.day.day for one in planned(stores, only="outdated")] == [10, 14]
+
+
+def test_a_unit_is_outdated_when_its_log_files_have_changed(stores: Stores) -> None:
+    deliver(stores.source, at(10))
+    convert(stores, Unit(ACCOUNT, REGION, TENTH))
+    assert planned(stores, only="outdated") == []
+
+    deliver(stores.source, at(10, 13), unique="Z" * 16)
+
+    assert [one.unit.day for one in planned(stores, only="outdated")] == [TENTH]
+    assert planned(stores, only="missing") == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"settled": False}, {"schema_version": 0}, {"bytes_in": 1}],
+)
+def test_a_unit_is_outdated_when_its_receipt_says_so(change: dict[str, int]) -> None:
+    import msgspec  # noqa: PLC0415
+
+    stores = Stores(*(open_store("memory:///") for _ in range(3)))
+    deliver(stores.source, at(10))
+    convert(stores, Unit(ACCOUNT, REGION, TENTH))
+    receipt = read_receipt(stores.state, Unit(ACCOUNT, REGION, TENTH))
+    (now,) = planned(stores)
+    assert receipt is not None
+
+    assert not outdated(receipt, now)
+    assert outdated(msgspec.structs.replace(receipt, **change), now)
+
+
+def test_a_damaged_receipt_makes_a_unit_outdated(stores: Stores) -> None:
+    deliver(stores.source, at(10))
+    convert(stores, Unit(ACCOUNT, REGION, TENTH))
+    (key,) = [entry.key for entry in stores.state.files("receipts/")]
+    stores.state.write(key, b"{")
+
+    assert len(planned(stores, only="outdated")) == 1
+
+
+# Packing.
+
+sized = st.builds(
+    Sized,
+    st.just(Unit(ACCOUNT, REGION, TENTH)),
+    st.integers(0, 10_000),
+    st.integers(0, 10**9),
+)
+
+
+@given(st.lists(sized, max_size=30), st.integers(1, 300), st.integers(1, 7))
+def test_batches_hold_all_units_in_order_and_no_more_than_they_may(
+    some: list[Sized], seconds: int, most: int
+) -> None:
+    batches = list(pack(some, seconds, most))
+
+    assert [one for batch in batches for one in batch] == some
+    for batch in batches:
+        assert 1 <= len(batch) <= most
+        assert len(batch) == 1 or sum(one.seconds for one in batch) <= seconds + 1e-6
+    total = sum(one.seconds for one in some)
+    assert len(batches) <= len(some)
+    assert not some or len(batches) >= total / max(seconds, *(one.seconds for one in some)) - 1e-6
+
+
+def test_an_estimate_adds_up() -> None:
+    small = Sized(Unit(ACCOUNT, REGION, TENTH), 10, 1_000_000)
+    large = Sized(Unit(ACCOUNT, REGION, date(2026, 1, 11)), 5, 2_000_000_000)
+
+    total = estimate([small] * 30 + [large])
+
+    assert (total.units, total.files) == (31, 305)
+    assert total.bytes == 2_030_000_000
+    assert total.largest == large.unit.name
+    assert total.batches == 2
+    assert total.seconds == round(30 * small.seconds + large.seconds, 1)
+    assert 0.005 < total.dollars < 0.05
+    assert estimate([]).largest is None
+
+
+# Three hundred accounts.
+
+
+class Slow:
+    """A store of very many accounts, made up as it is listed; counts what is asked of it."""
+
+    uri = "s3://logs"
+    parallel = 16
+    accounts = 300
+    regions = 17
+    days = 6
+
+    def __init__(self) -> None:
+        self.requests = 0
+
+    def folders(self, prefix: str) -> list[str]:
+        self.requests += 1
+        match prefix.count("/"):
+            case 0:
+                return ["AWSLogs"]
+            case 1:
+                return [f"{number:012d}" for number in range(self.accounts)]
+            case 2:
+                return ["CloudTrail"]
+            case _:
+                return [f"region-{number}" for number in range(self.regions)]
+
+    def files(self, prefix: str, skip: tuple[str, str] | None = None) -> Iterator[Entry]:
+        self.requests += 1
+        if prefix.startswith("receipts/"):
+            return
+        _, account, _, region, _ = prefix.split("/")
+        for day in range(1, self.days + 1):
+            for hour in range(3, 21, 6):
+                delivered = at(day, hour)
+                key = log_key(account, region, delivered)
+                if skip is None or key > skip[1]:
+                    yield Entry(key, 1000, delivered)
+
+
+def test_an_organization_is_planned_with_a_request_for_each_region_of_an_account() -> None:
+    store = Slow()
+    found = discover(store, SETTINGS.folders)  # type: ignore[arg-type]
+    of = Range(date(2026, 1, 1), date(2026, 1, 6))
+
+    total = estimate(plan(store, store, found, of, "missing", SETTINGS))  # type: ignore[arg-type]
+
+    assert total.units == 300 * 17 * 6
+    assert total.files == total.units * 3
+    assert store.requests < 300 * (17 * 2 + 2) + 100
+    assert total.batches >= total.seconds / 240
+
+
+def test_the_trails_of_an_account_are_found_without_listing_all_accounts(stores: Stores) -> None:
+    deliver(stores.source, at(10), prefix="trail/one")
+    deliver(stores.source, at(10), organization="o-abcdefghij", prefix="trail/one")
+    found = discover(stores.source, SETTINGS.folders)
+
+    trails = trails_of(account_roots(stores.source), ACCOUNT, REGION, SETTINGS.folders)
+
+    assert trails == found.trails[ACCOUNT, REGION]
+
+
+def test_the_roots_of_a_place_that_is_called_awslogs_are_found(tmp_path: Path) -> None:
+    deliver(LocalStore(tmp_path), at(10))
+
+    assert account_roots(LocalStore(tmp_path / "AWSLogs")) == [""]
