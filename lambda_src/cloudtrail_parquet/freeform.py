@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cloudtrail_parquet import jsontext, variant
+from cloudtrail_parquet import jsontext, variant, variant_text
 from cloudtrail_parquet.schema import JSON_COLUMNS, SCHEMA, JsonEncoding, kind
 
 UNMAPPED = "unmapped"
@@ -98,4 +98,4 @@ def text_of(value: Any) -> str:  # noqa: ANN401
     """
     if isinstance(value, str):
         return value
-    return variant.decode(value["metadata"], value["value"]).decode()
+    return variant_text.decode(value["metadata"], value["value"]).decode()

@@ -14,10 +14,10 @@ from cloudtrail_parquet.variant import (
     MAX_DEPTH,
     VARIANT_STORAGE,
     Encoded,
-    decode,
     encode,
     encode_column,
 )
+from cloudtrail_parquet.variant_text import decode
 from tests.builders import broken, exact, json_values
 
 NO_NAMES = "110000"
