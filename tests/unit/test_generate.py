@@ -12,7 +12,7 @@ import sys
 import tempfile
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -31,6 +31,9 @@ from cloudtrail_parquet.generate import (
     generate,
     make_record,
 )
+from cloudtrail_parquet.generate.fleet import Stock
+
+Fact = Callable[[dict[str, Any]], tuple[Any, Any]]
 
 LAMBDA_SRC = Path(__file__).parents[2] / "lambda_src"
 ACCOUNT = "012345678901"
@@ -172,6 +175,34 @@ def records() -> dict[str, list[dict[str, Any]]]:
         return dict(json.loads(encode_record(record)))
 
     return {version: [draw(version) for _ in range(800)] for version in VERSIONS}
+
+
+@pytest.fixture(scope="module")
+def busy() -> list[dict[str, Any]]:
+    """Some hours of one account, in the order of their times."""
+    rng = random.Random("busy")
+    site = Site(rng, ACCOUNT, "us-east-1")
+    times = [NOON + timedelta(seconds=second) for second in range(21_000)]
+    records = [make_record(rng, ACCOUNT, "us-east-1", at, "1.11", site=site) for at in times]
+    return [dict(json.loads(encode_record(record))) for record in records]
+
+
+def calls(records: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    return [record for record in records if record["eventName"] == name]
+
+
+def granted(records: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    return [record for record in calls(records, name) if record["responseElements"]]
+
+
+def asked_about(record: dict[str, Any]) -> list[str]:
+    items = record["requestParameters"]["instancesSet"].get("items", [])
+    return [item["instanceId"] for item in items]
+
+
+def launched(record: dict[str, Any]) -> str:
+    (instance,) = record["responseElements"]["instancesSet"]["items"]
+    return str(instance["instanceId"])
 
 
 def test_the_truth_is_what_an_independent_reader_finds(messy: tuple[Truth, Found]) -> None:
@@ -453,6 +484,227 @@ def test_callers_are_drawn_from_a_pool(tmp_path: Path) -> None:
     copies = list(read_tree(tmp_path).all_copies())
     callers = {json.dumps(copy.record["userIdentity"]) for copy in copies}
     assert 0.02 < len(callers) / len(copies) < 0.12
+
+
+def test_the_same_instances_are_asked_about_again_and_again(busy: list[dict[str, Any]]) -> None:
+    asked = calls(busy, "DescribeInstances")[:2_000]
+    new = {launched(record) for record in granted(busy, "RunInstances")}
+    ids = Counter(id_ for record in asked for id_ in asked_about(record))
+
+    assert len(asked) == 2_000
+    assert 40 <= len(ids.keys() - new) <= 60
+    assert ids.keys() & new
+    favourites = sum(count for _, count in ids.most_common(12))
+    assert 0.35 < favourites / ids.total() < 0.65
+
+
+def test_networks_volumes_images_and_groups_are_few(busy: list[dict[str, Any]]) -> None:
+    text = json.dumps([record for record in busy if record["eventSource"].startswith("ec2")])
+    seen = {
+        kind: len(set(re.findall(rf'"({kind}-[0-9a-f]{{17}})"', text)))
+        for kind in ("vpc", "subnet", "sg", "ami", "vol")
+    }
+
+    assert 70 < seen.pop("vol") <= 80  # some of them are hardly ever asked about
+    assert seen == {"vpc": 3, "subnet": 6, "sg": 12, "ami": 10}
+
+
+def material(record: dict[str, Any]) -> tuple[Any, Any]:
+    return record["resources"][0]["ARN"], record["additionalEventData"]["keyMaterialId"]
+
+
+def context(record: dict[str, Any]) -> tuple[Any, Any]:
+    parameters = record["requestParameters"]
+    return json.dumps(parameters["encryptionContext"]), parameters["keyId"]
+
+
+def computer(record: dict[str, Any]) -> tuple[Any, Any]:
+    parameters = record["requestParameters"]
+    return parameters["instanceId"], (parameters["computerName"], parameters["availabilityZone"])
+
+
+def database(record: dict[str, Any]) -> tuple[Any, Any]:
+    response = record["responseElements"]
+    return response["dBInstanceIdentifier"], response["dbiResourceId"]
+
+
+def role(record: dict[str, Any]) -> tuple[Any, Any]:
+    assumed = record["responseElements"]["assumedRoleUser"]["assumedRoleId"]
+    return record["requestParameters"]["roleArn"], assumed.partition(":")[0]
+
+
+def network(record: dict[str, Any]) -> tuple[Any, Any]:
+    (instance,) = record["responseElements"]["instancesSet"]["items"]
+    return instance["subnetId"], (instance["vpcId"], instance["placement"])
+
+
+def size(record: dict[str, Any]) -> tuple[Any, Any]:
+    parameters = record["requestParameters"]
+    sent = record["additionalEventData"]["bytesTransferredOut"]
+    return (parameters["bucketName"], parameters["key"]), sent
+
+
+@pytest.mark.parametrize(
+    ("name", "fact"),
+    [
+        ("Decrypt", material),
+        ("GenerateDataKey", material),
+        ("Decrypt", context),
+        ("UpdateInstanceInformation", computer),
+        ("ModifyDBInstance", database),
+        ("AssumeRole", role),
+        ("RunInstances", network),
+        ("GetObject", size),
+    ],
+)
+def test_what_belongs_to_a_thing_stays_the_same(
+    busy: list[dict[str, Any]], name: str, fact: Fact
+) -> None:
+    which = granted if name in {"ModifyDBInstance", "AssumeRole", "RunInstances"} else calls
+    facts = [fact(record) for record in which(busy, name)]
+
+    things = {thing for thing, _ in facts}
+    assert 1 < len(things) < len(facts)
+    assert len({str(one) for one in facts}) == len(things)
+
+
+def test_an_agent_reports_its_instance_in_the_session_of_the_instance(
+    busy: list[dict[str, Any]],
+) -> None:
+    for record in calls(busy, "UpdateInstanceInformation"):
+        session = record["userIdentity"]["arn"].rpartition("/")[2]
+        assert session == record["requestParameters"]["instanceId"]
+        assert "amazon-ssm-agent" in record["userAgent"]
+
+
+def test_a_function_in_a_vpc_has_a_handful_of_interfaces_and_others_have_none(
+    busy: list[dict[str, Any]],
+) -> None:
+    interfaces = defaultdict(set)
+    for record in calls(busy, "Invoke"):
+        extra = record.get("additionalEventData") or {"customerEniId": None}
+        interfaces[record["requestParameters"]["functionName"]].add(extra["customerEniId"])
+
+    assert len(interfaces) == 8
+    inside = [ids for ids in interfaces.values() if ids != {None}]
+    assert 0 < len(inside) < 8
+    assert all(1 < len(ids) <= 5 and None not in ids for ids in inside)
+
+
+@pytest.mark.parametrize(
+    ("name", "member", "most"),
+    [
+        ("GetSecretValue", "secretId", 30),
+        ("GetParameters", "names", 30),
+        ("BatchGetImage", "imageIds", 30),
+        ("DescribeLogGroups", "logGroupNamePrefix", 20),
+        ("PutMetricAlarm", "alarmName", 30),
+        ("GetAccessKeyLastUsed", "accessKeyId", 20),
+        ("AttachRolePolicy", "roleName", 40),
+    ],
+)
+def test_names_are_drawn_from_what_there_is(
+    busy: list[dict[str, Any]], name: str, member: str, most: int
+) -> None:
+    asked = [json.dumps(record["requestParameters"][member]) for record in calls(busy, name)]
+
+    assert 2 < len(set(asked)) <= min(most, len(asked))
+
+
+def test_half_of_the_reads_are_of_known_objects_and_what_is_put_is_new(
+    busy: list[dict[str, Any]],
+) -> None:
+    known: set[tuple[str, str]] = set()
+    gone: set[tuple[str, str]] = set()
+    again: Counter[str] = Counter()
+    for record in busy:
+        name, parameters = record["eventName"], record["requestParameters"] or {}
+        if "key" not in parameters or record["eventSource"] != "s3.amazonaws.com":
+            continue
+        place = (parameters["bucketName"], parameters["key"])
+        again[name] += place in known
+        again[f"{name} of what is gone"] += place in gone
+        known.add(place)
+        if name == "DeleteObject":
+            gone.add(place)
+
+    assert 0.4 < again["GetObject"] / len(calls(busy, "GetObject")) < 0.65
+    assert 0.3 < again["DeleteObject"] / len(calls(busy, "DeleteObject")) < 0.6
+    assert again["PutObject"] == 0
+    assert again["GetObject of what is gone"] == again["DeleteObject of what is gone"] == 0
+
+
+def test_what_a_call_makes_is_new(busy: list[dict[str, Any]]) -> None:
+    made = [
+        [launched(record) for record in granted(busy, "RunInstances")],
+        [record["requestParameters"]["clientToken"] for record in calls(busy, "RunInstances")],
+        [r["responseElements"]["snapshotId"] for r in calls(busy, "CreateSnapshot")],
+        [r["responseElements"]["accessKey"]["accessKeyId"] for r in calls(busy, "CreateAccessKey")],
+        [r["responseElements"]["credentials"]["accessKeyId"] for r in granted(busy, "AssumeRole")],
+        [r["responseElements"]["credentials"]["sessionToken"] for r in granted(busy, "AssumeRole")],
+        [r["requestParameters"]["logStreamName"] for r in calls(busy, "CreateLogStream")],
+        [r["additionalEventData"]["x-amz-id-2"] for r in calls(busy, "GetObject")],
+        [record["eventID"] for record in busy],
+        [record["requestID"] for record in busy if "requestID" in record],
+    ]
+
+    assert all(len(ids) > 10 for ids in made)
+    assert all(len(set(ids)) == len(ids) for ids in made)
+
+
+def test_an_instance_that_was_terminated_is_not_asked_about_again(
+    busy: list[dict[str, Any]],
+) -> None:
+    alive: set[str] = set()
+    gone: set[str] = set()
+    for record in busy:
+        if record["eventName"] == "DescribeInstances":
+            assert not gone & set(asked_about(record))
+        elif record["eventName"] == "TerminateInstances":
+            gone.update(asked_about(record))
+        elif record["eventName"] == "RunInstances" and record["responseElements"]:
+            alive.add(launched(record))
+
+    assert gone & alive
+
+
+def test_session_tokens_look_like_real_ones(busy: list[dict[str, Any]]) -> None:
+    tokens = {
+        name: [
+            (record["eventTime"][:13], record["responseElements"]["credentials"]["sessionToken"])
+            for record in granted(busy, name)
+        ]
+        for name in ("AssumeRole", "AssumeRoleWithWebIdentity")
+    }
+    every = [token for name in tokens for _, token in tokens[name]]
+
+    assert all(token.startswith("IQoJb3JpZ2luX2VjE") for token in every)
+    assert {len(token) for token in every} == {752, 756, 768, 780, 1068}
+    starts = {(hour, token[:32]) for name in tokens for hour, token in tokens[name]}
+    assert len(starts) == len({hour for hour, _ in starts}) > 1
+
+
+def test_as_many_records_have_responses_as_in_real_logs(busy: list[dict[str, Any]]) -> None:
+    responses = [json.dumps(r["responseElements"], separators=(",", ":")) for r in busy]
+    sizes = [len(text) for text in responses if text != "null"]
+
+    assert 0.10 < len(sizes) / len(busy) < 0.15
+    assert 55 < sum(sizes) / len(busy) < 85
+    assert 0.03 < len(calls(busy, "AssumeRole")) / len(busy) < 0.055
+    assert len(granted(busy, "AssumeRole")) < len(calls(busy, "AssumeRole"))
+
+
+def test_a_stock_stays_as_small_as_it_may_be() -> None:
+    rng = random.Random("stock")
+    stock: Stock[int] = Stock([1, 2], most=5)
+
+    for number in range(100):
+        stock.add(rng, number)
+
+    assert len(stock.items) == 5
+    taken = {stock.take(rng) for _ in range(5)}
+    assert len(taken) == 5
+    assert not stock.items
 
 
 def test_a_large_tree_has_one_huge_file(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ many distinct records each account, region and event day has, what came late, tw
 
 The same ``TreeSpec`` gives the same keys and the same JSON everywhere, and the same gzip bytes
 wherever zlib compresses alike. Memory holds one delivery and, as times, one day of one account
-and region, whatever the size of the tree; late records weigh some bytes more, copies under way
-their own size.
+and region, with some thousand names of what that has, whatever the size of the tree; late records
+weigh some bytes more, copies under way their own size.
 """
 
 from dataclasses import dataclass

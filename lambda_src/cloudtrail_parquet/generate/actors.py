@@ -1,30 +1,38 @@
-"""Who acts in a generated account and region, and on what.
+"""Who acts in a generated account and region.
 
-Principals and resources are drawn once per (account, region) and reused, as in a real account;
-ids that AWS draws per call come from the small text functions at the top. Everything depends on
-the ``random.Random`` that is passed in and on nothing else.
+Principals are drawn once per (account, region) and reused, as in a real account. In real records
+sessions repeat too: files of twenty to a hundred of them have one to four callers, and all calls of
+a caller come from one or two addresses with one or two user agents. So a role has its tool, people
+have their addresses, what runs in a subnet calls through its gateway, and the session of an
+instance, which is named after it, lasts for hours.
 """
 
-from base64 import b32encode, b64encode
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
-from typing import TypeVar
 
-Json = dict[str, object]
-Item = TypeVar("Item")
-
-SERVICE_HOSTS = (
-    "ec2.amazonaws.com",
-    "lambda.amazonaws.com",
-    "ecs-tasks.amazonaws.com",
-    "autoscaling.amazonaws.com",
-    "config.amazonaws.com",
-    "s3.amazonaws.com",
+from cloudtrail_parquet.generate.draws import (
+    Json,
+    chance,
+    favour,
+    hex_text,
+    id_text,
+    pick,
+    public_address,
+    time_text,
+    uuid_text,
 )
-_TEAMS = ("orders", "billing", "search", "ledger", "media", "identity", "telemetry", "catalog")
-_JOBS = ("api", "worker", "etl", "sync", "report", "deploy")
+from cloudtrail_parquet.generate.fleet import JOBS, TEAMS, Fleet, Instance, Sealed
+from cloudtrail_parquet.generate.roles import (
+    AGENTS,
+    BROWSER,
+    Role,
+    draw_partner_roles,
+    draw_roles,
+    draw_service_roles,
+    service_account,
+)
+
 _PEOPLE = (
     "ana.silva",
     "b.okafor",
@@ -34,60 +42,10 @@ _PEOPLE = (
     "farid.rahimi",
     "g.rossi",
 )
-_AGENTS = (
-    "aws-cli/2.22.7 md/awscrt#0.23.4 ua/2.0 os/linux#6.8.0 md/arch#x86_64",
-    "Boto3/1.35.80 md/Botocore#1.35.80 ua/2.0 os/linux lang/python#3.13.1",
-    "aws-sdk-java/2.29.33 Linux/6.1.115 OpenJDK_64-Bit_Server_VM/21.0.5",
-    "aws-sdk-go-v2/1.32.6 ua/2.1 os/linux lang/go#1.23.4",
-    "aws-sdk-js/3.712.0 ua/2.1 os/linux lang/js md/nodejs#22.12.0",
-    "APN/1.0 HashiCorp/1.0 Terraform/1.10.2",
-    "amazon-ssm-agent/3.3.1345.0",
-    "ecs.amazonaws.com",
-)
-_BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0"
-_ROLE_KINDS = (
-    *("task", "instance", "lambda", "person", "task"),
-    *("instance", "task", "pod", "instance", "task"),
-)
-_RENEWAL = 0.03  # chance that a call comes from a new session: about 5 % distinct identities
-_SESSION_MAX = timedelta(hours=12)
-
-
-def pick(rng: Random, items: Sequence[Item]) -> Item:
-    """One of the items; a good deal faster than ``rng.choice``."""
-    return items[int(rng.random() * len(items))]
-
-
-def chance(rng: Random, share: float) -> bool:
-    """True in that share of calls."""
-    return rng.random() < share
-
-
-def hex_text(rng: Random, digits: int) -> str:
-    """Lower-case hexadecimal digits."""
-    return f"{rng.getrandbits(4 * digits):0{digits}x}"
-
-
-def uuid_text(rng: Random) -> str:
-    """A version 4 UUID."""
-    digits = f"{rng.getrandbits(128):032x}"
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
-
-
-def id_text(rng: Random, length: int) -> str:
-    """Upper-case letters and digits, as in access key ids and S3 request ids."""
-    return b32encode(rng.randbytes((length * 5 + 7) // 8))[:length].decode()
-
-
-def base64_text(rng: Random, size_bytes: int) -> str:
-    """Random bytes in base 64, as in tokens and ``x-amz-id-2``."""
-    return b64encode(rng.randbytes(size_bytes)).decode()
-
-
-def time_text(when: datetime) -> str:
-    """A UTC time as CloudTrail writes it: ``2026-01-10T14:05:09Z``."""
-    return f"{when.isoformat(timespec='seconds')[:19]}Z"
+_SSM_AGENT = "aws-sdk-go/1.55.5 (go1.22.7; linux; amd64) amazon-ssm-agent/3.3.1345.0"
+_RENEWAL = 0.03  # chance that a call comes from a new session: about 4 % distinct identities
+_BRIEF_RENEWAL = 0.1  # the same for sessions in which somebody does one thing
+_SESSION_MAX = timedelta(hours=6)  # as long as the credentials of instances and tasks last
 
 
 @dataclass(slots=True, kw_only=True)
@@ -115,23 +73,6 @@ class Session:
     since: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
-    """An IAM role.
-
-    Attributes:
-        name: Its name.
-        unique_id: ``AROA`` and seventeen more.
-        kind: How its sessions come to be: ``task``, ``lambda``, ``instance``, ``person``, ``pod``.
-        endpoint: The VPC endpoint through which its sessions call, if they do.
-    """
-
-    name: str
-    unique_id: str
-    kind: str
-    endpoint: str | None
-
-
 def service_session(host: str) -> Session:
     """An AWS service that acts for itself."""
     return Session(
@@ -140,38 +81,46 @@ def service_session(host: str) -> Session:
 
 
 class Site:
-    """The principals and resources of one account in one region.
+    """One account in one region: its principals, and its resources as ``fleet``.
 
     Attributes:
         account: Twelve digits, as text.
         region: Region code.
+        fleet: What the calls are about.
         oidc_provider: Issuer of its Kubernetes cluster.
-        buckets: Names of S3 buckets.
-        functions: Names of Lambda functions.
-        tables: Names of DynamoDB tables.
-        keys: Ids of KMS keys.
-        repositories: Names of ECR repositories.
-        databases: Names of RDS instances.
+        roles: Roles in which people and programs act.
+        hosted_roles: Those of them, and others, that services assume.
+        partner_roles: Roles that principals of other accounts assume.
+        service_users: Names of IAM users without a person.
+        access_keys: Ids of the access keys of all IAM users.
     """
 
     def __init__(self, rng: Random, account: str, region: str) -> None:
         self.account = account
         self.region = region
+        self.fleet = Fleet(rng, account, region)
         self.oidc_provider = f"oidc.eks.{region}.amazonaws.com/id/{hex_text(rng, 32).upper()}"
-        self.buckets = [
-            f"{team}-{pick(rng, ('data', 'assets', 'logs'))}-{account[-4:]}" for team in _TEAMS
+        self.roles = draw_roles(rng, self.fleet)
+        self.hosted_roles = [
+            *(role for role in self.roles if role.host is not None),
+            *draw_service_roles(rng),
         ]
-        self.functions = [f"{team}-{pick(rng, _JOBS)}" for team in _TEAMS]
-        self.tables = [f"{team}-{pick(rng, ('state', 'index', 'items'))}" for team in _TEAMS]
-        self.keys = [uuid_text(rng) for _ in range(6)]
-        self.repositories = [f"{team}/{pick(rng, _JOBS)}" for team in _TEAMS[:5]]
-        self.databases = [f"{team}-db-{hex_text(rng, 4)}" for team in _TEAMS[:4]]
-        self._roles = _draw_roles(rng)
-        self._role_sessions: list[Session | None] = [None] * len(self._roles)
+        self.partner_roles = draw_partner_roles(rng)
+        self.service_users = [f"svc-{team}" for team in TEAMS]
+        self._homes = {name: _home_address(rng, n) for n, name in enumerate(_PEOPLE)}
         self._users = [self._draw_user(rng, name) for name in _PEOPLE]
+        self.access_keys = [
+            *(str(user.identity["accessKeyId"]) for user in self._users),
+            *(f"AKIA{id_text(rng, 16)}" for _ in self.service_users),
+        ]
+        self._pods = [
+            (role, self._draw_pod(rng, role)) for role in self.roles if role.kind == "pod"
+        ]
         self._strangers = [_draw_stranger(rng) for _ in range(6)]
+        self._profiles = {one.id: role for role in self.roles for one in role.instances}
+        self._sessions: dict[str, Session] = {}
         self._identity_store = f"d-{hex_text(rng, 10)}"
-        self._directory_ids = [uuid_text(rng) for _ in _PEOPLE]
+        self._directory_ids = {name: uuid_text(rng) for name in _PEOPLE}
 
     def caller(self, rng: Random, when: datetime) -> Session:
         """Somebody who makes an ordinary API call at that time."""
@@ -186,12 +135,25 @@ class Site:
 
     def role_session(self, rng: Random, when: datetime) -> Session:
         """An ``AssumedRole`` caller; its session is renewed now and then."""
-        number = int(rng.random() * len(self._roles))
-        session = self._role_sessions[number]
-        if session is None or rng.random() < _RENEWAL or not _is_alive(session, when):
-            session = self._assume(rng, self._roles[number], when)
-            self._role_sessions[number] = session
-        return session
+        return self._session_of(rng, when, pick(rng, self.roles))
+
+    def _session_of(self, rng: Random, when: datetime, role: Role) -> Session:
+        if role.instances:
+            return self.instance_session(rng, when, favour(rng, role.instances))
+        return self._resume(rng, when, role.name, _RENEWAL) or self._keep(
+            role.name, self._assume(rng, role, when)
+        )
+
+    def instance_session(self, rng: Random, when: datetime, instance: Instance) -> Session:
+        """The ``AssumedRole`` caller that an instance is."""
+        return self._resume(rng, when, instance.id, 0) or self._keep(
+            instance.id, self._assume(rng, self._profiles[instance.id], when, instance)
+        )
+
+    def agent_session(self, rng: Random, when: datetime, instance: Instance) -> Session:
+        """An instance as the agent of Systems Manager, which uses the session of the instance."""
+        session = self.instance_session(rng, when, instance)
+        return Session(identity=session.identity, address=session.address, agent=_SSM_AGENT)
 
     def user(self, rng: Random) -> Session:
         """An ``IAMUser`` caller with a long-lived access key."""
@@ -199,22 +161,30 @@ class Site:
 
     def root(self, rng: Random, when: datetime) -> Session:
         """The account's root user, in the console."""
+        if session := self._resume(rng, when, "root", _BRIEF_RENEWAL):
+            return session
+        since = when - timedelta(minutes=4)
         identity: Json = {
             "type": "Root",
             "principalId": self.account,
             "arn": f"arn:aws:iam::{self.account}:root",
             "accountId": self.account,
             "accessKeyId": f"ASIA{id_text(rng, 16)}",
-            "sessionContext": {"attributes": _attributes(when - timedelta(minutes=4), mfa=True)},
+            "sessionContext": {"attributes": _attributes(since, mfa=True)},
         }
-        return Session(
-            identity=identity, address=_public_address(rng), agent=_BROWSER, console=True
+        home = self._homes[pick(rng, _PEOPLE)]
+        return self._keep(
+            "root",
+            Session(identity=identity, address=home, agent=BROWSER, console=True, since=since),
         )
 
     def federated(self, rng: Random, when: datetime) -> Session:
         """A ``FederatedUser``: temporary credentials that an IAM user handed out."""
         name = pick(rng, _PEOPLE)
-        issuer = pick(rng, self._users).identity
+        if session := self._resume(rng, when, f"federated {name}", _BRIEF_RENEWAL):
+            return session
+        since = when - timedelta(minutes=9)
+        issuer = pick(rng, self._users)
         identity: Json = {
             "type": "FederatedUser",
             "principalId": f"{self.account}:{name}",
@@ -223,53 +193,76 @@ class Site:
             "accessKeyId": f"ASIA{id_text(rng, 16)}",
             "sessionContext": {
                 "sessionIssuer": {
-                    key: value for key, value in issuer.items() if key != "accessKeyId"
+                    key: value for key, value in issuer.identity.items() if key != "accessKeyId"
                 },
-                "attributes": _attributes(when - timedelta(minutes=9), mfa=False),
+                "attributes": _attributes(since, mfa=False),
             },
         }
-        return Session(identity=identity, address=_public_address(rng), agent=pick(rng, _AGENTS))
+        return self._keep(
+            f"federated {name}",
+            Session(identity=identity, address=self._homes[name], agent=issuer.agent, since=since),
+        )
 
     def stranger(self, rng: Random) -> Session:
         """A principal of another account (``AWSAccount``)."""
         return pick(rng, self._strangers)
 
-    def pod(self, rng: Random) -> Session:
-        """A ``WebIdentityUser``: a Kubernetes service account before it has a role."""
-        subject = f"system:serviceaccount:{pick(rng, _TEAMS)}:{pick(rng, _JOBS)}"
-        provider = f"arn:aws:iam::{self.account}:oidc-provider/{self.oidc_provider}"
-        identity: Json = {
-            "type": "WebIdentityUser",
-            "principalId": f"{provider}:sts.amazonaws.com:{subject}",
-            "userName": subject,
-            "identityProvider": provider,
-            "sessionContext": {"webIdFederationData": self._federation(subject)},
-        }
-        return Session(identity=identity, address=_public_address(rng), agent=pick(rng, _AGENTS))
+    def pod(self, rng: Random) -> tuple[Role, Session]:
+        """A ``WebIdentityUser``: a Kubernetes service account before it has the role."""
+        return pick(rng, self._pods)
 
     def workforce_user(self, rng: Random) -> Session:
         """An ``IdentityCenterUser``, who is named only by ``onBehalfOf``."""
         store = f"arn:aws:identitystore::{self.account}:identitystore/{self._identity_store}"
+        name = pick(rng, _PEOPLE)
         identity: Json = {
             "type": "IdentityCenterUser",
             "accountId": self.account,
             "onBehalfOf": {
-                "userId": pick(rng, self._directory_ids),
+                "userId": self._directory_ids[name],
                 "identityStoreArn": store,
             },
             "credentialId": uuid_text(rng),
         }
-        return Session(identity=identity, address=_public_address(rng), agent=_BROWSER)
+        return Session(identity=identity, address=self._homes[name], agent=BROWSER)
 
-    def behalf_session(self, rng: Random, when: datetime, host: str) -> Session:
-        """A role for which a service calls: ``invokedBy``, the service's host as the address."""
-        session = self.role_session(rng, when)
+    def behalf_session(self, rng: Random, when: datetime, sealed: Sealed) -> Session:
+        """The role that uses what is encrypted, for which the service that keeps it calls.
+
+        It has ``invokedBy``, and the service's host as its address.
+        """
+        session = self._session_of(rng, when, self.roles[sealed.reader % len(self.roles)])
         return Session(
-            identity={**session.identity, "invokedBy": host},
-            address=host,
-            agent=host,
+            identity={**session.identity, "invokedBy": sealed.host},
+            address=sealed.host,
+            agent=sealed.host,
             internal=True,
         )
+
+    def session_name(self, rng: Random, role: Role, when: datetime) -> str:
+        """The name of a session that somebody gets in a role at that time."""
+        if role.instances:
+            return favour(rng, role.instances).id
+        if role.kind == "person":
+            return f"{pick(rng, _PEOPLE)}@example.com"
+        if role.kind == "pod":
+            return f"botocore-session-{int(when.timestamp())}"
+        return role.session or hex_text(rng, 32)  # tasks have an id of their own
+
+    def role_arn(self, role: Role) -> str:
+        """ARN of a role."""
+        return f"arn:aws:iam::{self.account}:role/{role.path}{role.name}"
+
+    def _resume(self, rng: Random, when: datetime, slot: str, renewal: float) -> Session | None:
+        """The session that was kept under that name, unless it is over."""
+        session = self._sessions.get(slot)
+        if session is None or session.since is None or chance(rng, renewal):
+            return None
+        return session if session.since <= when < session.since + _SESSION_MAX else None
+
+    def _keep(self, slot: str, session: Session) -> Session:
+        self._sessions[slot] = session
+        return session
 
     def _draw_user(self, rng: Random, name: str) -> Session:
         identity: Json = {
@@ -280,11 +273,27 @@ class Site:
             "accessKeyId": f"AKIA{id_text(rng, 16)}",
             "userName": name,
         }
-        return Session(identity=identity, address=_public_address(rng), agent=pick(rng, _AGENTS))
+        return Session(identity=identity, address=self._homes[name], agent=pick(rng, AGENTS))
 
-    def _assume(self, rng: Random, role: Role, when: datetime) -> Session:
+    def _draw_pod(self, rng: Random, role: Role) -> Session:
+        subject = service_account(role)
+        provider = f"arn:aws:iam::{self.account}:oidc-provider/{self.oidc_provider}"
+        identity: Json = {
+            "type": "WebIdentityUser",
+            "principalId": f"{provider}:sts.amazonaws.com:{subject}",
+            "userName": subject,
+            "identityProvider": provider,
+            "sessionContext": {"webIdFederationData": self._federation(subject)},
+        }
+        gateway = pick(rng, self.fleet.subnets).gateway
+        return Session(identity=identity, address=gateway, agent=role.agent)
+
+    def _assume(
+        self, rng: Random, role: Role, when: datetime, instance: Instance | None = None
+    ) -> Session:
         since = when - timedelta(seconds=rng.randrange(600, 3600))
-        name = _session_name(rng, role)
+        person = role.kind == "person"
+        name = instance.id if instance else self.session_name(rng, role, when)
         context: Json = {
             "sessionIssuer": {
                 "type": "Role",
@@ -295,11 +304,9 @@ class Site:
             }
         }
         if role.kind == "pod":
-            context["webIdFederationData"] = self._federation(
-                f"system:serviceaccount:apps:{role.name}"
-            )
-        context["attributes"] = _attributes(since, mfa=role.kind == "person")
-        if role.kind == "instance":
+            context["webIdFederationData"] = self._federation(service_account(role))
+        context["attributes"] = _attributes(since, mfa=person)
+        if instance:
             context["ec2RoleDelivery"] = "2.0"
         identity: Json = {
             "type": "AssumedRole",
@@ -309,16 +316,23 @@ class Site:
             "accessKeyId": f"ASIA{id_text(rng, 16)}",
             "sessionContext": context,
         }
-        person = role.kind == "person"
         return Session(
             identity=identity,
             scoped_identity=self._in_scope(identity, name) if role.kind == "lambda" else None,
-            address=_public_address(rng) if role.endpoint is None else _private_address(rng),
-            agent=_BROWSER if person else pick(rng, _AGENTS),
+            address=self._address(rng, role, instance, name),
+            agent=role.agent,
             console=person,
             endpoint=role.endpoint,
             since=since,
         )
+
+    def _address(self, rng: Random, role: Role, instance: Instance | None, name: str) -> str:
+        if role.kind == "person":
+            return self._homes[name.partition("@")[0]]
+        if role.kind == "lambda":
+            return public_address(rng)  # outside the VPC: any of the service's own
+        subnet = instance.subnet if instance else pick(rng, self.fleet.subnets)
+        return subnet.gateway if role.endpoint is None else subnet.address(rng)
 
     def _in_scope(self, identity: Json, function: str) -> Json:
         arn = f"arn:aws:lambda:{self.region}:{self.account}:function:{function}"
@@ -343,48 +357,17 @@ class Site:
 def _draw_stranger(rng: Random) -> Session:
     identity: Json = {
         "type": "AWSAccount",
-        "principalId": f"AROA{id_text(rng, 17)}:{pick(rng, _TEAMS)}-{pick(rng, _JOBS)}",
+        "principalId": f"AROA{id_text(rng, 17)}:{pick(rng, TEAMS)}-{pick(rng, JOBS)}",
         "accountId": f"{rng.randrange(10**11, 10**12)}",
     }
-    return Session(identity=identity, address=_public_address(rng), agent=pick(rng, _AGENTS))
-
-
-def _draw_roles(rng: Random) -> list[Role]:
-    roles = []
-    for number in range(30):
-        kind = _ROLE_KINDS[number % len(_ROLE_KINDS)]
-        name = f"{_TEAMS[number % len(_TEAMS)]}-{_JOBS[number % len(_JOBS)]}"
-        if kind == "person":
-            name = (
-                f"AWSReservedSSO_{pick(rng, ('Reader', 'Operator', 'Admin'))}_{hex_text(rng, 16)}"
-            )
-        endpoint = f"vpce-{hex_text(rng, 17)}" if kind == "task" and number % 2 == 0 else None
-        roles.append(Role(name, f"AROA{id_text(rng, 17)}", kind, endpoint))
-    return roles
-
-
-def _session_name(rng: Random, role: Role) -> str:
-    if role.kind == "person":
-        return f"{pick(rng, _PEOPLE)}@example.com"
-    if role.kind == "instance":
-        return f"i-{hex_text(rng, 17)}"
-    return role.name if role.kind == "lambda" else f"{pick(rng, _JOBS)}-{hex_text(rng, 8)}"
-
-
-def _is_alive(session: Session, when: datetime) -> bool:
-    return session.since is not None and session.since <= when < session.since + _SESSION_MAX
+    return Session(identity=identity, address=public_address(rng), agent=pick(rng, AGENTS))
 
 
 def _attributes(since: datetime, *, mfa: bool) -> Json:
     return {"creationDate": time_text(since), "mfaAuthenticated": "true" if mfa else "false"}
 
 
-def _public_address(rng: Random) -> str:
-    if chance(rng, 0.05):  # some callers come over IPv6
+def _home_address(rng: Random, number: int) -> str:
+    if number % 4 == 1:  # some callers come over IPv6
         return f"2001:db8:{hex_text(rng, 4)}:{hex_text(rng, 4)}::{rng.randrange(1, 0xFFFF):x}"
-    block = pick(rng, ("192.0.2", "198.51.100", "203.0.113"))  # RFC 5737: nobody's addresses
-    return f"{block}.{rng.randrange(1, 255)}"
-
-
-def _private_address(rng: Random) -> str:
-    return f"10.{rng.randrange(256)}.{rng.randrange(256)}.{rng.randrange(1, 255)}"
+    return public_address(rng)

@@ -1,8 +1,9 @@
 """The vocabulary in which shapes of generated events are written.
 
 A shape is a function from a ``Call`` (who could call, where, when) to an ``Event`` (parameters,
-resources, errors, the caller); an ``Entry`` weighs it. Ids and keys are drawn again for each event,
-so that compression ratios mean something.
+resources, errors, the caller); an ``Entry`` weighs it. What the account has and what is asked
+about comes from ``Call.fleet``, again and again; what a call creates, and ids of the call itself,
+are new each time, as in real logs, so that compression ratios mean something.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 
-from cloudtrail_parquet.generate.actors import Json, Session, Site
+from cloudtrail_parquet.generate.actors import Session, Site
+from cloudtrail_parquet.generate.draws import Json
+from cloudtrail_parquet.generate.fleet import Fleet
 
 # Places in VERSIONS.
 SIGN_IN_SINCE = 2  # sign-in records began after 1.02
@@ -36,6 +39,11 @@ class Call:
     site: Site
     when: datetime
     version: int
+
+    @property
+    def fleet(self) -> Fleet:
+        """The resources of the account and region."""
+        return self.site.fleet
 
     def caller(self) -> Session:
         """Somebody who may make an ordinary call."""

@@ -13,7 +13,8 @@ from math import isqrt
 from random import Random
 from typing import NamedTuple
 
-from cloudtrail_parquet.generate.actors import Site, chance, pick
+from cloudtrail_parquet.generate.actors import Site
+from cloudtrail_parquet.generate.draws import chance, pick
 from cloudtrail_parquet.generate.events import FIELD_SINCE, VERSIONS, encode_record, make_record
 from cloudtrail_parquet.generate.tree import SLOT_S, Tree, log_file_place
 

@@ -12,9 +12,10 @@ from random import Random
 
 import msgspec
 
-from cloudtrail_parquet.generate import shapes_access, shapes_work
-from cloudtrail_parquet.generate.actors import Json, Site, chance, id_text, time_text, uuid_text
+from cloudtrail_parquet.generate import shapes_access, shapes_machines, shapes_work
+from cloudtrail_parquet.generate.actors import Site
 from cloudtrail_parquet.generate.calls import Call, Event, Shape
+from cloudtrail_parquet.generate.draws import Json, chance, id_text, time_text, uuid_text
 
 VERSIONS = (
     *("1.0", "1.01", "1.02", "1.03", "1.04", "1.05"),
@@ -45,6 +46,7 @@ FIELD_SINCE = {
 _TOO_NEW = [
     [name for name, since in FIELD_SINCE.items() if since > i] for i in range(len(VERSIONS))
 ]
+_ENTRIES = (*shapes_access.ENTRIES, *shapes_machines.ENTRIES, *shapes_work.ENTRIES)
 _INDEX = {version: index for index, version in enumerate(VERSIONS)}
 _IN_SCOPE_OF = 11
 _ENCODE = msgspec.json.Encoder().encode
@@ -174,7 +176,7 @@ def _menu(version: int, *, global_region: bool) -> tuple[list[Shape], list[int]]
     """The shapes a version and region may have, with their cumulative weights."""
     entries = [
         entry
-        for entry in (*shapes_access.ENTRIES, *shapes_work.ENTRIES)
+        for entry in _ENTRIES
         if entry.since <= version and (global_region or not entry.global_only)
     ]
     return [entry.shape for entry in entries], list(accumulate(entry.weight for entry in entries))

@@ -1,160 +1,53 @@
-"""Generated events of everyday work: EC2, S3, Lambda, DynamoDB and the services around them."""
+"""Generated events of everyday work: S3, Lambda, DynamoDB and the services around them.
+
+Real reads are of what exists: about half of those here are of objects that all programs read, or
+that were put or read before, and such an object keeps its size. What is put is new.
+"""
 
 from random import Random
 
 import msgspec
 
-from cloudtrail_parquet.generate.actors import (
-    Json,
-    base64_text,
-    chance,
-    hex_text,
-    id_text,
-    pick,
-    uuid_text,
-)
 from cloudtrail_parquet.generate.calls import (
     DATA_EVENTS_SINCE,
     Call,
     Entry,
     Event,
-    denied,
     simple,
 )
+from cloudtrail_parquet.generate.draws import (
+    Json,
+    base64_text,
+    chance,
+    favour,
+    hex_text,
+    pick,
+    uuid_text,
+)
+from cloudtrail_parquet.generate.fleet import S3Object, Stock, famous
 
 _FLOATS_UNTIL = 7  # before 1.08, data events wrote their integers as 2.0
 
 
-def _instance(rng: Random) -> str:
-    return f"i-{hex_text(rng, 17)}"
-
-
-def _ec2(call: Call, name: str, request: Json) -> Event:
-    return simple(call, "ec2", name, request)
-
-
-def _ec2_change(call: Call, name: str, request: Json, response: Json | None) -> Event:
-    event = simple(call, "ec2", name, request)
-    event.response, event.read_only = response, False
-    return event
-
-
-def _describe_instances(call: Call) -> Event:
-    items = [{"instanceId": _instance(call.rng)} for _ in range(call.rng.randrange(1, 4))]
-    return _ec2(call, "DescribeInstances", {"instancesSet": {"items": items}, "filterSet": {}})
-
-
-def _describe_by_filter(call: Call) -> Event:
-    name, key, kind = pick(
-        call.rng,
-        (
-            ("DescribeSecurityGroups", "vpc-id", "vpc"),
-            ("DescribeNetworkInterfaces", "subnet-id", "subnet"),
-            ("DescribeVolumes", "attachment.instance-id", "i"),
-            ("DescribeSubnets", "vpc-id", "vpc"),
-            ("DescribeTags", "resource-id", "i"),
-        ),
-    )
-    value = f"{kind}-{hex_text(call.rng, 17)}"
-    items = [{"name": key, "valueSet": {"items": [{"value": value}]}}]
-    return _ec2(call, name, {"maxResults": 1000, "filterSet": {"items": items}})
-
-
-def _run_instances_request(call: Call) -> Json:
-    rng = call.rng
-    image = {"imageId": f"ami-{hex_text(rng, 17)}", "minCount": 1, "maxCount": rng.randrange(1, 9)}
-    owner = (
-        pick(rng, ("Zoë Brûlé", "运维", "Søren", "nightly", "batch"))
-        if chance(rng, 0.3)
-        else "batch"
-    )
-    tags = [{"key": "owner", "value": owner}, {"key": "run", "value": hex_text(rng, 8)}]
-    return {
-        "instancesSet": {"items": [image]},
-        "instanceType": pick(rng, ("m7g.large", "c7i.xlarge", "r6a.2xlarge", "t4g.small")),
-        "blockDeviceMapping": {},
-        "userData": "<sensitiveDataRemoved>",
-        "subnetId": f"subnet-{hex_text(rng, 17)}",
-        "monitoring": {"enabled": chance(rng, 0.5)},
-        "disableApiTermination": False,
-        "clientToken": uuid_text(rng),
-        "tagSpecificationSet": {"items": [{"resourceType": "instance", "tags": tags}]},
-    }
-
-
-def _run_instances(call: Call) -> Event:
-    rng = call.rng
-    instance = {
-        "instanceId": _instance(rng),
-        "instanceState": {"code": 0, "name": "pending"},
-        "privateIpAddress": f"10.0.{rng.randrange(256)}.{rng.randrange(256)}",
-        "launchTime": int(call.when.timestamp()) * 1000,
-        "hypervisor": "xen",
-    }
-    response: Json = {
-        "requestId": uuid_text(rng),
-        "reservationId": f"r-{hex_text(rng, 17)}",
-        "ownerId": call.site.account,
-        "instancesSet": {"items": [instance]},
-    }
-    request = _run_instances_request(call)
-    return _ec2_change(call, "RunInstances", request, response)
-
-
-def _run_instances_denied(call: Call) -> Event:
-    event = _ec2_change(call, "RunInstances", _run_instances_request(call), None)
-    message = denied(call, event.by, "ec2:RunInstances", call.arn("ec2", "instance/*"))
-    proof = base64_text(call.rng, 450)
-    text = (
-        f"You are not authorized to perform this operation. {message}. "
-        f"Encoded authorization failure message: {proof}"
-    )
-    event.error = ("Client.UnauthorizedOperation", text[:1024])  # the field's limit is 1 KB
-    return event
-
-
-def _terminate_instances(call: Call) -> Event:
-    target = _instance(call.rng)
-    state = {
-        "instanceId": target,
-        "currentState": {"code": 32, "name": "shutting-down"},
-        "previousState": {"code": 16, "name": "running"},
-    }
-    return _ec2_change(
-        call,
-        "TerminateInstances",
-        {"instancesSet": {"items": [{"instanceId": target}]}},
-        {"requestId": uuid_text(call.rng), "instancesSet": {"items": [state]}},
-    )
-
-
-def _open_port(call: Call) -> Event:
-    permission = {
-        "ipProtocol": "tcp",
-        "fromPort": 443,
-        "toPort": 443,
-        "ipRanges": {
-            "items": [
-                {"cidrIp": f"10.{call.rng.randrange(256)}.0.0/16", "description": "web & api"}
-            ]
-        },
-    }
-    request: Json = {
-        "groupId": f"sg-{hex_text(call.rng, 17)}",
-        "ipPermissions": {"items": [permission]},
-    }
-    response: Json = {"requestId": uuid_text(call.rng), "_return": True}
-    return _ec2_change(call, "AuthorizeSecurityGroupIngress", request, response)
-
-
-def _s3_key(rng: Random) -> str:
-    draw = rng.random()
+def _new_object(rng: Random, largest: int) -> S3Object:
+    draw, size = rng.random(), int(rng.random() * largest)
     if draw < 0.02:  # noqa: PLR2004 - names from outside the English alphabet
-        return f"rapports/été/résumé-{hex_text(rng, 12)}.pdf"
+        return S3Object(f"rapports/été/résumé-{hex_text(rng, 12)}.pdf", size)
     if draw < 0.04:  # noqa: PLR2004
-        return f"exports/R&D/<draft>/{uuid_text(rng)}.json"
+        return S3Object(f"exports/R&D/<draft>/{uuid_text(rng)}.json", size)
     part = f"part-{rng.randrange(10**5):05d}-{hex_text(rng, 16)}"
-    return f"raw/{rng.randrange(1, 32):02d}/{part}.parquet"
+    return S3Object(f"raw/{rng.randrange(1, 32):02d}/{part}.parquet", size)
+
+
+def _object_to_read(rng: Random, objects: Stock[S3Object]) -> S3Object:
+    draw = rng.random()
+    if draw < 0.2:  # noqa: PLR2004
+        return famous(rng)
+    if draw < 0.55 and objects.items:  # noqa: PLR2004
+        return pick(rng, objects.items)
+    found = _new_object(rng, 10**7)  # put before all of this
+    objects.add(rng, found)
+    return found
 
 
 def _s3_extra(call: Call, bytes_in: int, bytes_out: int) -> Json:
@@ -169,8 +62,7 @@ def _s3_extra(call: Call, bytes_in: int, bytes_out: int) -> Json:
     }
 
 
-def _s3(call: Call, name: str, request: Json, sizes: tuple[int, int]) -> Event:
-    bucket = pick(call.rng, call.site.buckets)
+def _s3(call: Call, name: str, bucket: str, request: Json, sizes: tuple[int, int]) -> Event:
     where = {"bucketName": bucket, "Host": f"{bucket}.s3.{call.site.region}.amazonaws.com"}
     target = f"arn:aws:s3:::{bucket}"
     part = f"{target}/{request.get('key', request.get('prefix', ''))}"
@@ -189,15 +81,20 @@ def _s3(call: Call, name: str, request: Json, sizes: tuple[int, int]) -> Event:
 
 
 def _get_object(call: Call) -> Event:
-    event = _s3(call, "GetObject", {"key": _s3_key(call.rng)}, (0, call.rng.randrange(10**7)))
+    bucket, objects = favour(call.rng, call.fleet.buckets)
+    key, size = _object_to_read(call.rng, objects)
+    event = _s3(call, "GetObject", bucket, {"key": key}, (0, size))
     if chance(call.rng, 0.03):
         event.error = ("AccessDenied", "Access Denied")
     return event
 
 
 def _put_object(call: Call) -> Event:
-    request: Json = {"key": _s3_key(call.rng), "x-amz-storage-class": "STANDARD"}
-    event = _s3(call, "PutObject", request, (call.rng.randrange(10**8), 0))
+    bucket, objects = favour(call.rng, call.fleet.buckets)
+    put = _new_object(call.rng, 10**8)
+    objects.add(call.rng, put)
+    request: Json = {"key": put.key, "x-amz-storage-class": "STANDARD"}
+    event = _s3(call, "PutObject", bucket, request, (put.size, 0))
     event.read_only = False
     event.response = {
         "x-amz-server-side-encryption": "AES256",
@@ -207,30 +104,37 @@ def _put_object(call: Call) -> Event:
 
 
 def _delete_object(call: Call) -> Event:
-    event = _s3(call, "DeleteObject", {"key": _s3_key(call.rng)}, (0, 0))
+    bucket, objects = favour(call.rng, call.fleet.buckets)
+    known = objects.items and chance(call.rng, 0.5)
+    gone = objects.take(call.rng) if known else _new_object(call.rng, 0)
+    event = _s3(call, "DeleteObject", bucket, {"key": gone.key}, (0, 0))
     event.read_only = False
     return event
 
 
 def _list_objects(call: Call) -> Event:
+    bucket, _ = favour(call.rng, call.fleet.buckets)
+    day = call.rng.randrange(1, 32)
     request: Json = {
         "list-type": "2",
-        "prefix": f"raw/{hex_text(call.rng, 4)}/",
+        "prefix": f"raw/{day:02d}/" if chance(call.rng, 0.7) else "reference/customers/",
         "max-keys": "1000",
         "encoding-type": "url",
     }
-    return _s3(call, "ListObjects", request, (0, call.rng.randrange(10**5)))
+    return _s3(call, "ListObjects", bucket, request, (0, call.rng.randrange(10**5)))
 
 
 def _head_bucket(call: Call) -> Event:
-    event = _s3(call, "HeadBucket", {}, (0, 0))
+    bucket, _ = favour(call.rng, call.fleet.buckets)
+    event = _s3(call, "HeadBucket", bucket, {}, (0, 0))
     event.data = False
     event.resources = None
     return event
 
 
 def _invoke(call: Call) -> Event:
-    arn = call.arn("lambda", f"function:{pick(call.rng, call.site.functions)}")
+    name, interfaces = favour(call.rng, call.fleet.functions)
+    arn = call.arn("lambda", f"function:{name}")
     return Event(
         by=call.caller(),
         service="lambda",
@@ -239,7 +143,7 @@ def _invoke(call: Call) -> Event:
             "functionName": arn,
             "invocationType": pick(call.rng, ("RequestResponse", "Event")),
         },
-        extra={"customerEniId": f"eni-{hex_text(call.rng, 17)}"},
+        extra={"customerEniId": pick(call.rng, interfaces)} if interfaces else None,
         read_only=False,
         data=True,
         resources=[{"accountId": call.site.account, "type": "AWS::Lambda::Function", "ARN": arn}],
@@ -247,7 +151,7 @@ def _invoke(call: Call) -> Event:
 
 
 def _create_function(call: Call) -> Event:
-    name = f"{pick(call.rng, call.site.functions)}-{hex_text(call.rng, 6)}"
+    name = f"{pick(call.rng, call.fleet.functions).name}-{hex_text(call.rng, 6)}"
     settings: Json = {
         "functionName": name,
         "runtime": "python3.13",
@@ -272,14 +176,22 @@ def _create_function(call: Call) -> Event:
     )
 
 
+def _item_key(rng: Random, items: Stock[object]) -> object:
+    if items.items and chance(rng, 0.5):
+        return pick(rng, items.items)
+    number = msgspec.Raw(str(rng.randrange(10**19, 2 * 10**19)).encode())  # 20 digits: past 2**63
+    key = number if chance(rng, 0.1) else hex_text(rng, 24)
+    items.add(rng, key)
+    return key
+
+
 def _dynamodb(call: Call) -> Event:
     rng = call.rng
     name, read_only = pick(
         rng, (("GetItem", True), ("PutItem", False), ("Query", True), ("DeleteItem", False))
     )
-    table = pick(rng, call.site.tables)
-    number = msgspec.Raw(str(rng.randrange(10**19, 2 * 10**19)).encode())  # 20 digits: past 2**63
-    key: Json = {"id": number} if chance(rng, 0.1) else {"id": hex_text(rng, 24)}
+    table, items = favour(rng, call.fleet.tables)
+    key = {"id": _item_key(rng, items)}
     arn = call.arn("dynamodb", f"table/{table}")
     return Event(
         by=call.caller(),
@@ -294,32 +206,12 @@ def _dynamodb(call: Call) -> Event:
 
 
 def _get_parameters(call: Call) -> Event:
-    names = [
-        f"/app/{pick(call.rng, call.site.functions)}/{hex_text(call.rng, 6)}" for _ in range(3)
-    ]
+    names = favour(call.rng, call.fleet.parameters)
     return simple(call, "ssm", "GetParameters", {"names": names, "withDecryption": True})
 
 
-def _update_instance_information(call: Call) -> Event:
-    request: Json = {
-        "instanceId": _instance(call.rng),
-        "agentVersion": "3.3.1345.0",
-        "agentStatus": "Active",
-        "platformType": "Linux",
-        "computerName": f"ip-10-0-{call.rng.randrange(256)}-{call.rng.randrange(256)}.ec2.internal",
-        "agentName": "amazon-ssm-agent",
-    }
-    return Event(
-        by=call.site.role_session(call.rng, call.when),
-        service="ssm",
-        name="UpdateInstanceInformation",
-        request=request,
-        read_only=False,
-    )
-
-
 def _create_log_stream(call: Call) -> Event:
-    function = pick(call.rng, call.site.functions)
+    function = favour(call.rng, call.fleet.functions).name
     stream = f"{call.when:%Y/%m/%d}/[$LATEST]{hex_text(call.rng, 32)}"
     request: Json = {"logGroupName": f"/aws/lambda/{function}", "logStreamName": stream}
     event = simple(call, "logs", "CreateLogStream", request)
@@ -328,7 +220,7 @@ def _create_log_stream(call: Call) -> Event:
 
 
 def _describe_log_groups(call: Call) -> Event:
-    request: Json = {"logGroupNamePrefix": f"/aws/{hex_text(call.rng, 5)}", "limit": 50}
+    request: Json = {"logGroupNamePrefix": favour(call.rng, call.fleet.log_groups), "limit": 50}
     event = simple(call, "logs", "DescribeLogGroups", request)
     event.api_version = "20140328"
     return event
@@ -337,7 +229,7 @@ def _describe_log_groups(call: Call) -> Event:
 def _put_metric_alarm(call: Call) -> Event:
     cents = call.rng.randrange(1000)
     request: Json = {
-        "alarmName": f"{pick(call.rng, call.site.functions)}-{hex_text(call.rng, 6)}",
+        "alarmName": favour(call.rng, call.fleet.alarms),
         "comparisonOperator": "GreaterThanThreshold",
         "threshold": msgspec.Raw(f"{cents // 10}.{cents % 10}0".encode()),  # such as 1.10
         "period": 60,
@@ -352,8 +244,8 @@ def _get_authorization_token(call: Call) -> Event:
 
 
 def _batch_get_image(call: Call) -> Event:
-    repository = pick(call.rng, call.site.repositories)
-    images = [{"imageDigest": f"sha256:{hex_text(call.rng, 64)}"}]
+    repository, digests = favour(call.rng, call.fleet.repositories)
+    images = [{"imageDigest": favour(call.rng, digests)}]
     request: Json = {
         "repositoryName": repository,
         "imageIds": images,
@@ -366,12 +258,12 @@ def _batch_get_image(call: Call) -> Event:
 
 
 def _describe_db_instances(call: Call) -> Event:
-    name = pick(call.rng, call.site.databases)
+    name = favour(call.rng, call.fleet.databases).name
     return simple(call, "rds", "DescribeDBInstances", {"dBInstanceIdentifier": name})
 
 
 def _modify_db_instance(call: Call) -> Event:
-    name = pick(call.rng, call.site.databases)
+    name, resource_id = favour(call.rng, call.fleet.databases)
     request: Json = {
         "dBInstanceIdentifier": name,
         "masterUserPassword": "****",
@@ -379,18 +271,12 @@ def _modify_db_instance(call: Call) -> Event:
         "allowMajorVersionUpgrade": False,
     }
     event = simple(call, "rds", "ModifyDBInstance", request)
-    event.response = {"dBInstanceIdentifier": name, "dbiResourceId": f"db-{id_text(call.rng, 26)}"}
+    event.response = {"dBInstanceIdentifier": name, "dbiResourceId": resource_id}
     event.read_only = False
     return event
 
 
 ENTRIES = (
-    Entry(120, _describe_instances),
-    Entry(100, _describe_by_filter),
-    Entry(6, _run_instances),
-    Entry(8, _run_instances_denied),
-    Entry(4, _terminate_instances),
-    Entry(2, _open_port),
     Entry(80, _get_object, since=DATA_EVENTS_SINCE),
     Entry(40, _put_object, since=DATA_EVENTS_SINCE),
     Entry(15, _delete_object, since=DATA_EVENTS_SINCE),
@@ -400,7 +286,6 @@ ENTRIES = (
     Entry(2, _create_function),
     Entry(60, _dynamodb, since=DATA_EVENTS_SINCE),
     Entry(20, _get_parameters),
-    Entry(25, _update_instance_information),
     Entry(30, _create_log_stream),
     Entry(10, _describe_log_groups),
     Entry(4, _put_metric_alarm),

@@ -14,7 +14,7 @@ from math import ceil
 from pathlib import Path
 from random import Random
 
-from cloudtrail_parquet.generate.actors import hex_text, pick, uuid_text
+from cloudtrail_parquet.generate.draws import hex_text, pick, uuid_text
 
 SLOT_S = 300  # delivery stamps fall on multiples of five minutes
 BASE36 = "abcdefghijklmnopqrstuvwxyz0123456789"
