@@ -292,6 +292,8 @@ class Collation:
 
     def _finish(self, drafts: pa.Table, rows: pa.Array) -> pa.Table:
         """The finished columns of some rows, clustered as the settings say."""
+        if not self._settings.sort_by:
+            return self.columns.finish(drafts.take(rows))
         keys = [self.columns.sort_key(drafts, name).take(rows) for name in self._settings.sort_by]
         order = order_by(pa.table(keys, names=self._settings.sort_by))
         return self.columns.finish(drafts.take(rows.take(order)))

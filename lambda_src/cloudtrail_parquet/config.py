@@ -94,7 +94,7 @@ class Settings:
     sort_by: tuple[str, ...] = knob(
         ("eventSource", "eventName", "userIdentity.arn", "eventTime"),
         Names("columns", sortable_column),
-        "columns that cluster the rows of a row group; row groups follow each other in time",
+        "columns that cluster the rows of a row group, empty for time; row groups follow in time",
         shapes=True,
     )
     column_encoding: Mapping[str, str] = knob(
@@ -163,7 +163,7 @@ class Settings:
     )
     folders: tuple[str, ...] = knob(
         LOG_FOLDERS,
-        Names(f"names out of {', '.join(LOG_FOLDERS + OPTIONAL_LOG_FOLDERS)}", _log_folder),
+        Names(f"names out of {', '.join(LOG_FOLDERS + OPTIONAL_LOG_FOLDERS)}", _log_folder, 1),
         "the folders of logs that are read",
         shapes=True,
     )

@@ -58,6 +58,7 @@ from cloudtrail_parquet.storage import Staging, Store, Stores, open_store
 from cloudtrail_parquet.writer import PartsWriter, in_background
 
 _ATTEMPTS = 10
+_DATASET_NOTE = "dataset.json"
 _MAX_NAMES = 1000
 
 
@@ -99,24 +100,35 @@ def open_dataset_state(state: Store, settings: Settings) -> None:
     Raises:
         UsageError: The dataset was made with other values: records would be lost or doubled.
     """
-    mine = Ownership.of(settings)
+    if is_noted(state, settings):
+        return
     with state.lease("leases/dataset", settings.lease_wait_s, settings.lease_s):
-        noted = state.read_if_there("dataset.json")
-        if noted is not None:
-            try:
-                theirs = msgspec.json.decode(noted, type=Ownership)
-            except msgspec.DecodeError as error:
-                what, hint = f"dataset.json is damaged ({error})", "Put it back or remove it"
-                raise UsageError(what, state.uri, hint) from error
-            if not theirs.admits(mine):
-                raise UsageError(
-                    f"the dataset was made with {theirs}; now it is {mine}",
-                    state.uri,
-                    "Use the same values, or convert everything into a new dataset",
-                )
-            if theirs == mine:
-                return
-        state.write("dataset.json", msgspec.json.encode(mine, order="sorted"))
+        if not is_noted(state, settings):
+            text = msgspec.json.encode(Ownership.of(settings), order="sorted")
+            state.write(_DATASET_NOTE, text)
+
+
+def is_noted(state: Store, settings: Settings) -> bool:
+    """Whether the dataset is known to be made with these settings; writes nothing.
+
+    Raises:
+        UsageError: As `open_dataset_state` does.
+    """
+    mine, noted = Ownership.of(settings), state.read_if_there(_DATASET_NOTE)
+    if noted is None:
+        return False
+    try:
+        theirs = msgspec.json.decode(noted, type=Ownership)
+    except msgspec.DecodeError as error:
+        what, hint = f"{_DATASET_NOTE} is damaged ({error})", "Put it back or remove it"
+        raise UsageError(what, state.uri, hint) from error
+    if not theirs.admits(mine):
+        raise UsageError(
+            f"the dataset was made with {theirs}; now it is {mine}",
+            state.uri,
+            "Use the same values, or convert everything into a new dataset",
+        )
+    return theirs == mine
 
 
 def convert_unit(
@@ -161,9 +173,11 @@ def convert_unit(
                 run.read()
                 if before is None and not run.matters:
                     return None
-                shrunk = before is not None and run.shrunk_since(before)
+                shrunk = run.shrunk_since(before) if before else ""
                 if before is not None and shrunk and _stands(before, dataset):
-                    return _keep(before, run, shrunk, state)
+                    kept = _kept(before, run, shrunk)
+                    write_receipt(state, kept)
+                    return kept
                 receipt = run.receipt(time.monotonic() - started)
                 lease.check()
                 if _publish(run, receipt, before, dataset, state):
@@ -185,11 +199,17 @@ def preview_unit(
     """
     started = time.monotonic()
     files = window_files(stores.source, trails, unit, settings.window)
+    before = read_receipt(stores.state, unit)
     standing = Standing(stores.dataset, unit, settings.partition_layout)
     with TemporaryDirectory() as folder, open_store(folder).staging("preview") as staging:
         run = _Run(unit, stores.source, settings, files, staging, standing)
         run.read()
-        return run.receipt(time.monotonic() - started) if run.matters else None
+        if before is None and not run.matters:
+            return None
+        shrunk = run.shrunk_since(before) if before else ""
+        if before is not None and shrunk and _stands(before, stores.dataset):
+            return _kept(before, run, shrunk)
+        return run.receipt(time.monotonic() - started)
 
 
 def _stands(before: Receipt, dataset: Store) -> bool:
@@ -199,13 +219,11 @@ def _stands(before: Receipt, dataset: Store) -> bool:
     return any(entry.key in parts for folder in folders for entry in dataset.files(f"{folder}/"))
 
 
-def _keep(before: Receipt, run: "_Run", shrunk: str, state: Store) -> Receipt:
-    """Leave what stands, since the source no longer holds all that it was made from."""
-    receipt = msgspec.structs.replace(
+def _kept(before: Receipt, run: "_Run", shrunk: str) -> Receipt:
+    """The receipt of a run that leaves what stands, since the source no longer holds all of it."""
+    return msgspec.structs.replace(
         before, status="partial", kept=shrunk, quarantined=run.quarantined, converted_at=now()
     )
-    write_receipt(state, receipt)
-    return receipt
 
 
 def _publish(

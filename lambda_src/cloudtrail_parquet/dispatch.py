@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from cloudtrail_parquet.config import Settings
-from cloudtrail_parquet.convert import convert_unit, open_dataset_state, preview_unit
+from cloudtrail_parquet.convert import convert_unit, is_noted, open_dataset_state, preview_unit
 from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError, UsageError
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.process import prepare_process
@@ -113,8 +113,7 @@ def convert_all(
         UsageError: The dataset was made with other settings.
     """
     jobs = list(jobs)
-    if not dry_run:
-        open_dataset_state(places.open().state, settings)
+    (is_noted if dry_run else open_dataset_state)(places.open().state, settings)
     act = preview_unit if dry_run else convert_unit
     workers = min(workers, len(jobs))
     if workers <= 1:

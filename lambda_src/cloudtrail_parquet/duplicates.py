@@ -34,26 +34,15 @@ def keys_of(records: list[Any], times: pa.Array) -> list[int]:
     if None in ids:
         for row, record in enumerate(records):
             if ids[row] is None:
-                parameters = bytes(record.requestParameters)
                 keys[row] = key_without_id(
-                    times[row].as_py(),
-                    record.eventSource,
-                    record.eventName,
-                    record.sourceIPAddress,
-                    parameters,
+                    times[row].as_py(), record.eventSource, record.eventName, record.sourceIPAddress
                 )
     return keys
 
 
-def key_without_id(
-    time_us: int,
-    source: str | None,
-    name: str | None,
-    address: str | None,
-    parameters: bytes | None,
-) -> int:
-    """The key of a record without ``eventID``, from a part of its content."""
-    return hash((time_us, source, name, address, parameters or jsontext.NULL))
+def key_without_id(time_us: int, source: str | None, name: str | None, address: str | None) -> int:
+    """The key of a record without ``eventID``, from what stands in columns as it was delivered."""
+    return hash((time_us, source, name, address))
 
 
 def content(raw: bytes) -> bytes:

@@ -165,16 +165,32 @@ def canonical(raw: bytes) -> str:
     """One text for each JSON value, whatever the order of its members and its white space.
 
     Numbers keep their digits, a member that stands twice stands twice, and bytes that are no UTF-8
-    stay different. Text that is too deep for Python to parse stands for itself.
+    stay different. What is too deep for Python to parse stands for itself: all of a text, or of an
+    object those members that are.
     """
-    text = raw.decode(errors="surrogateescape")
     try:
-        value = json.loads(
-            text, parse_int=_number, parse_float=_number, object_pairs_hook=_members_by_name
-        )
-        return json.dumps(value)
+        return _canonical(raw)
     except RecursionError:
-        return json.dumps(text)
+        if raw.lstrip()[:1] != b"{":
+            return json.dumps(raw.decode(errors="surrogateescape"))
+    return json.dumps(sorted((_canonical(name), _shallow(value)) for name, value in split(raw)))
+
+
+def _canonical(raw: bytes) -> str:
+    value = json.loads(
+        raw.decode(errors="surrogateescape"),
+        parse_int=_number,
+        parse_float=_number,
+        object_pairs_hook=_members_by_name,
+    )
+    return json.dumps(value)
+
+
+def _shallow(raw: bytes) -> str:
+    try:
+        return _canonical(raw)
+    except RecursionError:
+        return json.dumps(raw.decode(errors="surrogateescape"))
 
 
 def _number(digits: str) -> dict[str, str]:

@@ -130,14 +130,17 @@ class Names(NamedTuple):
 
     each: str
     one: Callable[[str], str]
+    least: int = 0
 
     @property
     def legal(self) -> str:
-        return f"a list of {self.each}"
+        return f"a list of {self.each}{', not empty' if self.least else ''}"
 
     def read(self, value: Any) -> tuple[str, ...]:  # noqa: ANN401
         names = _split(value) if isinstance(value, str) else value
         if not isinstance(names, list | tuple) or not all(isinstance(one, str) for one in names):
+            raise ValueError
+        if len(names) < self.least:
             raise ValueError
         if repeated := {one for one in names if names.count(one) > 1}:
             raise ValueError(f"{', '.join(sorted(repeated))} stands twice")

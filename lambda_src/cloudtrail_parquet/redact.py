@@ -25,6 +25,7 @@ from cloudtrail_parquet.jsontext import NULL, TOKEN
 from cloudtrail_parquet.rules import Redact, keys_by_column
 from cloudtrail_parquet.schema import RECORD
 
+UNMAPPED = "unmapped"
 REDACTED = b'"[redacted]"'
 """What stands in the place of a value."""
 
@@ -98,19 +99,24 @@ class Redactor:
 
     def leftovers(self, parts: Leftovers) -> Leftovers:
         """The members of ``unmapped``; the names of columns are no names of what is in them."""
-        if "unmapped" not in self._keys:
+        if not self._keys:
             return parts
         return [(name, self._leftover(name, text)) for name, text in parts]
 
     def _leftover(self, name: str, text: bytes) -> bytes:
         if name == INVALID_UTF8:
-            raw = base64.b64decode(text)
-            suspicious = any(key.encode(errors="replace") in raw for key in self._keys["unmapped"])
-            return REDACTED if suspicious or b"\\" in raw else text
-        if name in self._keys["unmapped"] and RECORD.get_field_index(name) < 0:
+            return REDACTED if self._holds_a_key(base64.b64decode(text)) else text
+        if UNMAPPED not in self._keys:
+            return text
+        if name in self._keys[UNMAPPED] and RECORD.get_field_index(name) < 0:
             member = jsontext.compose([(name, text)])
-            return jsontext.members(self._text("unmapped", member))[name]
-        return self._text("unmapped", text)
+            return jsontext.members(self._text(UNMAPPED, member))[name]
+        return self._text(UNMAPPED, text)
+
+    def _holds_a_key(self, record: bytes) -> bool:
+        """Whether any of the keys may stand in a whole record."""
+        keys = {key.encode(errors="replace") for keys in self._keys.values() for key in keys}
+        return b"\\" in record or any(key in record for key in keys)
 
     def _text(self, column: str, text: bytes) -> bytes:
         text, counts = redact(text, self._keys[column])

@@ -22,7 +22,7 @@ from cloudtrail_parquet.restore import restore_json
 from cloudtrail_parquet.schema import PartitionLayout
 from cloudtrail_parquet.storage import Entry, Store
 
-_WITHOUT_ID = ["eventTime", "eventSource", "eventName", "sourceIPAddress", "requestParameters"]
+_WITHOUT_ID = ["eventTime", "eventSource", "eventName", "sourceIPAddress"]
 
 
 class Standing:
@@ -78,9 +78,8 @@ def _keys(part: pq.ParquetFile, row_group: int) -> pa.Array:
         rows = part.read_row_group(row_group, columns=_WITHOUT_ID).to_pylist()
         for number, row in enumerate(rows):
             if ids[number] is None:
-                time, source, name, address, parameters = (row[column] for column in _WITHOUT_ID)
-                text = None if parameters is None else parameters.encode()
-                keys[number] = key_without_id(to_us(time), source, name, address, text)
+                time, source, name, address = (row[column] for column in _WITHOUT_ID)
+                keys[number] = key_without_id(to_us(time), source, name, address)
     return pa.array(keys, pa.int64())
 
 

@@ -19,6 +19,8 @@ from cloudtrail_parquet.receipt import Part
 from cloudtrail_parquet.schema import leaves
 from cloudtrail_parquet.storage import Staging
 
+_BATCH_ROWS = 64  # a page ends only between batches, and one value may have 100 kB
+
 
 def order_by(columns: pa.Table) -> pa.Array:
     """The row numbers in ascending order of all the columns, nulls last, ties as they came.
@@ -166,6 +168,7 @@ def parquet_options(settings: Settings) -> dict[str, Any]:
         "write_statistics": _other_than(settings.without_statistics, paths),
         "write_page_index": True,
         "data_page_size": settings.page_bytes,
+        "write_batch_size": _BATCH_ROWS,
         "max_rows_per_page": settings.page_rows,
         "bloom_filter_options": dict.fromkeys(_among(settings.bloom_columns, paths), bloom),
         "sorting_columns": [pq.SortingColumn(paths.index(name)) for name in settings.sort_by],
