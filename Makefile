@@ -8,6 +8,7 @@ PYTEST_ARGS ?=
 MYPY_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
+PACKAGE_ARGS ?= # for example --architecture x86_64
 LOCK_ARGS ?= # for example --upgrade, or --upgrade-package polars
 UV_VERSION := 0.13.9
 
@@ -16,7 +17,7 @@ READY := $(VENV)/.ready
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 
 # mypy refuses to be given a folder without a single Python file.
-TYPED := $(foreach folder,lambda_src tests bench examples,\
+TYPED := $(foreach folder,lambda_src tests bench bundle examples,\
 	$(if $(wildcard $(folder)/*.py $(folder)/*/*.py $(folder)/*/*/*.py),$(folder)))
 
 # Runs each candidate, since a version manager's shim may exist and fail.
@@ -63,6 +64,10 @@ format: $(READY) ## format the code and apply the safe fixes
 .PHONY: bench
 bench: $(READY) ## measure a conversion: seconds, peak memory, sizes
 	@$(PY) -m bench.convert $(BENCH_ARGS)
+
+.PHONY: package
+package: $(READY) ## build the Lambda zip, its digest and its bill of materials in dist/
+	@$(PY) -m bundle.package $(PACKAGE_ARGS)
 
 .PHONY: lock
 lock: ## pin the dependencies again; LOCK_ARGS=--upgrade takes newer versions
