@@ -17,6 +17,7 @@ import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 import duckdb
@@ -358,6 +359,7 @@ def main() -> None:
     """Print the tables."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--records", type=int, default=600_000)
+    options.add_argument("--runs", type=int, default=3, help="of which the median CPU is taken")
     options.add_argument("--only", nargs="+", choices=SETTINGS, default=list(SETTINGS))
     asked = options.parse_args()
     logs, out = logs_of(asked.records), FOLDER / "out" / "layout"
@@ -367,7 +369,7 @@ def main() -> None:
     sizes, costs = [], {in_duckdb: list[list[str]](), in_pyarrow: list[list[str]]()}
     base_s = 0.0
     for name in asked.only:
-        cpu_s = convert(logs, out, SETTINGS[name])
+        cpu_s = median(convert(logs, out, SETTINGS[name]) for _ in range(asked.runs))
         base_s = base_s or cpu_s
         dataset = Dataset(out)
         sizes.append(

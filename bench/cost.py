@@ -1,0 +1,58 @@
+"""What a terabyte of gzipped logs costs to convert, by a rate measured here; for docs/cost.md.
+
+python -m bench.cost
+"""
+
+from statistics import median
+
+from bench.convert import run
+from bench.corpora import FOLDER, corpus
+from bench.layout import markdown
+from cloudtrail_parquet.cost import LAMBDA_GB_S, cost
+from cloudtrail_parquet.plan import BATCH_S, MEMORY_MB
+
+TERABYTE = 10**12
+RECORDS = 120_000
+FILE_BYTES = {"1 kB": 1_000, "10 kB": 10_000, "80 kB": 80_000}
+UNIT_BYTES = 100_000_000  # of a busy account and region; a quiet one has more units for a terabyte
+MEMORY_MBS = (885, MEMORY_MB, 3538)
+
+
+def rate() -> float:
+    """Gzipped bytes that one CPU converts in a second: the median of five runs."""
+    logs = corpus("generated", RECORDS)
+    size = sum(path.stat().st_size for path in logs.rglob("*_CloudTrail_*.json.gz"))
+    return size / median(run("ours", logs, FOLDER / "out" / "cost").cpu_s for _ in range(5))
+
+
+def main() -> None:
+    """Print the rate and the tables."""
+    bytes_per_s = rate()
+    print(f"{bytes_per_s / 1e6:.1f} MB of gzipped logs a CPU second\n")
+    seconds = TERABYTE / bytes_per_s
+    rows = []
+    for name, size in FILE_BYTES.items():
+        spent = cost(
+            units=TERABYTE // UNIT_BYTES,
+            files=TERABYTE // size,
+            invocations=round(seconds / BATCH_S),
+            seconds=seconds,
+            memory_mb=MEMORY_MB,
+        )
+        cells = (f"{part:,.2f}" for part in (spent.compute, spent.requests, spent.total))
+        rows.append([name, *cells])
+    titles = ["log files of", "compute, dollars", "requests, dollars", "together, dollars"]
+    print(markdown(titles, rows), "\n")
+    rows = []
+    for memory_mb in MEMORY_MBS:
+        slower = max(1, MEMORY_MB / memory_mb)
+        dollars = (
+            f"{seconds * slower * memory_mb / 1024 * LAMBDA_GB_S[one]:,.2f}" for one in LAMBDA_GB_S
+        )
+        rows.append([f"{memory_mb:,} MB", f"{seconds * slower / 3600:,.0f}", *dollars])
+    titles = ["memory", "hours in all", *(f"{one}, dollars" for one in LAMBDA_GB_S)]
+    print(markdown(titles, rows))
+
+
+if __name__ == "__main__":
+    main()
