@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from cloudtrail_parquet import rules
 from cloudtrail_parquet.rules import (
-    JSON_COLUMNS,
     Discard,
     Discarder,
     Redact,
     check,
     keys_by_column,
 )
+from cloudtrail_parquet.schema import JSON_COLUMNS
 
 KMS = Discard(
     name="kms",
