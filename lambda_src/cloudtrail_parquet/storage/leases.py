@@ -130,9 +130,13 @@ class ObjectLease:
         return self._put(lambda key, data: self._objects.replace(key, data, found.version))
 
     def _adopt(self, found: Stored) -> bool:
-        """Whether a lease that was found is one that we have put: a repeated request says no."""
+        """Whether a lease that was found is one that we have put without being told so.
+
+        The answer may have been lost, or be that to a repeated request: that it stands already.
+        """
         content = _content(found)
-        if content.get("holder") != self._holder:
+        told = found.version.get("e_tag") == self._version.get("e_tag")
+        if told or content.get("holder") != self._holder:
             return False
         left = datetime.fromisoformat(content["expires"]) - datetime.now(UTC)
         self._version, self._until = found.version, _Moment(left.total_seconds())
@@ -166,8 +170,7 @@ class ObjectLease:
                 pause = self._expires_s / 3
             except StorageError:
                 pause = self._expires_s / 30
-            if self._lost or self._until.seconds_left() <= 0:
-                self._lost = True
+            if self._lost:
                 return
 
     def _renew(self) -> bool:

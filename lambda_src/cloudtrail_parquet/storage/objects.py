@@ -26,7 +26,7 @@ _PAGE = 1000  # keys in a page of S3's
 _CHUNK = 200  # entries handed over at a time; pages end where chunks do
 _MULTIPART_FROM = 16 << 20
 _UPLOAD_PART = 8 << 20  # at least 5 MiB; 10,000 of them are 78 GiB
-_UPLOADS_AT_A_TIME = 4  # of one object, each in memory
+_UPLOADS_AT_A_TIME = 2  # of one object, each in memory and within a minute
 _PAUSES_S = (0.2, 1.0)  # before what the client does not try again is tried again
 
 T = TypeVar("T")

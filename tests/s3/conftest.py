@@ -1,0 +1,72 @@
+"""An S3 server of moto's over HTTP, a proxy in front of it, and buckets for one test each."""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+from mypy_boto3_s3 import S3Client
+
+from tests.s3.faults import FaultProxy
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "secret"}
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    """The address of the server."""
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def proxy(moto: str) -> Iterator[FaultProxy]:
+    with FaultProxy(moto) as proxy:
+        yield proxy
+
+
+@pytest.fixture(autouse=True)
+def aws(monkeypatch: pytest.MonkeyPatch, proxy: FaultProxy) -> None:
+    """An environment as a user's, with the proxy for AWS and nothing of this machine's."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture(scope="session")
+def s3(moto: str) -> Iterator[S3Client]:
+    """Another client, past the proxy, to arrange and to look."""
+    client = boto3.client(
+        "s3",
+        endpoint_url=moto,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def new_bucket(s3: S3Client) -> Callable[[], str]:
+    def make() -> str:
+        name = f"test-{uuid.uuid4().hex}"
+        s3.create_bucket(Bucket=name)
+        return name
+
+    return make
+
+
+@pytest.fixture
+def bucket(new_bucket: Callable[[], str]) -> str:
+    return new_bucket()

@@ -1,0 +1,162 @@
+"""The command line from bucket to bucket, compared with the same conversion on a disk."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import pytest
+from mypy_boto3_s3 import S3Client
+
+from cloudtrail_parquet.generate import TreeSpec, generate
+from tests.s3.faults import Fault, FaultProxy, error, every
+
+LAMBDA_SRC = Path(__file__).parents[2] / "lambda_src"
+SPEC = TreeSpec(accounts=2, regions=1, days=2, records=600, late=0.05, duplicates=0.05)
+
+
+class Places(NamedTuple):
+    """The same logs on a disk and in a bucket, and two more buckets."""
+
+    tree: Path
+    records: int
+    logs: str
+    lake: str
+    state: str
+
+    @property
+    def arguments(self) -> list[str]:
+        return [
+            f"s3://{self.logs}/org?requester_pays=true",
+            f"s3://{self.lake}/cloudtrail?region=us-east-1",
+            "--state",
+            f"s3://{self.state}/x",
+        ]
+
+
+@pytest.fixture
+def places(tmp_path: Path, s3: S3Client, new_bucket: Callable[[], str]) -> Places:
+    tree = tmp_path / "logs"
+    truth = generate(tree, SPEC)
+    made = Places(tree, truth.records, new_bucket(), new_bucket(), new_bucket())
+    for key, data in contents(tree).items():
+        s3.put_object(Bucket=made.logs, Key=f"org/{key}", Body=data)
+    return made
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def objects(s3: S3Client, bucket: str) -> dict[str, bytes]:
+    listed = s3.list_objects_v2(Bucket=bucket).get("Contents", [])
+    return {
+        one["Key"]: s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read() for one in listed
+    }
+
+
+def convert(*arguments: str, scratch: Path) -> tuple[int, list[dict[str, Any]], str]:
+    """Exit status, receipts and what was said."""
+    done = subprocess.run(
+        [sys.executable, "-m", "cloudtrail_parquet.cli", "convert", *arguments, "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": str(LAMBDA_SRC), "TMPDIR": str(scratch)},
+    )
+    return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+
+@pytest.mark.slow
+def test_a_conversion_between_buckets_gives_what_one_on_a_disk_gives(
+    places: Places, tmp_path: Path, s3: S3Client, proxy: FaultProxy
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    status, receipts, said = convert(
+        str(places.tree), str(tmp_path / "lake"), "--workers", "1", scratch=scratch
+    )
+    assert status == 0, said
+    expected = {f"cloudtrail/{key}": data for key, data in contents(tmp_path / "lake").items()}
+
+    # A server that is busy, breaks connections and cuts bodies short now and then.
+    proxy.add(
+        error(503, "SlowDown", when=every(7)),
+        Fault(method="GET", lost="before", when=every(11)),
+        Fault(method="GET", path=r"\.json\.gz$", keep_bytes=50, when=every(5)),
+        Fault(method="PUT", lost="after", when=every(13)),
+    )
+    # One unit after the other: of a record that two units own, the first one keeps its copy.
+    status, from_buckets, said = convert(*places.arguments, "--workers", "1", scratch=scratch)
+    assert status == 0, said
+    first = objects(s3, places.lake)
+
+    assert first == expected
+    assert sum(one["records"]["written"] for one in from_buckets) == sum(
+        one["records"]["written"] for one in receipts
+    )
+
+    status, _, said = convert(*places.arguments, "--workers", "2", scratch=scratch)
+    assert status == 0, said
+
+    assert objects(s3, places.lake) == expected
+    assert not [key for key in first if not key.endswith(".parquet")]
+    state = objects(s3, places.state)
+    assert state
+    assert not [key for key in state if "/leases/" in key or "/intents/" in key]
+    for bucket in (places.lake, places.state):
+        assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
+    assert list(scratch.iterdir()) == []
+    for key, data in objects(s3, places.lake).items():
+        (tmp_path / "read" / key).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "read" / key).write_bytes(data)
+    with duckdb.connect() as connection:
+        glob = f"{tmp_path}/read/cloudtrail/**/*.parquet"
+        rows = connection.execute(f"SELECT count(*) FROM read_parquet('{glob}')").fetchone()  # noqa: S608
+    assert rows == (places.records,)
+
+
+@pytest.mark.slow
+def test_a_log_file_that_cannot_be_read_is_quarantined_and_read_by_the_next_run(
+    places: Places, tmp_path: Path, proxy: FaultProxy
+) -> None:
+    bad = min(contents(places.tree))
+    proxy.add(Fault(method="GET", path=f"{bad}$", keep_bytes=20))
+    source, *others = places.arguments
+
+    status, receipts, said = convert(f"{source}&retries=1", *others, scratch=tmp_path)
+
+    assert status == 3
+    quarantined = [one for receipt in receipts for one in receipt["quarantined"]]
+    assert {(one["key"], one["retryable"]) for one in quarantined} == {(bad, True)}
+    assert f"quarantined: {bad}: cannot be read" in said
+    assert "(retry may help)" in said
+
+    proxy.clear()
+    status, receipts, said = convert(source, *others, scratch=tmp_path)
+
+    assert status == 0, said
+    assert not [one for receipt in receipts for one in receipt["quarantined"]]
+
+
+@pytest.mark.slow
+def test_a_place_that_refuses_fails_with_what_to_do(
+    places: Places, tmp_path: Path, proxy: FaultProxy
+) -> None:
+    proxy.add(error(403, "AccessDenied", "No.", path=f"^/{places.lake}"))
+
+    status, _, said = convert(*places.arguments, scratch=tmp_path)
+
+    assert status == 1
+    assert f"error: s3://{places.lake}/cloudtrail/" in said
+    assert "(AccessDenied: No.). Allow it to these credentials" in said
+    assert "Traceback" not in said

@@ -1,0 +1,211 @@
+"""What is found in a bucket, and with how many requests."""
+
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
+
+from cloudtrail_parquet.layout import Unit, Window
+from cloudtrail_parquet.source import count_siblings, discover, units, window_files
+from cloudtrail_parquet.storage import Store, open_store
+from tests.builders import log_key
+from tests.s3.faults import Fault, FaultProxy, Request
+
+ACCOUNT, REGION = "012345678901", "eu-central-1"
+TRAIL = f"AWSLogs/{ACCOUNT}/CloudTrail/{REGION}/"
+DAY = date(2026, 1, 10)
+UNIT = Unit(ACCOUNT, REGION, DAY)
+WINDOW = Window(900, 7200)
+MIDNIGHT = datetime(2026, 1, 10, tzinfo=UTC)
+FOLDERS = ("CloudTrail",)
+
+Fill = Callable[[Iterable[str]], Store]
+
+
+@pytest.fixture
+def fill(bucket: str) -> Fill:
+    """Puts objects of one byte into the bucket, past HTTP: it is about what finds them."""
+
+    def put(keys: Iterable[str]) -> Store:
+        backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+        for key in keys:
+            backend.put_object(bucket, key, b"x")
+        return open_store(f"s3://{bucket}")
+
+    return put
+
+
+def folder_of(day: date) -> str:
+    return f"{TRAIL}{day:%Y/%m/%d}/"
+
+
+def delivered_evenly(day: date, number: int) -> list[str]:
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return [
+        log_key(ACCOUNT, REGION, start + timedelta(days=1) * one / number, unique=f"{one:016d}")
+        for one in range(number)
+    ]
+
+
+def lists(proxy: FaultProxy, prefix: str = "") -> list[Request]:
+    return [
+        request
+        for request in proxy.requests
+        if request.lists and request.query.get("prefix", "").startswith(prefix)
+    ]
+
+
+# The files of a window.
+
+
+@pytest.mark.slow
+def test_of_the_days_around_only_the_hours_of_the_window_are_listed(
+    fill: Fill, proxy: FaultProxy
+) -> None:
+    before, after = DAY - timedelta(days=1), DAY + timedelta(days=1)
+    early, late = delivered_evenly(before, 20_000), delivered_evenly(after, 20_000)
+    store = fill([*early, *delivered_evenly(DAY, 1_500), *late])
+
+    files = window_files(store, [TRAIL], UNIT, WINDOW)
+
+    assert len(lists(proxy, folder_of(DAY))) == 2
+    assert len(lists(proxy, folder_of(before))) == 2
+    assert len(lists(proxy, folder_of(after))) == 3
+    found = {file.key for file in files}
+    assert len(found) == len(files) == 20_000 / 96 + 1_500 + 20_000 / 12
+    assert {key for key in early if key.rpartition("_")[0][-6:] >= "T2345Z"} <= found
+    assert {key for key in late if key.rpartition("_")[0][-6:] < "T0200Z"} <= found
+
+
+def test_folders_of_one_page_are_listed_once(fill: Fill, proxy: FaultProxy) -> None:
+    days = [DAY + timedelta(days=number) for number in (-1, 0, 1)]
+    store = fill([key for day in days for key in delivered_evenly(day, 96)])
+
+    assert len(window_files(store, [TRAIL], UNIT, WINDOW)) == 1 + 96 + 8
+    assert len(lists(proxy)) == 3
+
+
+def test_odd_names_wherever_they_sort_are_found(fill: Fill, proxy: FaultProxy) -> None:
+    # Their object time is now, long after their day: they count as delivered at its end.
+    folder = folder_of(DAY - timedelta(days=1))
+    stem = f"{folder}{ACCOUNT}_CloudTrail_{REGION}_"
+    odd = [
+        f"{folder}!first",
+        f"{folder}{ACCOUNT}_CloudTrail-Copy.json.gz",
+        f"{stem}20260108T1200Z_other-day.json.gz",
+        f"{stem}20260109.json.gz",
+        f"{stem}20260109T",
+        f"{stem}20260109T.json.gz",
+        f"{stem}20260109T9999Z_no-time.json.gz",
+        f"{stem}20260110T1200Z_next-day.json.gz",
+        f"{folder}copy/{ACCOUNT}_CloudTrail_{REGION}_20260109T1200Z.bak",
+        f"{folder}é",
+        f"{folder}~last",
+    ]
+    store = fill([*delivered_evenly(DAY - timedelta(days=1), 2_400), *odd])
+
+    found = {file.key for file in window_files(store, [TRAIL], UNIT, WINDOW)}
+
+    late = {key for key in odd if "20260108T" not in key and "/copy/" not in key}
+    assert late <= found
+    assert len(found) == len(late) + 2_400 / 96
+    assert len(lists(proxy, folder)) == 2
+
+
+def test_a_listing_is_asked_for_page_by_page(fill: Fill, proxy: FaultProxy) -> None:
+    store = fill(f"a/{number:04d}" for number in range(2_500))
+
+    entries = store.files("a/")
+    assert next(entries).key == "a/0000"
+    assert len(lists(proxy)) == 1
+    assert sum(1 for _ in entries) == 2_499
+    assert len(lists(proxy)) == 3
+
+
+@pytest.mark.parametrize("page_size", [None, 7])
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [("a/03", "a/05"), ("a/03x", "a/04~"), ("a/", "a/99"), ("b", "c"), ("0", "1")],
+)
+def test_only_what_may_be_skipped_is_left_out(
+    fill: Fill, proxy: FaultProxy, page_size: int | None, first: str, last: str
+) -> None:
+    keys = [f"a/{number:02d}" for number in range(30)]
+    proxy.page_size = page_size
+    store = fill(keys)
+
+    found = [entry.key for entry in store.files("a/", (first, last))]
+
+    assert found == [key for key in keys if not first <= key <= last]
+
+
+def test_folders_are_listed_several_at_a_time(fill: Fill, proxy: FaultProxy) -> None:
+    trails = [f"AWSLogs/{account}/CloudTrail/{REGION}/" for account in range(10)]
+    store = fill(f"{trail}2026/01/10/a.json.gz" for trail in trails)
+    proxy.add(Fault(delay_s=0.2))
+
+    started = time.monotonic()
+    files = window_files(store, trails, UNIT, WINDOW)
+
+    assert len(files) == 10
+    assert time.monotonic() - started < 30 * 0.2 / 3  # 30 requests, 16 at a time
+
+
+# Accounts, regions and days.
+
+
+def test_discovery_lists_each_folder_down_to_the_regions_once_and_no_objects(
+    fill: Fill, proxy: FaultProxy
+) -> None:
+    accounts = [f"{number:012d}" for number in range(5)]
+    regions = ["eu-central-1", "eu-west-1", "us-east-1"]
+    store = fill(
+        log_key(account, region, MIDNIGHT + timedelta(days=day), folder=folder, prefix="trail")
+        for account in accounts
+        for region in regions
+        for folder in ("CloudTrail", "CloudTrail-Digest")
+        for day in range(20)
+    )
+
+    found = discover(store, FOLDERS)
+
+    assert len(found.trails) == 15
+    assert len(found.siblings["CloudTrail-Digest"]) == 5
+    assert all(request.query.get("delimiter") == "/" for request in lists(proxy))
+    # the bucket, the trail, its AWSLogs; then each account and its CloudTrail
+    assert len(proxy.requests) == 1 + 1 + 1 + 2 * len(accounts)
+
+
+def test_days_are_looked_for_only_where_they_are_asked_for(fill: Fill, proxy: FaultProxy) -> None:
+    store = fill(
+        log_key(ACCOUNT, REGION, datetime(year, month, day, tzinfo=UTC))
+        for year in range(2020, 2027)
+        for month in range(1, 13)
+        for day in (1, 15)
+    )
+    found = discover(store, FOLDERS)
+    proxy.clear()
+
+    days = units(store, found, WINDOW, date(2026, 1, 1), date(2026, 1, 31))
+
+    assert [unit.day.day for unit in days] == [1, 2, 14, 15, 16, 31]
+    assert len(proxy.requests) == 1 + 2 + 3  # the trail; two years; December, January, February
+
+
+def test_objects_beside_the_logs_are_counted_to_a_thousand(fill: Fill, proxy: FaultProxy) -> None:
+    digests = [
+        log_key(ACCOUNT, REGION, MIDNIGHT, folder="CloudTrail-Digest", unique=f"{number:05d}")
+        for number in range(2_500)
+    ]
+    others = [log_key(ACCOUNT, REGION, MIDNIGHT, folder="Config", unique=str(n)) for n in range(3)]
+    store = fill([log_key(ACCOUNT, REGION, MIDNIGHT), *digests, *others])
+    found = discover(store, FOLDERS)
+    proxy.clear()
+
+    counts = count_siblings(store, found.siblings)
+
+    assert counts == {"CloudTrail-Digest": "1,000 or more", "Config": "3"}
+    assert len(proxy.requests) == 2
