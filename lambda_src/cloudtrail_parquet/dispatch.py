@@ -20,7 +20,7 @@ from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError, Usag
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.receipt import Receipt
-from cloudtrail_parquet.storage import LocalStore, Stores, local_path, open_store
+from cloudtrail_parquet.storage import LocalStore, Stores, is_below, open_store, place_beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class Places:
             UsageError: The state lies inside the dataset, where readers would trip over it.
         """
         if state is None:
-            state = str(local_path(dataset) or dataset.rstrip("/")) + ".state"
-        if _below(state, dataset):
+            state = place_beside(dataset, ".state")
+        if is_below(state, dataset):
             raise UsageError(
                 "the state would lie inside the dataset",
                 state,
@@ -59,13 +59,6 @@ class Places:
         state = open_store(self.state)
         staging = state.root / "staging" if isinstance(state, LocalStore) else None
         return Stores(open_store(self.source), open_store(self.dataset, staging=staging), state)
-
-
-def _below(inner: str, outer: str) -> bool:
-    inner_path, outer_path = local_path(inner), local_path(outer)
-    if inner_path and outer_path:
-        return inner_path.resolve().is_relative_to(outer_path.resolve())
-    return (inner.rstrip("/") + "/").startswith(outer.rstrip("/") + "/")
 
 
 class Job(NamedTuple):
