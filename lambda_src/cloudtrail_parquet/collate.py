@@ -253,7 +253,8 @@ class Collation:
 
     def _without_repeats(self, drafts: pa.Table, day: date) -> pa.Table:
         first = self.duplicates.first_only(drafts, day)
-        contents = self._standing.contents(day, first["#key"].combine_chunks())
+        keys, times = (first[name].combine_chunks() for name in ("#key", "eventTime"))
+        contents = self._standing.contents(day, keys, times)
         if contents:
             first = standing.without(first, contents, self.columns.finish)
         self.counts.duplicate += drafts.num_rows - first.num_rows

@@ -2,12 +2,13 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date, timedelta
 from hashlib import sha256
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -26,9 +27,12 @@ from cloudtrail_parquet.errors import (
 )
 from cloudtrail_parquet.fetch import Fetched, fetch, fetch_text
 from cloudtrail_parquet.layout import (
+    WHOLE,
     LogFile,
+    Owner,
+    Shard,
     Unit,
-    owner_day,
+    owner_of,
     part_key,
     partition,
     state_key,
@@ -41,8 +45,11 @@ from cloudtrail_parquet.receipt import (
     Quarantined,
     Receipt,
     Records,
+    ShardReceipt,
+    commonest,
     now,
     read_receipt,
+    read_shard_receipt,
     write_receipt,
 )
 from cloudtrail_parquet.schema import (
@@ -52,14 +59,24 @@ from cloudtrail_parquet.schema import (
     SCHEMA_VERSION,
     PartitionLayout,
 )
+from cloudtrail_parquet.shards import (
+    Check,
+    Split,
+    forget,
+    guard,
+    intent_key,
+    notes,
+    read_intent,
+    shrunk,
+    stands,
+)
 from cloudtrail_parquet.source import window_files
 from cloudtrail_parquet.standing import Standing
-from cloudtrail_parquet.storage import Staging, Store, Stores, open_store
+from cloudtrail_parquet.storage import Lease, Staging, Store, Stores, open_store
 from cloudtrail_parquet.writer import PartsWriter, in_background
 
 _ATTEMPTS = 10
 _DATASET_NOTE = "dataset.json"
-_MAX_NAMES = 1000
 
 
 class Ownership(msgspec.Struct, frozen=True):
@@ -131,14 +148,19 @@ def is_noted(state: Store, settings: Settings) -> bool:
     return theirs == mine
 
 
-def convert_unit(
+def convert_unit(  # noqa: PLR0913, PLR0917
     unit: Unit,
     trails: Iterable[str],
     stores: Stores,
     settings: Settings,
     admit: Callable[[list[LogFile]], None] | None = None,
+    shard: Shard = WHOLE,
 ) -> Receipt | None:
-    """Convert one unit: replace in the dataset all that it owns, and nothing else.
+    """Convert one unit, or a shard of it: replace in the dataset all that it owns.
+
+    A whole unit owns also what was written when it was split. A shard owns what it has written
+    itself; with the last shard of a split all else that the unit has written goes, and the unit's
+    receipt is made of the shards'. Until then, what was converted before stands beside them.
 
     Args:
         unit: What to convert.
@@ -147,40 +169,49 @@ def convert_unit(
         stores: Where everything is.
         settings: How to do it.
         admit: Is shown the log files before any is read, and may raise to prevent that.
+        shard: Which of the unit's log files to read. Shards may be converted in any order, at the
+            same time, and again.
 
     Returns:
-        The receipt, which has been written; None when there was nothing to convert and nothing
-        had ever been converted.
+        The receipt, of the unit or of the shard, which has been written; None when there was
+        nothing to convert and nothing had ever been converted.
 
     Raises:
         StorageError, LeaseTimeoutError, ReconciliationError: Nothing was replaced, or, when a
             store fails amid replacing, the same run again completes it.
+        UsageError: Shards of a split that was never completed were made of log files that are gone
+            from the source.
     """
     started = time.monotonic()
-    source, dataset, state = stores
-    key = state_key("leases/units", unit)
-    with state.lease(key, settings.lease_wait_s, settings.lease_s) as lease:
-        files = window_files(source, trails, unit, settings.window)
-        before = read_receipt(state, unit)
-        if not files and before is None:
+    state, wait_s, lease_s = stores.state, settings.lease_wait_s, settings.lease_s
+    with state.lease(_lease_key(unit, shard), wait_s, lease_s) as lease:
+        task = _Task.of(unit, trails, stores, settings, shard)
+        if task.is_void:
             return None
         if admit is not None:
-            admit(files)
-        standing = Standing(dataset, unit, settings.partition_layout)
+            admit(task.files)
+        split = Split(unit, shard.of, task.window, stores, settings)
+        if shard != WHOLE and split.kept() is not None:
+            with _turn(task, lease) as check:
+                kept = split.keep(check)
+            if kept is not None:
+                return kept
         for _ in range(_ATTEMPTS):
-            with dataset.staging(state_key("", unit, "")) as staging:
-                run = _Run(unit, source, settings, files, staging, standing)
+            with stores.dataset.staging(state_key("", unit, _ending(shard))) as staging:
+                run = _Run(task, staging)
                 run.read()
-                if before is None and not run.matters:
+                if task.before is None and shard == WHOLE and not run.matters:
                     return None
-                shrunk = run.shrunk_since(before) if before else ""
-                if before is not None and shrunk and _stands(before, dataset):
-                    kept = _kept(before, run, shrunk)
-                    write_receipt(state, kept)
-                    return kept
-                receipt = run.receipt(time.monotonic() - started)
-                lease.check()
-                if _publish(run, receipt, before, dataset, state):
+                with _turn(task, lease) as check:
+                    receipt = run.kept()
+                    if receipt is not None:
+                        write_receipt(state, receipt)
+                    else:
+                        receipt = run.receipt(time.monotonic() - started)
+                        if not _publish(run, receipt, check):
+                            continue
+                    if shard != WHOLE:
+                        split.finish(check)
                     return receipt
         raise LeaseTimeoutError(
             f"its partitions changed {_ATTEMPTS} times while it was read",
@@ -190,7 +221,7 @@ def convert_unit(
 
 
 def preview_unit(
-    unit: Unit, trails: Iterable[str], stores: Stores, settings: Settings
+    unit: Unit, trails: Iterable[str], stores: Stores, settings: Settings, shard: Shard = WHOLE
 ) -> Receipt | None:
     """What `convert_unit` would do, as the receipt that it would write; nothing is replaced.
 
@@ -198,96 +229,183 @@ def preview_unit(
         StorageError, ReconciliationError: As `convert_unit` does.
     """
     started = time.monotonic()
-    files = window_files(stores.source, trails, unit, settings.window)
-    before = read_receipt(stores.state, unit)
-    standing = Standing(stores.dataset, unit, settings.partition_layout)
+    task = _Task.of(unit, trails, stores, settings, shard)
     with TemporaryDirectory() as folder, open_store(folder).staging("preview") as staging:
-        run = _Run(unit, stores.source, settings, files, staging, standing)
+        run = _Run(task, staging)
         run.read()
-        if before is None and not run.matters:
+        if task.before is None and shard == WHOLE and not run.matters:
             return None
-        shrunk = run.shrunk_since(before) if before else ""
-        if before is not None and shrunk and _stands(before, stores.dataset):
-            return _kept(before, run, shrunk)
-        return run.receipt(time.monotonic() - started)
+        return run.kept() or run.receipt(time.monotonic() - started)
 
 
-def _stands(before: Receipt, dataset: Store) -> bool:
-    """Whether anything that a conversion wrote is still there."""
-    parts = {part.key for part in before.parts}
-    folders = {key.rpartition("/")[0] for key in parts}
-    return any(entry.key in parts for folder in folders for entry in dataset.files(f"{folder}/"))
+def _ending(shard: Shard) -> str:
+    return "" if shard == WHOLE else f"/{shard.name}"
 
 
-def _kept(before: Receipt, run: "_Run", shrunk: str) -> Receipt:
-    """The receipt of a run that leaves what stands, since the source no longer holds all of it."""
-    return msgspec.structs.replace(
-        before, status="partial", kept=shrunk, quarantined=run.quarantined, converted_at=now()
-    )
+def _lease_key(unit: Unit, shard: Shard) -> str:
+    if shard == WHOLE:
+        return state_key("leases/units", unit)
+    return state_key("leases/shards", unit, f"{_ending(shard)}.json")
 
 
-def _publish(
-    run: "_Run", receipt: Receipt, before: Receipt | None, dataset: Store, state: Store
-) -> bool:
-    """Put the parts in place, remove what this unit owned before, and write the receipt.
+class _Task(NamedTuple):
+    """What is to be converted, and what there was before.
+
+    Attributes:
+        unit: What to convert.
+        shard: Which of its log files.
+        window: All log files of the unit, in delivery order.
+        files: Those of them that are to be read.
+        fingerprint: A digest of the names and sizes of them all.
+        before: The last receipt, of the unit or of the shard.
+        stores: Where everything is.
+        settings: How to do it.
+    """
+
+    unit: Unit
+    shard: Shard
+    window: list[LogFile]
+    files: list[LogFile]
+    fingerprint: str
+    before: Receipt | None
+    stores: Stores
+    settings: Settings
+
+    @classmethod
+    def of(
+        cls, unit: Unit, trails: Iterable[str], stores: Stores, settings: Settings, shard: Shard
+    ) -> "_Task":
+        """Look what there is to do."""
+        window = window_files(stores.source, trails, unit, settings.window)
+        before = (
+            read_receipt(stores.state, unit)
+            if shard == WHOLE
+            else read_shard_receipt(stores.state, unit, shard)
+        )
+        return cls(
+            unit,
+            shard,
+            window,
+            [file for file in window if settings.window.takes(shard, file, unit.day)],
+            _fingerprint(window),
+            before,
+            stores,
+            settings,
+        )
+
+    @property
+    def is_void(self) -> bool:
+        """Whether there is nothing to convert and never was."""
+        if self.window or self.before is not None:
+            return False
+        return self.shard == WHOLE or read_receipt(self.stores.state, self.unit) is None
+
+    def standing(self) -> Standing:
+        """What stands already, to leave out what repeats it.
+
+        Where a smaller source may replace more, a record must not be left out for one that is
+        about to go: what other shards have made of another source does not count then.
+        """
+        split = self.shard != WHOLE and self.settings.replace_shrunk
+        return Standing(
+            self.stores.dataset,
+            self.unit,
+            self.settings.partition_layout,
+            self.shard,
+            self.fingerprint if split else None,
+        )
+
+    @property
+    def seen(self) -> str:
+        """A digest of all that the shards of a unit must have in common to be one split."""
+        settings = self.settings.shaping_json(), self.settings.replace_shrunk
+        about = self.fingerprint, SCHEMA_VERSION, self.settings.folders, *settings
+        return sha256(repr(about).encode()).hexdigest()
+
+
+@contextmanager
+def _turn(task: _Task, lease: Lease) -> Iterator[Check]:
+    """Hold the unit's lease, which a shard needs only while it replaces something.
+
+    So shards are read at the same time and published one after the other, and none of them while
+    the whole unit is converted.
+    """
+    if task.shard == WHOLE:
+        lease.check()
+        yield lease.check
+        return
+    settings = task.settings
+    key = _lease_key(task.unit, WHOLE)
+    with task.stores.state.lease(key, settings.lease_wait_s, settings.lease_s) as turn:
+
+        def check() -> None:
+            lease.check()
+            turn.check()
+
+        check()
+        yield check
+
+
+def _publish(run: "_Run", receipt: Receipt, check: Check) -> bool:
+    """Put the parts in place and remove what this run's owner had there before.
 
     Returns:
-        False when another unit has meanwhile put a record of this run into a partition: the run
+        False when somebody else has meanwhile put a record of this run into a partition: the run
         has to be repeated, and then replaces what this one may have put in place.
     """
-    unit, settings = run.unit, run.settings
+    task, unit, shard, settings = run.task, run.task.unit, run.task.shard, run.task.settings
+    dataset, state = task.stores.dataset, task.stores.state
     new = {part.key for part in receipt.parts}
-    noted = _noted_stragglers(before, state, unit)
-    intent = state_key("intents", unit)
-    if stragglers := {key for key in new if unit_of(key) != unit}:
+    intent = intent_key(unit, None if shard == WHOLE else shard)
+    written = {part.key for part in task.before.parts} if task.before else set[str]()
+    split = notes(state, unit) if shard == WHOLE else {}
+    guard(split, unit, task.before, task.window, settings)
+    noted = read_intent(state, intent).union(written, *(note.parts for note in split.values()))
+    if stragglers := {key for key in noted | new if unit_of(key) != unit}:
         # should this run die, the next one finds what it had begun
-        state.write(intent, msgspec.json.encode(sorted(noted | stragglers)))
-    for target in sorted({unit, *(unit_of(key) or unit for key in new | noted)}):
+        state.write(intent, msgspec.json.encode(sorted(stragglers)))
+    check()
+    forget(state, unit, split)
+    for target in sorted({unit, *(unit_of(key) or unit for key in stragglers)}):
         key = state_key("leases/partitions", target)
         with state.lease(key, settings.lease_wait_s, settings.lease_s) as lease:
-            if run.standing.meets(target.day, run.duplicates.keys(target.day)):
+            if run.standing.changed(target.day, run.duplicates.keys(target.day)):
                 return False
+            check()
             lease.check()
             run.staging.publish(sorted(key for key in new if unit_of(key) == target))
             entries = dataset.files(partition(target, settings.partition_layout))
-            owned = {one.key for one in entries if owner_day(one.key, target.day) == unit.day}
+            owned = {
+                one.key for one in entries if _replaces(shard, unit, owner_of(one.key, target.day))
+            }
             dataset.delete(sorted(owned - new))
+    check()
     write_receipt(state, receipt)
-    state.delete([intent])
+    state.delete([intent, *(intent_key(unit, one) for one in split)])
     return True
 
 
-def _noted_stragglers(before: Receipt | None, state: Store, unit: Unit) -> set[str]:
-    """The parts of the unit in other partitions, as the last runs have noted them."""
-    keys = {part.key for part in before.parts} if before else set()
-    intent = state.read_if_there(state_key("intents", unit))
-    if intent is not None:
-        keys.update(msgspec.json.decode(intent, type=list[str]))
-    return {key for key in keys if unit_of(key) != unit}
+def _replaces(shard: Shard, unit: Unit, owner: Owner | None) -> bool:
+    """Whether a run owns what an owner has written."""
+    return owner is not None and owner.day == unit.day and shard in {WHOLE, owner.shard}
 
 
 class _Run:
     """One pass over the log files of a unit, into parts that nobody sees yet."""
 
-    def __init__(  # noqa: PLR0913, PLR0917
-        self,
-        unit: Unit,
-        source: Store,
-        settings: Settings,
-        files: list[LogFile],
-        staging: Staging,
-        standing: Standing,
-    ) -> None:
-        self.unit, self.settings = unit, settings
-        self.staging, self.standing = staging, standing
+    def __init__(self, task: _Task, staging: Staging) -> None:
+        self.task, self.unit, self.settings = task, task.unit, task.settings
+        self.staging = staging
+        self.standing = task.standing()
         self.duplicates = Duplicates(self._read_again)
-        self._source, self._files = source, files
-        self._fingerprint = _fingerprint(files)
+        self._source, self._files = task.stores.source, task.files
         self._own = PartsWriter(
             staging,
-            settings,
+            self.settings,
             self._metadata(),
-            lambda number: part_key(unit, number, settings.partition_layout),
+            lambda number: part_key(
+                self.unit, number, self.settings.partition_layout, self.task.shard
+            ),
         )
         self._straggler_parts: dict[date, list[Part]] = {}
         self._read: list[LogFile] = []
@@ -344,7 +462,9 @@ class _Run:
             self.staging,
             self.settings,
             self._metadata(),
-            lambda number: straggler_key(target, self.unit.day, first + number, layout),
+            lambda number: straggler_key(
+                target, self.unit.day, first + number, layout, self.task.shard
+            ),
         )
         with writer:
             writer.write(table)
@@ -358,7 +478,7 @@ class _Run:
             "schema_version": SCHEMA_VERSION,
             "record_version": RECORD_VERSION,
             "owner": self.unit.name,
-            "source_fingerprint": self._fingerprint,
+            "source_fingerprint": self.task.fingerprint,
             "settings": self.settings.shaping_json(),
         }
         return {METADATA_PREFIX + name: str(value) for name, value in facts.items()}
@@ -370,17 +490,20 @@ class _Run:
         own_files = any(file.delivered.date() == self.unit.day for file in self._files)
         return bool(own_files or counts.written or self.quarantined)
 
-    def shrunk_since(self, before: Receipt) -> str:
-        """What an earlier run found in the source and this one did not, in words; else nothing."""
-        if self.settings.replace_shrunk or before.folders != self.settings.folders:
-            return ""
-        missing = before.files.listed - len(self._files)
-        if missing > 0:
-            return f"{missing} of {before.files.listed} log files are gone from the source"
-        unread = before.records.read - self.collation.counts.read
-        if unread > 0:
-            return f"{unread} of {before.records.read} records can no longer be read"
-        return ""
+    def kept(self) -> Receipt | None:
+        """The receipt of a run that leaves what stands, as the source no longer holds all of it."""
+        before, read = self.task.before, self.collation.counts.read
+        why = shrunk(before, self.settings, len(self._files), read) if before else ""
+        if before is None or not why:
+            return None
+        if not stands((part.key for part in before.parts), self.task.stores.dataset):
+            return None
+        kept = msgspec.structs.replace(
+            before, status="partial", kept=why, quarantined=self.quarantined, converted_at=now()
+        )
+        if isinstance(kept, ShardReceipt):
+            return msgspec.structs.replace(kept, seen=self.task.seen)
+        return kept
 
     def receipt(self, seconds: float) -> Receipt:
         """The account of this run."""
@@ -391,7 +514,7 @@ class _Run:
         settled_from = settings.window.ends(self.unit.day) + timedelta(
             seconds=settings.settle_margin_s
         )
-        return Receipt(
+        receipt = Receipt(
             account=self.unit.account,
             region=self.unit.region,
             day=self.unit.day,
@@ -403,7 +526,7 @@ class _Run:
             lookbehind_s=settings.lookbehind_s,
             lookahead_s=settings.lookahead_s,
             folders=settings.folders,
-            source_fingerprint=self._fingerprint,
+            source_fingerprint=self.task.fingerprint,
             files=Files(
                 listed=len(self._files),
                 read=len(self._read),
@@ -422,18 +545,22 @@ class _Run:
                 str(day): rows for day, rows in sorted(collation.straggled_to.items()) if rows
             },
             versions=dict(sorted((name or "", rows) for name, rows in collation.versions.items())),
-            unmapped=_largest(collation.columns.unmapped + self._inexact),
+            unmapped=commonest(collation.columns.unmapped + self._inexact),
             derived=dict(collation.columns.derived),
             unstamped=[file.key for file in self._read if not file.stamped],
             quarantined=self.quarantined,
             discarded=dict(collation.discarded),
             redacted=dict(collation.redactor.counts),
         )
-
-
-def _largest(names: Counter[str]) -> dict[str, int]:
-    """The counts of the commonest names; hostile records may have any number of others."""
-    return dict(names.most_common(_MAX_NAMES))
+        shard = self.task.shard
+        if shard == WHOLE:
+            return receipt
+        return ShardReceipt(
+            **{name: getattr(receipt, name) for name in Receipt.__struct_fields__},
+            number=shard.number,
+            of=shard.of,
+            seen=self.task.seen,
+        )
 
 
 def _fingerprint(files: list[LogFile]) -> str:

@@ -3,17 +3,19 @@
     [PREFIX/]AWSLogs/[ORG/]ACCOUNT/FOLDER/REGION/YYYY/MM/DD/FILE                      delivered
     account=ACCOUNT/region=REGION/year=YYYY/month=MM/day=DD/part-00000.parquet        written
     account=ACCOUNT/region=REGION/dt=YYYY-MM-DD/part-00000.parquet                    or written so
+    .../straggler-YYYYMMDD-00000.parquet                records that were delivered on another day
+    .../part-03of12-00000.parquet, .../straggler-YYYYMMDD-03of12-00000.parquet      of one shard
 
 Sources: CloudTrail User Guide, "Getting and viewing your CloudTrail log files"; for file names the
 CloudTrail Processing Library. YYYY/MM/DD is the UTC day of delivery.
 """
 
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import quote, unquote
+from zlib import crc32
 
 from cloudtrail_parquet.schema import DEFAULT_LAYOUT, PARTITION_SCHEMAS, PartitionLayout
 from cloudtrail_parquet.storage import Entry
@@ -22,9 +24,14 @@ ROOT = "AWSLogs"
 ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 
 _STAMP = re.compile(r".*_CloudTrail(?:-[A-Za-z]+)?_[^_]+_(\d{8}T\d{4})Z_?[^_]*", re.DOTALL)
-_PART = re.compile(r"part-\d+\.parquet")
-_STRAGGLER = re.compile(r"straggler-(\d{4})(\d\d)(\d\d)-\d+\.parquet")
+_PART = re.compile(
+    r"(?:part|straggler-(?P<day>\d{8}))-(?:(?P<number>\d\d)of(?P<of>\d\d)-)?\d+\.parquet",
+    re.ASCII,
+)
+_SHARD = re.compile(r"(\d\d)of(\d\d)", re.ASCII)
+_MAX_SHARDS = 99
 _DAY_S = 86_400
+_DAY = timedelta(days=1)
 _LAST_MOMENT = timedelta(days=1, microseconds=-1)
 
 
@@ -59,32 +66,108 @@ def partition(unit: Unit, layout: PartitionLayout = DEFAULT_LAYOUT) -> str:
     return "".join(f"{name}={values[name]}/" for name in PARTITION_SCHEMAS[layout].names)
 
 
-def part_key(unit: Unit, number: int, layout: PartitionLayout = DEFAULT_LAYOUT) -> str:
+@dataclass(frozen=True, slots=True, order=True)
+class Shard:
+    """Which part of a unit's log files a conversion reads: the third of twelve, or all of them.
+
+    Attributes:
+        number: From 1.
+        of: How many there are; 1 is for units that are not split.
+    """
+
+    number: int
+    of: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.of <= _MAX_SHARDS:
+            raise ValueError(f"there is no shard {self}; at most {_MAX_SHARDS} are possible")
+
+    def __str__(self) -> str:
+        return f"{self.number} of {self.of}"
+
+    @classmethod
+    def named(cls, name: str) -> "Shard | None":
+        """The shard with a `name`, or None for another text."""
+        match = _SHARD.fullmatch(name)
+        try:
+            return cls(int(match[1]), int(match[2])) if match else None
+        except ValueError:
+            return None
+
+    @property
+    def name(self) -> str:
+        """In keys: ``03of12``."""
+        return f"{self.number:02d}of{self.of:02d}"
+
+    @property
+    def siblings(self) -> "list[Shard]":
+        """All shards of the same split, this one too."""
+        return [Shard(number, self.of) for number in range(1, self.of + 1)]
+
+
+WHOLE = Shard(1, 1)
+"""All log files of a unit."""
+
+
+class Owner(NamedTuple):
+    """Whose a part of an account and region is: the day of the unit, and which shard of it."""
+
+    day: date
+    shard: Shard = WHOLE
+
+
+def part_key(
+    unit: Unit, number: int, layout: PartitionLayout = DEFAULT_LAYOUT, shard: Shard = WHOLE
+) -> str:
     """The key of a part with the unit's own records."""
-    return f"{partition(unit, layout)}part-{number:05d}.parquet"
+    return f"{partition(unit, layout)}part-{_numbered(shard, number)}"
 
 
 def straggler_key(
-    unit: Unit, owner_day: date, number: int, layout: PartitionLayout = DEFAULT_LAYOUT
+    unit: Unit,
+    owner: date,
+    number: int,
+    layout: PartitionLayout = DEFAULT_LAYOUT,
+    shard: Shard = WHOLE,
 ) -> str:
     """The key of a part with records of the unit's day that were delivered on another day."""
-    stamp = f"{owner_day.year:04d}{owner_day:%m%d}"
-    return f"{partition(unit, layout)}straggler-{stamp}-{number:05d}.parquet"
+    stamp = f"{owner.year:04d}{owner:%m%d}"
+    return f"{partition(unit, layout)}straggler-{stamp}-{_numbered(shard, number)}"
+
+
+def _numbered(shard: Shard, number: int) -> str:
+    return ("" if shard == WHOLE else f"{shard.name}-") + f"{number:05d}.parquet"
+
+
+def owner_of(key: str, day: date) -> Owner | None:
+    """Whose a part of the partition of a day is.
+
+    Returns:
+        A straggler's delivery day, or the partition's own day, and the shard; None for a file that
+        is not ours.
+    """
+    match = _PART.fullmatch(key.rpartition("/")[2])
+    if match is None:
+        return None
+    try:
+        shard = Shard(int(match["number"]), int(match["of"])) if match["of"] else WHOLE
+        stamp = match["day"]
+        own = day if stamp is None else date(int(stamp[:4]), int(stamp[4:6]), int(stamp[6:]))
+    except ValueError:  # no day of the calendar, no shard
+        return None
+    return None if match["of"] and shard == WHOLE else Owner(own, shard)
 
 
 def owner_day(key: str, day: date) -> date | None:
-    """The day of the unit that owns a part of the partition of a day.
+    """The day of the unit that owns a part of the partition of a day; None if it is not ours."""
+    owner = owner_of(key, day)
+    return owner and owner.day
 
-    Returns:
-        A straggler's delivery day, the partition's own day, or None for a file that is not ours.
-    """
-    name = key.rpartition("/")[2]
-    if _PART.fullmatch(name):
-        return day
-    match = _STRAGGLER.fullmatch(name)
-    with suppress(ValueError):  # no day of the calendar
-        return date(*map(int, match.groups())) if match else None
-    return None
+
+def shard_of(key: str) -> Shard:
+    """The shard that wrote a part of ours; all of its unit's log files when it names none."""
+    owner = owner_of(key, date.min)
+    return owner.shard if owner else WHOLE
 
 
 def unit_of(key: str) -> Unit | None:
@@ -135,6 +218,21 @@ class Window:
         start = datetime(day.year, day.month, day.day, tzinfo=UTC)
         seconds = (delivered - start).total_seconds()
         return -self.lookbehind_s <= seconds < _DAY_S + self.lookahead_s
+
+    def takes(self, shard: Shard, file: "LogFile", day: date) -> bool:
+        """Whether a shard of a unit reads a log file of the window of the unit's day.
+
+        The window is cut into ranges of delivery time, one a shard. A log file whose name has no
+        time is dealt out by its name: its object time changes when it is copied, and may be the
+        same for all files of a tree.
+        """
+        if file.stamped:
+            start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+            since = file.delivered - start + timedelta(seconds=self.lookbehind_s)
+            whole = _DAY + timedelta(seconds=self.lookbehind_s + self.lookahead_s)
+            return since * shard.of // whole == shard.number - 1
+        name = file.key.rpartition("/")[2].encode(errors="surrogateescape")
+        return crc32(name) % shard.of == shard.number - 1
 
     def delivery_days(self, day: date) -> list[date]:
         """The delivery days that the window of a day touches."""

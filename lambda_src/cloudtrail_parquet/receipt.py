@@ -1,12 +1,19 @@
-"""The receipt: the account of one conversion, kept as JSON under the state prefix."""
+"""The receipt: the account of one conversion, kept as JSON under the state prefix.
 
+A shard writes one of its own, and the last of a split makes the unit's receipt of them all.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from cloudtrail_parquet.layout import Unit, state_folder, state_key, state_unit
+from cloudtrail_parquet.layout import Shard, Unit, state_folder, state_key, state_unit
 from cloudtrail_parquet.storage import Store
+
+_MAX_NAMES = 1000
 
 
 class Quarantined(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -131,20 +138,116 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         return builtins
 
 
-def write_receipt(state: Store, receipt: Receipt) -> None:
-    """Put a receipt in place of the unit's last one."""
-    state.write(
-        state_key("receipts", receipt.unit), msgspec.json.format(msgspec.json.encode(receipt))
+R = TypeVar("R", bound=Receipt)
+
+
+class ShardReceipt(Receipt, frozen=True, kw_only=True):
+    """The account of one shard of a unit; all figures but the fingerprint are the shard's own.
+
+    Attributes:
+        number: With ``of`` the shard.
+        of: See ``number``.
+        seen: A digest of what the last run was about: all log files of the window, the schema and
+            the settings. Shards add up to a unit when they have seen the same.
+    """
+
+    number: int
+    of: int
+    seen: str
+
+    @property
+    def shard(self) -> Shard:
+        """The shard that was converted."""
+        return Shard(self.number, self.of)
+
+
+def total(receipts: Iterable[ShardReceipt]) -> Receipt:
+    """The receipt of a unit whose shards have these, in the order of their numbers.
+
+    Conflicts are those within shards: an ``eventID`` that has other contents in another shard is
+    not noticed.
+    """
+    some = list(receipts)
+    last = max(some, key=lambda one: one.converted_at)
+    current = next((one for one in reversed(some) if not one.kept), last)
+    return Receipt(
+        account=last.account,
+        region=last.region,
+        day=last.day,
+        status="complete" if all(one.status == "complete" for one in some) else "partial",
+        settled=all(one.settled for one in some),
+        converted_at=last.converted_at,
+        converter=last.converter,
+        schema_version=min(one.schema_version for one in some),
+        lookbehind_s=last.lookbehind_s,
+        lookahead_s=last.lookahead_s,
+        folders=current.folders,
+        source_fingerprint=current.source_fingerprint,
+        files=Files(**_sum(one.files for one in some)),
+        records=Records(**_sum(one.records for one in some)),
+        conflicts=sum(one.conflicts for one in some),
+        bytes_in=sum(one.bytes_in for one in some),
+        bytes_inflated=sum(one.bytes_inflated for one in some),
+        bytes_out=sum(one.bytes_out for one in some),
+        seconds=round(sum(one.seconds for one in some), 3),
+        parts=[part for one in some for part in one.parts],
+        stragglers=dict(sorted(_add(one.stragglers for one in some).items())),
+        versions=dict(sorted(_add(one.versions for one in some).items())),
+        unmapped=commonest(_add(one.unmapped for one in some)),
+        derived=dict(_add(one.derived for one in some)),
+        unstamped=[key for one in some for key in one.unstamped],
+        quarantined=list(dict.fromkeys(bad for one in some for bad in one.quarantined)),
+        discarded=dict(_add(one.discarded for one in some)),
+        redacted=dict(_add(one.redacted for one in some)),
+        kept="; ".join(f"shard {one.shard}: {one.kept}" for one in some if one.kept),
     )
+
+
+def _sum(counts: Iterable[msgspec.Struct]) -> dict[str, int]:
+    return dict(_add(msgspec.to_builtins(one) for one in counts))
+
+
+def _add(counts: Iterable[dict[str, int]]) -> Counter[str]:
+    added: Counter[str] = Counter()
+    for one in counts:
+        added.update(one)
+    return added
+
+
+def commonest(names: Counter[str]) -> dict[str, int]:
+    """The counts of the commonest names; hostile records may have any number of others."""
+    return dict(names.most_common(_MAX_NAMES))
+
+
+def write_receipt(state: Store, receipt: Receipt) -> None:
+    """Put a receipt in place of the last one of the unit, or of the shard."""
+    key = state_key("receipts", receipt.unit)
+    if isinstance(receipt, ShardReceipt):
+        key = shard_key(receipt.unit, receipt.shard)
+    state.write(key, msgspec.json.format(msgspec.json.encode(receipt)))
+
+
+def shard_key(unit: Unit, shard: Shard) -> str:
+    """The key of the receipt of a shard."""
+    return state_key("shards", unit, f"/{shard.name}.json")
 
 
 def read_receipt(state: Store, unit: Unit) -> Receipt | None:
     """The unit's receipt; None if there is none or if another version wrote it in another form."""
-    text = state.read_if_there(state_key("receipts", unit))
+    return _read(state, state_key("receipts", unit), Receipt)
+
+
+def read_shard_receipt(state: Store, unit: Unit, shard: Shard) -> ShardReceipt | None:
+    """A shard's receipt; None as with `read_receipt`."""
+    return _read(state, shard_key(unit, shard), ShardReceipt)
+
+
+def _read(state: Store, key: str, kind: type[R]) -> R | None:
+    text = state.read_if_there(key)
     if text is None:
         return None
     try:
-        return msgspec.json.decode(text, type=Receipt)
+        return msgspec.json.decode(text, type=kind)
     except msgspec.DecodeError:
         return None
 

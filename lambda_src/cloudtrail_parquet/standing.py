@@ -2,7 +2,7 @@
 
 A record may be delivered in its window and again days later: then two units own a copy each, and
 whichever comes second leaves its copy out. Which one that is depends on the order of the runs;
-that the record stands exactly once does not.
+that the record stands exactly once does not. The shards of a unit are such others to each other.
 """
 
 from collections import defaultdict
@@ -16,58 +16,142 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cloudtrail_parquet.duplicates import content, key_without_id
+from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.eventtime import to_us
-from cloudtrail_parquet.layout import Unit, owner_day, partition
+from cloudtrail_parquet.layout import WHOLE, Owner, Shard, Unit, owner_of, partition
 from cloudtrail_parquet.restore import restore_json
-from cloudtrail_parquet.schema import PartitionLayout
+from cloudtrail_parquet.schema import METADATA_PREFIX, TIMESTAMP, PartitionLayout
 from cloudtrail_parquet.storage import Entry, Store
 
 _WITHOUT_ID = ["eventTime", "eventSource", "eventName", "sourceIPAddress"]
 
 
 class Standing:
-    """The parts that other units own, as this run has seen them first."""
+    """The parts that others own, as this run has seen them first.
 
-    def __init__(self, dataset: Store, unit: Unit, layout: PartitionLayout) -> None:
+    Others are other units, and the other shards of the same split. What the same unit wrote when
+    it was whole, or split otherwise, is no other's: it goes when this split is complete, and must
+    not be what a record is left out for.
+    """
+
+    def __init__(
+        self,
+        dataset: Store,
+        unit: Unit,
+        layout: PartitionLayout,
+        shard: Shard = WHOLE,
+        source_fingerprint: str | None = None,
+    ) -> None:
+        """Look at nothing yet.
+
+        Args:
+            dataset: Where the parts are.
+            unit: Whose run this is.
+            layout: Of the dataset.
+            shard: The shard of the unit.
+            source_fingerprint: When given, other shards' parts count only if they were made of
+                this source: those made of another one will be replaced, perhaps by less.
+        """
         self._dataset = dataset
         self._unit = unit
         self._layout = layout
+        self._owner = Owner(unit.day, shard)
+        self._source = source_fingerprint
         self._seen: dict[date, list[Entry]] = {}
+        self._relied: dict[date, set[Entry]] = defaultdict(set)
+        self._times: dict[date, list[pa.Array | None]] = defaultdict(list)
+        self._footers: dict[Entry, pq.FileMetaData] = {}
 
-    def contents(self, day: date, keys: pa.Array) -> dict[int, set[bytes]]:
-        """The contents of the standing records of a day that have one of these keys, by key."""
+    def contents(
+        self, day: date, keys: pa.Array, times: pa.Array | None = None
+    ) -> dict[int, set[bytes]]:
+        """The contents of the standing records of a day that have one of n keys, by key.
+
+        Args:
+            day: The day of the partition.
+            keys: int64[n].
+            times: timestamp[us, UTC][n]: the event times of the same records. With them, only row
+                groups are read that hold one of these times.
+        """
         if day not in self._seen:
             self._seen[day] = self._parts(day)
+        self._times[day].append(times)
         found: dict[int, set[bytes]] = defaultdict(set)
-        for entry in self._seen[day]:
-            for key, row in self._matches(entry, keys):
-                found[key].add(content(restore_json(row).encode()))
+        for entry in list(self._seen[day]):
+            try:
+                for key, row in self._matches(entry, day, keys, times):
+                    found[key].add(content(restore_json(row).encode()))
+                    self._relied[day].add(entry)
+            except (StorageError, OSError):  # gone or replaced: `changed` will look at it
+                self._seen[day].remove(entry)
         return found
 
-    def meets(self, day: date, keys: pa.Array) -> bool:
-        """Whether a part that came since this run looked holds a record with one of these keys.
+    def changed(self, day: date, keys: pa.Array) -> bool:
+        """Whether `contents` would answer otherwise by now, to all keys that it was asked about.
 
-        Only of use while the lease of the day's partition is held. What it finds counts as seen.
+        That is so when a part has come that holds a record with one of these keys, or when one has
+        gone or been replaced for which a record may have been left out. Only of use while the
+        lease of the day's partition is held.
         """
-        before, now = self._seen.get(day, []), self._parts(day)
-        self._seen[day] = now
-        return any(True for entry in now if entry not in before for _ in self._matches(entry, keys))
+        seen, now = set(self._seen.get(day, [])), set(self._parts(day))
+        if not self._relied[day] <= now:
+            return True
+        asked = self._times[day]
+        times = None if any(one is None for one in asked) else pa.chunked_array(asked, TIMESTAMP)
+        return any(
+            True for entry in sorted(now - seen) for _ in self._matches(entry, day, keys, times)
+        )
 
     def _parts(self, day: date) -> list[Entry]:
         entries = self._dataset.files(partition(self._unit.on(day), self._layout))
-        return [
-            entry for entry in entries if owner_day(entry.key, day) not in {None, self._unit.day}
-        ]
+        return [entry for entry in entries if self._is_anothers(owner_of(entry.key, day))]
 
-    def _matches(self, entry: Entry, keys: pa.Array) -> Iterator[tuple[int, dict[str, Any]]]:
-        with suppress(pa.ArrowInvalid), self._dataset.open(entry.key) as file:  # if damaged: none
-            part = pq.ParquetFile(file)
-            for number in range(part.num_row_groups):
-                standing = _keys(part, number)
-                hits = pc.is_in(standing, value_set=keys)
-                if hits.true_count:
-                    rows = part.read_row_group(number).filter(hits).to_pylist()
-                    yield from zip(standing.filter(hits).to_pylist(), rows, strict=True)
+    def _is_anothers(self, owner: Owner | None) -> bool:
+        if owner is None or owner.day != self._owner.day:
+            return owner is not None
+        return owner.shard.of == self._owner.shard.of and owner != self._owner
+
+    def _counts(self, entry: Entry, day: date, footer: pq.FileMetaData) -> bool:
+        owner = owner_of(entry.key, day)
+        if self._source is None or owner is None or owner.day != self._owner.day:
+            return True
+        said = footer.metadata or {}
+        return said.get(f"{METADATA_PREFIX}source_fingerprint".encode()) == self._source.encode()
+
+    def _matches(
+        self, entry: Entry, day: date, keys: pa.Array, times: pa.Array | None
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        with suppress(pa.ArrowInvalid):  # if damaged: none
+            if entry not in self._footers:
+                with self._dataset.open(entry.key) as file:
+                    self._footers[entry] = pq.read_metadata(file)
+            footer = self._footers[entry]
+            groups = list(_groups(footer, times)) if self._counts(entry, day, footer) else []
+            if not groups:
+                return
+            with self._dataset.open(entry.key) as file:
+                part = pq.ParquetFile(file, metadata=footer)
+                for number in groups:
+                    standing = _keys(part, number)
+                    hits = pc.is_in(standing, value_set=keys)
+                    if hits.true_count:
+                        rows = part.read_row_group(number).filter(hits).to_pylist()
+                        yield from zip(standing.filter(hits).to_pylist(), rows, strict=True)
+
+
+def _groups(footer: pq.FileMetaData, times: pa.Array | None) -> Iterator[int]:
+    """The row groups of a part that may hold a record of one of these times."""
+    for number in range(footer.num_row_groups):
+        group = footer.row_group(number)
+        columns = map(group.column, range(group.num_columns))
+        time = next((one for one in columns if one.path_in_schema == "eventTime"), None)
+        known = time.statistics if time is not None else None
+        if times is None or known is None or not known.has_min_max:
+            yield number
+            continue
+        inside = pc.and_(pc.greater_equal(times, known.min), pc.less_equal(times, known.max))
+        if pc.any(inside).as_py():
+            yield number
 
 
 def _keys(part: pq.ParquetFile, row_group: int) -> pa.Array:

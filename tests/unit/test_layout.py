@@ -5,13 +5,19 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cloudtrail_parquet.layout import (
+    WHOLE,
+    LogFile,
+    Owner,
+    Shard,
     Unit,
     Window,
     day_folder,
     log_file,
     owner_day,
+    owner_of,
     part_key,
     partition,
+    shard_of,
     state_key,
     straggler_key,
     unit_of,
@@ -260,3 +266,109 @@ def test_the_window_of_the_first_and_the_last_day_has_no_days_beyond(day: date) 
     assert day in Window(900, 7200).delivery_days(day)
     assert day in Window(900, 7200).event_days(day)
     assert Window(900, 7200).holds(datetime.combine(day, time(12), UTC), day)
+
+
+# Shards.
+
+shards = st.integers(2, 99).flatmap(lambda of: st.builds(Shard, st.integers(1, of), st.just(of)))
+
+
+def test_the_parts_of_a_shard_name_it() -> None:
+    unit, shard = Unit(ACCOUNT, REGION, DAY), Shard(3, 12)
+
+    own = part_key(unit, 4, shard=shard)
+    straggler = straggler_key(unit, date(2026, 1, 12), 0, shard=shard)
+
+    assert own == f"{partition(unit)}part-03of12-00004.parquet"
+    assert straggler == f"{partition(unit)}straggler-20260112-03of12-00000.parquet"
+    assert part_key(unit, 0) < own < straggler
+
+
+@given(units, st.dates(), st.integers(0, 99_999), st.one_of(st.just(WHOLE), shards))
+def test_a_part_names_its_shard(unit: Unit, delivered: date, number: int, shard: Shard) -> None:
+    own = part_key(unit, number, shard=shard)
+    straggler = straggler_key(unit, delivered, number, shard=shard)
+
+    assert owner_of(own, unit.day) == Owner(unit.day, shard)
+    assert owner_of(straggler, unit.day) == Owner(delivered, shard)
+    assert shard_of(own) == shard_of(straggler) == shard
+    assert (owner_day(own, unit.day), owner_day(straggler, unit.day)) == (unit.day, delivered)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("part-00of12-00000.parquet", "part-13of12-00000.parquet", "part-01of01-00000.parquet"),
+        *("part-1of12-00000.parquet", "part-01of100-00000.parquet", "part-01of12.parquet"),
+        *("straggler-01of12-00000.parquet", "straggler-20260230-01of12-00000.parquet"),
+        "part-20260112-01of12-00000.parquet",
+    ],
+)
+def test_a_file_of_no_possible_shard_is_not_ours(name: str) -> None:
+    assert owner_of(f"x/{name}", DAY) is None
+
+
+@pytest.mark.parametrize(("number", "of"), [(0, 1), (2, 1), (1, 0), (1, 100), (13, 12), (-1, 3)])
+def test_there_is_no_such_shard(number: int, of: int) -> None:
+    with pytest.raises(ValueError, match=f"there is no shard {number} of {of}"):
+        Shard(number, of)
+
+
+@given(shards)
+def test_the_name_of_a_shard_tells_it(shard: Shard) -> None:
+    assert Shard.named(shard.name) == shard
+    assert len(shard.siblings) == shard.of
+    assert shard in shard.siblings
+
+
+@pytest.mark.parametrize("name", ["", "1of2", "00of02", "03of02", "01of02.json", "aaofbb"])
+def test_other_names_are_of_no_shard(name: str) -> None:
+    assert Shard.named(name) is None
+
+
+@given(delivery_times, event_days, windows, shards, st.booleans(), st.text(max_size=3))
+def test_every_log_file_of_a_window_is_read_by_one_shard(  # noqa: PLR0913, PLR0917
+    delivered: datetime,
+    day: date,
+    window: Window,
+    shard: Shard,
+    stamped: bool,  # noqa: FBT001
+    name: str,
+) -> None:
+    file = LogFile(f"a/{name}", 1, delivered, stamped)
+
+    readers = [one for one in shard.siblings if window.takes(one, file, day)]
+
+    assert len(readers) == (1 if window.holds(delivered, day) or not stamped else 0)
+    assert window.takes(WHOLE, file, day) or stamped
+
+
+def test_shards_are_ranges_of_delivery_time() -> None:
+    window, three = Window(900, 7200), Shard(1, 3).siblings
+    start = datetime.combine(DAY, time(), UTC) - timedelta(seconds=900)
+    range_ = timedelta(seconds=(86_400 + 900 + 7200) / 3)
+    moment = timedelta(microseconds=1)
+
+    for number, shard in enumerate(three):
+        first = start + number * range_
+        times = first - moment, first, first + range_ - moment, first + range_
+        files = [LogFile("a", 1, delivered, stamped=True) for delivered in times]
+        assert [window.takes(shard, file, DAY) for file in files] == [False, True, True, False]
+
+
+def test_a_log_file_whose_name_has_no_time_stays_in_its_shard_when_it_is_copied() -> None:
+    window, four = Window(900, 7200), Shard(1, 4).siblings
+    names = [f"{number}.json.gz" for number in range(100)]
+
+    def readers(prefix: str, modified: datetime) -> list[list[str]]:
+        return [
+            [
+                name
+                for name in names
+                if window.takes(shard, LogFile(f"{prefix}{name}", 1, modified, stamped=False), DAY)
+            ]
+            for shard in four
+        ]
+
+    assert readers("", COPIED) == readers("other/place/", COPIED + timedelta(hours=3))
+    assert all(len(mine) > 10 for mine in readers("", COPIED))
