@@ -6,6 +6,7 @@ CloudTrailParquetError
 ├── StorageError         retrying may help: nothing was replaced
 ├── LeaseTimeoutError    another run holds the unit: try again when it has finished
 ├── NotEnoughTimeError   the invocation ends too soon to start this: another one has to
+├── TooLargeError        no invocation has the time for it: it has to be split
 └── ReconciliationError  the counts of a run do not meet: a defect, nothing was replaced
 """
 
@@ -44,6 +45,14 @@ class LeaseTimeoutError(CloudTrailParquetError):
 
 class NotEnoughTimeError(CloudTrailParquetError):
     """What is left of an invocation is too short for a unit."""
+
+
+class TooLargeError(CloudTrailParquetError):
+    """A unit needs more time than any invocation has; ``shards`` says into how many to split it."""
+
+    def __init__(self, what: str, where: str, hint: str, shards: int = 2) -> None:
+        super().__init__(what, where, hint)
+        self.shards = shards
 
 
 class ReconciliationError(CloudTrailParquetError):

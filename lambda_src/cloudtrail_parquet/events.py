@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from cloudtrail_parquet.errors import UsageError
-from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.layout import WHOLE, Shard, Unit
 
 EVENT_SOURCE = "cloudtrail-parquet"
 """``source`` of our own events on an EventBridge bus."""
@@ -30,17 +30,33 @@ Expected {"kind": "daily"}, {"kind": "convert", "units": [...]} or \
 _Days = Annotated[int, msgspec.Meta(ge=0, le=366)]
 
 
-class UnitRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A unit as events name it."""
+class UnitRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A unit as events name it, or a shard of one.
+
+    Attributes:
+        account: With ``region`` and ``day`` the unit.
+        region: See ``account``.
+        day: See ``account``.
+        shard: Number of a shard, from 1, and of how many.
+    """
 
     account: str
     region: str
     day: date
+    shard: tuple[int, int] = (WHOLE.number, WHOLE.of)
+
+    def __post_init__(self) -> None:
+        Shard(*self.shard)  # says what is wrong with it
 
     @property
     def unit(self) -> Unit:
         """The unit."""
         return Unit(self.account, self.region, self.day)
+
+    def split(self, of: int) -> "list[UnitRef]":
+        """All shards of the unit."""
+        refs = ((number, of) for number in range(1, of + 1))
+        return [msgspec.structs.replace(self, shard=shard) for shard in refs]
 
 
 class Convert(

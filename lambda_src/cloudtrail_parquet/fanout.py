@@ -78,11 +78,18 @@ class QueueFanout:
 
 
 def _send_all(texts: Iterator[str], put: Callable[[list[str]], list[str]], where: str) -> int:
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - comes with clients
+
     count = 0
     while some := list(islice(texts, _AT_A_TIME)):
         count += len(some)
         for pause_s in (*_PAUSES_S, None):
-            some = put(some)
+            try:
+                some = put(some)
+            except (BotoCoreError, ClientError) as error:  # boto3 has tried it several times
+                what = f"events were not taken ({error})"
+                hint = "Mend that and run it again; what was sent is being converted"
+                raise StorageError(what, where, hint) from error
             if not some:
                 break
             if pause_s is None:

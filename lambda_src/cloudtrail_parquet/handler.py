@@ -10,23 +10,25 @@ Where everything is comes from the environment, with the prefix ``CLOUDTRAIL_PAR
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from functools import cache
-from itertools import chain, islice
+from datetime import UTC, date, datetime, timedelta
+from functools import cache, partial
+from itertools import chain
+from math import ceil
+from traceback import walk_tb
 from typing import Any, Protocol
-
-from aws_lambda_powertools.utilities.batch import (
-    BatchProcessor,
-    EventType,
-    process_partial_response,
-)
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from cloudtrail_parquet.config import PREFIX, Settings, settings_environment, settings_of
 from cloudtrail_parquet.convert import convert_unit, open_dataset_state
 from cloudtrail_parquet.dispatch import Places
-from cloudtrail_parquet.errors import CloudTrailParquetError, NotEnoughTimeError, UsageError
+from cloudtrail_parquet.errors import (
+    CloudTrailParquetError,
+    NotEnoughTimeError,
+    StorageError,
+    TooLargeError,
+    UsageError,
+)
 from cloudtrail_parquet.events import (
     MAX_UNITS,
     Convert,
@@ -34,13 +36,15 @@ from cloudtrail_parquet.events import (
     Event,
     Only,
     Plan,
+    UnitRef,
     parse,
     parse_text,
 )
 from cloudtrail_parquet.fanout import EventsFanout, Fanout, QueueFanout
-from cloudtrail_parquet.layout import LogFile, Unit
-from cloudtrail_parquet.plan import BATCH_S, Range, Sized, pack, plan
+from cloudtrail_parquet.layout import MAX_SHARDS, WHOLE, LogFile, Shard, Unit
+from cloudtrail_parquet.plan import BATCH_S, FUNCTION_S, Range, Sized, pack, plan
 from cloudtrail_parquet.process import prepare_process
+from cloudtrail_parquet.receipt import Receipt
 from cloudtrail_parquet.source import account_roots, discover, trails_of
 from cloudtrail_parquet.storage import Stores
 from cloudtrail_parquet.telemetry import Telemetry
@@ -48,11 +52,21 @@ from cloudtrail_parquet.telemetry import Telemetry
 CATCH_UP_DAYS = 3
 """Days before the scheduled one that are looked at again: not settled then, changed, or missed."""
 
+START_S = 10
+"""What an invocation may take before its first unit: listings, mostly."""
+
 MARGIN_S = 20
 """Left at the end of an invocation for what it has begun, and for handing back the rest."""
 
 LEASE_WAIT_S = 60
 """Waited at most for another run of a unit: an invocation that waits is paid for."""
+
+SHARD_WAIT_S = 300
+"""The same for a shard: shards are published one after the other, and are ready together."""
+
+SHARDS_MORE = 2.5
+"""Into how many times more shards than needed a unit is split: busy hours make larger ones, and a
+shard is read again when another one has published a record of it meanwhile."""
 
 
 class Context(Protocol):
@@ -72,16 +86,18 @@ class Function:
     Attributes:
         stores: Where everything is.
         settings: How to convert.
-        fanout: Where planned batches go; None to convert them in the invocation that plans.
+        fanout: Opens where planned batches go; None to convert them in the invocation that plans.
         telemetry: Who is told.
-        left_s: How many seconds are left of the invocation.
+        whole_s: How many seconds the invocation had when it began.
+        left_s: How many are left of it.
     """
 
     stores: Stores
     settings: Settings
-    fanout: Fanout | None
+    fanout: Callable[[], Fanout] | None
     telemetry: Telemetry
-    left_s: Callable[[], float]
+    whole_s: float = 0
+    left_s: Callable[[], float] = lambda: 0
 
     def run(self, event: Event) -> dict[str, int]:
         """Work on an event.
@@ -94,7 +110,7 @@ class Function:
         """
         match event:
             case Convert(units):
-                return self._convert([one.unit for one in units])
+                return self._convert(list(units))
             case Plan(first, last, accounts, regions, only):
                 of = Range(first, last, frozenset(accounts), frozenset(regions))
                 return self._dispatch(self._plan(of, only), scheduled=False)
@@ -110,75 +126,105 @@ class Function:
 
     def _dispatch(self, units: Iterator[Sized], *, scheduled: bool) -> dict[str, int]:
         """Send planned units on in batches, or convert them here if there is but one."""
-        batches = pack(units, BATCH_S, MAX_UNITS)
-        ahead = list(islice(batches, 2))
-        planned = [one.unit for batch in ahead for one in batch]
-        oldest = min((unit.day for unit in planned), default=None) if scheduled else None
-        if self.fanout is None or len(ahead) < 2:  # noqa: PLR2004
-            units_here = planned + [one.unit for batch in batches for one in batch]
-            self.telemetry.planned(len(units_here), 1, oldest)
-            return self._convert(units_here)
-        counts = {"planned": 0, "batches": 0}
+        planned, days = 0, set[date]()
 
-        def counted() -> Iterator[Event]:
-            for batch in chain(ahead, batches):
-                counts["planned"] += len(batch)
-                counts["batches"] += 1
-                yield Convert.of(one.unit for one in batch)
+        def noted() -> Iterator[Sized]:
+            nonlocal planned
+            for one in units:
+                planned += 1
+                if scheduled and one.files:  # without any, it may turn out to have no records
+                    days.add(one.unit.day)
+                yield one
 
-        self.fanout.send(counted())
-        self.telemetry.planned(counts["planned"], counts["batches"], oldest)
-        return counts
+        batches = pack(noted(), BATCH_S * self.whole_s / FUNCTION_S, MAX_UNITS)
+        first, second = next(batches, []), next(batches, [])
+        of_units = ([one.unit for one in batch] for batch in chain((first, second), batches))
+        if self.fanout is None or not second:
+            here = list(chain.from_iterable(of_units))
+            self.telemetry.planned(planned, min(planned, 1), min(days, default=None))
+            return self._convert([UnitRef(*unit) for unit in here])
+        sent = self.fanout().send(map(Convert.of, of_units))
+        self.telemetry.planned(planned, sent, min(days, default=None))
+        return {"planned": planned, "batches": sent}
 
-    def _convert(self, units: list[Unit]) -> dict[str, int]:
-        if not units:
-            return {"converted": 0}
-        open_dataset_state(self.stores.state, self.settings)
-        roots = account_roots(self.stores.source)
-        converted, failures = 0, list[CloudTrailParquetError]()
+    def _convert(self, units: list[UnitRef]) -> dict[str, int]:
+        """Convert units; what is left of them goes to another invocation if this one got on.
+
+        So it comes to an end: events become shorter, and one that nothing can be done of fails.
+        """
+        late = self.whole_s - self.left_s() > START_S  # other work has taken the time
+        got_on, converted = False, 0
+        left, failures = list[UnitRef](), list[CloudTrailParquetError]()
+        roots = self._roots() if units else []
         for number, unit in enumerate(units):
-            trails = trails_of(roots, unit.account, unit.region, self.settings.folders)
             try:
-                receipt = convert_unit(
-                    unit, trails, self.stores, self.settings, self._admission(unit)
-                )
+                receipt = self._convert_unit(unit, roots)
             except NotEnoughTimeError as error:
-                if not number or self.fanout is None:  # a new invocation would get no further
-                    self.telemetry.failed(unit, error)
-                    raise
-                self._hand_back(units[number:])
+                left += units[number:]
+                failures.append(error)
+                got_on = got_on or late
                 break
+            except TooLargeError as error:
+                if self.fanout is None:
+                    raise
+                shards = unit.split(error.shards)
+                self.fanout().send(Convert((shard,)) for shard in shards)
+                self.telemetry.handed_back(len(shards))
+                got_on = True
             except CloudTrailParquetError as error:
-                self.telemetry.failed(unit, error)
+                self.telemetry.failed(unit.unit, error)
+                left.append(unit)
                 failures.append(error)
             else:
-                converted += 1
+                got_on = True
                 if receipt is not None:
                     self.telemetry.converted(receipt)
-        if failures:
+                    converted += 1
+        if failures and (self.fanout is None or not got_on):
             raise failures[0]
-        return {"converted": converted, "handed_back": len(units) - converted}
+        if left and self.fanout is not None:
+            self.fanout().send([Convert(tuple(left))])
+            self.telemetry.handed_back(len(left))
+        return {"converted": converted, "handed_back": len(left)}
 
-    def _admission(self, unit: Unit) -> Callable[[list[LogFile]], None]:
-        def admit(files: list[LogFile]) -> None:
-            needed_s = Sized(unit, len(files), sum(file.size for file in files)).seconds
-            left_s = self.left_s() - MARGIN_S
-            if needed_s > left_s:
-                raise NotEnoughTimeError(
-                    f"needs about {needed_s:.0f} s, {max(left_s, 0):.0f} s are left",
-                    unit.name,
-                    "If it does so in a new invocation too, give the function more time and memory",
-                )
+    def _roots(self) -> list[str]:
+        open_dataset_state(self.stores.state, self.settings)
+        return account_roots(self.stores.source)
 
-        return admit
+    def _convert_unit(self, ref: UnitRef, roots: list[str]) -> Receipt | None:
+        unit, shard = ref.unit, Shard(*ref.shard)
+        admit = partial(self._admit, unit, shard)
+        admit([])
+        longest_s = LEASE_WAIT_S if shard == WHOLE else SHARD_WAIT_S
+        wait_s = min(self.settings.lease_wait_s, longest_s, int(self.left_s() - MARGIN_S))
+        settings = replace(self.settings, lease_wait_s=wait_s)
+        trails = trails_of(roots, unit.account, unit.region, settings.folders)
+        with _as_ours(unit.name):
+            return convert_unit(unit, trails, self.stores, settings, admit, shard)
 
-    def _hand_back(self, units: list[Unit]) -> None:
-        if self.fanout is not None:
-            self.fanout.send([Convert.of(units)])
-            self.telemetry.handed_back(len(units))
+    def _admit(self, unit: Unit, shard: Shard, files: list[LogFile]) -> None:
+        """Let a unit be converted if there is time for its log files.
+
+        Raises:
+            NotEnoughTimeError: Another invocation would have it.
+            TooLargeError: No invocation has, but for shards of it.
+            UsageError: No invocation has it for this shard.
+        """
+        needed_s = Sized(unit, len(files), sum(file.size for file in files)).seconds
+        most_s, left_s = self.whole_s - START_S - MARGIN_S, self.left_s() - MARGIN_S
+        if needed_s > most_s:
+            what = f"needs about {needed_s:.0f} s; an invocation has {max(most_s, 0):.0f} s for it"
+            hint = "Give the function more time, or convert it with the command line"
+            if shard == WHOLE and most_s > 0:
+                of = min(ceil(needed_s / most_s * SHARDS_MORE), MAX_SHARDS)
+                raise TooLargeError(what, unit.name, hint, of)
+            raise UsageError(what, unit.name, hint)
+        if needed_s > left_s:
+            what = f"needs about {needed_s:.0f} s; {max(left_s, 0):.0f} s are left"
+            raise NotEnoughTimeError(what, unit.name, "Another invocation has to convert it")
 
 
-def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
+def handler(event: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 - whatever comes
     """The entry point of the Lambda function.
 
     Returns:
@@ -187,49 +233,68 @@ def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     Raises:
         CloudTrailParquetError: Some of it was not done, so that Lambda tries again.
     """
-    function = replace(_function(), left_s=lambda: context.get_remaining_time_in_millis() / 1000)
+
+    def left_s() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
+    function = replace(_function(), whole_s=left_s(), left_s=left_s)
     telemetry = function.telemetry
     telemetry.invoked(context.aws_request_id)
     try:
-        if _is_from_queue(event):
-            return _run_messages(function, event, context)
-        return dict(function.run(_parsed(parse, event, telemetry)))
+        if messages := _messages(event):
+            failed = [one["messageId"] for one in messages if not _is_done(function, one)]
+            return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
+        return dict(_work(function, parse, event))
+    except CloudTrailParquetError as error:
+        telemetry.event_failed(error)
+        raise
     finally:
         telemetry.flush()
 
 
-def _is_from_queue(event: Any) -> bool:  # noqa: ANN401
+def _messages(event: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+    """The messages of an event from SQS; none of any other event."""
     records = event.get("Records") if isinstance(event, dict) else None
-    return isinstance(records, list) and all(
-        isinstance(one, dict) and one.get("eventSource") == "aws:sqs" for one in records
-    )
+    if not isinstance(records, list):
+        return []
+    return [one for one in records if isinstance(one, dict) and one.get("eventSource") == "aws:sqs"]
 
 
-def _run_messages(function: Function, event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Work on each message; those that fail come again, or go to the dead-letter queue."""
-
-    def work(record: SQSRecord) -> dict[str, int]:
-        try:
-            return function.run(_parsed(parse_text, record.body, function.telemetry))
-        except Exception as error:
-            function.telemetry.message_failed(record.message_id, error)
-            raise
-
-    failures = process_partial_response(
-        event=event,
-        record_handler=work,
-        processor=BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False),
-        context=context,
-    )
-    return dict(failures)
-
-
-def _parsed(read: Callable[[Any], Event], raw: Any, telemetry: Telemetry) -> Event:  # noqa: ANN401
+def _is_done(function: Function, message: dict[str, Any]) -> bool:
+    """Work on a message; one that fails comes again, or goes to the dead-letter queue."""
     try:
-        return read(raw)
-    except UsageError as error:
-        telemetry.refused(error)
+        _work(function, parse_text, message["body"])
+    except CloudTrailParquetError as error:
+        function.telemetry.event_failed(error, message["messageId"])
+        return False
+    return True
+
+
+def _work(function: Function, read: Callable[[Any], Event], raw: Any) -> dict[str, int]:  # noqa: ANN401
+    with _as_ours("event"):
+        try:
+            event = read(raw)
+        except UsageError:
+            function.telemetry.refused()
+            raise
+        return function.run(event)
+
+
+@contextmanager
+def _as_ours(where: str) -> Iterator[None]:
+    """Make errors of others ours, without their text, which may quote a record."""
+    try:
+        yield
+    except CloudTrailParquetError:
         raise
+    except Exception as error:
+        frames = [(frame.f_globals["__name__"], no) for frame, no in walk_tb(error.__traceback__)]
+        *_, at = (f"{name}:{no}" for name, no in frames if name.startswith("cloudtrail_parquet"))
+        what = f"failed with {type(error).__name__} at {at}"
+        if isinstance(error, OSError):  # no room in /tmp, mostly
+            what += f" ({error.strerror})"
+        hint = "It is tried again. If that does not help, please report this line"
+        raise StorageError(what, where, hint) from error
 
 
 @cache
@@ -250,31 +315,36 @@ def function_of(environment: Mapping[str, str]) -> Function:
         raise UsageError(f"not set: {names}", "environment", "Set them to s3://bucket/prefix")
     source, dataset, state = (environment[PREFIX + name] for name in _NEEDED)
     return Function(
-        Places.of(source, dataset, state).open(),
-        replace(settings, lease_wait_s=min(settings.lease_wait_s, LEASE_WAIT_S)),
-        _fanout(environment),
-        Telemetry(),
-        lambda: 0,
+        Places.of(source, dataset, state).open(), settings, _fanout(environment), Telemetry()
     )
 
 
 _NEEDED = ("SOURCE", "DATASET", "STATE")
 
 
-def _fanout(environment: Mapping[str, str]) -> Fanout | None:
+def _fanout(environment: Mapping[str, str]) -> Callable[[], Fanout] | None:
     dispatch = environment.get(f"{PREFIX}DISPATCH") or "events"
     if dispatch == "inline":
         return None
-    if dispatch not in {"events", "queue"}:
+    if dispatch == "events":
+        bus = environment.get(f"{PREFIX}EVENT_BUS") or "default"
+        return cache(partial(_events_fanout, bus))
+    if dispatch != "queue":
         what = f"{PREFIX}DISPATCH = {dispatch!r}"
         raise UsageError(what, "environment", "Set it to events, queue or inline")
-    import boto3  # noqa: PLC0415 - 0.2 s that only this needs
-
-    if dispatch == "events":
-        return EventsFanout(
-            boto3.client("events"), environment.get(f"{PREFIX}EVENT_BUS", "default")
-        )
     url = environment.get(f"{PREFIX}QUEUE_URL")
     if not url:
         raise UsageError(f"not set: {PREFIX}QUEUE_URL", "environment", "Set it to the queue's URL")
+    return cache(partial(_queue_fanout, url))
+
+
+def _events_fanout(bus: str) -> Fanout:
+    import boto3  # noqa: PLC0415 - 0.2 s that only fanning out needs
+
+    return EventsFanout(boto3.client("events"), bus)
+
+
+def _queue_fanout(url: str) -> Fanout:
+    import boto3  # noqa: PLC0415 - as above
+
     return QueueFanout(boto3.client("sqs"), url)

@@ -29,7 +29,7 @@ _PART = re.compile(
     re.ASCII,
 )
 _SHARD = re.compile(r"(\d\d)of(\d\d)", re.ASCII)
-_MAX_SHARDS = 99
+MAX_SHARDS = 99
 _DAY_S = 86_400
 _DAY = timedelta(days=1)
 _LAST_MOMENT = timedelta(days=1, microseconds=-1)
@@ -79,8 +79,8 @@ class Shard:
     of: int
 
     def __post_init__(self) -> None:
-        if not 1 <= self.number <= self.of <= _MAX_SHARDS:
-            raise ValueError(f"there is no shard {self}; at most {_MAX_SHARDS} are possible")
+        if not 1 <= self.number <= self.of <= MAX_SHARDS:
+            raise ValueError(f"there is no shard {self}; at most {MAX_SHARDS} are possible")
 
     def __str__(self) -> str:
         return f"{self.number} of {self.of}"

@@ -37,8 +37,11 @@ FILE_S = 0.004
 UNIT_S = 0.6
 """Seconds that a unit takes beside its files: leases, listings, a part and a receipt."""
 
+FUNCTION_S = 900
+"""The longest that a Lambda function may run."""
+
 BATCH_S = 240
-"""What a batch of units may take, of the 900 s that a function may run: they are guesses."""
+"""What a batch of units may take of that; since it is a guess, there is room."""
 
 
 _DAY_FOLDER = re.compile(r"(\d{4})/(\d\d)/(\d\d)/")

@@ -42,21 +42,24 @@ class Telemetry:
         """Tell about a unit that was converted, or kept as it was."""
         records = receipt.records
         self._sums.update(
-            RecordsRead=records.read,
-            RecordsWritten=records.written,
-            RecordsStraggled=records.straggled,
-            RecordsDuplicate=records.duplicate,
-            RecordsDiscarded=records.discarded,
-            RecordsQuarantined=records.quarantined,
-            FilesRead=receipt.files.read,
-            FilesQuarantined=receipt.files.quarantined,
-            BytesIn=receipt.bytes_in,
-            BytesOut=receipt.bytes_out,
             UnitsConverted=1,
             UnitsPartial=receipt.status == "partial",
             UnitsSettled=receipt.settled,
         )
-        self._sums["Milliseconds"] += round(receipt.seconds * 1000)
+        if not receipt.kept:  # else these are the figures of an earlier run
+            self._sums.update(
+                RecordsRead=records.read,
+                RecordsWritten=records.written,
+                RecordsStraggled=records.straggled,
+                RecordsDuplicate=records.duplicate,
+                RecordsDiscarded=records.discarded,
+                RecordsQuarantined=records.quarantined,
+                FilesRead=receipt.files.read,
+                FilesQuarantined=receipt.files.quarantined,
+                BytesIn=receipt.bytes_in,
+                BytesOut=receipt.bytes_out,
+                Milliseconds=round(receipt.seconds * 1000),
+            )
         self._log.info(
             "unit_converted",
             extra={
@@ -93,16 +96,17 @@ class Telemetry:
             self._oldest_unsettled_days = max(self._oldest_unsettled_days or 0, age)
         self._log.info("planned", extra={"units": units, "batches": batches})
 
-    def refused(self, error: CloudTrailParquetError) -> None:
-        """Tell about an event that is none."""
+    def refused(self) -> None:
+        """Count an event that is none."""
         self._sums["EventsRefused"] += 1
-        self._log.error("event_refused", extra={"error": str(error)})
 
-    def message_failed(self, message_id: str, error: Exception) -> None:
-        """Tell about a message of a queue that will come again."""
-        facts = {"message_id": message_id, "error_type": type(error).__name__}
-        ours = isinstance(error, CloudTrailParquetError)
-        self._log.error("message_failed", exc_info=not ours, extra=facts)
+    def event_failed(self, error: CloudTrailParquetError, message_id: str = "") -> None:
+        """Tell about an event that will come again; in a queue it is a message."""
+        facts = {"error": str(error), "error_type": type(error).__name__}
+        if message_id:
+            self._log.error("message_failed", extra={"message_id": message_id, **facts})
+        else:
+            self._log.error("event_failed", extra=facts)
 
     def flush(self) -> None:
         """Send the metrics of this invocation."""

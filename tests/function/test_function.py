@@ -1,0 +1,928 @@
+"""The function as Lambda runs it: real entry point, memory limit, bus, queues and a store."""
+
+import gzip
+import io
+import json
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import duckdb
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+
+from cloudtrail_parquet.config import Settings
+from cloudtrail_parquet.convert import convert_unit, open_dataset_state
+from cloudtrail_parquet.dispatch import Job, Places, convert_all
+from cloudtrail_parquet.errors import (
+    LeaseTimeoutError,
+    NotEnoughTimeError,
+    StorageError,
+    UsageError,
+)
+from cloudtrail_parquet.events import Convert, Event
+from cloudtrail_parquet.generate import TreeSpec, Truth, generate
+from cloudtrail_parquet.handler import Function, function_of
+from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.receipt import Receipt, read_receipt
+from cloudtrail_parquet.source import discover, units
+from cloudtrail_parquet.storage import Staging, Stores, objects, open_store
+from cloudtrail_parquet.telemetry import Telemetry
+from tests.builders import ACCOUNT, REGION, log_file, log_key, record
+from tests.function.conftest import Deploy
+from tests.function.deployment import Carried, Deployment, contents
+from tests.function.runtime import LAMBDA_SRC, TMP_MB, Outcome, Sandbox
+from tests.s3.faults import Fault, Request, error, every
+
+FATES = ("written", "straggled", "elsewhere", "duplicate", "discarded", "quarantined")
+QUICK_S = 32
+"""A time limit that makes batches of 13 small units, and leaves 2 s for each of them."""
+
+
+def ago(days: int) -> date:
+    return datetime.now(UTC).date() - timedelta(days=days)
+
+
+# A day's schedule.
+
+
+@dataclass(frozen=True)
+class Daily:
+    """What came of a schedule's event: planned, carried, converted, read back."""
+
+    deployed: Deployment
+    box: Sandbox
+    tree: Path
+    truth: Truth
+    planned: Outcome
+    carried: list[Carried]
+    dataset: Path
+
+
+@pytest.fixture(scope="module")
+def daily(deploy: Deploy, tmp_path_factory: pytest.TempPathFactory) -> Daily:
+    folder, deployed = tmp_path_factory.mktemp("daily"), deploy()
+    spec = TreeSpec(accounts=2, regions=3, days=2, records=600, duplicates=0.05, first_day=ago(6))
+    truth = generate(folder / "logs", spec)
+    deployed.upload(folder / "logs")
+    box = deployed.start()
+    planned = box.invoke({"kind": "daily", "days_back": 4}, QUICK_S)
+    carried = deployed.carry_events(box.invoke)
+    dataset = download(deployed, folder / "lake")
+    return Daily(deployed, box, folder / "logs", truth, planned, carried, dataset)
+
+
+def download(deployed: Deployment, folder: Path) -> Path:
+    """Put the dataset into a folder."""
+    for key, data in deployed.objects("lake").items():
+        (folder / key).parent.mkdir(parents=True, exist_ok=True)
+        (folder / key).write_bytes(data)
+    return folder
+
+
+def test_a_schedule_has_its_units_converted_in_batches_by_way_of_the_bus(daily: Daily) -> None:
+    units = [unit for one in daily.carried for unit in one.event["detail"]["units"]]
+
+    assert daily.planned == Outcome(
+        ok=True, payload={"planned": len(units), "batches": len(daily.carried)}
+    )
+    assert len(daily.carried) >= 2
+    assert len({tuple(unit.values()) for unit in units}) == len(units)
+    for one in daily.carried:
+        count = len(one.event["detail"]["units"])
+        assert one.outcomes == [Outcome(ok=True, payload={"converted": count, "handed_back": 0})]
+
+
+def delivered(tree: Path) -> set[str]:
+    """The distinct records of a tree, as JSON texts."""
+    records = (
+        record
+        for path in tree.glob("AWSLogs/**/CloudTrail/**/*.json.gz")
+        for record in json.loads(gzip.decompress(path.read_bytes()))["Records"]
+    )
+    return {json.dumps(record, sort_keys=True) for record in records}
+
+
+def marks_of(tree: Path) -> Counter[tuple[object, ...]]:
+    """What tells records apart, and how often it was delivered as different records."""
+    marks = Counter[tuple[object, ...]]()
+    for text in delivered(tree):
+        record = json.loads(text)
+        time = datetime.fromisoformat(record["eventTime"])
+        names = ("eventSource", "eventName", "eventID", "requestID")
+        marks[int(time.timestamp()), *(record.get(name) for name in names)] += 1
+    return marks
+
+
+def by_duckdb(dataset: Path) -> list[tuple[Any, ...]]:
+    with duckdb.connect() as connection:
+        return connection.execute(
+            f"""SELECT account, region, make_date(year, month, day), eventTime::DATE,
+                epoch(eventTime)::BIGINT, eventSource, eventName, eventID, requestID
+            FROM read_parquet('{dataset}/**/*.parquet', hive_partitioning = true,
+                hive_types = {{'account': VARCHAR, 'region': VARCHAR,
+                               'year': BIGINT, 'month': BIGINT, 'day': BIGINT}})"""  # noqa: S608
+        ).fetchall()
+
+
+def by_polars(dataset: Path) -> list[tuple[Any, ...]]:
+    hive = {"account": pl.String, "region": pl.String, "year": pl.Int64}
+    found = pl.scan_parquet(
+        f"{dataset}/**/*.parquet",
+        hive_partitioning=True,
+        hive_schema={**hive, "month": pl.Int64, "day": pl.Int64},
+    ).select(
+        "account",
+        "region",
+        pl.date("year", "month", "day"),
+        pl.col("eventTime").dt.date().alias("happened"),
+        pl.col("eventTime").dt.epoch("s").alias("seconds"),
+        *("eventSource", "eventName", "eventID", "requestID"),
+    )
+    return found.collect().rows()
+
+
+@pytest.mark.parametrize("read", [by_duckdb, by_polars])
+def test_every_record_is_read_back_once_from_the_day_it_happened(
+    daily: Daily, read: Callable[[Path], list[tuple[Any, ...]]]
+) -> None:
+    rows = read(daily.dataset)
+
+    assert Counter(row[4:] for row in rows) == marks_of(daily.tree)
+    assert all(row[2] == row[3] for row in rows)
+    units = Counter((account, region, str(day)) for account, region, day, *_ in rows)
+    assert units == {(one.account, one.region, one.day): one.records for one in daily.truth.units}
+
+
+def test_the_receipts_add_up_and_so_do_the_metrics(daily: Daily) -> None:
+    receipts, metrics = daily.deployed.receipts(), daily.box.metrics()
+    sums = {name: sum(getattr(one.records, name) for one in receipts) for name in FATES}
+
+    assert all(
+        one.records.read == sum(getattr(one.records, fate) for fate in FATES) for one in receipts
+    )
+    assert sums["written"] == daily.truth.records
+    assert sums["duplicate"] == daily.truth.duplicates
+    for fate in ("written", "straggled", "duplicate", "discarded", "quarantined"):
+        assert metrics[f"Records{fate.title()}"] == sums[fate]
+    assert metrics["RecordsRead"] == sum(one.records.read for one in receipts)
+    assert metrics["FilesRead"] == sum(one.files.read for one in receipts)
+    assert metrics["BytesIn"] == sum(one.bytes_in for one in receipts)
+    assert metrics["BytesOut"] == sum(map(len, daily.deployed.objects("lake").values()))
+    assert metrics["UnitsConverted"] == metrics["UnitsSettled"] == len(receipts)
+    assert metrics["UnitsPlanned"] == len(receipts)
+    assert metrics["OldestUnsettledDays"] == 6
+    assert {"UnitsFailed", "EventsRefused", "UnitsHandedBack"} & set(metrics) == set()
+
+
+def test_nothing_is_left_behind_and_the_limits_are_kept(daily: Daily) -> None:
+    assert daily.deployed.litter() == []
+    assert 0 < daily.box.peak_tmp_bytes < TMP_MB << 20
+    assert 50e6 < daily.box.peak_memory_bytes < 300e6
+
+
+def test_a_second_schedule_finds_nothing_to_do(daily: Daily) -> None:
+    before = daily.deployed.objects("lake")
+
+    again = daily.box.invoke({"kind": "daily", "days_back": 4})
+
+    assert again == Outcome(ok=True, payload={"converted": 0, "handed_back": 0})
+    assert daily.box.lines("planned")[-1]["units"] == 0
+    assert daily.deployed.objects("lake") == before
+
+
+def put_log(
+    deployed: Deployment, delivered: datetime, happened: datetime, padding: int = 0
+) -> None:
+    """Deliver a log file with one record; padding makes it larger."""
+    unique = f"{delivered:%H%M}{happened:%d%H%M}".rjust(16, "0")
+    key = log_key(ACCOUNT, REGION, delivered, unique=unique)
+    one = record(eventTime=f"{happened:%Y-%m-%dT%H:%M:%SZ}", eventID=unique)
+    body = log_file(one) + bytes(padding)
+    deployed.s3.put_object(Bucket=deployed.buckets["logs"], Key=f"org/{key}", Body=body)
+
+
+def at(day: date, hour: int, minute: int = 0) -> datetime:
+    return datetime(day.year, day.month, day.day, hour, minute, tzinfo=UTC)
+
+
+def test_a_unit_is_converted_again_until_it_is_final(deployed: Deployment) -> None:
+    week = "604800"
+    for days in (6, 5):
+        put_log(deployed, at(ago(days), 12), at(ago(days), 11))
+    schedule = {"kind": "daily", "days_back": 4}
+
+    early = deployed.start(CLOUDTRAIL_PARQUET_SETTLE_MARGIN_S=week)
+    for _ in range(2):
+        assert early.invoke(schedule).payload == {"converted": 2, "handed_back": 0}
+    assert [one.settled for one in deployed.receipts()] == [False, False]
+
+    later = deployed.start()
+    assert later.invoke(schedule).payload == {"converted": 2, "handed_back": 0}
+    assert [one.settled for one in deployed.receipts()] == [True, True]
+    assert later.invoke(schedule).payload == {"converted": 0, "handed_back": 0}
+
+
+def test_a_day_without_records_beside_a_log_file_is_not_told_as_unsettled(
+    deployed: Deployment,
+) -> None:
+    put_log(deployed, at(ago(5), 0, 30), at(ago(5), 0, 25))  # in the window of the day before
+    box = deployed.start()
+
+    counts = [box.invoke({"kind": "daily", "days_back": 4}).payload for _ in range(2)]
+
+    assert [one["converted"] for one in counts] == [1, 0]
+    assert box.metrics()["OldestUnsettledDays"] == 5
+    assert len(deployed.receipts()) == 1
+
+
+# A backfill by the queue.
+
+
+@pytest.mark.slow
+def test_a_backfill_leaves_in_the_dead_letter_queue_what_cannot_be_done_and_nothing_else(
+    deployed: Deployment, tmp_path: Path
+) -> None:
+    spec = TreeSpec(accounts=1, regions=1, days=14, records=60, late=0.1)
+    truth = generate(tmp_path / "logs", spec)
+    expected = converted_on_disk(tmp_path)
+    deployed.upload(tmp_path / "logs")
+    bad = truth.units[4]
+    day = date.fromisoformat(bad.day)
+    part = f"{bad.account}/region={bad.region}/year={day:%Y}/month={day:%m}/day={day:%d}/part-"
+    deployed.proxy.add(error(403, "AccessDenied", method="PUT", path=part))
+    box = deployed.start(CLOUDTRAIL_PARQUET_DISPATCH="queue")
+    plan = {"kind": "plan", "from": "2026-01-09", "to": "2026-03-10"}
+    invoke = partial(box.invoke, timeout_s=QUICK_S)
+
+    deployed.send_messages(plan, "{")
+    carried = deployed.map_queue(invoke, at_a_time=3)
+
+    unit = {"account": bad.account, "region": bad.region, "day": bad.day}
+    failing = {json.dumps({"kind": "convert", "units": [unit]}, separators=(",", ":")), "{"}
+    assert Counter(deployed.dead_letters()) == Counter(failing)
+    assert deployed.left_in_queue() == 0
+    bodies = Counter(body for one in carried for body in failed_bodies(one))
+    assert bodies == dict.fromkeys(failing, 3)
+    assert len(box.lines("planned")) == 1
+    assert box.lines("planned")[0]["batches"] >= 2
+    assert {one["error_type"] for one in box.lines("message_failed")} == {
+        "StorageError",
+        "UsageError",
+    }
+    missing = {key: data for key, data in expected.items() if key not in deployed.objects("lake")}
+    assert len(missing) == 1
+    assert part in next(iter(missing))
+    assert not [
+        one for one in deployed.receipts() if one.unit.day == day and one.region == bad.region
+    ]
+
+    deployed.proxy.clear()
+    deployed.send_messages(*(failing - {"{"}))  # as a redrive would
+    deployed.map_queue(invoke)
+
+    assert deployed.objects("lake") == expected
+    assert deployed.litter() == []
+    assert deployed.left_in_queue() == 0
+
+
+def failed_bodies(carried: Carried) -> list[str]:
+    (outcome,) = carried.outcomes
+    assert outcome.ok
+    failed = {one["itemIdentifier"] for one in outcome.payload["batchItemFailures"]}
+    return [one["body"] for one in carried.event["Records"] if one["messageId"] in failed]
+
+
+def converted_on_disk(folder: Path) -> dict[str, bytes]:
+    """The dataset of the tree in the folder ``logs`` of another one, without any of AWS."""
+    places = Places.of(*(str(folder / name) for name in ("logs", "expected", "expected.state")))
+    settings, source = Settings(), places.open().source
+    found = discover(source, settings.folders)
+    jobs = [
+        Job(unit, tuple(found.trails[unit.account, unit.region]))
+        for unit in units(source, found, settings.window)
+    ]
+    failed = [one.error for one in convert_all(jobs, places, settings, 1) if one.error]
+    assert failed == []
+    return contents(folder / "expected")
+
+
+# Time.
+
+
+DAY = date(2026, 1, 10)
+
+
+class Sent(list[Event]):
+    """Keeps the events that go to other invocations."""
+
+    def send(self, events: Iterable[Event]) -> int:
+        before = len(self)
+        self.extend(events)
+        return len(self) - before
+
+
+class Spending(Telemetry):
+    """Lets time pass with each unit."""
+
+    def __init__(self, clock: "Clock", unit_s: float) -> None:
+        super().__init__()
+        self._clock, self._unit_s = clock, unit_s
+
+    def converted(self, receipt: Receipt) -> None:
+        super().converted(receipt)
+        self._clock.left_s -= self._unit_s
+
+
+@dataclass
+class Clock:
+    left_s: float
+
+
+class Changed:
+    """A store of which some methods are others."""
+
+    def __init__(self, store: Any, **methods: Callable[..., Any]) -> None:  # noqa: ANN401
+        self._store = store
+        vars(self).update(methods)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._store, name)
+
+
+@dataclass
+class Workbench:
+    """A function in this process, over memory, with a clock of its own."""
+
+    whole_s: float = 900
+    left_s: float = 900
+    unit_s: float = 0
+    days: int = 4
+    sent: Sent | None = field(default_factory=Sent)
+
+    def __post_init__(self) -> None:
+        self.clock = Clock(self.left_s)
+        self.stores = Stores(*(open_store("memory:///") for _ in range(3)))
+        self.units = [Unit(ACCOUNT, REGION, DAY + timedelta(days=n)) for n in range(self.days)]
+        for unit in self.units:
+            happened = f"{unit.day}T11:00:00Z"
+            key = log_key(ACCOUNT, REGION, at(unit.day, 12))
+            self.stores.source.write(key, log_file(record(eventTime=happened)))
+
+    def run(self) -> dict[str, int]:
+        return self.work(Convert.of(self.units))
+
+    def work(self, event: Event) -> dict[str, int]:
+        clock, sent = self.clock, self.sent
+        fanout = None if sent is None else lambda: sent
+        telemetry = Spending(clock, self.unit_s)
+        function = Function(
+            self.stores, Settings(), fanout, telemetry, self.whole_s, lambda: clock.left_s
+        )
+        return function.run(event)
+
+    @property
+    def done(self) -> list[Unit]:
+        """The units that have a receipt; there is no other trace of the others."""
+        texts = {
+            entry.key: self.stores.state.read(entry.key) for entry in self.stores.state.files("")
+        }
+        assert {key.partition("/")[0] for key in texts} <= {"dataset.json", "receipts"}
+        receipts = [json.loads(text) for key, text in texts.items() if "receipts/" in key]
+        days = [date.fromisoformat(one["day"]) for one in receipts]
+        return [Unit(ACCOUNT, REGION, day) for day in sorted(days)]
+
+
+def test_units_for_which_too_little_time_is_left_are_handed_back_untouched() -> None:
+    bench = Workbench(unit_s=440)
+
+    assert bench.run() == {"converted": 2, "handed_back": 2}
+
+    assert bench.done == bench.units[:2]
+    assert bench.sent == [Convert.of(bench.units[2:])]
+
+
+@pytest.mark.parametrize(("left_s", "looks"), [(-3, False), (20.5, False), (25, True)])
+def test_an_event_that_comes_late_in_an_invocation_goes_to_another_one(
+    left_s: float, *, looks: bool
+) -> None:
+    bench = Workbench(left_s=left_s)
+    large = log_key(ACCOUNT, REGION, at(DAY, 13))
+    bench.stores.source.write(large, bytes(20_000_000))  # 5 s
+    state, leased = bench.stores.state, list[str]()
+
+    def lease(key: str, *seconds: float) -> Any:  # noqa: ANN401
+        leased.append(key)
+        return state.lease(key, *seconds)
+
+    watched: Any = Changed(state, lease=lease)
+    bench.stores = bench.stores._replace(state=watched)
+
+    assert bench.run() == {"converted": 0, "handed_back": 4}
+
+    assert bench.done == []
+    assert bench.sent == [Convert.of(bench.units)]
+    assert any("leases/units/" in key for key in leased) == looks
+
+
+def test_without_anywhere_to_hand_units_back_to_the_event_fails() -> None:
+    bench = Workbench(unit_s=440, sent=None)
+
+    with pytest.raises(NotEnoughTimeError, match=r"2026-01-12: needs about 1 s; 0 s are left"):
+        bench.run()
+
+    assert bench.done == bench.units[:2]
+
+
+def test_an_event_that_gets_no_further_in_a_new_invocation_fails() -> None:
+    bench = Workbench(whole_s=40, left_s=40)
+    source = bench.stores.source
+
+    def slow_folders(prefix: str) -> list[str]:
+        bench.clock.left_s = 20.2
+        return source.folders(prefix)
+
+    slow: Any = Changed(source, folders=slow_folders)
+    bench.stores = bench.stores._replace(source=slow)
+
+    with pytest.raises(NotEnoughTimeError, match="2026-01-10: needs about 1 s; 0 s are left"):
+        bench.run()
+
+    assert bench.sent == []
+    assert bench.done == []
+
+
+def test_another_run_is_not_waited_for_longer_than_there_is_time() -> None:
+    bench = Workbench(left_s=22, days=1)
+    unit = bench.units[0]
+    key = f"leases/units/account={unit.account}/region={unit.region}/year=2026/month=01/day=10.json"
+    begun = time.monotonic()
+
+    with bench.stores.state.lease(key, 0, 900), pytest.raises(LeaseTimeoutError):
+        bench.run()
+
+    assert time.monotonic() - begun < 4
+
+
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [
+        (OSError(28, "No space left on device"), r"OSError at .*\(No space left on device\)"),
+        (KeyError("arn:aws:iam::1:user/ada"), r"KeyError at cloudtrail_parquet\.convert:\d+"),
+        (StorageError("x", "y", "z"), "y: x. z"),
+    ],
+)
+def test_one_unit_that_fails_is_handed_back_alone_and_stops_no_other(
+    problem: Exception, said: str
+) -> None:
+    bench = Workbench()
+    dataset, all_units = bench.stores.dataset, bench.units
+
+    def staging(name: str) -> Staging:
+        if "day=11" in name:
+            raise problem
+        return dataset.staging(name)
+
+    broken: Any = Changed(dataset, staging=staging)
+    bench.stores = bench.stores._replace(dataset=broken)
+
+    assert bench.run() == {"converted": 3, "handed_back": 1}
+    assert bench.sent == [Convert.of(all_units[1:2])]
+
+    bench.units, bench.sent = all_units[1:2], Sent()
+    with pytest.raises(StorageError, match=said) as raised:
+        bench.run()
+
+    assert bench.sent == []
+    assert "ada" not in str(raised.value)
+
+
+def test_a_unit_too_large_for_an_invocation_is_converted_in_shards() -> None:
+    bench = Workbench(whole_s=35, left_s=35, days=1)  # 5 s for a unit, which is 20 MB
+    for hour in range(1, 22, 3):
+        happened = f"{DAY}T{hour:02d}:00:00Z"
+        text = log_file(record(eventTime=happened, eventID=f"id-{hour}")) + bytes(5_000_000)
+        bench.stores.source.write(log_key(ACCOUNT, REGION, at(DAY, hour, 10)), text)
+
+    assert bench.run() == {"converted": 0, "handed_back": 0}
+    assert bench.sent is not None
+    shards = [event for event in bench.sent if isinstance(event, Convert)]
+    assert len(shards) > 2
+    assert bench.done == []
+
+    for event in reversed(shards):
+        again = Workbench(whole_s=35, left_s=35, days=0)
+        again.stores = bench.stores
+        assert again.work(event)["handed_back"] == 0
+
+    receipt = read_receipt(bench.stores.state, bench.units[0])
+    assert receipt is not None
+    assert (receipt.records.written, receipt.files.read) == (8, 8)
+    assert len(list(bench.stores.dataset.files(""))) > 2
+
+
+def test_a_unit_too_large_for_any_invocation_ends_up_with_what_has_failed(
+    deployed: Deployment,
+) -> None:
+    put_log(deployed, at(DAY, 12), at(DAY, 11), padding=8_000_000)
+    put_log(deployed, at(DAY + timedelta(days=4), 12), at(DAY + timedelta(days=4), 11))
+    days = [{"account": ACCOUNT, "region": REGION, "day": f"2026-01-{day}"} for day in (10, 14)]
+    box = deployed.start()
+    invoke = partial(box.invoke, timeout_s=QUICK_S)
+
+    deployed.invoke_asynchronously(invoke, {"kind": "convert", "units": days})
+    deployed.carry_events(invoke)
+
+    assert [one.unit.day.day for one in deployed.receipts()] == [14]
+    (failed,) = (one["detail"]["units"] for one in deployed.failed)  # the shard with the file
+    assert [{name: one[name] for name in days[0]} for one in failed] == [days[0]]
+    assert len(failed[0]["shard"]) == 2
+    said = [one["error"] for one in box.lines("unit_failed")]
+    assert len(said) == 3  # Lambda tries the shard three times
+    pattern = (
+        r"2026-01-10: needs about 3 s; an invocation has [12] s for it\. Give the function more"
+    )
+    assert all(re.search(pattern, one) for one in said)
+    assert deployed.litter() == []
+
+
+# Faults.
+
+
+@dataclass(frozen=True)
+class Stumbling:
+    """A tree in a deployment whose store stumbles, and what should come of it."""
+
+    deployed: Deployment
+    box: Sandbox
+    expected: dict[str, bytes]
+    units: list[dict[str, str]]
+    records: dict[str, list[str]]
+
+    def convert(self, **event: object) -> None:
+        asked = event or {
+            "kind": "plan",
+            "from": "2026-01-09",
+            "to": "2026-03-10",
+            "only": "outdated",
+        }
+        self.deployed.invoke_asynchronously(self.box.invoke, asked)
+        self.deployed.carry_events(self.box.invoke)
+
+    @property
+    def missing(self) -> list[str]:
+        """Ids of records that are not in the dataset; nothing else is in it."""
+        there = Counter(ids(self.deployed.objects("lake")))
+        planted = Counter(one for some in self.records.values() for one in some)
+        assert there <= planted
+        return sorted((planted - there).elements())
+
+
+def ids(parts: dict[str, bytes]) -> list[str]:
+    """Something that every record of this tree has, and no two."""
+    columns = ["eventTime", "eventID", "eventName", "requestID"]
+    found = [pq.ParquetFile(io.BytesIO(data)).read(columns) for data in parts.values()]
+    return [mark(row) for rows in found for row in rows.to_pylist()]
+
+
+def mark(row: dict[str, Any]) -> str:
+    when = row["eventTime"]
+    seconds = when if isinstance(when, str) else f"{when:%Y-%m-%dT%H:%M:%SZ}"
+    return " ".join(map(str, [seconds, row["eventName"], row.get("eventID"), row.get("requestID")]))
+
+
+@pytest.fixture(scope="module")
+def stumbling(deploy: Deploy, tmp_path_factory: pytest.TempPathFactory) -> Stumbling:
+    folder, deployed = tmp_path_factory.mktemp("faults"), deploy()
+    generate(folder / "logs", TreeSpec(accounts=2, regions=1, days=1, records=36, late=0.1))
+    deployed.upload(folder / "logs")
+    expected = converted_on_disk(folder)
+    keys = [path.parts for path in (folder / "expected.state/receipts").rglob("*.json")]
+    found = [[part.partition("=")[2].partition(".")[0] for part in parts[-5:]] for parts in keys]
+    of_units = [
+        {"account": account, "region": region, "day": "-".join(day)}
+        for account, region, *day in sorted(found)
+    ]
+    records = {
+        key: [mark(one) for one in json.loads(gzip.decompress(data))["Records"]]
+        for key, data in contents(folder / "logs").items()
+        if "/CloudTrail/" in key
+    }
+    return Stumbling(
+        deployed, deployed.start(CLOUDTRAIL_PARQUET_LEASE_S="10"), expected, of_units, records
+    )
+
+
+@pytest.fixture
+def afresh(stumbling: Stumbling) -> Iterator[Stumbling]:
+    stumbling.box.log.clear()
+    stumbling.deployed.failed.clear()
+    for place in ("lake", "state"):
+        stumbling.deployed.remove(place)
+    yield stumbling
+    stumbling.deployed.proxy.clear()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "faults",
+    [
+        lambda: [error(503, "SlowDown", when=every(6))],
+        lambda: [
+            Fault(method="GET", lost="before", when=every(5)),
+            Fault(method="PUT", lost="before", when=every(31)),
+        ],
+        lambda: [Fault(method="GET", path=r"\.json\.gz$", keep_bytes=100, when=every(2))],
+        lambda: [Fault(delay_s=0.2, when=every(15))],
+        lambda: [error(500, "InternalError", path="/state-", times=12)],
+        lambda: [Fault(method="PUT", lost="after", path="/lake-|/state-", when=every(4))],
+        lambda: [error(400, "ExpiredToken", times=2)],
+    ],
+    ids=["busy", "resets", "truncated", "slow", "state-fails", "lost-answers", "expired-a-while"],
+)
+def test_what_passes_leaves_the_dataset_that_there_would_be_without(
+    afresh: Stumbling, faults: Callable[[], list[Fault]]
+) -> None:
+    afresh.deployed.proxy.add(*faults())
+
+    afresh.convert()
+
+    assert afresh.deployed.failed == []
+    assert afresh.deployed.objects("lake") == afresh.expected
+    assert {one.status for one in afresh.deployed.receipts()} == {"complete"}
+    assert afresh.deployed.litter() == []
+
+
+def test_log_files_that_may_not_be_read_are_named_and_read_once_they_may(
+    afresh: Stumbling,
+) -> None:
+    account = afresh.units[0]["account"]
+    path = f"{account}/CloudTrail/.*gz$"
+    afresh.deployed.proxy.add(error(403, "AccessDenied", method="GET", path=path))
+
+    afresh.convert()
+
+    receipts = afresh.deployed.receipts()
+    named = {bad.key for one in receipts for bad in one.quarantined if bad.retryable}
+    assert named == {key for key in afresh.records if f"/{account}/" in key}
+    assert afresh.missing == sorted(one for key in named for one in afresh.records[key])
+    assert {one.account for one in receipts if one.status == "partial"} == {account}
+    metrics, partial_ones = afresh.box.metrics(), [one for one in receipts if one.quarantined]
+    assert metrics["UnitsPartial"] == len(partial_ones) > 0
+    assert metrics["FilesQuarantined"] == sum(one.files.quarantined for one in receipts)
+
+    afresh.deployed.proxy.clear()
+    afresh.convert()
+
+    assert afresh.deployed.objects("lake") == afresh.expected
+    assert afresh.deployed.litter() == []
+
+
+def test_an_account_that_refuses_fails_alone_and_can_be_repeated(afresh: Stumbling) -> None:
+    account = afresh.units[0]["account"]
+
+    def refused(request: Request) -> bool:
+        return f"/{account}/" in request.path + request.query.get("prefix", "")
+
+    afresh.deployed.proxy.add(error(403, "AccessDenied", path="/logs-", when=refused))
+
+    afresh.convert(kind="convert", units=afresh.units)
+
+    refusing = [one for one in afresh.units if one["account"] == account]
+    assert [one["detail"]["units"] for one in afresh.deployed.failed] == [refusing]
+    others = {key: data for key, data in afresh.expected.items() if account not in key}
+    assert afresh.deployed.objects("lake") == others
+    said = [one["error"] for one in afresh.box.lines("unit_failed")]
+    assert all("AccessDenied: injected). Allow it to these credentials" in one for one in said)
+    assert afresh.deployed.litter() == []
+
+    afresh.deployed.proxy.clear()
+    for event in list(afresh.deployed.failed):  # as an operator would
+        assert afresh.box.invoke(event).ok
+
+    assert afresh.deployed.objects("lake") == afresh.expected
+
+
+def test_credentials_that_expire_amid_the_work_lose_nothing_for_good(afresh: Stumbling) -> None:
+    seen = iter(range(1_000_000))
+    expired = error(400, "ExpiredToken", when=lambda _: next(seen) > 60)
+    afresh.deployed.proxy.add(expired)
+
+    afresh.convert()
+
+    assert afresh.missing != []
+    assert len(afresh.deployed.failed) == 1
+    said = afresh.box.lines("event_failed")[-1]["error"]
+    assert "(ExpiredToken: injected). Renew the credentials and run it again" in said
+
+    afresh.deployed.proxy.clear()
+    afresh.deployed.remove("state", "leases/")  # they would expire, too
+    afresh.convert()
+
+    assert afresh.missing == []
+    assert afresh.deployed.objects("lake") == afresh.expected
+
+
+@pytest.mark.slow
+def test_an_invocation_that_is_ended_amid_publishing_is_completed_by_its_retry(
+    afresh: Stumbling,
+) -> None:
+    def ends(_: Request) -> bool:
+        afresh.box.kill()
+        return False
+
+    proxy = afresh.deployed.proxy
+    proxy.add(Fault(method="PUT", path="/straggler-", when=ends))
+    first = afresh.box.invoke({"kind": "convert", "units": afresh.units})
+    assert first == Outcome(ok=False, payload={"errorType": "Runtime.ExitError"})
+    assert afresh.deployed.litter() != []
+
+    proxy.clear()
+    afresh.convert(kind="convert", units=afresh.units)
+
+    assert afresh.deployed.objects("lake") == afresh.expected
+    assert afresh.deployed.litter() == []
+
+
+# Many at the same time.
+
+
+@pytest.mark.slow
+def test_64_runs_of_16_units_at_the_same_time_give_what_one_of_each_gives(
+    deployed: Deployment, moto: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objects, "_MULTIPART_FROM", -1)  # each part is an upload in pieces
+    generate(tmp_path / "logs", TreeSpec(accounts=1, regions=2, days=5, records=120, late=0.1))
+    expected = converted_on_disk(tmp_path)
+    deployed.upload(tmp_path / "logs")
+    settings = Settings(lease_wait_s=300)
+
+    def opened() -> Stores:
+        places = (f"s3://{deployed.buckets[place]}" for place in ("logs", "lake", "state"))
+        prefixes = ("org", "cloudtrail", "x")
+        return Stores(
+            *(
+                open_store(f"{place}/{prefix}?endpoint={moto}")
+                for place, prefix in zip(places, prefixes, strict=True)
+            )
+        )
+
+    source, _, state = opened()
+    open_dataset_state(state, settings)
+    found = discover(source, settings.folders)
+    chosen = units(source, found, settings.window)
+    assert len(chosen) == 16
+    runs = chosen * 4
+    Random(0).shuffle(runs)
+    ready = threading.Barrier(len(runs))
+
+    def run(unit: Unit) -> None:
+        stores = opened()
+        ready.wait()
+        convert_unit(unit, found.trails[unit.account, unit.region], stores, settings)
+
+    with ThreadPoolExecutor(len(runs)) as pool:
+        list(pool.map(run, runs))
+
+    assert deployed.objects("lake") == expected
+    assert deployed.litter() == []
+    assert len(set(ids(expected))) == 120
+
+
+# What is told.
+
+
+def planted(number: int) -> dict[str, Any]:
+    """A record with names of its own in each kind of field; some of them odd."""
+    unique = f"secret{number}"
+    odd: dict[str, Any] = {} if number % 2 else {unique: unique, "readOnly": unique}
+    return record(
+        eventTime="2026-01-10T11:00:00Z",
+        eventID=f"{unique}-id",
+        userIdentity={
+            "type": "IAMUser",
+            "arn": f"arn:aws:iam::1:user/{unique}",
+            "userName": unique,
+        },
+        sourceIPAddress=f"{unique}.example.com",
+        userAgent=unique,
+        requestParameters={unique: unique},
+        errorMessage=f"User {unique} is not authorized",
+        awsRegion=unique,
+        **odd,
+    )
+
+
+def test_no_line_holds_anything_of_a_record(deployed: Deployment) -> None:
+    good = log_file(*map(planted, range(6)))
+    timeless = log_file({**planted(7), "eventTime": "secret"}, '{"secret8"}', '["secret9"]')
+    bodies = [good, timeless, good[:-20], b"secret", gzip.compress(b"secret"), log_file(good.hex())]
+    for number, body in enumerate(bodies):
+        key = log_key(ACCOUNT, REGION, at(DAY, 12), unique=f"{number:016d}")
+        deployed.s3.put_object(Bucket=deployed.buckets["logs"], Key=f"org/{key}", Body=body)
+    box = deployed.start()
+
+    done = box.invoke({"kind": "plan", "from": "2026-01-10", "to": "2026-01-10"})
+
+    assert done.ok
+    (line,) = box.lines("unit_converted")
+    (receipt,) = deployed.receipts()
+    assert len(receipt.quarantined) >= 4
+    assert any("secret" in name for name in receipt.unmapped)
+    assert line["records_quarantined"] == receipt.records.quarantined
+    assert (line["status"], line["account"]) == ("partial", ACCOUNT)
+    assert box.metrics()["UnitsPartial"] == 1
+    assert all(json.loads(text) for text in box.log)  # each line is JSON
+    assert not [text for text in box.log if "secret" in text]
+
+
+def test_what_is_no_event_is_refused_and_it_is_said_what_would_be_one(
+    deployed: Deployment,
+) -> None:
+    bad: list[Any] = [
+        None,
+        [],
+        "daily",
+        {},
+        {"Records": []},
+        {"Records": [{"eventSource": "aws:s3", "s3": {}}]},
+        {"kind": "weekly"},
+        {"kind": "convert", "units": []},
+        {"kind": "plan", "from": "2026-01-02", "to": "2026-01-01"},
+        {"detail-type": "x", "detail": {"kind": "daily", "days": 1}},
+    ]
+    box = deployed.start()
+
+    outcomes = [box.invoke(event) for event in bad]
+
+    assert {(one.ok, one.payload["errorType"]) for one in outcomes} == {(False, "UsageError")}
+    said = [one.payload["errorMessage"] for one in outcomes]
+    assert [text for text in said if "docs/events.md" not in text] == [
+        "event: to = 2026-01-01 is before from = 2026-01-02. Swap them"
+    ]
+    assert [one["error"] for one in box.lines("event_failed")] == said
+    assert box.metrics() == {"EventsRefused": len(bad)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"STATE": ""}, "not set: CLOUDTRAIL_PARQUET_STATE"),
+        ({"DISPATCH": "sns"}, "Set it to events, queue or inline"),
+        ({"DISPATCH": "queue", "QUEUE_URL": ""}, "not set: CLOUDTRAIL_PARQUET_QUEUE_URL"),
+        ({"ROW_GROUP_ROWS": "0"}, "row_group_rows = '0'"),
+        ({"COLOR": "red"}, "there is no setting color"),
+    ],
+)
+def test_an_environment_that_is_wrong_is_refused(changes: dict[str, str], said: str) -> None:
+    given = {"SOURCE": "s3://logs", "DATASET": "s3://lake", "STATE": "s3://state", **changes}
+
+    with pytest.raises(UsageError, match=re.escape(said)):
+        function_of({f"CLOUDTRAIL_PARQUET_{name}": value for name, value in given.items()})
+
+
+def test_a_bus_that_takes_no_events_is_an_error_that_says_so(deployed: Deployment) -> None:
+    for day in range(10, 30):
+        put_log(deployed, at(DAY.replace(day=day), 12), at(DAY.replace(day=day), 11))
+    box = deployed.start()
+    denied = error(400, "AccessDeniedException", method="POST", path="^/$")
+    deployed.proxy.add(denied)
+
+    failed = box.invoke({"kind": "plan", "from": "2026-01-10", "to": "2026-01-30"}, QUICK_S)
+
+    assert failed.payload["errorType"] == "StorageError"
+    assert failed.payload["errorMessage"].startswith("event bus bus-")
+    assert "events were not taken" in failed.payload["errorMessage"]
+
+
+# Starting.
+
+SLOW_TO_IMPORT = {
+    *("asyncio", "boto3", "duckdb", "multiprocessing.pool", "pandas", "polars", "rich", "typer"),
+    *("aws_lambda_powertools.utilities.batch", "aws_lambda_powertools.utilities.data_classes"),
+    *("cloudtrail_parquet.cli", "cloudtrail_parquet.generate", "pyarrow.dataset", "urllib.request"),
+}
+
+
+def test_the_entry_point_imports_what_it_needs_and_no_more() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import cloudtrail_parquet.handler, sys; print(*sys.modules)"],
+        env={"PYTHONPATH": str(LAMBDA_SRC)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert set(done.stdout.split()) & SLOW_TO_IMPORT == set()
