@@ -11,13 +11,14 @@ import json
 import os
 import queue
 import resource
+import signal
 import subprocess
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -196,6 +197,14 @@ class Sandbox:
         """End the process as Lambda does, at once; the next invocation starts another."""
         if self._process is not None:
             self._process.kill()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop the process as Lambda does between invocations."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        yield
+        self._process.send_signal(signal.SIGCONT)
 
     def lines(self, message: str = "") -> list[dict[str, Any]]:
         """The lines of the log that are JSON; only those with this message, unless it is empty."""

@@ -4,6 +4,8 @@ import gzip
 import io
 import json
 import re
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -11,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -30,6 +33,7 @@ from cloudtrail_parquet.errors import (
     LeaseTimeoutError,
     NotEnoughTimeError,
     StorageError,
+    TooLargeError,
     UsageError,
 )
 from cloudtrail_parquet.events import Convert, Event
@@ -533,6 +537,16 @@ def test_a_unit_too_large_for_an_invocation_is_converted_in_shards() -> None:
     assert len(list(bench.stores.dataset.files(""))) > 2
 
 
+def test_a_unit_too_large_stops_no_other_where_there_is_nowhere_to_send_shards() -> None:
+    bench = Workbench(whole_s=35, left_s=35, days=3, sent=None)  # 5 s for a unit, which is 20 MB
+    bench.stores.source.write(log_key(ACCOUNT, REGION, at(DAY, 13)), bytes(25_000_000))
+
+    with pytest.raises(TooLargeError, match="2026-01-10: needs about 7 s; an invocation has 5 s"):
+        bench.run()
+
+    assert bench.done == bench.units[1:]
+
+
 def test_a_unit_too_large_for_any_invocation_ends_up_with_what_has_failed(
     deployed: Deployment,
 ) -> None:
@@ -799,6 +813,39 @@ def test_64_runs_of_16_units_at_the_same_time_give_what_one_of_each_gives(
     assert deployed.objects("lake") == expected
     assert deployed.litter() == []
     assert len(set(ids(expected))) == 120
+
+
+# Frozen between invocations.
+
+RESET = struct.pack("ii", 1, 0)
+"""Of a connection that is closed: the other side is told so only when it sends."""
+
+
+def test_connections_that_were_closed_while_the_function_was_frozen_are_not_used_again(
+    deployed: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_log(deployed, at(DAY, 12), at(DAY, 11))
+    server = deployed.proxy._server  # noqa: SLF001
+    connections, serve = list[socket.socket](), server.process_request
+
+    def process_request(connection: socket.socket, address: object) -> None:
+        connections.append(connection)
+        serve(connection, address)
+
+    monkeypatch.setattr(server, "process_request", process_request)
+    monkeypatch.setattr(server, "shutdown_request", server.close_request)
+    box = deployed.start()
+    event = {"kind": "plan", "from": "2026-01-10", "to": "2026-01-10", "only": "all"}
+
+    for _ in range(4):
+        assert box.invoke(event).payload == {"converted": 1, "handed_back": 0}
+        with box.frozen():
+            for connection in connections:
+                with suppress(OSError):  # closed already
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                    connection.shutdown(socket.SHUT_RD)  # the server closes it
+            time.sleep(0.05)
+        assert not box.lines("unit_failed")
 
 
 # What is told.
