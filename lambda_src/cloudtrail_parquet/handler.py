@@ -8,6 +8,7 @@ Where everything is comes from the environment, with the prefix ``CLOUDTRAIL_PAR
 * and every setting, see docs/settings.md.
 """
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -254,6 +255,7 @@ def handler(event: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 - w
         raise
     finally:
         telemetry.flush()
+        gc.collect()  # what still holds connections: they are limited
 
 
 def _messages(event: Any) -> list[dict[str, Any]]:  # noqa: ANN401

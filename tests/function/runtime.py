@@ -11,14 +11,13 @@ import json
 import os
 import queue
 import resource
-import signal
 import subprocess
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -115,6 +114,7 @@ class Sandbox:
         log: The lines that the function and its runtime wrote, in order.
         peak_tmp_bytes: The most that was seen in its temporary folder.
         peak_memory_bytes: The most that its processes held in memory, as of the last invocation.
+        open_files: Descriptors that were open after each invocation.
     """
 
     def __init__(
@@ -154,6 +154,7 @@ class Sandbox:
         self.log: list[str] = []
         self.peak_tmp_bytes = 0
         self.peak_memory_bytes = 0
+        self.open_files: list[int] = []
 
     def __enter__(self) -> Self:
         self._tmp.mkdir(exist_ok=True)
@@ -197,14 +198,6 @@ class Sandbox:
         """End the process as Lambda does, at once; the next invocation starts another."""
         if self._process is not None:
             self._process.kill()
-
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        """Stop the process as Lambda does between invocations."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-        yield
-        self._process.send_signal(signal.SIGCONT)
 
     def lines(self, message: str = "") -> list[dict[str, Any]]:
         """The lines of the log that are JSON; only those with this message, unless it is empty."""
@@ -267,6 +260,7 @@ class Sandbox:
     def _measure(self, process: "subprocess.Popen[str]") -> None:
         """Its own peak: that which wait4 tells begins with the peak of whoever forked it."""
         with suppress(OSError):
+            self.open_files.append(sum(1 for _ in Path(f"/proc/{process.pid}/fd").iterdir()))
             for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
                 if line.startswith("VmHWM:"):
                     peak = int(line.split()[1]) * 1024

@@ -4,8 +4,6 @@ import gzip
 import io
 import json
 import re
-import socket
-import struct
 import subprocess
 import sys
 import threading
@@ -13,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -47,7 +44,7 @@ from cloudtrail_parquet.telemetry import Telemetry
 from tests.builders import ACCOUNT, REGION, log_file, log_key, record
 from tests.function.conftest import Deploy
 from tests.function.deployment import Carried, Deployment, contents
-from tests.function.runtime import LAMBDA_SRC, TMP_MB, Outcome, Sandbox
+from tests.function.runtime import LAMBDA_SRC, SOURCE_TREE, TMP_MB, Outcome, Sandbox
 from tests.s3.faults import Fault, Request, error, every
 
 FATES = ("written", "straggled", "elsewhere", "duplicate", "discarded", "quarantined")
@@ -815,37 +812,27 @@ def test_64_runs_of_16_units_at_the_same_time_give_what_one_of_each_gives(
     assert len(set(ids(expected))) == 120
 
 
-# Frozen between invocations.
-
-RESET = struct.pack("ii", 1, 0)
-"""Of a connection that is closed: the other side is told so only when it sends."""
+# From one invocation to the next.
 
 
-def test_connections_that_were_closed_while_the_function_was_frozen_are_not_used_again(
-    deployed: Deployment, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_connections_of_the_last_invocation_are_not_used_again(deployed: Deployment) -> None:
+    """While a function is frozen they are closed, and it learns of it only when it sends."""
     put_log(deployed, at(DAY, 12), at(DAY, 11))
-    server = deployed.proxy._server  # noqa: SLF001
-    connections, serve = list[socket.socket](), server.process_request
+    open_ones, closed = set[threading.Thread](), set[threading.Thread]()
 
-    def process_request(connection: socket.socket, address: object) -> None:
-        connections.append(connection)
-        serve(connection, address)
+    def is_closed(_: Request) -> bool:  # the proxy serves each connection in a thread of its own
+        open_ones.add(threading.current_thread())
+        return threading.current_thread() in closed
 
-    monkeypatch.setattr(server, "process_request", process_request)
-    monkeypatch.setattr(server, "shutdown_request", server.close_request)
-    box = deployed.start()
+    deployed.proxy.add(Fault(lost="before", when=is_closed))
+    given = {name: uri.replace("=2", "=0") for name, uri in deployed.environment.items()}
+    box = deployed.start(SOURCE_TREE, **given)
     event = {"kind": "plan", "from": "2026-01-10", "to": "2026-01-10", "only": "all"}
 
-    for _ in range(4):
+    for _ in range(8):
         assert box.invoke(event).payload == {"converted": 1, "handed_back": 0}
-        with box.frozen():
-            for connection in connections:
-                with suppress(OSError):  # closed already
-                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-                    connection.shutdown(socket.SHUT_RD)  # the server closes it
-            time.sleep(0.05)
-        assert not box.lines("unit_failed")
+        closed |= open_ones
+    assert max(box.open_files) < 25  # nor are they kept
 
 
 # What is told.
@@ -919,7 +906,9 @@ def test_what_is_no_event_is_refused_and_it_is_said_what_would_be_one(
     assert [text for text in said if "docs/events.md" not in text] == [
         "event: to = 2026-01-01 is before from = 2026-01-02. Swap them"
     ]
-    assert [one["error"] for one in box.lines("event_failed")] == said
+    lines = box.lines("event_failed")
+    assert [one["error"] for one in lines] == said
+    assert len({one["request_id"] for one in lines}) == len(bad)
     assert box.metrics() == {"EventsRefused": len(bad)}
 
 
