@@ -1,0 +1,63 @@
+"""The Terraform of every environment: ``python app.py`` writes a stack for each file.
+
+It takes about half a minute, most of it to load the bindings of AWS.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from bundle.errors import BuildError
+from bundle.package import build
+from bundle.wheels import Target
+from cloudtrail_parquet.errors import UsageError
+from stacks.environment import Environment
+from stacks.environment_file import load_all
+
+ROOT = Path(__file__).resolve().parent
+DIST = ROOT / "dist"
+
+
+def main() -> int:
+    """Write what the command line asks for."""
+    asked = _arguments()
+    try:
+        environments = load_all(asked.environments, asked.environment)
+        packages = _packages(environments, asked.package)
+    except (UsageError, BuildError, OSError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    # Not before everything else is known to be right: this takes most of the time.
+    from stacks.handover import hand_over  # noqa: PLC0415
+    from stacks.synthesis import synthesise  # noqa: PLC0415
+
+    for name, made in synthesise(environments, packages, asked.out).items():
+        folder = hand_over(made, environments[name], DIST / name) if asked.handover else made.folder
+        sys.stdout.write(f"{os.path.relpath(folder)}\n")
+    return 0
+
+
+def _packages(environments: Mapping[str, Environment], given: Path | None) -> dict[str, Path]:
+    """The zip of each environment, built once for each kind of function."""
+    functions = {name: one.function for name, one in environments.items()}
+    targets = {name: Target(one.architecture, one.runtime) for name, one in functions.items()}
+    built = {target: given or build(target, DIST) for target in set(targets.values())}
+    return {name: built[target] for name, target in targets.items()}
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python app.py", description=__doc__)
+    parser.add_argument("--environment", metavar="NAME", help="only this one")
+    parser.add_argument("--handover", action="store_true", help="write dist/NAME, to give away")
+    parser.add_argument("--package", type=Path, metavar="ZIP", help="this one; built unless given")
+    folder = ROOT / "environments"
+    parser.add_argument("--environments", type=Path, default=folder, metavar="FOLDER")
+    out = os.environ.get("CDKTF_OUTDIR", "cdktf.out")  # the toolkit's command line sets it
+    parser.add_argument("--out", type=Path, default=Path(out), metavar="FOLDER")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

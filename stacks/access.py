@@ -1,0 +1,95 @@
+"""Roles, and the policies of roles, queues and buckets, from statements."""
+
+from collections.abc import Iterable
+
+from stacks.environment import Environment
+from stacks.statements import Aws, Condition, Statement
+from stacks.toolkit import (
+    Construct,
+    DataAwsIamPolicyDocument,
+    DataAwsIamPolicyDocumentStatement,
+    DataAwsIamPolicyDocumentStatementCondition,
+    DataAwsIamPolicyDocumentStatementPrincipals,
+    IamRole,
+    IamRolePolicy,
+)
+
+
+def policy_document(scope: Construct, name: str, statements: Iterable[Statement]) -> str:
+    """A policy; Terraform puts it together.
+
+    Returns:
+        A reference to its JSON.
+    """
+    written = [_written(statement) for statement in statements]
+    return str(DataAwsIamPolicyDocument(scope, name, statement=written).json)
+
+
+def _written(statement: Statement) -> DataAwsIamPolicyDocumentStatement:
+    service, principals = statement.service, None
+    if service is not None:
+        kind = "*" if service == "*" else "Service"
+        principals = [DataAwsIamPolicyDocumentStatementPrincipals(type=kind, identifiers=[service])]
+    return DataAwsIamPolicyDocumentStatement(
+        sid=statement.sid,
+        effect=statement.effect,
+        actions=list(statement.actions),
+        resources=list(statement.resources) or None,
+        principals=principals,
+        condition=[
+            DataAwsIamPolicyDocumentStatementCondition(
+                test=test, variable=variable, values=list(values)
+            )
+            for test, variable, values in statement.conditions
+        ]
+        or None,
+    )
+
+
+class Role(Construct):
+    """A role for one service, with what it may do.
+
+    Attributes:
+        arn: Of the role.
+        statements: What it may do.
+        policy: The resource that grants it: who needs that depends on it.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        environment: Environment,
+        aws: Aws,
+        *,
+        suffix: str,
+        service: str,
+        statements: Iterable[Statement],
+    ) -> None:
+        """``service`` is who assumes it; ``suffix`` ends its name."""
+        super().__init__(scope, "role")
+        self.statements = tuple(statements)
+        ours = Condition("StringEquals", "aws:SourceAccount", (aws.account,))
+        assume = Statement(
+            sid="Assume",
+            why=f"{service} acts with this role",
+            actions=("sts:AssumeRole",),
+            # Lambda's own assuming names no source.
+            conditions=() if service == "lambda.amazonaws.com" else (ours,),
+            service=service,
+        )
+        role = IamRole(
+            self,
+            "this",
+            name=f"{environment.name}{suffix}",
+            path=environment.iam.path,
+            permissions_boundary=environment.iam.permissions_boundary,
+            assume_role_policy=policy_document(self, "trust", [assume]),
+        )
+        self.policy = IamRolePolicy(
+            self,
+            "policy",
+            name="access",
+            role=role.name,
+            policy=policy_document(self, "access", self.statements),
+        )
+        self.arn = role.arn

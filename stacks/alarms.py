@@ -1,0 +1,128 @@
+"""What somebody has to be told about."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from stacks.environment import Environment
+from stacks.metrics import Metric, of_converter, of_function, of_queue
+from stacks.toolkit import CloudwatchMetricAlarm, Construct
+
+MINUTES_5 = 300
+HOUR = 3600
+DAY_S = 86_400
+SETTLED_WITHIN_HOURS = 26
+"""A day is settled once a day, and the run may take up to two hours longer than the day before."""
+
+NEAR_LIMIT = 0.9
+
+
+class Alarm(NamedTuple):
+    """An alarm.
+
+    Attributes:
+        id: Of the construct.
+        about: What has happened and what to do.
+        metric: What is looked at.
+        above: It is an alarm when the metric is above this.
+        period_s: Of each value.
+        periods: How many values have to be so, one after the other.
+        below: It is an alarm when the metric is below this, or is missing.
+    """
+
+    id: str
+    about: str
+    metric: Metric
+    above: float | None = None
+    period_s: int = MINUTES_5
+    periods: int = 1
+    below: float | None = None
+
+
+class Alarms(Construct):
+    """The alarms of an environment."""
+
+    def __init__(
+        self, scope: Construct, environment: Environment, failures: str, backfill: tuple[str, ...]
+    ) -> None:
+        """``failures`` is the name of that queue; ``backfill`` those of queue and dead letters."""
+        super().__init__(scope, "alarms")
+        topics = [environment.alarms.topic] if environment.alarms.topic else None
+        for alarm in _alarms(environment, failures, backfill):
+            low = alarm.below is not None
+            CloudwatchMetricAlarm(
+                self,
+                alarm.id,
+                alarm_name=f"{environment.name}-{alarm.id.replace('_', '-')}",
+                alarm_description=alarm.about,
+                namespace=alarm.metric.namespace,
+                metric_name=alarm.metric.name,
+                dimensions=alarm.metric.dimensions,
+                statistic=alarm.metric.statistic,
+                comparison_operator="LessThanThreshold" if low else "GreaterThanThreshold",
+                threshold=alarm.below if low else alarm.above,
+                period=alarm.period_s,
+                evaluation_periods=alarm.periods,
+                treat_missing_data="breaching" if low else "notBreaching",
+                alarm_actions=topics,
+                ok_actions=topics,
+            )
+
+
+def _alarms(environment: Environment, failures: str, backfill: tuple[str, ...]) -> Iterator[Alarm]:
+    name = environment.name
+    yield Alarm(
+        "errors",
+        "Invocations of the converter fail. Its log says why, in event_failed and unit_failed.",
+        of_function(name, "Errors"),
+        above=0,
+    )
+    yield Alarm(
+        "throttles",
+        "The converter waits for concurrency. Raise its reserved concurrency or the account's.",
+        of_function(name, "Throttles"),
+        above=0,
+        periods=3,
+    )
+    yield Alarm(
+        "duration",
+        "An invocation came near to its time limit. See docs/operations.md.",
+        of_function(name, "Duration", "Maximum"),
+        above=environment.function.timeout_s * 1000 * NEAR_LIMIT,
+    )
+    yield Alarm(
+        "failures",
+        "Events could not be done, and wait in the queue for failures. Mend the cause, send again.",
+        of_queue(failures, "ApproximateNumberOfMessagesVisible"),
+        above=0,
+    )
+    yield Alarm(
+        "partial",
+        "Log files are quarantined, or a partition was kept because its source has shrunk."
+        " The log has unit_converted with status partial; the receipt names the files.",
+        of_converter(name, "UnitsPartial"),
+        above=0,
+    )
+    if environment.schedule.enabled:
+        yield Alarm(
+            "not_settled",
+            f"No day was settled in {SETTLED_WITHIN_HOURS} hours: the daily run did not come or"
+            " not get through, or no logs are delivered.",
+            of_converter(name, "UnitsSettled"),
+            below=1,
+            period_s=HOUR,
+            periods=SETTLED_WITHIN_HOURS,
+        )
+    if backfill:
+        queue, dead_letters = backfill
+        yield Alarm(
+            "dead_letters",
+            "Messages of the backfill failed too often. Mend the cause, start a redrive.",
+            of_queue(dead_letters, "ApproximateNumberOfMessagesVisible"),
+            above=0,
+        )
+        yield Alarm(
+            "oldest_message",
+            "A message of the backfill has waited for a day. Raise its concurrency, or wait.",
+            of_queue(queue, "ApproximateAgeOfOldestMessage"),
+            above=DAY_S,
+        )

@@ -1,0 +1,81 @@
+"""The optional queue for backfills of more than some days."""
+
+import json
+
+from stacks.environment import Environment
+from stacks.queue import Queue
+from stacks.statements import Statement
+from stacks.toolkit import (
+    Construct,
+    LambdaEventSourceMapping,
+    LambdaFunction,
+    SqsQueueRedriveAllowPolicy,
+    TerraformElement,
+)
+
+VISIBILITY_TIMEOUTS = 6
+"""How many timeouts of the function a message stays unseen by others (Lambda guide, SQS)."""
+
+
+class BackfillQueue(Construct):
+    """The queue, and the one for messages that failed too often.
+
+    Attributes:
+        queue: Whose messages are events of docs/events.md.
+        dead_letters: Where they end that cannot be done.
+    """
+
+    def __init__(self, scope: Construct, environment: Environment) -> None:
+        super().__init__(scope, "backfill")
+        self._environment = environment
+        self.dead_letters = Queue(self, "dead_letters", environment, name="backfill-dead-letters")
+        self.queue = Queue(
+            self,
+            "queue",
+            environment,
+            name="backfill",
+            visibility_timeout_s=VISIBILITY_TIMEOUTS * environment.function.timeout_s,
+            redrive_policy=json.dumps(
+                {
+                    "deadLetterTargetArn": self.dead_letters.arn,
+                    "maxReceiveCount": environment.backfill_queue.max_receives,
+                }
+            ),
+        )
+        SqsQueueRedriveAllowPolicy(
+            self,
+            "redrive",
+            queue_url=self.dead_letters.url,
+            redrive_allow_policy=json.dumps(
+                {"redrivePermission": "byQueue", "sourceQueueArns": [self.queue.arn]}
+            ),
+        )
+
+    def may_use(self) -> Statement:
+        """What a role needs to take messages and to send what is left of them."""
+        return Statement(
+            sid="Backfill",
+            why="take messages of the backfill, and hand on what is left of them",
+            actions=(
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                "sqs:ReceiveMessage",
+                "sqs:SendMessage",
+            ),
+            resources=(self.queue.arn,),
+        )
+
+    def deliver_to(self, function: LambdaFunction, *, needs: TerraformElement) -> None:
+        """Let Lambda take the messages to the function; ``needs`` is what allows it that."""
+        LambdaEventSourceMapping(
+            self,
+            "mapping",
+            event_source_arn=self.queue.arn,
+            function_name=function.arn,
+            batch_size=1,  # one is minutes of work; of more, all but the first would come again
+            function_response_types=["ReportBatchItemFailures"],
+            scaling_config={
+                "maximum_concurrency": self._environment.backfill_queue.max_concurrency
+            },
+            depends_on=[needs],
+        )

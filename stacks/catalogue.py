@@ -1,0 +1,71 @@
+"""The table that Athena queries: columns and partitions as the converter writes them."""
+
+from cloudtrail_parquet.dialects import athena_columns, athena_properties
+from cloudtrail_parquet.schema import PARTITION_SCHEMAS
+from stacks.environment import Environment
+from stacks.toolkit import (
+    Construct,
+    GlueCatalogDatabase,
+    GlueCatalogTable,
+    GlueCatalogTablePartitionKeys,
+    GlueCatalogTableStorageDescriptorColumns,
+    literal,
+)
+
+_FORMATS = "org.apache.hadoop.hive.ql.io.parquet"
+
+
+class CatalogueTable(Construct):
+    """A Glue table with partition projection, and its database if that is to be made."""
+
+    def __init__(self, scope: Construct, environment: Environment) -> None:
+        super().__init__(scope, "catalogue")
+        wanted = environment.catalogue
+        database = wanted.database
+        if wanted.create_database:
+            database = GlueCatalogDatabase(self, "database", name=database).name
+        partitions = PARTITION_SCHEMAS[environment.settings.partition_layout]
+        location = f"{environment.dataset.uri()}/"
+        properties = {
+            "EXTERNAL": "TRUE",
+            "classification": "parquet",
+            **athena_properties(location, partitions),
+            **_enumerated("account", wanted.accounts),
+            **_enumerated("region", wanted.regions),
+        }
+        GlueCatalogTable(
+            self,
+            "this",
+            database_name=database,
+            name=wanted.table,
+            description="CloudTrail events",
+            table_type="EXTERNAL_TABLE",
+            parameters={name: literal(value) for name, value in properties.items()},
+            partition_keys=[
+                GlueCatalogTablePartitionKeys(name=name, type=of)
+                for name, of in athena_columns(partitions).items()
+            ],
+            storage_descriptor={
+                "location": location,
+                "input_format": f"{_FORMATS}.MapredParquetInputFormat",
+                "output_format": f"{_FORMATS}.MapredParquetOutputFormat",
+                "ser_de_info": {
+                    "serialization_library": f"{_FORMATS}.serde.ParquetHiveSerDe",
+                    "parameters": {"serialization.format": "1"},
+                },
+                "columns": [
+                    GlueCatalogTableStorageDescriptorColumns(name=name, type=of)
+                    for name, of in athena_columns().items()
+                ],
+            },
+        )
+
+
+def _enumerated(column: str, values: tuple[str, ...]) -> dict[str, str]:
+    """The properties of a partition column whose values are known."""
+    if not values:
+        return {}
+    return {
+        f"projection.{column}.type": "enum",
+        f"projection.{column}.values": ",".join(values),
+    }

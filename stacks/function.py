@@ -1,0 +1,157 @@
+"""The converter: the function with its log, its role and what becomes of events that fail."""
+
+from collections.abc import Iterable, Mapping
+
+from stacks.access import Role
+from stacks.environment import Environment
+from stacks.fan_out import EVENT_AGE_S
+from stacks.statements import (
+    Aws,
+    Statement,
+    dataset_statements,
+    key_statement,
+    source_statements,
+    state_statements,
+)
+from stacks.toolkit import (
+    CloudwatchLogGroup,
+    Construct,
+    LambdaFunction,
+    LambdaFunctionEventInvokeConfig,
+    literal,
+)
+
+HANDLER = "cloudtrail_parquet.handler.handler"
+
+
+class Converter(Construct):
+    """The Lambda function.
+
+    Attributes:
+        function: The function.
+        role: Its role.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        environment: Environment,
+        aws: Aws,
+        *,
+        package: str,
+        variables: Mapping[str, str],
+        statements: Iterable[Statement],
+        failures_arn: str,
+    ) -> None:
+        """Make the function.
+
+        Args:
+            scope: The stack.
+            environment: What it is to be like.
+            aws: Where it is.
+            package: Name of the zip, which lies beside the Terraform.
+            variables: Its environment, without what the environment file decides.
+            statements: What it may do besides reading, converting and logging.
+            failures_arn: The queue for events that failed.
+        """
+        super().__init__(scope, "converter")
+        log_group = CloudwatchLogGroup(
+            self,
+            "log",
+            name=f"/aws/lambda/{environment.name}",
+            retention_in_days=environment.function.log_retention_days,
+            kms_key_id=environment.kms_key,
+        )
+        self.role = Role(
+            self,
+            environment,
+            aws,
+            suffix="",
+            service="lambda.amazonaws.com",
+            statements=[
+                *source_statements(environment.sources, environment.settings, aws),
+                *dataset_statements(environment.dataset, aws),
+                *state_statements(environment.state_place, aws),
+                *_runtime_statements(environment, aws, log_group.arn, failures_arn),
+                *statements,
+            ],
+        )
+        own = environment.function
+        vpc = environment.vpc
+        self.function = LambdaFunction(
+            self,
+            "this",
+            function_name=environment.name,
+            description="CloudTrail log files to Parquet",
+            role=self.role.arn,
+            handler=HANDLER,
+            runtime=own.runtime,
+            architectures=[own.architecture],
+            memory_size=own.memory_mb,
+            timeout=own.timeout_s,
+            ephemeral_storage={"size": own.ephemeral_storage_mb},
+            reserved_concurrent_executions=own.reserved_concurrency,
+            filename=f"${{path.module}}/{package}",
+            source_code_hash=f'${{filebase64sha256("${{path.module}}/{package}")}}',
+            environment={
+                "variables": {
+                    **{name: literal(value) for name, value in environment.variables.items()},
+                    **variables,
+                    "POWERTOOLS_SERVICE_NAME": environment.name,
+                }
+            },
+            kms_key_arn=environment.kms_key,
+            vpc_config=vpc
+            and {
+                "subnet_ids": list(vpc.subnets),
+                "security_group_ids": list(vpc.security_groups),
+            },
+            depends_on=[self.role.policy, log_group],
+        )
+        LambdaFunctionEventInvokeConfig(
+            self,
+            "invocations",
+            function_name=self.function.function_name,
+            maximum_retry_attempts=2,
+            maximum_event_age_in_seconds=EVENT_AGE_S,
+            destination_config={"on_failure": {"destination": failures_arn}},
+        )
+
+
+def _runtime_statements(
+    environment: Environment, aws: Aws, log_group_arn: str, failures_arn: str
+) -> list[Statement]:
+    """What Lambda does in the function's name."""
+    statements = [
+        Statement(
+            sid="Log",
+            why="write its log, metrics included",
+            actions=("logs:CreateLogStream", "logs:PutLogEvents"),
+            resources=(f"{log_group_arn}:*",),
+        ),
+        Statement(
+            sid="KeepFailures",
+            why="keep events that failed",
+            actions=("sqs:SendMessage",),
+            resources=(failures_arn,),
+        ),
+    ]
+    if environment.kms_key:
+        key = environment.kms_key
+        statements += [
+            key_statement(key, "lambda", "read its own environment", aws),
+            key_statement(key, "sqs", "write to its queues, and read them", aws),
+        ]
+    if environment.vpc:
+        interfaces = ("CreateNetworkInterface", "DeleteNetworkInterface")
+        others = ("DescribeNetworkInterfaces", "DescribeSubnets")
+        more = ("AssignPrivateIpAddresses", "UnassignPrivateIpAddresses")
+        statements.append(
+            Statement(
+                sid="JoinVpc",
+                why="be in the VPC (these actions know no resources)",
+                actions=tuple(f"ec2:{name}" for name in sorted(interfaces + others + more)),
+                resources=("*",),
+            )
+        )
+    return statements

@@ -1,0 +1,147 @@
+"""The stack of one environment: what there is, and who is connected to whom."""
+
+from typing import Any
+
+from cloudtrail_parquet.config import PREFIX
+from stacks.alarms import Alarms
+from stacks.backfill import BackfillQueue
+from stacks.bucket import Bucket
+from stacks.catalogue import CatalogueTable
+from stacks.dashboard import Dashboard
+from stacks.environment import Environment
+from stacks.fan_out import FanOut
+from stacks.function import Converter
+from stacks.queue import Queue
+from stacks.schedule import Schedule
+from stacks.statements import Aws
+from stacks.toolkit import (
+    AwsProvider,
+    AwsProviderDefaultTags,
+    Construct,
+    DataAwsCallerIdentity,
+    DataAwsPartition,
+    LocalBackend,
+    S3Backend,
+    TerraformOutput,
+    TerraformStack,
+    jsii,
+    literal,
+)
+
+PROVIDER_VERSIONS = ">= 5.100.0, < 7.0.0"
+TERRAFORM_VERSIONS = ">= 1.5.7"
+LOCKING_TERRAFORM_VERSIONS = ">= 1.10.0"
+
+
+class ConverterStack(TerraformStack):
+    """All that converts the logs of one environment.
+
+    Attributes:
+        converter: The function.
+        schedule: What starts it.
+    """
+
+    def __init__(self, scope: Construct, name: str, environment: Environment, package: str) -> None:
+        """Put it together.
+
+        Args:
+            scope: The app.
+            name: Of the environment file, without its ending.
+            environment: What is wanted.
+            package: Name of the zip, which lies beside the Terraform.
+        """
+        super().__init__(scope, name)
+        aws = self._aws(environment)
+        self._versions_and_backend(name, environment)
+        for id_, place in _new_buckets(environment).items():
+            Bucket(self, id_, place)
+        fan_out = FanOut(self, environment, aws)
+        failures = Queue(
+            self, "failures", environment, name="failures", senders=[fan_out.sends_to_failures()]
+        )
+        backfill = BackfillQueue(self, environment) if environment.backfill_queue.enabled else None
+        variables = {f"{PREFIX}DISPATCH": "events", f"{PREFIX}EVENT_BUS": fan_out.name}
+        statements = [fan_out.may_send()]
+        if backfill:
+            variables[f"{PREFIX}QUEUE_URL"] = backfill.queue.url
+            statements.append(backfill.may_use())
+        self.converter = Converter(
+            self,
+            environment,
+            aws,
+            package=package,
+            variables=variables,
+            statements=statements,
+            failures_arn=failures.arn,
+        )
+        function = self.converter.function
+        fan_out.deliver_to(function, failures.arn)
+        self.schedule = Schedule(self, environment, aws, function, failures.arn)
+        if backfill:
+            backfill.deliver_to(function, needs=self.converter.role.policy)
+        of_backfill = (backfill.queue.name, backfill.dead_letters.name) if backfill else ()
+        if environment.alarms.enabled:
+            Alarms(self, environment, failures.name, of_backfill)
+        if environment.alarms.dashboard:
+            Dashboard(self, environment, (failures.name, *of_backfill))
+        if environment.catalogue.enabled:
+            CatalogueTable(self, environment)
+        outputs = {
+            "function_name": function.function_name,
+            "event_bus": fan_out.name,
+            "failures_url": failures.url,
+            "dataset": environment.dataset.uri(),
+            "state": environment.state_place.uri(),
+        }
+        if backfill:
+            outputs["backfill_url"] = backfill.queue.url
+            outputs["dead_letters_url"] = backfill.dead_letters.url
+        values = Construct(self, "outputs")
+        for id_, value in outputs.items():
+            TerraformOutput(values, id_, value=value).override_logical_id(id_)
+
+    @jsii.member(jsii_name="allocateLogicalId")
+    def _allocate_logical_id(self, element: Any) -> str:  # noqa: ANN401 - a node or an element
+        """Addresses are the names of constructs, so that people can read them and they stay."""
+        _, *names = str(element.node.path).split("/")
+        return "_".join(name for name in names if name != "this")
+
+    def _aws(self, environment: Environment) -> Aws:
+        tags = {literal(name): literal(value) for name, value in environment.tags.items()}
+        AwsProvider(
+            self,
+            "aws",
+            region=environment.region,
+            allowed_account_ids=[environment.account] if environment.account else None,
+            default_tags=[AwsProviderDefaultTags(tags=tags)] if tags else None,
+        )
+        partition = DataAwsPartition(self, "current")
+        account = DataAwsCallerIdentity(self, "account").account_id
+        return Aws(partition.partition, partition.dns_suffix, account, environment.region)
+
+    def _versions_and_backend(self, name: str, environment: Environment) -> None:
+        # The bindings ask for the one version that they were made from.
+        provider = {"source": "hashicorp/aws", "version": PROVIDER_VERSIONS}
+        self.add_override("terraform.required_providers.aws", provider)
+        terraform, backend = TERRAFORM_VERSIONS, environment.backend
+        if backend is None:
+            # From cdktf.out/stacks/<name>, where Terraform runs: not lost with cdktf.out.
+            LocalBackend(self, path=f"../../../terraform.{name}.tfstate")
+        else:
+            S3Backend(
+                self,
+                bucket=backend.bucket,
+                key=backend.key,
+                region=backend.region,
+                encrypt=True,
+                kms_key_id=backend.kms_key,
+            )
+            if backend.lock:
+                self.add_override("terraform.backend.s3.use_lockfile", value=True)
+                terraform = LOCKING_TERRAFORM_VERSIONS
+        self.add_override("terraform.required_version", terraform)
+
+
+def _new_buckets(environment: Environment) -> dict[str, Any]:
+    places = {"dataset": environment.dataset, "state": environment.state_place}
+    return {id_: place for id_, place in places.items() if place.create}

@@ -1,0 +1,171 @@
+"""What the function may do: each permission with its reason, down to prefixes, keys and queues.
+
+The words in which a hand-over explains a role are those of its statements.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from cloudtrail_parquet.config import Settings
+from cloudtrail_parquet.layout import ROOT
+from stacks.environment import OutputPlace, Place, SourcePlace
+
+
+class Aws(NamedTuple):
+    """Where a stack is: names that Terraform fills in, but for the region."""
+
+    partition: str
+    dns_suffix: str
+    account: str
+    region: str
+
+
+class Condition(NamedTuple):
+    """When a statement holds, such as ``StringLike s3:prefix logs/*``."""
+
+    test: str
+    variable: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """Something that is allowed, or denied.
+
+    Attributes:
+        sid: Its name in the policy.
+        why: What for, in words.
+        actions: As in ``s3:GetObject``.
+        resources: ARNs.
+        conditions: All of them have to hold.
+        service: In the policy of a resource: the service that may do it, or ``*`` for anybody. In
+            that of a role it is the role.
+        effect: Whether it is allowed.
+    """
+
+    sid: str
+    why: str
+    actions: tuple[str, ...]
+    resources: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    service: str | None = None
+    effect: Literal["Allow", "Deny"] = "Allow"
+
+
+def source_statements(
+    sources: Iterable[SourcePlace], settings: Settings, aws: Aws
+) -> Iterator[Statement]:
+    """Reading log files, and nothing else that lies in the sources."""
+    for number, place in enumerate(sources, 1):
+        where = f"the logs in {place.uri()}"
+        below = "*" if place.prefix.rpartition("/")[2] == ROOT else f"*{ROOT}/*"
+        yield _list(f"ListSource{number}", f"find {where}", place, aws)
+        yield Statement(
+            sid=f"ReadSource{number}",
+            why=f"read {where}, of the folders {', '.join(settings.folders)} only",
+            actions=("s3:GetObject",),
+            resources=tuple(
+                _objects(place, aws, f"{below}/{folder}/*") for folder in settings.folders
+            ),
+            conditions=_of_account(place),
+        )
+        if place.kms_keys:
+            yield Statement(
+                sid=f"DecryptSource{number}",
+                why=f"decrypt {where}",
+                actions=("kms:Decrypt",),
+                resources=place.kms_keys,
+                conditions=_via("s3", place.region or aws.region, aws),
+            )
+
+
+def dataset_statements(place: OutputPlace, aws: Aws) -> Iterator[Statement]:
+    """Reading and replacing parts, which may be uploaded in pieces."""
+    return _output("Dataset", place, "the dataset", ("s3:AbortMultipartUpload",), aws)
+
+
+def state_statements(place: OutputPlace, aws: Aws) -> Iterator[Statement]:
+    """Reading and replacing receipts and leases."""
+    return _output("State", place, "receipts and leases", (), aws)
+
+
+def _output(
+    name: str, place: OutputPlace, what: str, more: tuple[str, ...], aws: Aws
+) -> Iterator[Statement]:
+    where = f"{what} in {place.uri()}"
+    yield _list(f"List{name}", f"find {where}", place, aws)
+    yield Statement(
+        sid=f"Replace{name}",
+        why=f"read, write and remove {where}",
+        actions=(*more, "s3:DeleteObject", "s3:GetObject", "s3:PutObject"),
+        resources=(_objects(place, aws),),
+        conditions=_of_account(place),
+    )
+    if place.kms_key:
+        yield Statement(
+            sid=f"UseKeyOf{name}",
+            why=f"encrypt and decrypt {where}",
+            actions=("kms:Decrypt", "kms:GenerateDataKey"),
+            resources=(place.kms_key,),
+            conditions=_via("s3", place.region or aws.region, aws),
+        )
+
+
+def tls_only(action: str, *resources: str) -> Statement:
+    """No requests but encrypted ones, for the policy of a resource."""
+    return Statement(
+        sid="TlsOnly",
+        why="no requests but encrypted ones",
+        actions=(action,),
+        resources=resources,
+        conditions=(Condition("Bool", "aws:SecureTransport", ("false",)),),
+        service="*",
+        effect="Deny",
+    )
+
+
+def key_statement(key: str, service: str, why: str, aws: Aws) -> Statement:
+    """Using a key by way of one service."""
+    return Statement(
+        sid=f"UseKeyBy{service.capitalize()}",
+        why=why,
+        actions=("kms:Decrypt", "kms:GenerateDataKey") if service == "sqs" else ("kms:Decrypt",),
+        resources=(key,),
+        conditions=_via(service, aws.region, aws),
+    )
+
+
+def bucket_arn(place: Place, aws: Aws) -> str:
+    """The ARN of a place's bucket."""
+    return f"arn:{aws.partition}:s3:::{place.bucket}"
+
+
+def _objects(place: Place, aws: Aws, below: str = "*") -> str:
+    folder = f"{place.prefix}/" if place.prefix else ""
+    return f"{bucket_arn(place, aws)}/{folder}{below}"
+
+
+def _list(sid: str, why: str, place: Place, aws: Aws) -> Statement:
+    folder = Condition("StringLike", "s3:prefix", (f"{place.prefix}/*",))
+    return Statement(
+        sid=sid,
+        why=why,
+        actions=("s3:ListBucket",),
+        resources=(bucket_arn(place, aws),),
+        conditions=((folder,) if place.prefix else ()) + _of_account(place),
+    )
+
+
+def _of_account(place: Place) -> tuple[Condition, ...]:
+    """A bucket of another owner, who has taken its name, is not meant."""
+    return (
+        (Condition("StringEquals", "aws:ResourceAccount", (place.account,)),)
+        if place.account
+        else ()
+    )
+
+
+def _via(service: str, region: str, aws: Aws) -> tuple[Condition, ...]:
+    names = (f"{service}.{region}.{aws.dns_suffix}",)
+    return (Condition("StringEquals", "kms:ViaService", names),)

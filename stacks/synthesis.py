@@ -1,0 +1,45 @@
+"""From environments to folders with Terraform."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stacks.environment import Environment
+from stacks.stack import ConverterStack
+from stacks.toolkit import App
+
+
+@dataclass(frozen=True)
+class Synthesised:
+    """The Terraform of one environment.
+
+    Attributes:
+        folder: With ``cdk.tf.json``.
+        stack: What it was made from.
+    """
+
+    folder: Path
+    stack: ConverterStack
+
+
+def synthesise(
+    environments: Mapping[str, Environment], packages: Mapping[str, Path], out: Path
+) -> dict[str, Synthesised]:
+    """Write the Terraform of environments, by their names.
+
+    Args:
+        environments: By name.
+        packages: The zip of each.
+        out: A folder; each has one of its own in it.
+    """
+    app = App(outdir=str(out))
+    stacks = {
+        name: ConverterStack(app, name, environment, packages[name].name)
+        for name, environment in environments.items()
+    }
+    app.synth()
+    folders = {name: out / "stacks" / name for name in stacks}
+    for name, folder in folders.items():
+        shutil.copyfile(packages[name], folder / packages[name].name)
+    return {name: Synthesised(folders[name], stack) for name, stack in stacks.items()}
