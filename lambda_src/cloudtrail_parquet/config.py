@@ -24,9 +24,8 @@ from cloudtrail_parquet.knobs import (
     Kind,
     Level,
     Names,
-    Share,
+    Number,
     Structs,
-    Whole,
     codec_and_level,
     encoding_of,
     knob,
@@ -76,21 +75,21 @@ class Settings:
         shapes=True,
     )
     row_group_rows: int = knob(
-        32_768, Whole(1, 16_777_216), "rows of a full row group", shapes=True
+        32_768, Number(1, 16_777_216), "rows of a full row group", shapes=True
     )
     row_group_bytes: int = knob(
         256 << 20,
-        Whole(1, _TIB),
+        Number(1, _TIB),
         "bytes of a row group in memory: with fewer rows where they are large",
         shapes=True,
     )
     part_bytes: int = knob(
-        1 << 30, Whole(1, _TIB), "a part of this size is followed by another", shapes=True
+        1 << 30, Number(1, _TIB), "a part of this size is followed by another", shapes=True
     )
     page_bytes: int = knob(
-        256 << 10, Whole(1, 1 << 30), "bytes of a data page before compression", shapes=True
+        256 << 10, Number(1, 1 << 30), "bytes of a data page before compression", shapes=True
     )
-    page_rows: int = knob(20_000, Whole(1, 16_777_216), "rows of a data page", shapes=True)
+    page_rows: int = knob(20_000, Number(1, 16_777_216), "rows of a data page", shapes=True)
     sort_by: tuple[str, ...] = knob(
         ("eventSource", "eventName", "userIdentity.arn", "eventTime"),
         Names("columns", sortable_column),
@@ -130,7 +129,7 @@ class Settings:
     )
     bloom_fpp: float = knob(
         0.05,
-        Share(0.0001, 0.5),
+        Number(0.0001, 0.5, float),
         "how often such a filter may say yes wrongly; sizes are powers of two",
         shapes=True,
     )
@@ -148,18 +147,18 @@ class Settings:
     )
     lookbehind_s: int = knob(
         15 * 60,
-        Whole(0, _WEEK_S),
+        Number(0, _WEEK_S),
         "seconds before a day from which deliveries may hold its records",
         shapes=True,
     )
     lookahead_s: int = knob(
         2 * 3600,
-        Whole(0, _WEEK_S),
+        Number(0, _WEEK_S),
         "seconds after a day up to which deliveries belong to it",
         shapes=True,
     )
     settle_margin_s: int = knob(
-        3600, Whole(0, _WEEK_S), "seconds after its window until a day is settled"
+        3600, Number(0, _WEEK_S), "seconds after its window until a day is settled"
     )
     folders: tuple[str, ...] = knob(
         LOG_FOLDERS,
@@ -185,19 +184,19 @@ class Settings:
         "replace a partition even when its source has lost log files or readable records",
     )
     max_inflated_bytes: int = knob(
-        2 << 30, Whole(1, _TIB), "what one log file may inflate to; a larger one is quarantined"
+        2 << 30, Number(1, _TIB), "what one log file may inflate to; a larger one is quarantined"
     )
-    fetch_threads: int = knob(4, Whole(1, 256), "log files fetched at a time")
+    fetch_threads: int = knob(4, Number(1, 256), "log files fetched at a time")
     fetch_ahead_bytes: int = knob(
-        2 << 20, Whole(1, _TIB), "how much of the source is fetched ahead of decoding"
+        2 << 20, Number(1, _TIB), "how much of the source is fetched ahead of decoding"
     )
     lease_s: int = knob(
         120,
-        Whole(10, 86_400),
+        Number(10, 86_400),
         "seconds after its holder's last sign of life until a lease in an object store is void",
     )
     lease_wait_s: int = knob(
-        15 * 60, Whole(0, 86_400), "seconds that a run waits for another one of the same unit"
+        15 * 60, Number(0, 86_400), "seconds that a run waits for another one of the same unit"
     )
 
     @property

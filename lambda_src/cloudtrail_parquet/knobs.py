@@ -56,38 +56,23 @@ def knob(default: T, kind: Kind, about: str, *, shapes: bool = False) -> T:
     return field(default=default, metadata=metadata)
 
 
-class Whole(NamedTuple):
-    """A whole number."""
-
-    low: int
-    high: int
-
-    @property
-    def legal(self) -> str:
-        return f"a whole number from {self.low:,} to {self.high:,}"
-
-    def read(self, value: Any) -> int:  # noqa: ANN401
-        number = int(value) if isinstance(value, str) else value
-        if type(number) is not int or not self.low <= number <= self.high:
-            raise ValueError
-        return number
-
-
-class Share(NamedTuple):
-    """A fraction."""
+class Number(NamedTuple):
+    """A number in a range: a whole one, or any."""
 
     low: float
     high: float
+    of: type[int] | type[float] = int
 
     @property
     def legal(self) -> str:
-        return f"a number from {self.low} to {self.high}"
+        whole = "whole " if self.of is int else ""
+        return f"a {whole}number from {self.low:,} to {self.high:,}"
 
     def read(self, value: Any) -> float:  # noqa: ANN401
-        number = float(value) if isinstance(value, str) else value
-        if type(number) not in {int, float} or not self.low <= number <= self.high:
+        number = self.of(value) if isinstance(value, str) else value
+        if type(number) not in {int, self.of} or not self.low <= number <= self.high:
             raise ValueError
-        return float(number)
+        return self.of(number)
 
 
 class Flag:
@@ -121,8 +106,8 @@ class Level:
 
     legal = f"a whole number from 1 to {max(LEVELS.values())}, or empty for the codec's own"
 
-    def read(self, value: Any) -> int | None:  # noqa: ANN401
-        return None if value in {"", None} else Whole(1, max(LEVELS.values())).read(value)
+    def read(self, value: Any) -> float | None:  # noqa: ANN401
+        return None if value in {"", None} else Number(1, max(LEVELS.values())).read(value)
 
 
 class Names(NamedTuple):
