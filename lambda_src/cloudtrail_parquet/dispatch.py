@@ -15,9 +15,10 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from cloudtrail_parquet.config import Settings
-from cloudtrail_parquet.convert import convert_unit, is_noted, open_dataset_state, preview_unit
+from cloudtrail_parquet.convert import convert_unit, preview_unit
 from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError, UsageError
 from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.ownership import is_noted, open_dataset_state
 from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.receipt import Receipt
 from cloudtrail_parquet.storage import LocalStore, Stores, is_below, open_store, place_beside

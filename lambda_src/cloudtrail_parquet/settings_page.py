@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 
 from cloudtrail_parquet.config import PREFIX, Settings
+from cloudtrail_parquet.ownership import Ownership
 
 _PAGE = f"""\
 # Settings
@@ -48,7 +49,7 @@ compares them with those of today; a day that is converted again takes those of 
 marked ‡ are the same for all of a dataset: another value is refused.
 
 """
-_FOR_ALL = {"lookbehind_s", "lookahead_s", "folders", "partition_layout"}
+_FOR_ALL = set(Ownership.__struct_fields__)
 
 
 def settings_page() -> str:

@@ -16,7 +16,7 @@ import duckdb
 import pytest
 
 from cloudtrail_parquet.config import Settings
-from cloudtrail_parquet.convert import open_dataset_state
+from cloudtrail_parquet.ownership import open_dataset_state
 from cloudtrail_parquet.storage import LocalStore
 
 TREE = "--accounts 2 --regions 2 --days 3 --records 4000 --late 0.05 --duplicates 0.05 --json"

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cloudtrail_parquet.config import Settings
-from cloudtrail_parquet.convert import convert_unit, open_dataset_state
+from cloudtrail_parquet.convert import convert_unit
 from cloudtrail_parquet.dispatch import Job, Places, convert_all
 from cloudtrail_parquet.errors import (
     LeaseTimeoutError,
@@ -37,6 +37,7 @@ from cloudtrail_parquet.events import Convert, Event
 from cloudtrail_parquet.generate import TreeSpec, Truth, generate
 from cloudtrail_parquet.handler import Function, function_of
 from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.ownership import open_dataset_state
 from cloudtrail_parquet.receipt import Receipt, read_receipt
 from cloudtrail_parquet.source import discover, units
 from cloudtrail_parquet.storage import Staging, Stores, objects, open_store

@@ -1,0 +1,85 @@
+"""The settings that are the same for all of a dataset, as they decide who owns a record.
+
+They are noted below the state prefix when a dataset is begun, and compared ever after.
+"""
+
+import msgspec
+
+from cloudtrail_parquet.config import Settings
+from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.schema import DEFAULT_LAYOUT, PartitionLayout
+from cloudtrail_parquet.storage import Store
+
+_DATASET_NOTE = "dataset.json"
+
+
+class Ownership(msgspec.Struct, frozen=True):
+    """What decides which unit owns a record, and where; so it is the same for all of a dataset.
+
+    The names are those of the settings.
+    """
+
+    lookbehind_s: int
+    lookahead_s: int
+    folders: frozenset[str]
+    partition_layout: PartitionLayout = DEFAULT_LAYOUT
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Ownership":
+        """What settings say about it."""
+        return cls(
+            settings.lookbehind_s,
+            settings.lookahead_s,
+            frozenset(settings.folders),
+            settings.partition_layout,
+        )
+
+    def admits(self, later: "Ownership") -> bool:
+        """Whether days converted so may stand beside those converted before; more folders may."""
+        return self.folders <= later.folders and self == msgspec.structs.replace(
+            later, folders=self.folders
+        )
+
+    def __str__(self) -> str:
+        window = f"lookbehind_s = {self.lookbehind_s}, lookahead_s = {self.lookahead_s}"
+        folders = ", ".join(sorted(self.folders))
+        return f"{window}, partition_layout = {self.partition_layout}, folders = {folders}"
+
+
+def open_dataset_state(state: Store, settings: Settings) -> None:
+    """Note what decides ownership in a new dataset, or compare it with what was noted.
+
+    More folders of logs than before are fine: days converted from now on hold them, too.
+
+    Raises:
+        UsageError: The dataset was made with other values: records would be lost or doubled.
+    """
+    if is_noted(state, settings):
+        return
+    with state.lease("leases/dataset", settings.lease_wait_s, settings.lease_s):
+        if not is_noted(state, settings):
+            text = msgspec.json.encode(Ownership.of(settings), order="sorted")
+            state.write(_DATASET_NOTE, text)
+
+
+def is_noted(state: Store, settings: Settings) -> bool:
+    """Whether the dataset is known to be made with these settings; writes nothing.
+
+    Raises:
+        UsageError: As `open_dataset_state` does.
+    """
+    mine, noted = Ownership.of(settings), state.read_if_there(_DATASET_NOTE)
+    if noted is None:
+        return False
+    try:
+        theirs = msgspec.json.decode(noted, type=Ownership)
+    except msgspec.DecodeError as error:
+        what, hint = f"{_DATASET_NOTE} is damaged ({error})", "Put it back or remove it"
+        raise UsageError(what, state.uri, hint) from error
+    if not theirs.admits(mine):
+        raise UsageError(
+            f"the dataset was made with {theirs}; now it is {mine}",
+            state.uri,
+            "Use the same values, or convert everything into a new dataset",
+        )
+    return theirs == mine

@@ -1,0 +1,298 @@
+"""A conversion up to where it shows: what there is to do, and one pass over the log files.
+
+Everything is read, counted and written into parts that nobody sees yet; `convert` puts them in
+place.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import date, timedelta
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import msgspec
+import pyarrow as pa
+
+from cloudtrail_parquet import __version__
+from cloudtrail_parquet.collate import Collation
+from cloudtrail_parquet.config import Settings
+from cloudtrail_parquet.decode import decode, raw_records
+from cloudtrail_parquet.duplicates import Duplicates
+from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError, UnreadableLogError
+from cloudtrail_parquet.fetch import Fetched, fetch, fetch_text
+from cloudtrail_parquet.layout import WHOLE, LogFile, Shard, Unit, part_key, straggler_key
+from cloudtrail_parquet.receipt import (
+    Files,
+    Part,
+    Quarantined,
+    Receipt,
+    Records,
+    ShardReceipt,
+    commonest,
+    now,
+    read_receipt,
+    read_shard_receipt,
+)
+from cloudtrail_parquet.schema import METADATA_PREFIX, RECORD_VERSION, SCHEMA_VERSION
+from cloudtrail_parquet.shards import shrunk, stands
+from cloudtrail_parquet.source import window_files
+from cloudtrail_parquet.standing import Standing
+from cloudtrail_parquet.storage import Staging, Stores
+from cloudtrail_parquet.writer import PartsWriter, in_background
+
+
+class Task(NamedTuple):
+    """What is to be converted, and what there was before.
+
+    Attributes:
+        unit: What to convert.
+        shard: Which of its log files.
+        window: All log files of the unit, in delivery order.
+        files: Those of them that are to be read.
+        fingerprint: A digest of the names and sizes of them all.
+        before: The last receipt, of the unit or of the shard.
+        stores: Where everything is.
+        settings: How to do it.
+    """
+
+    unit: Unit
+    shard: Shard
+    window: list[LogFile]
+    files: list[LogFile]
+    fingerprint: str
+    before: Receipt | None
+    stores: Stores
+    settings: Settings
+
+    @classmethod
+    def of(
+        cls, unit: Unit, trails: Iterable[str], stores: Stores, settings: Settings, shard: Shard
+    ) -> "Task":
+        """Look what there is to do."""
+        window = window_files(stores.source, trails, unit, settings.window)
+        before = (
+            read_receipt(stores.state, unit)
+            if shard == WHOLE
+            else read_shard_receipt(stores.state, unit, shard)
+        )
+        return cls(
+            unit,
+            shard,
+            window,
+            [file for file in window if settings.window.takes(shard, file, unit.day)],
+            _fingerprint(window),
+            before,
+            stores,
+            settings,
+        )
+
+    @property
+    def is_void(self) -> bool:
+        """Whether there is nothing to convert and never was."""
+        if self.window or self.before is not None:
+            return False
+        return self.shard == WHOLE or read_receipt(self.stores.state, self.unit) is None
+
+    def standing(self) -> Standing:
+        """What stands already, to leave out what repeats it.
+
+        Where a smaller source may replace more, a record must not be left out for one that is
+        about to go: what other shards have made of another source does not count then.
+        """
+        split = self.shard != WHOLE and self.settings.replace_shrunk
+        return Standing(
+            self.stores.dataset,
+            self.unit,
+            self.settings.partition_layout,
+            self.shard,
+            self.fingerprint if split else None,
+        )
+
+    @property
+    def seen(self) -> str:
+        """A digest of all that the shards of a unit must have in common to be one split."""
+        settings = self.settings.shaping_json(), self.settings.replace_shrunk
+        about = self.fingerprint, SCHEMA_VERSION, self.settings.folders, *settings
+        return sha256(repr(about).encode()).hexdigest()
+
+
+class Run:
+    """One pass over the log files of a unit, into parts that nobody sees yet."""
+
+    def __init__(self, task: Task, staging: Staging) -> None:
+        self.task, self.unit, self.settings = task, task.unit, task.settings
+        self.staging = staging
+        self.standing = task.standing()
+        self.duplicates = Duplicates(self._read_again)
+        self._source, self._files = task.stores.source, task.files
+        self._own = PartsWriter(
+            staging,
+            self.settings,
+            self._metadata(),
+            lambda number: part_key(
+                self.unit, number, self.settings.partition_layout, self.task.shard
+            ),
+        )
+        self._straggler_parts: dict[date, list[Part]] = {}
+        self._read: list[LogFile] = []
+        self._bytes_inflated = 0
+        self._inexact: Counter[str] = Counter()
+        self.quarantined: list[Quarantined] = []
+
+    def read(self) -> None:
+        """Read all log files and write all parts, up to their footers."""
+        with self._own, in_background(self._own.write) as write_own:
+            self.collation = Collation(
+                self.unit,
+                self.settings,
+                duplicates=self.duplicates,
+                standing=self.standing,
+                own=write_own,
+                stragglers=self._write_stragglers,
+            )
+            for file, text in fetch(self._source, self._files, self.settings):
+                self._take(file, text)
+            self.collation.finish()
+        self._inexact += self._own.inexact
+        self.quarantined += [
+            Quarantined(key=file.key, record=position, reason=reason)
+            for file, position, reason in self.collation.quarantined
+        ]
+
+    def _take(self, file: LogFile, text: Fetched) -> None:
+        try:
+            if isinstance(text, CloudTrailParquetError):
+                raise text
+            batches = decode(text, file.key)
+        except (StorageError, UnreadableLogError) as error:
+            retryable = isinstance(error, StorageError)
+            self.quarantined.append(
+                Quarantined(key=file.key, reason=error.what, retryable=retryable)
+            )
+            return
+        self._read.append(file)
+        self._bytes_inflated += len(text)
+        self.collation.begin(file)
+        for batch in batches:
+            self.collation.add(batch)
+
+    def _read_again(self, number: int) -> list[Any]:
+        file = self._read[number]
+        return raw_records(fetch_text(self._source, file, self.settings), file.key)
+
+    def _write_stragglers(self, day: date, table: pa.Table) -> None:
+        parts = self._straggler_parts.setdefault(day, [])
+        target, first = self.unit.on(day), len(parts)
+        layout = self.settings.partition_layout
+        writer = PartsWriter(
+            self.staging,
+            self.settings,
+            self._metadata(),
+            lambda number: straggler_key(
+                target, self.unit.day, first + number, layout, self.task.shard
+            ),
+        )
+        with writer:
+            writer.write(table)
+        parts += writer.parts
+        self._inexact += writer.inexact
+
+    def _metadata(self) -> dict[str, str]:
+        """What the footer of each part says about its making; the same for the same source."""
+        facts = {
+            "converter": __version__,
+            "schema_version": SCHEMA_VERSION,
+            "record_version": RECORD_VERSION,
+            "owner": self.unit.name,
+            "source_fingerprint": self.task.fingerprint,
+            "settings": self.settings.shaping_json(),
+        }
+        return {METADATA_PREFIX + name: str(value) for name, value in facts.items()}
+
+    @property
+    def matters(self) -> bool:
+        """Whether there is anything to tell: files of the unit's own day, rows, or bad files."""
+        counts = self.collation.counts
+        own_files = any(file.delivered.date() == self.unit.day for file in self._files)
+        return bool(own_files or counts.written or self.quarantined)
+
+    def kept(self) -> Receipt | None:
+        """The receipt of a run that leaves what stands, as the source no longer holds all of it."""
+        before, read = self.task.before, self.collation.counts.read
+        why = shrunk(before, self.settings, len(self._files), read) if before else ""
+        if before is None or not why:
+            return None
+        if not stands((part.key for part in before.parts), self.task.stores.dataset):
+            return None
+        kept = msgspec.structs.replace(
+            before, status="partial", kept=why, quarantined=self.quarantined, converted_at=now()
+        )
+        if isinstance(kept, ShardReceipt):
+            return msgspec.structs.replace(kept, seen=self.task.seen)
+        return kept
+
+    def receipt(self, seconds: float) -> Receipt:
+        """The account of this run."""
+        parts = self._own.parts + [
+            part for parts in self._straggler_parts.values() for part in parts
+        ]
+        collation, settings, when = self.collation, self.settings, now()
+        settled_from = settings.window.ends(self.unit.day) + timedelta(
+            seconds=settings.settle_margin_s
+        )
+        receipt = Receipt(
+            account=self.unit.account,
+            region=self.unit.region,
+            day=self.unit.day,
+            status="partial" if self.quarantined else "complete",
+            settled=when >= settled_from,
+            converted_at=when,
+            converter=__version__,
+            schema_version=SCHEMA_VERSION,
+            lookbehind_s=settings.lookbehind_s,
+            lookahead_s=settings.lookahead_s,
+            folders=settings.folders,
+            source_fingerprint=self.task.fingerprint,
+            files=Files(
+                listed=len(self._files),
+                read=len(self._read),
+                quarantined=len(self._files) - len(self._read),
+            ),
+            records=Records(**asdict(collation.counts)),
+            conflicts=self.duplicates.conflicts,
+            bytes_in=sum(
+                file.size for file in self._files if file.delivered.date() == self.unit.day
+            ),
+            bytes_inflated=self._bytes_inflated,
+            bytes_out=sum(part.bytes for part in parts),
+            seconds=round(seconds, 3),
+            parts=parts,
+            stragglers={
+                str(day): rows for day, rows in sorted(collation.straggled_to.items()) if rows
+            },
+            versions=dict(sorted((name or "", rows) for name, rows in collation.versions.items())),
+            unmapped=commonest(collation.columns.unmapped + self._inexact),
+            derived=dict(collation.columns.derived),
+            unstamped=[file.key for file in self._read if not file.stamped],
+            quarantined=self.quarantined,
+            discarded=dict(collation.discarded),
+            redacted=dict(collation.redactor.counts),
+        )
+        shard = self.task.shard
+        if shard == WHOLE:
+            return receipt
+        return ShardReceipt(
+            **{name: getattr(receipt, name) for name in Receipt.__struct_fields__},
+            number=shard.number,
+            of=shard.of,
+            seen=self.task.seen,
+        )
+
+
+def _fingerprint(files: list[LogFile]) -> str:
+    """A digest of the names and sizes of log files; names are unique, whatever their prefix."""
+    digest = sha256()
+    for name, size in sorted((file.key.rpartition("/")[2], file.size) for file in files):
+        digest.update(f"{name}\0{size}\n".encode())
+    return digest.hexdigest()
