@@ -214,6 +214,13 @@ def _add(counts: Iterable[dict[str, int]]) -> Counter[str]:
     return added
 
 
+def as_kept(before: R, why: str, quarantined: list[Quarantined]) -> R:
+    """The receipt of a run that replaced nothing: that of the run before it, and why."""
+    return msgspec.structs.replace(
+        before, status="partial", kept=why, quarantined=quarantined, converted_at=now()
+    )
+
+
 def commonest(names: Counter[str]) -> dict[str, int]:
     """The counts of the commonest names; hostile records may have any number of others."""
     return dict(names.most_common(_MAX_NAMES))

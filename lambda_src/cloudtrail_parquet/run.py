@@ -29,6 +29,7 @@ from cloudtrail_parquet.receipt import (
     Receipt,
     Records,
     ShardReceipt,
+    as_kept,
     commonest,
     now,
     read_receipt,
@@ -225,9 +226,7 @@ class Run:
             return None
         if not stands((part.key for part in before.parts), self.task.stores.dataset):
             return None
-        kept = msgspec.structs.replace(
-            before, status="partial", kept=why, quarantined=self.quarantined, converted_at=now()
-        )
+        kept = as_kept(before, why, self.quarantined)
         if isinstance(kept, ShardReceipt):
             return msgspec.structs.replace(kept, seen=self.task.seen)
         return kept

@@ -30,7 +30,7 @@ from cloudtrail_parquet.layout import (
 from cloudtrail_parquet.receipt import (
     Receipt,
     ShardReceipt,
-    now,
+    as_kept,
     read_receipt,
     read_shard_receipt,
     shard_key,
@@ -199,9 +199,7 @@ class Split:
         if not why or not stands(others, self._dataset):
             return None
         bad = before.quarantined if found is None else found.quarantined
-        return msgspec.structs.replace(
-            before, status="partial", kept=why, quarantined=bad, converted_at=now()
-        )
+        return as_kept(before, why, bad)
 
     def _complete(self) -> list[ShardReceipt] | None:
         """The receipts of all shards, if they are there and of the same source."""
