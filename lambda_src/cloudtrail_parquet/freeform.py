@@ -13,9 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cloudtrail_parquet import jsontext, variant, variant_text
-from cloudtrail_parquet.schema import JSON_COLUMNS, SCHEMA, JsonEncoding, kind
+from cloudtrail_parquet.schema import JSON_COLUMNS, SCHEMA, UNMAPPED, JsonEncoding, kind
 
-UNMAPPED = "unmapped"
 PATHS = tuple(path for path in JSON_COLUMNS if path != UNMAPPED)
 """The columns that VARIANT is for."""
 

@@ -23,9 +23,8 @@ from cloudtrail_parquet.decode import INVALID_UTF8
 from cloudtrail_parquet.fit import Leftovers
 from cloudtrail_parquet.jsontext import NULL, TOKEN
 from cloudtrail_parquet.rules import Redact, keys_by_column
-from cloudtrail_parquet.schema import RECORD
+from cloudtrail_parquet.schema import RECORD, UNMAPPED
 
-UNMAPPED = "unmapped"
 REDACTED = b'"[redacted]"'
 """What stands in the place of a value."""
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from cloudtrail_parquet import jsontext
 from cloudtrail_parquet.eventtime import format_time, to_us
 from cloudtrail_parquet.freeform import text_of
-from cloudtrail_parquet.schema import RECORD, kind
+from cloudtrail_parquet.schema import RECORD, UNMAPPED, kind
 
 
 def restore(row: dict[str, Any]) -> dict[str, Any]:
@@ -36,8 +36,8 @@ def restore_json(row: dict[str, Any]) -> str:
         value = row.get(name)
         if value is not None and name not in derived:
             record[name] = write(value)
-    if row.get("unmapped") is not None:
-        _overlay(record, row["unmapped"].encode())
+    if row.get(UNMAPPED) is not None:
+        _overlay(record, row[UNMAPPED].encode())
     return _write(record).decode()
 
 

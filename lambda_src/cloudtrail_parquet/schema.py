@@ -21,6 +21,9 @@ SCHEMA_VERSION = 1  # grows when a row could come out differently
 RECORD_VERSION = "1.11"  # the newest eventVersion the columns cover
 METADATA_PREFIX = "cloudtrail_parquet."  # of our keys in the footers of parts
 
+UNMAPPED = "unmapped"
+"""The column of what has no column or does not fit it."""
+
 Kind = Literal["text", "account", "json", "boolean", "text-boolean", "timestamp"]
 JsonEncoding = Literal["string", "json", "variant"]
 PartitionLayout = Literal["account/region/year/month/day", "account/region/dt"]
@@ -220,7 +223,7 @@ SCHEMA = pa.schema(
     [
         *RECORD,
         _field(
-            "unmapped", "", "JSON object of all that has no column or does not fit it", kind="json"
+            UNMAPPED, "", "JSON object of all that has no column or does not fit it", kind="json"
         ),
         _field(
             "derived",
