@@ -215,8 +215,7 @@ class Window:
 
     def holds(self, delivered: datetime, day: date) -> bool:
         """Whether a delivery lies in ``[day - lookbehind, day + 1 d + lookahead)``."""
-        start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-        seconds = (delivered - start).total_seconds()
+        seconds = (delivered - _midnight(day)).total_seconds()
         return -self.lookbehind_s <= seconds < _DAY_S + self.lookahead_s
 
     def takes(self, shard: Shard, file: "LogFile", day: date) -> bool:
@@ -227,8 +226,7 @@ class Window:
         same for all files of a tree.
         """
         if file.stamped:
-            start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-            since = file.delivered - start + timedelta(seconds=self.lookbehind_s)
+            since = file.delivered - _midnight(day) + timedelta(seconds=self.lookbehind_s)
             whole = _DAY + timedelta(seconds=self.lookbehind_s + self.lookahead_s)
             return since * shard.of // whole == shard.number - 1
         name = file.key.rpartition("/")[2].encode(errors="surrogateescape")
@@ -244,8 +242,7 @@ class Window:
 
     def ends(self, day: date) -> datetime:
         """When the last delivery of a day's window has passed."""
-        start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-        return start + timedelta(days=1, seconds=self.lookahead_s)
+        return _midnight(day) + timedelta(days=1, seconds=self.lookahead_s)
 
 
 def _days_around(day: date, before_s: int, after_s: int) -> list[date]:
@@ -253,6 +250,11 @@ def _days_around(day: date, before_s: int, after_s: int) -> list[date]:
     last = day.toordinal() - after_s // -_DAY_S
     in_calendar = range(max(first, 1), min(last, date.max.toordinal()) + 1)
     return [date.fromordinal(ordinal) for ordinal in in_calendar]
+
+
+def _midnight(day: date) -> datetime:
+    """The moment at which a day begins."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 class LogFile(NamedTuple):
@@ -285,7 +287,7 @@ def log_file(entry: Entry, delivery_day: date) -> LogFile:
             delivered = datetime.strptime(match[1], "%Y%m%dT%H%M").replace(tzinfo=UTC)
         except ValueError:
             match = None
-    start = datetime(delivery_day.year, delivery_day.month, delivery_day.day, tzinfo=UTC)
+    start = _midnight(delivery_day)
     return LogFile(
         entry.key, entry.size, min(max(delivered, start), start + _LAST_MOMENT), match is not None
     )
