@@ -220,11 +220,7 @@ def _with_progress(found: Iterable[Outcome], total: int, *, as_json: bool) -> li
 def _as_json(outcome: Outcome) -> dict[str, Any]:
     if outcome.receipt:
         return outcome.receipt.to_json()
-    return {**_of(outcome.unit), "status": "failed", "error": str(outcome.error)}
-
-
-def _of(unit: Unit) -> dict[str, str]:
-    return {"account": unit.account, "region": unit.region, "day": str(unit.day)}
+    return {**outcome.unit.to_json(), "status": "failed", "error": str(outcome.error)}
 
 
 def _summary(outcomes: list[Outcome], seconds: float) -> Table:
@@ -321,7 +317,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
     planned = list(plan_units(store, receipts, found, selection.range, only, settings))
     total = estimate(planned)
     if as_json:
-        rows = [{**_of(one.unit), "files": one.files, "bytes": one.bytes} for one in planned]
+        rows = [{**one.unit.to_json(), "files": one.files, "bytes": one.bytes} for one in planned]
         print(json.dumps({"units": rows, "total": msgspec.to_builtins(total)}))
     else:
         _stdout.print(_two_columns(_plan_rows(total)))

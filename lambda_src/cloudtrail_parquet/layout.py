@@ -47,6 +47,10 @@ class Unit(NamedTuple):
         """For people and logs: ``123456789012 us-east-1 2026-01-10``."""
         return f"{self.account} {self.region} {self.day}"
 
+    def to_json(self) -> dict[str, str]:
+        """Plain values, for ``--json`` and logs."""
+        return {"account": self.account, "region": self.region, "day": str(self.day)}
+
     def on(self, day: date) -> "Unit":
         """The unit of the same account and region on another day."""
         return self._replace(day=day)

@@ -63,7 +63,7 @@ class Telemetry:
         self._log.info(
             "unit_converted",
             extra={
-                **_of(receipt.unit),
+                **receipt.unit.to_json(),
                 "status": receipt.status,
                 "settled": receipt.settled,
                 "kept": receipt.kept,
@@ -80,7 +80,7 @@ class Telemetry:
     def failed(self, unit: Unit, error: CloudTrailParquetError) -> None:
         """Tell about a unit that kept what it had."""
         self._sums["UnitsFailed"] += 1
-        facts = {**_of(unit), "error": str(error), "error_type": type(error).__name__}
+        facts = {**unit.to_json(), "error": str(error), "error_type": type(error).__name__}
         self._log.error("unit_failed", extra=facts)
 
     def handed_back(self, units: int) -> None:
@@ -122,7 +122,3 @@ class Telemetry:
             self._metrics.flush_metrics()
         self._sums.clear()
         self._oldest_unsettled_days = None
-
-
-def _of(unit: Unit) -> dict[str, str]:
-    return {"account": unit.account, "region": unit.region, "day": str(unit.day)}
