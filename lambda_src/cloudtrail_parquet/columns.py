@@ -75,23 +75,29 @@ class Distinct:
         """The values for an array of numbers."""
         if not self._pieces:
             return pa.nulls(len(codes), self._type)
-        if len(self._pieces) > 1:
-            self._pieces = [pa.concat_arrays(self._pieces)]
-        return self._pieces[0].take(pc.subtract(codes, pa.scalar(self._first, CODE)))
+        return self._values().take(self._places(codes))
 
     def take_member(self, codes: pa.Array, path: list[str]) -> pa.Array:
         """One member of the values for an array of numbers, so that the others need no copy."""
         if not self._pieces:
             return pa.nulls(len(codes), pa.string())
-        values = pc.struct_field(pa.concat_arrays(self._pieces), path)
-        return values.take(pc.subtract(codes, pa.scalar(self._first, CODE)))
+        return pc.struct_field(self._values(), path).take(self._places(codes))
+
+    def _values(self) -> pa.Array:
+        """The values, of which there are some, in one piece."""
+        if len(self._pieces) > 1:
+            self._pieces = [pa.concat_arrays(self._pieces)]
+        return self._pieces[0]
+
+    def _places(self, codes: pa.Array) -> pa.Array:
+        return pc.subtract(codes, pa.scalar(self._first, CODE))
 
     def forget(self, waiting: pa.ChunkedArray) -> None:
         """Drop the values before all those that waiting drafts or remembered texts refer to."""
         lowest = pc.min(waiting).as_py()
         keep = self._since if lowest is None else min(self._since, lowest)
         if keep > self._first and self._pieces:
-            kept = pa.concat_arrays(self._pieces).slice(keep - self._first)
+            kept = self._values().slice(keep - self._first)
             self._pieces = [kept.take(pa.array(range(len(kept)), CODE))]  # a copy frees the rest
             self._first = keep
             self.leftovers = {code: text for code, text in self.leftovers.items() if code >= keep}
