@@ -7,6 +7,7 @@ that nothing is lost. ``unmapped`` itself stays text.
 """
 
 from collections import Counter
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ PATHS = tuple(path for path in JSON_COLUMNS if path != UNMAPPED)
 """The columns that VARIANT is for."""
 
 
+@cache
 def file_schema(encoding: JsonEncoding) -> pa.Schema:
     """`SCHEMA` as files have it."""
     types = {"string": pa.string(), "json": pa.json_(), "variant": variant.VARIANT_STORAGE}

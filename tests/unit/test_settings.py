@@ -22,6 +22,7 @@ from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.rules import Discard, Redact
 from cloudtrail_parquet.schema import leaves
 from cloudtrail_parquet.settings_page import settings_page
+from cloudtrail_parquet.writer import parquet_options
 
 PAGE = Path(__file__).parents[2] / "docs/settings.md"
 
@@ -260,6 +261,17 @@ def test_every_leaf_can_be_named(path: str) -> None:
 
     assert of_option("without_statistics", path).without_statistics == (path,)
     assert of_option("without_statistics", short).without_statistics == (short,)
+
+
+def test_options_of_the_writer_are_made_once_for_equal_settings_and_no_others() -> None:
+    codecs = {"eventID": "none", "requestParameters": "zstd:9"}
+    one, other = (
+        Settings(column_compression=dict(items))
+        for items in (codecs.items(), reversed(codecs.items()))
+    )
+
+    assert parquet_options(one) is parquet_options(other)
+    assert parquet_options(one) != parquet_options(replace(one, column_compression={}))
 
 
 def test_a_footer_gets_the_settings_that_shape_files() -> None:
