@@ -8,23 +8,30 @@ import json
 import os
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from cloudtrail_parquet.cli_options import with_settings
+from cloudtrail_parquet.cli_report import (
+    FAILED,
+    INTERRUPTED,
+    STDOUT,
+    WRONG_USAGE,
+    collect,
+    note,
+    plan_table,
+    report,
+    summary,
+    two_columns,
+)
 from cloudtrail_parquet.config import OPTIONAL_LOG_FOLDERS, Settings
 from cloudtrail_parquet.dialects import Dialect, render
-from cloudtrail_parquet.dispatch import Job, Outcome, Places, convert_all, cores
+from cloudtrail_parquet.dispatch import Job, Places, convert_all, cores
 from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
 from cloudtrail_parquet.events import Only
 from cloudtrail_parquet.export import export as export_records
@@ -33,14 +40,11 @@ from cloudtrail_parquet.generate import generate as generate_tree
 from cloudtrail_parquet.inspection import inspect as inspect_place
 from cloudtrail_parquet.inspection_tables import tables
 from cloudtrail_parquet.layout import Unit
-from cloudtrail_parquet.plan import Estimate, Range, estimate
+from cloudtrail_parquet.plan import Range, estimate
 from cloudtrail_parquet.plan import plan as plan_units
 from cloudtrail_parquet.process import prepare_process
-from cloudtrail_parquet.receipt import Quarantined
 from cloudtrail_parquet.source import Discovery, count_siblings, discover, units
 from cloudtrail_parquet.storage import open_store
-
-FAILED, WRONG_USAGE, QUARANTINED, INTERRUPTED = 1, 2, 3, 130
 
 app = typer.Typer(
     name="cloudtrail-parquet",
@@ -49,8 +53,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-_stderr = Console(stderr=True, highlight=False)
-_stdout = Console(highlight=False)
 
 Day = Annotated[
     datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Only this day.", metavar="D")
@@ -171,17 +173,17 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
     workers = workers or cores()
     outcomes = convert_all(jobs, places, settings, workers, dry_run=dry_run)
     try:
-        done = _with_progress(outcomes, len(jobs), as_json=as_json)
+        done = collect(outcomes, len(jobs), as_json=as_json)
     except KeyboardInterrupt:
-        _note("interrupted: what is converted is whole; run it again for the rest")
+        note("interrupted: what is converted is whole; run it again for the rest")
         os._exit(INTERRUPTED)  # the workers end with this process
     for name, count in sorted(count_siblings(store, found.siblings).items()):
-        _note(f"skipped {name}: {count} objects that are no event logs")
+        note(f"skipped {name}: {count} objects that are no event logs")
     if dry_run:
-        _note("dry run: nothing was written; this is what would be")
+        note("dry run: nothing was written; this is what would be")
     if not as_json:
-        _stdout.print(_summary(done, time.monotonic() - started))
-    raise typer.Exit(_report(done))
+        STDOUT.print(summary(done, time.monotonic() - started))
+    raise typer.Exit(report(done))
 
 
 def _folders(set_: tuple[str, ...], more: list[str]) -> tuple[str, ...]:
@@ -193,94 +195,6 @@ def _folders(set_: tuple[str, ...], more: list[str]) -> tuple[str, ...]:
                 f"Use {' or '.join(OPTIONAL_LOG_FOLDERS)}",
             )
     return tuple(dict.fromkeys([*set_, *sorted(more)]))
-
-
-def _with_progress(found: Iterable[Outcome], total: int, *, as_json: bool) -> list[Outcome]:
-    outcomes = []
-    columns = (
-        TextColumn("converting"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("units"),
-        TimeElapsedColumn(),
-    )
-    with Progress(
-        *columns, console=_stderr, transient=True, disable=not _stderr.is_terminal
-    ) as bar:
-        task = bar.add_task("convert", total=total)
-        for outcome in found:
-            bar.advance(task)
-            if outcome.receipt or outcome.error:
-                outcomes.append(outcome)
-                if as_json:
-                    print(json.dumps(_as_json(outcome)), flush=True)
-    return sorted(outcomes, key=lambda outcome: outcome.unit)
-
-
-def _as_json(outcome: Outcome) -> dict[str, Any]:
-    if outcome.receipt:
-        return outcome.receipt.to_json()
-    return {**outcome.unit.to_json(), "status": "failed", "error": str(outcome.error)}
-
-
-def _summary(outcomes: list[Outcome], seconds: float) -> Table:
-    receipts = [outcome.receipt for outcome in outcomes if outcome.receipt]
-    rows: dict[str, str] = {
-        "units": f"{len(outcomes):,}",
-        "records": f"{sum(one.records.written + one.records.straggled for one in receipts):,}",
-        "stragglers": f"{sum(one.records.straggled for one in receipts):,}",
-        "duplicates": f"{sum(one.records.duplicate for one in receipts):,}",
-        "quarantined": f"{len(_quarantined(outcomes)):,}",
-        "bytes in": f"{sum(one.bytes_in for one in receipts):,}",
-        "bytes out": f"{sum(one.bytes_out for one in receipts):,}",
-        "seconds": f"{seconds:.1f}",
-    }
-    for rule, records in _total(receipt.discarded for receipt in receipts):
-        rows[f"records discarded by {rule}"] = f"{records:,}"
-    for rule, values in _total(receipt.redacted for receipt in receipts):
-        rows[f"values redacted by {rule}"] = f"{values:,}"
-    return _two_columns(rows)
-
-
-def _total(counts: Iterable[dict[str, int]]) -> list[tuple[str, int]]:
-    total: Counter[str] = Counter()
-    for some in counts:
-        total.update(some)
-    return sorted(total.items())
-
-
-def _two_columns(rows: dict[str, str]) -> Table:
-    table = Table(show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
-    for name, value in rows.items():
-        table.add_row(name, value)
-    return table
-
-
-def _quarantined(outcomes: list[Outcome]) -> list[Quarantined]:
-    """What was quarantined, each once: a file near midnight is read for two days."""
-    receipts = [outcome.receipt for outcome in outcomes if outcome.receipt]
-    return list(dict.fromkeys(bad for receipt in receipts for bad in receipt.quarantined))
-
-
-def _report(outcomes: list[Outcome]) -> int:
-    """Say what went wrong, and with which exit status that ends."""
-    bad = _quarantined(outcomes)
-    for one in bad:
-        place = one.key if one.record is None else f"{one.key} record {one.record}"
-        _note(f"quarantined: {place}: {one.reason}{' (retry may help)' if one.retryable else ''}")
-    kept = [one.receipt for one in outcomes if one.receipt and one.receipt.kept]
-    for receipt in kept:
-        _note(f"kept as it was: {receipt.unit.name}: {receipt.kept} (see --replace-shrunk)")
-    failures = [outcome.error for outcome in outcomes if outcome.error]
-    for error in failures:
-        _note(f"error: {error}")
-    return FAILED if failures else QUARANTINED if bad or kept else 0
-
-
-def _note(text: str) -> None:
-    _stderr.print(text, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -320,19 +234,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
         rows = [{**one.unit.to_json(), "files": one.files, "bytes": one.bytes} for one in planned]
         print(json.dumps({"units": rows, "total": msgspec.to_builtins(total)}))
     else:
-        _stdout.print(_two_columns(_plan_rows(total)))
-
-
-def _plan_rows(total: Estimate) -> dict[str, str]:
-    return {
-        "units": f"{total.units:,}",
-        "log files": f"{total.files:,}",
-        "bytes in": f"{total.bytes:,}",
-        "largest unit": total.largest or "",
-        "invocations": f"{total.batches:,}",
-        "seconds in all": f"{total.seconds:,.0f}",
-        "dollars": f"{total.dollars:,.2f}",
-    }
+        STDOUT.print(plan_table(total))
 
 
 @app.command()
@@ -389,9 +291,9 @@ def generate(  # noqa: PLR0913, PLR0917 - each is an option
         print(json.dumps(truth))
         return
     counts = {name: f"{value:,}" for name, value in truth.items() if isinstance(value, int)}
-    _stdout.print(_two_columns({name.replace("_", " "): text for name, text in counts.items()}))
+    STDOUT.print(two_columns({name.replace("_", " "): text for name, text in counts.items()}))
     for damaged in truth["corrupt_files"]:
-        _stdout.print(f"damaged: {damaged['key']}: {damaged['reason']}", soft_wrap=True)
+        STDOUT.print(f"damaged: {damaged['key']}: {damaged['reason']}", soft_wrap=True)
 
 
 @app.command()
@@ -417,11 +319,11 @@ def inspect(
 
     Row groups, order, sizes by column, filters, metadata; settings are compared with today's.
     """
-    report = inspect_place(place, settings)
+    found = inspect_place(place, settings)
     if as_json:
-        print(json.dumps(report.to_json()))
+        print(json.dumps(found.to_json()))
     else:
-        _stdout.print(*tables(report))
+        STDOUT.print(*tables(found))
 
 
 def main() -> None:
@@ -430,10 +332,10 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except UsageError as error:
-        _note(f"error: {error}")
+        note(f"error: {error}")
         sys.exit(WRONG_USAGE)
     except CloudTrailParquetError as error:
-        _note(f"error: {error}")
+        note(f"error: {error}")
         sys.exit(FAILED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: be quiet
