@@ -1,12 +1,9 @@
-"""The schema in the words of each engine that reads the dataset, and as a page of the docs.
+"""The schema in the words of each engine that reads the dataset.
 
 All of it is made from `SCHEMA`, the partition columns and the settings. What is printed for a query
 engine is ready to run, once the name of a dataset stands where a placeholder does.
-
-    python -m cloudtrail_parquet.dialects > docs/columns.md
 """
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -19,7 +16,6 @@ import pyarrow.parquet as pq
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.freeform import file_schema
-from cloudtrail_parquet.layout import Unit, partition
 from cloudtrail_parquet.schema import (
     PARTITION_SCHEMA,
     PARTITION_SCHEMAS,
@@ -27,8 +23,7 @@ from cloudtrail_parquet.schema import (
     SCHEMA,
     SCHEMA_VERSION,
     TIMESTAMP,
-    about,
-    kind,
+    members,
 )
 from cloudtrail_parquet.storage import open_store
 from cloudtrail_parquet.variant import VARIANT_STORAGE
@@ -198,19 +193,12 @@ def _arrow(dataset: _Dataset) -> str:
 
 def _arrow_lines(fields: Iterable[pa.Field], indent: str = "") -> Iterator[str]:
     for field in fields:
-        members = _members(field.type)
+        below = members(field.type)
         name = str(field.type)
-        if members:
+        if below:
             name = "list<struct>" if pa.types.is_list(field.type) else "struct"
         yield f"{indent}{field.name}: {name}"
-        yield from _arrow_lines(members, indent + "  ")
-
-
-def _members(of: pa.DataType) -> list[pa.Field]:
-    """The fields of a struct or of the structs in a list; none for other types."""
-    if pa.types.is_list(of):
-        of = of.value_type
-    return list(of) if pa.types.is_struct(of) else []
+        yield from _arrow_lines(below, indent + "  ")
 
 
 def _parquet(dataset: _Dataset) -> str:
@@ -330,85 +318,3 @@ _RENDERERS: dict[Dialect, Callable[[_Dataset], str]] = {
     "polars": _polars,
     "spark": _spark,
 }
-
-_KINDS = {
-    "text": "text",
-    "account": "text",
-    "json": "JSON text",
-    "boolean": "boolean",
-    "text-boolean": "boolean",
-    "timestamp": "timestamp, UTC",
-}
-_KIND_NOTES = {"account": "account id", "text-boolean": "delivered as text"}
-
-_PAGE = f"""\
-# Columns
-
-Made from `lambda_src/cloudtrail_parquet/schema.py`; change that, then run
-`python -m cloudtrail_parquet.dialects > docs/columns.md`.
-
-Schema version {SCHEMA_VERSION}, for CloudTrail records up to version {RECORD_VERSION}. Every
-column but `eventTime` can be null, and null is neither false nor empty. Account ids are text and
-keep their leading zeros. JSON text is AWS's own, byte for byte.
-
-*since* is the `eventVersion` that brought the field; `+` marks one that came without a new
-version, and columns that the conversion adds have none.
-
-"""
-_PARTITIONS = """
-## Partition columns
-
-They stand in the names of the folders, not in the files. A day is a day of `eventTime` in UTC.
-`cloudtrail-parquet schema --format` prints all of this for a query engine.
-
-"""
-
-
-def columns_page() -> str:
-    """The page of the docs about columns: Markdown, a row for each column and member."""
-    rows = [row for field in SCHEMA for row in _page_rows(field.name, field)]
-    folders = partition(Unit("012345678901", "us-east-1", date(2026, 1, 9))).rstrip("/").split("/")
-    partitions = [
-        (f"`{field.name}`", "text" if pa.types.is_string(field.type) else "integer", f"`{folder}`")
-        for field, folder in zip(PARTITION_SCHEMA, folders, strict=True)
-    ]
-    return (
-        _PAGE
-        + _markdown(("column", "type", "since", "what it is"), rows)
-        + _PARTITIONS
-        + _markdown(("column", "type", "folder"), partitions)
-    )
-
-
-def _page_rows(path: str, field: pa.Field) -> Iterator[tuple[str, str, str, str]]:
-    alias = about(field, "alias")
-    notes = [
-        about(field, "about"),
-        _KIND_NOTES.get(kind(field), ""),
-        f"also read from `{alias}`" if alias else "",
-    ]
-    words = "; ".join(note for note in notes if note)
-    yield f"`{path}`", _page_type(field), about(field, "since"), words
-    below = f"{path}[]" if pa.types.is_list(field.type) else path
-    for member in _members(field.type):
-        yield from _page_rows(f"{below}.{member.name}", member)
-
-
-def _page_type(field: pa.Field) -> str:
-    of = field.type
-    if pa.types.is_struct(of):
-        return "struct"
-    if pa.types.is_list(of):
-        return f"list of {_page_type(of.value_field)}"
-    if pa.types.is_map(of):
-        return f"map of {_page_type(of.key_field)} to {_page_type(of.item_field)}"
-    return _KINDS[kind(field)]
-
-
-def _markdown(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [titles, ("---",) * len(titles), *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(columns_page())

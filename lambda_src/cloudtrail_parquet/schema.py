@@ -265,6 +265,13 @@ def about(field: pa.Field, key: Literal["since", "about", "alias"]) -> str:
     return text
 
 
+def members(of: pa.DataType) -> list[pa.Field]:
+    """The fields of a struct or of the structs in a list; none for other types."""
+    if pa.types.is_list(of):
+        of = of.value_type
+    return list(of) if pa.types.is_struct(of) else []
+
+
 def leaves(schema: pa.Schema = SCHEMA) -> Iterator[tuple[str, pa.Field]]:
     """Yield each Parquet leaf as (its path in the footer, its field), in file order.
 

@@ -23,11 +23,10 @@ from cloudtrail_parquet.dialects import (
     Dialect,
     athena_columns,
     athena_properties,
-    columns_page,
     render,
 )
 from cloudtrail_parquet.layout import Unit, partition
-from cloudtrail_parquet.schema import PARTITION_SCHEMA, SCHEMA, about, leaves
+from cloudtrail_parquet.schema import PARTITION_SCHEMA, SCHEMA
 from cloudtrail_parquet.storage import Stores, open_store
 
 UNIT = Unit("012345678901", "us-east-1", date(2026, 1, 9))
@@ -367,32 +366,3 @@ def test_spark_reads_with_the_schema_and_keeps_the_zeros_of_accounts(dataset: Pa
         assert tuple(row) == ("012345678901", "us-east-1", 2026, 1, 9, "012345678901", True)
     finally:
         session.stop()
-
-
-def test_the_page_of_columns_is_up_to_date() -> None:
-    page = Path(__file__).parents[2] / "docs" / "columns.md"
-
-    assert page.read_text("utf-8") == columns_page(), (
-        "docs/columns.md is stale: python -m cloudtrail_parquet.dialects > docs/columns.md"
-    )
-
-
-def test_the_page_of_columns_has_a_row_for_each_leaf() -> None:
-    rows = {
-        line.split("`")[1]: line for line in columns_page().splitlines() if line.startswith("| `")
-    }
-
-    for path, field in leaves():
-        name = re.sub(r"\.key_value\.(key|value)$", "", path)
-        name = name.replace(".list.element.", "[].").removesuffix(".list.element")
-        assert f"| {about(field, 'since')} |" in rows[name]
-    assert {"`account=012345678901`", "`month=01`"} <= set(re.findall(r"`\w+=\w+`", columns_page()))
-
-
-def test_the_page_of_columns_says_how_fields_are_delivered() -> None:
-    page = columns_page()
-
-    assert "| `resources[].ARN` | text | 1.01 | also read from `arn` |" in page
-    assert "| `eventTime` | timestamp, UTC | 1.0 | when the request was completed |" in page
-    assert "| boolean | 1.08 | call from a console session; delivered as text |" in page
-    assert "| `requestParameters` | JSON text | 1.0 | what was asked for |" in page
