@@ -1,76 +1,24 @@
 """The command line as scripts see it: exit codes, what is printed where, how places are named."""
 
-import gc
 import gzip
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import redirect_stderr, redirect_stdout
-from datetime import UTC, datetime, timedelta
-from io import BytesIO, TextIOWrapper
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
-from cloudtrail_parquet.cli import main
 from cloudtrail_parquet.storage import LocalStore
-from tests.builders import ACCOUNT, envelope, exact, log_file, log_key, normal, record
+from tests.builders import ACCOUNT, envelope, exact, normal
+from tests.end_to_end.program import command, run, run_apart, succeed
+from tests.end_to_end.trees import NOON, contents, deliver, event
 
-NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
 ORGANIZATION = "o-abcdefghij"
 OTHER_ACCOUNT = "123456789012"
-PYTHON = (sys.executable, "-m", "cloudtrail_parquet.cli")
-
-
-class Done(NamedTuple):
-    """What a command has left behind."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def run(*arguments: object) -> Done:
-    """Run a command in this process, which spares a second for each."""
-    out, err = (TextIOWrapper(BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
-    before, sys.argv = sys.argv, ["cloudtrail-parquet", *map(str, arguments)]
-    threshold = gc.get_threshold()
-    try:
-        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as end:
-            main()
-    finally:
-        sys.argv = before
-        gc.unfreeze()  # a process that converts handles memory in its own way
-        gc.set_threshold(*threshold)
-    stdout, stderr = (stream.buffer.getvalue().decode() for stream in (out, err))
-    return Done(int(end.value.code or 0), stdout, stderr)
-
-
-def run_apart(
-    *arguments: object, folder: Path | None = None, env: Mapping[str, str] | None = None
-) -> Done:
-    """Run a command in a process of its own, in a folder."""
-    done = subprocess.run(
-        [*PYTHON, *map(str, arguments)],
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=120,
-        cwd=folder,
-        env={**os.environ, **(env or {})},
-    )
-    return Done(done.returncode, done.stdout, done.stderr)
-
-
-def succeed(*arguments: object, folder: Path | None = None) -> str:
-    """Run a command that has to end well, if a folder is named, there; returns its stdout."""
-    done = run_apart(*arguments, folder=folder) if folder else run(*arguments)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def convert(source: object, dataset: object, *options: object, folder: Path | None = None) -> str:
@@ -81,39 +29,6 @@ def exported(dataset: object, *options: object) -> list[str]:
     """The ids of the records that an export gives, sorted."""
     lines = succeed("export", dataset, *options).splitlines()
     return sorted(json.loads(line)["eventID"] for line in lines)
-
-
-def deliver(  # noqa: PLR0913  one argument a part of the key
-    tree: Path,
-    *records: object,
-    account: str = ACCOUNT,
-    region: str = "eu-central-1",
-    delivered: datetime = NOON,
-    organization: str | None = None,
-    unique: str = "AbCdEfGhIjKlMnOp",
-    folder: str = "CloudTrail",
-) -> Path:
-    key = log_key(
-        account, region, delivered, organization=organization, unique=unique, folder=folder
-    )
-    path = tree / key
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(log_file(*records))
-    return path
-
-
-def event(name: str, when: datetime = NOON, **changes: object) -> dict[str, Any]:
-    return record(
-        eventID=name, eventTime=f"{when - timedelta(minutes=2):%Y-%m-%dT%H:%M:%SZ}", **changes
-    )
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 @pytest.fixture(scope="module")
@@ -401,7 +316,7 @@ def test_a_pipe_that_is_closed_early_ends_an_export_quietly(tmp_path: Path) -> N
     convert(tmp_path / "logs", tmp_path / "out")
 
     with subprocess.Popen(
-        [*PYTHON, "export", str(tmp_path / "out")], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command("export", tmp_path / "out"), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         assert process.stdout
         assert process.stderr
@@ -569,10 +484,10 @@ sys.exit(subprocess.call(sys.argv[1:]))
 def test_a_few_open_files_are_enough_for_stragglers_of_many_days(tmp_path: Path) -> None:
     old = [event(f"{days:03}", NOON - timedelta(days=days)) for days in range(100)]
     deliver(tmp_path / "logs", *old)
-    command = [*PYTHON, "convert", tmp_path / "logs", tmp_path / "out", "--workers", "1"]
+    convert = command("convert", tmp_path / "logs", tmp_path / "out", "--workers", 1)
 
     done = subprocess.run(
-        [sys.executable, "-c", FEW_OPEN_FILES, *map(str, command)],
+        [sys.executable, "-c", FEW_OPEN_FILES, *convert],
         capture_output=True,
         text=True,
         check=False,
@@ -593,10 +508,10 @@ sys.exit(subprocess.call(sys.argv[1:]))
 def test_a_part_for_which_the_disk_has_no_room_stops_no_other_unit(tmp_path: Path) -> None:
     deliver(tmp_path / "logs", *(event(f"{os.urandom(32).hex()}") for _ in range(2000)))
     deliver(tmp_path / "logs", event("small"), account=OTHER_ACCOUNT)
-    command = [*PYTHON, "convert", tmp_path / "logs", tmp_path / "out", "--workers", "1"]
+    convert = command("convert", tmp_path / "logs", tmp_path / "out", "--workers", 1)
 
     done = subprocess.run(
-        [sys.executable, "-c", SMALL_FILES_ONLY, *map(str, command)],
+        [sys.executable, "-c", SMALL_FILES_ONLY, *convert],
         capture_output=True,
         text=True,
         check=False,

@@ -7,8 +7,6 @@ Some publishers have put their own fields around the records; those are kept, as
 import json
 import os
 import re
-import subprocess
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -18,6 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.builders import REGION, exact, log_file, log_key, normal
+from tests.end_to_end.program import run_apart
 
 CORPUS = os.environ.get("CLOUDTRAIL_CORPUS", "")
 PATH_ACCOUNT = "012345678901"
@@ -28,11 +27,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 _TIMESTAMP = re.compile(r'"@timestamp"\s*:\s*"([^"]+?)(?:\.\d+)?Z"')
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "cloudtrail_parquet.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
 def texts_of(path: Path) -> Iterator[str]:
@@ -83,9 +77,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
         key = log_key(PATH_ACCOUNT, REGION, last + DELIVERED_AFTER, unique=f"{day:%Y%m%d}AbCdEfGh")
         (tree / key).parent.mkdir(parents=True, exist_ok=True)
         (tree / key).write_bytes(log_file(*members))
-    done = run("convert", tree, dataset, "--json")
+    done = run_apart("convert", tree, dataset, "--json")
     assert done.returncode == 0, done.stderr
-    out = run("export", dataset)
+    out = run_apart("export", dataset)
     assert out.returncode == 0, out.stderr
     receipts = [json.loads(line) for line in done.stdout.splitlines()]
     return Corpus(texts, out.stdout.split("\n")[:-1], receipts)

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -18,29 +16,12 @@ import pytest
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.ownership import open_dataset_state
 from cloudtrail_parquet.storage import LocalStore
+from tests.end_to_end.datasets import exported
+from tests.end_to_end.program import Done, run_apart
+from tests.end_to_end.trees import contents
 
 TREE = "--accounts 2 --regions 2 --days 3 --records 4000 --late 0.05 --duplicates 0.05 --json"
 FATES = ("written", "straggled", "elsewhere", "duplicate", "discarded", "quarantined")
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "cloudtrail_parquet.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, by its path in it."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
-def exported(dataset: Path) -> Counter[str]:
-    done = run("export", dataset)
-    assert done.returncode == 0, done.stderr
-    return Counter(done.stdout.splitlines())
 
 
 def query(dataset: Path, select: str) -> list[tuple[Any, ...]]:
@@ -70,9 +51,9 @@ class Converted:
 
 def generate_and_convert(folder: Path, *options: str) -> Converted:
     tree, dataset = folder / "logs", folder / "dataset"
-    generated = run("generate", tree, *TREE.split(), *options)
+    generated = run_apart("generate", tree, *TREE.split(), *options)
     assert generated.returncode == 0, generated.stderr
-    done = run("convert", tree, dataset, "--json", "--workers", 2)
+    done = run_apart("convert", tree, dataset, "--json", "--workers", 2)
     receipts = [json.loads(line) for line in done.stdout.splitlines()]
     truth = json.loads(generated.stdout)
     return Converted(tree, truth, dataset, done.returncode, done.stderr, receipts)
@@ -212,7 +193,7 @@ def test_converting_again_leaves_every_byte_of_the_dataset_as_it_was(
     dataset = shutil.copytree(converted.dataset, tmp_path / "dataset")
     shutil.copytree(f"{converted.dataset}.state", tmp_path / "dataset.state")
 
-    again = run("convert", converted.tree, dataset, "--json", "--workers", 2)
+    again = run_apart("convert", converted.tree, dataset, "--json", "--workers", 2)
 
     assert again.returncode == 3, again.stderr
     assert contents(dataset) == contents(converted.dataset)
@@ -224,7 +205,9 @@ def test_days_converted_one_by_one_in_reverse_give_the_same_records(
     days = sorted({date.fromisoformat(unit["day"]) for unit in converted.truth["units"]})
     days = [days[0] - timedelta(days=1), *days, days[-1] + timedelta(days=1)]
     for day in reversed(days):
-        done = run("convert", converted.tree, tmp_path / "dataset", "--day", day, "--workers", 1)
+        done = run_apart(
+            "convert", converted.tree, tmp_path / "dataset", "--day", day, "--workers", 1
+        )
         assert done.returncode in {0, 3}, done.stderr
 
     assert exported(tmp_path / "dataset") == exported(converted.dataset)
@@ -235,7 +218,7 @@ def test_a_dataset_whose_state_was_lost_is_replaced_without_doubling_anything(
 ) -> None:
     dataset = shutil.copytree(converted.dataset, tmp_path / "dataset")
 
-    again = run("convert", converted.tree, dataset, "--workers", 2)
+    again = run_apart("convert", converted.tree, dataset, "--workers", 2)
 
     assert again.returncode == 3, again.stderr
     assert contents(dataset) == contents(converted.dataset)
@@ -245,8 +228,8 @@ def test_a_dataset_whose_state_was_lost_is_replaced_without_doubling_anything(
 def test_two_runs_at_the_same_time_give_what_one_gives(
     converted: Converted, tmp_path: Path
 ) -> None:
-    def convert(_: int) -> subprocess.CompletedProcess[str]:
-        return run("convert", converted.tree, tmp_path / "dataset", "--workers", 2)
+    def convert(_: int) -> Done:
+        return run_apart("convert", converted.tree, tmp_path / "dataset", "--workers", 2)
 
     convert(0)  # what they find is a dataset, and they replace all of it
 
@@ -278,9 +261,9 @@ def test_many_small_units_are_converted_side_by_side_without_getting_in_each_oth
 ) -> None:
     tree, dataset = tmp_path / "logs", tmp_path / "dataset"
     shape = "--accounts 4 --regions 4 --days 10 --records 1600 --late 0.2"
-    assert run("generate", tree, *shape.split()).returncode == 0
+    assert run_apart("generate", tree, *shape.split()).returncode == 0
 
-    done = run("convert", tree, dataset, "--json", "--workers", 8)
+    done = run_apart("convert", tree, dataset, "--json", "--workers", 8)
 
     assert done.returncode == 0, done.stderr
     assert not [line for line in done.stdout.splitlines() if '"failed"' in line]

@@ -5,12 +5,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Self
@@ -18,6 +18,9 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+from tests.end_to_end.program import command, run_apart
+from tests.end_to_end.trees import contents
 
 pytestmark = pytest.mark.slow
 
@@ -27,23 +30,7 @@ KILLS = 12
 MAX_WAIT_S = 60  # a lease that nobody gives back would hold a run for 15 minutes
 
 
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "cloudtrail_parquet.cli", *map(str, arguments)]
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments), capture_output=True, text=True, check=False, timeout=MAX_WAIT_S
-    )
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, by its path in it."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+run = partial(run_apart, timeout_s=MAX_WAIT_S)
 
 
 def kill_after(delay_s: float, *arguments: object) -> bool:

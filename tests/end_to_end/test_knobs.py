@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from random import Random
-from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -27,56 +26,29 @@ from fastparquet.cencoding import from_buffer
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.thrift import Reader
 from tests.builders import ACCOUNT, as_text, envelope, exact, log_file, log_key, normal, record
-from tests.end_to_end.test_command_line import NOON, contents, deliver, event, run, succeed
+from tests.end_to_end.datasets import (
+    NOTHING,
+    Json,
+    ask,
+    by_value,
+    convert,
+    exported,
+    part,
+    parts,
+    said,
+    toml_of,
+)
+from tests.end_to_end.program import run, succeed
+from tests.end_to_end.trees import NOON, contents, deliver, event
 
-Json = dict[str, Any]
 Make = Callable[..., Path]
-NOTHING: Mapping[str, str] = MappingProxyType({})
 SETTINGS_PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
-PREFIX = "CLOUDTRAIL_PARQUET_"
 
 
 def listed(marks: str) -> set[str]:
     """The settings of the page that bear one of these marks; all settings without any."""
     rows = re.findall(r"^\| `(\w+)`( [†‡])? \|", SETTINGS_PAGE.read_text("utf-8"), re.MULTILINE)
     return {name for name, mark in rows if not marks or (mark and mark.strip() in marks)}
-
-
-def convert(
-    logs: Path,
-    dataset: Path,
-    *options: object,
-    toml: str = "",
-    environment: Mapping[str, str] = NOTHING,
-) -> list[Json]:
-    """Convert with settings from a file, from the environment and as options; the receipts."""
-    file = dataset.with_suffix(".toml")
-    file.write_text(toml)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
-            patch.setenv(PREFIX + name, value)
-        arguments = ("convert", logs, dataset, "--workers", 1, "--json", "--settings", file)
-        done = run(*arguments, *options)
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def exported(dataset: Path) -> Counter[str]:
-    return Counter(succeed("export", dataset).splitlines())
-
-
-def by_value(lines: Iterable[str]) -> Counter[str]:
-    """Records whatever the order of their members, numbers by their digits."""
-    return Counter(json.dumps(exact(line), sort_keys=True) for line in lines)
-
-
-def parts(dataset: Path) -> list[Path]:
-    return sorted(dataset.rglob("*.parquet"))
-
-
-def part(dataset: Path) -> Path:
-    (one,) = parts(dataset)
-    return one
 
 
 class Planted(NamedTuple):
@@ -116,12 +88,6 @@ def make(planted: Planted, tmp_path: Path) -> Make:
 
 
 # What others find in a file.
-
-
-def ask(query: str, *parameters: object) -> list[tuple[Any, ...]]:
-    """Ask DuckDB."""
-    with duckdb.connect() as connection:
-        return connection.execute(query, list(map(str, parameters))).fetchall()
 
 
 def footer(path: Path, fact: str) -> dict[str, list[Any]]:
@@ -1031,26 +997,6 @@ OTHERWISE: Json = {  # a value other than the default for each setting that shap
     ],
     "redact": [{"name": "never", "keys": ["noSuchKey"], "columns": ["unmapped"]}],
 }
-
-
-def toml_of(settings: Json) -> str:
-    """Lists and tables of texts are the same in TOML and JSON, but for the sign of equality."""
-    lines = []
-    for name, value in settings.items():
-        inline = re.sub(r'("\w+"):', r"\1 =", json.dumps(value))
-        lines.append(f"{name} = {inline}")
-    return "\n".join(lines)
-
-
-def said(path: Path) -> Json:
-    """The settings in a footer, read by DuckDB."""
-    ((text,),) = ask(
-        "SELECT decode(value) FROM parquet_kv_metadata(?) "
-        "WHERE decode(key) = 'cloudtrail_parquet.settings'",
-        path,
-    )
-    found: Json = json.loads(text)
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cloudtrail_parquet.config import Settings
+from tests.end_to_end.program import command, succeed
 
 pytestmark = pytest.mark.slow
 
@@ -35,10 +36,6 @@ _HEAD, _TAIL = b'{"Records":[', b"]}"
 
 class Envelope(msgspec.Struct):
     Records: list[msgspec.Raw]
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "cloudtrail_parquet.cli", *map(str, arguments)]
 
 
 def redrawn(text: bytes, copy: int) -> bytes:
@@ -87,7 +84,7 @@ class Measured(NamedTuple):
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
     folder = tmp_path_factory.mktemp("memory")
     tree, dataset = folder / "logs", folder / "dataset"
-    subprocess.run(command("generate", tree, *SHAPE.split()), check=True, capture_output=True)
+    succeed("generate", tree, *SHAPE.split(), folder=folder)
     enlarge(tree)
     done = subprocess.run(
         [

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.builders import ACCOUNT, REGION, envelope, log_file, log_key, record
+from tests.end_to_end.program import command, run_apart
 
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
 BOMB_BYTES = 2_150 << 20  # 2.1 GiB, above the default limit of 2 GiB
@@ -33,11 +34,6 @@ status = subprocess.call(sys.argv[1:])
 print("peak", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
 sys.exit(status)
 """  # a process of its own: a child starts with the peak of whoever forked it
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "cloudtrail_parquet.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
 def event(**changes: object) -> dict[str, Any]:
@@ -138,7 +134,7 @@ class Converted(NamedTuple):
 
 
 def convert(tree: Path, dataset: Path, keys: dict[str, str]) -> Converted:
-    done = run("convert", tree, dataset, "--json", "--workers", 1)
+    done = run_apart("convert", tree, dataset, "--json", "--workers", 1)
     receipts = {one["day"]: one for one in map(json.loads, done.stdout.splitlines())}
     assert "2026-01-10" in receipts, done.stderr
     return Converted(tree, dataset, keys, done.returncode, done.stderr, receipts["2026-01-10"])
@@ -247,10 +243,10 @@ def test_a_gzip_bomb_is_refused_in_little_memory(tmp_path: Path, kind: str) -> N
     deliver(tree, "good", log_file(event(eventID="good")))
     key = deliver(tree, "bomb", b"".join(BOMBS[kind]()))
     assert (tree / key).stat().st_size < 4 << 20
-    command = ["-m", "cloudtrail_parquet.cli", "convert", str(tree), str(dataset)]
+    convert = command("convert", tree, dataset, "--workers", 1, "--json")
 
     done = subprocess.run(
-        [sys.executable, "-c", MEASURE, sys.executable, *command, "--workers", "1", "--json"],
+        [sys.executable, "-c", MEASURE, *convert],
         capture_output=True,
         text=True,
         check=False,
@@ -272,8 +268,8 @@ def test_a_bad_file_near_midnight_is_told_in_both_days_and_counted_once(tmp_path
     key = deliver(tmp_path / "logs", "cut", WHOLE[:-20], midnight)
     deliver(tmp_path / "logs", "good", log_file(event(eventID="good")))
 
-    as_json = run("convert", tmp_path / "logs", tmp_path / "one", "--json", "--workers", 1)
-    as_table = run("convert", tmp_path / "logs", tmp_path / "other", "--workers", 1)
+    as_json = run_apart("convert", tmp_path / "logs", tmp_path / "one", "--json", "--workers", 1)
+    as_table = run_apart("convert", tmp_path / "logs", tmp_path / "other", "--workers", 1)
 
     receipts = [json.loads(line) for line in as_json.stdout.splitlines()]
     assert [(one["day"], one["quarantined"][0]["key"]) for one in receipts] == [

@@ -6,8 +6,6 @@ what is to be found. All of them are converted together with a generated tree.
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -18,6 +16,7 @@ import duckdb
 import pytest
 
 from tests.builders import log_file, log_key, record
+from tests.end_to_end.program import succeed
 
 ROOT = Path(__file__).parents[2]
 QUERIES = {path.stem: path for path in sorted((ROOT / "queries").glob("*.sql"))}
@@ -435,16 +434,11 @@ def named(event_id: str, second: int, changes: Row) -> Row:
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("queries")
     tree = "--accounts 1 --regions 1 --days 2 --records 500 --late 0.02"
-    cloudtrail_parquet("generate", folder / "logs", *tree.split())
+    succeed("generate", folder / "logs", *tree.split(), folder=folder)
     for name, case in CASES.items():
         plant(folder / "logs", name, case)
-    cloudtrail_parquet("convert", folder / "logs", folder / "cloudtrail", "--workers", 1)
+    succeed("convert", folder / "logs", folder / "cloudtrail", "--workers", 1, folder=folder)
     return folder / "cloudtrail"
-
-
-def cloudtrail_parquet(*arguments: object) -> None:
-    command = [sys.executable, "-m", "cloudtrail_parquet.cli", *map(str, arguments)]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
 
 
 @pytest.fixture

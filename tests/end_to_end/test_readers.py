@@ -3,11 +3,10 @@
 import io
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import pyarrow.dataset as pads
 import pytest
 
 from cloudtrail_parquet.schema import PARTITION_SCHEMA, SCHEMA, kind
+from tests.end_to_end.program import succeed
 
 TREE = "--accounts 2 --regions 2 --days 3 --records 3000 --late 0.02 --json"
 PARTITION = PARTITION_SCHEMA.names
@@ -35,19 +35,15 @@ LEAVES = {  # columns of the answers to compare, and where their values stand
 Row = dict[str, Any]
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "cloudtrail_parquet.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
-
-
 class Planted:
     """A converted tree and what is known about it."""
 
     def __init__(self, folder: Path) -> None:
         self.dataset = folder / "dataset"
-        self.units = json.loads(run("generate", folder / "logs", *TREE.split()).stdout)["units"]
+        run = partial(succeed, folder=folder)
+        self.units = json.loads(run("generate", folder / "logs", *TREE.split()))["units"]
         run("convert", folder / "logs", self.dataset, "--workers", 2)
-        lines = run("export", self.dataset).stdout.splitlines()
+        lines = run("export", self.dataset).splitlines()
         self.exported = [json.loads(line) for line in lines]
 
 

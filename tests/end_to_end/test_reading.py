@@ -4,8 +4,6 @@ import importlib.util
 import json
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import chdir
 from datetime import UTC, datetime
@@ -21,6 +19,7 @@ import pytest
 from cloudtrail_parquet.dialects import render
 from cloudtrail_parquet.schema import PARTITION_SCHEMA, SCHEMA
 from tests.builders import ACCOUNT, log_file, log_key, record
+from tests.end_to_end.program import succeed
 
 PAGE = Path(__file__).parents[2] / "docs/reading.md"
 REGION = "us-east-1"
@@ -59,20 +58,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where `cloudtrail` is the dataset: a generated one and the records above."""
     folder = tmp_path_factory.mktemp("reading")
     tree = "--accounts 1 --regions 1 --days 2 --records 400"
-    cloudtrail_parquet("generate", folder / "logs", *tree.split())
+    succeed("generate", folder / "logs", *tree.split(), folder=folder)
     path = folder / "logs" / log_key(ACCOUNT, REGION, datetime(2026, 1, 11, 8, 5, tzinfo=UTC))
     path.parent.mkdir(parents=True)
     path.write_bytes(log_file(RECORDS[-1]))
     path = folder / "logs" / log_key(ACCOUNT, REGION, datetime(2026, 1, 10, 13, 5, tzinfo=UTC))
     path.parent.mkdir(parents=True)
     path.write_bytes(log_file(*RECORDS[:-1]))
-    cloudtrail_parquet("convert", folder / "logs", folder / "cloudtrail", "--workers", 1)
+    succeed("convert", folder / "logs", folder / "cloudtrail", "--workers", 1, folder=folder)
     return folder
-
-
-def cloudtrail_parquet(*arguments: object) -> None:
-    command = [sys.executable, "-m", "cloudtrail_parquet.cli", *map(str, arguments)]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """The README says nothing that is not so."""
 
 import re
-import subprocess
-import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import typer.main
 
 from cloudtrail_parquet import cli
 from cloudtrail_parquet.config import Settings
+from tests.end_to_end.program import succeed
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -25,8 +24,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["generate", "logs", "--records", "500", "--days", "2"],
         ["convert", "logs", "cloudtrail", "--workers", "1"],
     ):
-        command = [sys.executable, "-m", "cloudtrail_parquet.cli", *arguments]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+        succeed(*arguments, folder=folder)
     return folder / "cloudtrail"
 
 

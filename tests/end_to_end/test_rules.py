@@ -16,8 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.builders import ACCOUNT, as_text, envelope, exact, log_key, normal
-from tests.end_to_end.test_command_line import NOON, contents, deliver, event, run, succeed
-from tests.end_to_end.test_knobs import (
+from tests.end_to_end.datasets import (
     Json,
     ask,
     by_value,
@@ -28,6 +27,8 @@ from tests.end_to_end.test_knobs import (
     said,
     toml_of,
 )
+from tests.end_to_end.program import run, succeed
+from tests.end_to_end.trees import NOON, contents, deliver, event
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rules.md").read_text("utf-8")
 FATES = ("written", "straggled", "elsewhere", "duplicate", "discarded", "quarantined")

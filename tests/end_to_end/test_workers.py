@@ -3,29 +3,26 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 
-COMMAND = [sys.executable, "-m", "cloudtrail_parquet.cli"]
+from tests.end_to_end.program import command, succeed
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("workers") / "logs"
     shape = "--accounts 3 --regions 2 --days 5 --records 20000"
-    subprocess.run(
-        [*COMMAND, "generate", str(folder), *shape.split()], check=True, capture_output=True
-    )
+    succeed("generate", folder, *shape.split(), folder=folder.parent)
     return folder
 
 
 def test_workers_end_when_the_process_that_dispatches_is_killed(tree: Path, tmp_path: Path) -> None:
     parent = subprocess.Popen(
-        [*COMMAND, "convert", str(tree), str(tmp_path / "dataset"), "--workers", "2"],
+        command("convert", tree, tmp_path / "dataset", "--workers", 2),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -43,9 +40,9 @@ def test_workers_end_when_the_process_that_dispatches_is_killed(tree: Path, tmp_
 
 
 def test_an_interrupt_ends_at_once_with_one_line(tree: Path, tmp_path: Path) -> None:
-    command = [*COMMAND, "convert", str(tree), str(tmp_path / "dataset"), "--workers", "2"]
+    convert = command("convert", tree, tmp_path / "dataset", "--workers", 2)
     with subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, start_new_session=True
+        convert, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as parent:
         deadline = time.monotonic() + 30
         while not list(tmp_path.glob("dataset/*")) and time.monotonic() < deadline:
