@@ -1,7 +1,5 @@
 """What is printed for each engine, given to the engines where they are at hand."""
 
-import gzip
-import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -28,6 +26,7 @@ from cloudtrail_parquet.dialects import (
 from cloudtrail_parquet.layout import Unit, partition
 from cloudtrail_parquet.schema import PARTITION_SCHEMA, SCHEMA
 from cloudtrail_parquet.storage import Stores, open_store
+from tests.builders import log_file
 
 UNIT = Unit("012345678901", "us-east-1", date(2026, 1, 9))
 TRAIL = "AWSLogs/012345678901/CloudTrail/us-east-1/"
@@ -70,7 +69,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("dialects")
     logs = root / "logs" / TRAIL / "2026/01/09"
     logs.mkdir(parents=True)
-    body = gzip.compress(json.dumps({"Records": [RECORD]}).encode())
+    body = log_file(RECORD)
     name = "012345678901_CloudTrail_us-east-1_20260109T0810Z_0123456789abcdef.json.gz"
     (logs / name).write_bytes(body)
     stores = Stores(*(open_store(root / name) for name in ("logs", "dataset", "state")))

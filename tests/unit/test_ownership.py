@@ -1,13 +1,10 @@
 """The ownership rule: every record once, in its own day, whatever is converted when."""
 
 import dataclasses
-import gzip
-import hashlib
 import io
 import itertools
 import json
-from collections import Counter
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -19,34 +16,23 @@ from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.convert import convert_unit
 from cloudtrail_parquet.layout import Unit, owner_day, part_key, unit_of
 from cloudtrail_parquet.receipt import Receipt
-from cloudtrail_parquet.restore import restore_json
 from cloudtrail_parquet.source import discover, units
-from cloudtrail_parquet.storage import Stores, open_store
+from cloudtrail_parquet.storage import Stores
+from tests.unit.deliveries import (
+    ACCOUNT,
+    REGION,
+    START,
+    checksums,
+    deliver,
+    deliveries,
+    event,
+    expected,
+    found,
+    memory,
+    rows,
+)
 
-ACCOUNT, REGION = "000123456789", "eu-central-1"
-START = datetime(2026, 1, 1, tzinfo=UTC)
 SETTINGS = Settings(row_group_rows=4, fetch_threads=1)
-UNIQUE = itertools.count()
-
-
-def event(number: int, when: datetime, *, with_id: bool = True) -> dict[str, Any]:
-    made = {"eventVersion": "1.08", "eventTime": f"{when:%Y-%m-%dT%H:%M:%SZ}", "eventName": "Call"}
-    return made | ({"eventID": f"id-{number}"} if with_id else {"requestParameters": {"n": number}})
-
-
-def deliver(
-    stores: Stores, delivered: datetime, records: list[dict[str, Any]], prefix: str = ""
-) -> None:
-    name = f"{ACCOUNT}_CloudTrail_{REGION}_{delivered:%Y%m%dT%H%MZ}_{next(UNIQUE):016d}.json.gz"
-    key = f"{prefix}{ACCOUNT}/CloudTrail/{REGION}/{delivered:%Y/%m/%d}/{name}"
-    body = json.dumps({"Records": records}, separators=(",", ":")).encode()
-    stores.source.write(key, gzip.compress(body, mtime=0))
-
-
-def memory() -> Stores:
-    source, dataset, state = (open_store("memory:///") for _ in range(3))
-    source.uri = "memory:///AWSLogs"
-    return Stores(source, dataset, state)
 
 
 def convert(stores: Stores, *days: date) -> list[Receipt | None]:
@@ -58,60 +44,6 @@ def convert(stores: Stores, *days: date) -> list[Receipt | None]:
         for day in (days or sorted(there))
         if day in there
     ]
-
-
-def rows(stores: Stores) -> list[tuple[date, str]]:
-    """(day of the partition, record) of all rows, read with plain pyarrow."""
-    found = []
-    for entry in stores.dataset.files(""):
-        table = pq.read_table(io.BytesIO(stores.dataset.read(entry.key)), partitioning=None)
-        unit = unit_of(entry.key)
-        assert unit is not None
-        found += [(unit.day, text) for text in map(restore_json, table.to_pylist())]
-    return found
-
-
-def expected(records: list[dict[str, Any]]) -> Counter[tuple[date, str]]:
-    """Each distinct record once, in the day of its event time."""
-    return Counter({(date.fromisoformat(one["eventTime"][:10]), canonical(one)) for one in records})
-
-
-def canonical(one: dict[str, Any]) -> str:
-    return json.dumps(one, sort_keys=True)
-
-
-def found(stores: Stores) -> Counter[tuple[date, str]]:
-    return Counter((day, canonical(json.loads(text))) for day, text in rows(stores))
-
-
-def checksums(stores: Stores) -> dict[str, str]:
-    return {
-        entry.key: hashlib.sha256(stores.dataset.read(entry.key)).hexdigest()
-        for entry in stores.dataset.files("")
-    }
-
-
-moments = st.integers(0, 4 * 86_400 - 1).map(lambda seconds: START + timedelta(seconds=seconds))
-delays = st.one_of(
-    st.integers(0, 600),  # as usual
-    st.integers(0, 3 * 3600),  # around the end of a window
-    st.integers(-1200, 0),  # a clock that runs ahead
-    st.integers(0, 40 * 86_400),  # late
-)
-
-
-@st.composite
-def deliveries(draw: st.DrawFn) -> list[tuple[datetime, list[dict[str, Any]], str]]:
-    """Files of records with any delays; some records delivered again, some without an id."""
-    files: dict[tuple[datetime, str], list[dict[str, Any]]] = {}
-    for number in range(draw(st.integers(1, 14))):
-        when = draw(moments)
-        record = event(number, when, with_id=draw(st.integers(0, 4)) > 0)
-        for delay in draw(st.lists(delays, min_size=1, max_size=3)):
-            delivered = (when + timedelta(seconds=delay)).replace(second=0)
-            prefix = draw(st.sampled_from(["", "o-abcdefghij/"]))
-            files.setdefault((delivered, prefix), []).append(record)
-    return [(delivered, records, prefix) for (delivered, prefix), records in files.items()]
 
 
 @given(deliveries(), st.data())

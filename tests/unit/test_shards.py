@@ -1,7 +1,6 @@
 """A unit converted in shards: whatever their order, it comes to what one conversion gives."""
 
 import dataclasses
-import gzip
 import json
 import threading
 from collections import Counter
@@ -27,7 +26,8 @@ from cloudtrail_parquet.schema import DEFAULT_LAYOUT, TIMESTAMP
 from cloudtrail_parquet.source import discover, units
 from cloudtrail_parquet.standing import Standing
 from cloudtrail_parquet.storage import Staging, Store, Stores, open_store
-from tests.unit.test_ownership import (
+from tests.builders import log_file
+from tests.unit.deliveries import (
     ACCOUNT,
     REGION,
     checksums,
@@ -74,11 +74,6 @@ def file(delivered: datetime, number: int, body: bytes, *, stamped: bool = True)
     name = f"{ACCOUNT}_CloudTrail_{REGION}_{delivered:%Y%m%dT%H%MZ}_{number:016d}.json.gz"
     name = name if stamped else f"copy-{number}.json.gz"
     return f"{TRAILS[0]}{delivered:%Y/%m/%d}/{name}", body
-
-
-def log(*records: dict[str, Any]) -> bytes:
-    body = json.dumps({"Records": records}, separators=(",", ":")).encode()
-    return gzip.compress(body, mtime=0)
 
 
 def put(stores: Stores, files: Iterable[File]) -> None:
@@ -155,7 +150,7 @@ def windows(draw: st.DrawFn) -> list[File]:
     for _ in range(draw(st.integers(0, 2))):
         made.setdefault((draw(minutes), True), []).append({"eventName": "no time"})
     files = [
-        file(START + timedelta(minutes=minute), number, log(*records), stamped=stamped)
+        file(START + timedelta(minutes=minute), number, log_file(*records), stamped=stamped)
         for number, ((minute, stamped), records) in enumerate(made.items())
     ]
     for number in range(draw(st.integers(0, 2))):
@@ -327,8 +322,8 @@ def test_a_shard_that_was_killed_anywhere_is_healed_by_running_it_again(
 
 
 WITH_STRAGGLERS = [
-    file(START + 3 * HOUR, 1, log(event(1, START), event(2, START - timedelta(days=3)))),
-    file(START + 20 * HOUR, 2, log(event(3, START), event(4, START - timedelta(days=4)))),
+    file(START + 3 * HOUR, 1, log_file(event(1, START), event(2, START - timedelta(days=3)))),
+    file(START + 20 * HOUR, 2, log_file(event(3, START), event(4, START - timedelta(days=4)))),
 ]
 
 
@@ -415,8 +410,8 @@ def busy_day() -> list[File]:
         when = START + hour * HOUR
         some = [event(100 * hour + n, when, with_id=n % 3 > 0) for n in range(12)]
         late = [event(5000 + n, START - timedelta(days=3)) for n in range(hour, hour + 2)]
-        files.append(file(when, 2 * hour, log(*some, *late)))
-        files.append(file(START + (hour * 7 % 24) * HOUR, 2 * hour + 1, log(*some[:6], *late)))
+        files.append(file(when, 2 * hour, log_file(*some, *late)))
+        files.append(file(START + (hour * 7 % 24) * HOUR, 2 * hour + 1, log_file(*some[:6], *late)))
     return [*files, file(START + 5 * HOUR, 99, b"damaged")]
 
 
@@ -451,7 +446,7 @@ def ids(stores: Stores) -> list[str]:
 
 
 def test_a_shard_publishes_only_what_was_delivered_in_its_range() -> None:
-    files = [file(START + hour * HOUR, hour, log(event(hour, START))) for hour in range(24)]
+    files = [file(START + hour * HOUR, hour, log_file(event(hour, START))) for hour in range(24)]
 
     for shard in Shard(1, 5).siblings:
         stores = of_files(files)
@@ -466,7 +461,7 @@ def test_a_shard_publishes_only_what_was_delivered_in_its_range() -> None:
 
 
 def test_a_shard_without_records_has_a_receipt_too() -> None:
-    stores = of_files([file(MORNING, 1, log(event(1, MORNING)))])
+    stores = of_files([file(MORNING, 1, log_file(event(1, MORNING)))])
 
     receipt = convert(stores, SECOND)
 
@@ -485,7 +480,7 @@ def test_a_shard_of_a_unit_without_log_files_is_nothing_to_convert() -> None:
 
 def test_a_copy_that_another_shard_holds_is_left_out_and_stays_so_when_either_runs_again() -> None:
     one = event(1, MORNING)
-    stores = of_files([file(MORNING, 1, log(one)), file(EVENING, 2, log(one))])
+    stores = of_files([file(MORNING, 1, log_file(one)), file(EVENING, 2, log_file(one))])
 
     for shard in (FIRST, SECOND, FIRST, SECOND, SECOND, FIRST):
         convert(stores, shard)
@@ -495,7 +490,7 @@ def test_a_copy_that_another_shard_holds_is_left_out_and_stays_so_when_either_ru
 
 
 def test_what_the_unit_wrote_before_is_no_reason_to_leave_a_record_out() -> None:
-    stores = of_files([file(MORNING, 1, log(event(1, MORNING)))])
+    stores = of_files([file(MORNING, 1, log_file(event(1, MORNING)))])
     convert(stores)
 
     for of in (3, 2):
@@ -508,8 +503,8 @@ def test_what_the_unit_wrote_before_is_no_reason_to_leave_a_record_out() -> None
 def test_what_was_converted_before_stands_until_all_shards_are_there() -> None:
     stores = of_files(
         [
-            file(MORNING, 1, log(event(1, MORNING))),
-            file(EVENING, 2, log(event(2, EVENING), event(3, START - timedelta(days=3)))),
+            file(MORNING, 1, log_file(event(1, MORNING))),
+            file(EVENING, 2, log_file(event(2, EVENING), event(3, START - timedelta(days=3)))),
         ]
     )
     convert(stores)
@@ -539,9 +534,9 @@ def test_a_whole_conversion_removes_what_shards_have_left() -> None:
 
 
 def test_shards_of_different_sources_make_no_unit() -> None:
-    stores = of_files([file(MORNING, 1, log(event(1, MORNING)))])
+    stores = of_files([file(MORNING, 1, log_file(event(1, MORNING)))])
     convert(stores, FIRST)
-    put(stores, [file(EVENING, 2, log(event(2, EVENING)))])
+    put(stores, [file(EVENING, 2, log_file(event(2, EVENING)))])
 
     convert(stores, SECOND)
     assert read_receipt(stores.state, UNIT) is None
@@ -552,7 +547,10 @@ def test_shards_of_different_sources_make_no_unit() -> None:
 
 def test_shards_whose_parts_are_gone_make_no_unit() -> None:
     stores = of_files(
-        [file(MORNING, 1, log(event(1, MORNING))), file(EVENING, 2, log(event(2, EVENING)))]
+        [
+            file(MORNING, 1, log_file(event(1, MORNING))),
+            file(EVENING, 2, log_file(event(2, EVENING))),
+        ]
     )
     split(stores, 2)
     stores.dataset.delete(parts(stores))
@@ -566,7 +564,7 @@ def test_shards_whose_parts_are_gone_make_no_unit() -> None:
 
 
 def test_a_preview_of_a_shard_replaces_nothing() -> None:
-    stores = of_files([file(MORNING, 1, log(event(1, MORNING)))])
+    stores = of_files([file(MORNING, 1, log_file(event(1, MORNING)))])
 
     receipt = preview_unit(UNIT, TRAILS, stores, SETTINGS, FIRST)
 
@@ -576,7 +574,7 @@ def test_a_preview_of_a_shard_replaces_nothing() -> None:
 
 
 def test_only_the_log_files_of_the_shard_are_shown_before_any_is_read() -> None:
-    stores = of_files([file(MORNING, 1, log()), file(EVENING, 2, log())])
+    stores = of_files([file(MORNING, 1, log_file()), file(EVENING, 2, log_file())])
     shown: list[str] = []
 
     convert_unit(
@@ -589,9 +587,9 @@ def test_only_the_log_files_of_the_shard_are_shown_before_any_is_read() -> None:
 # A source that has shrunk.
 
 TWO = [
-    file(MORNING, 1, log(event(1, MORNING))),
-    file(MORNING, 2, log(event(2, MORNING))),
-    file(EVENING, 3, log(event(2, MORNING), event(3, EVENING))),
+    file(MORNING, 1, log_file(event(1, MORNING))),
+    file(MORNING, 2, log_file(event(2, MORNING))),
+    file(EVENING, 3, log_file(event(2, MORNING), event(3, EVENING))),
 ]
 SHRINK = dataclasses.replace(SETTINGS, replace_shrunk=True)
 
@@ -753,7 +751,7 @@ def test_a_whole_conversion_while_a_shard_is_read_leaves_a_split_that_others_com
 
 def test_only_row_groups_that_may_hold_a_copy_are_read() -> None:
     stores = of_files(
-        [file(MORNING + n * HOUR, n, log(event(n, MORNING + n * HOUR))) for n in range(9)]
+        [file(MORNING + n * HOUR, n, log_file(event(n, MORNING + n * HOUR))) for n in range(9)]
     )
     convert(stores, FIRST)
     (key,) = parts(stores)
