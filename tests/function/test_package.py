@@ -2,23 +2,20 @@
 
 import re
 import subprocess
-import sys
 from collections import Counter
-from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
-from zipfile import ZipFile
 
 import pytest
 
 from cloudtrail_parquet.generate import TreeSpec, generate
-from tests.bundle.test_package import (
-    IN_THE_RUNTIME,
+from tests.bundle.packages import (
     NATIVE,
     ROOT,
+    Package,
     package,
     python_3_13,
     reaches_an_index,
+    unpack,
 )
 from tests.function.deployment import Deployment
 from tests.function.runtime import TMP_MB, Code, Outcome
@@ -41,14 +38,10 @@ def locked(names: tuple[str, ...]) -> str:
 
 
 @pytest.fixture(scope="session")
-def code(package: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Code:
+def code(package: Package, tmp_path_factory: pytest.TempPathFactory) -> Code:
     """The unpacked zip, and beside it only what the runtime has."""
-    if sys.platform != "linux":
-        pytest.skip("PACKAGE NOT RUN: it holds libraries for Linux")
     python = python_3_13()
-    task, runtime = (tmp_path_factory.mktemp(name) for name in ("task", "runtime"))
-    with ZipFile(package(NATIVE)) as archive:
-        archive.extractall(task)
+    task, runtime = unpack(package(NATIVE), tmp_path_factory)
     wanted = runtime / "client.txt"
     wanted.write_text(locked(CLIENT))
     install = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
@@ -57,13 +50,6 @@ def code(package: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactor
     if done.returncode and not reaches_an_index(tmp_path_factory.mktemp("index")):
         pytest.skip(f"PACKAGE NOT RUN: pip reaches no index\n{done.stderr}")
     assert not done.returncode, done.stderr
-    for name in IN_THE_RUNTIME:
-        spec = find_spec(name)
-        assert spec
-        assert spec.origin
-        origin = Path(spec.origin)
-        source = origin.parent if origin.name == "__init__.py" else origin
-        (runtime / source.name).symlink_to(source)
     return Code((python, "-S"), (task, runtime))
 
 
