@@ -4,6 +4,7 @@ CloudTrailParquetError
 ├── UsageError           fix the command or the settings, then start again
 ├── UnreadableLogError   the log file is damaged or is none: it is quarantined, the others go on
 ├── StorageError         retrying may help: nothing was replaced
+│   └── RefusedError     not before it is allowed to these credentials
 ├── LeaseTimeoutError    another run holds the unit: try again when it has finished
 ├── NotEnoughTimeError   the invocation ends too soon to start this: another one has to
 ├── TooLargeError        no invocation has the time for it: it has to be split
@@ -37,6 +38,10 @@ class UnreadableLogError(CloudTrailParquetError):
 
 class StorageError(CloudTrailParquetError):
     """The store did not do what was asked."""
+
+
+class RefusedError(StorageError):
+    """The store does not allow it to these credentials."""
 
 
 class LeaseTimeoutError(CloudTrailParquetError):

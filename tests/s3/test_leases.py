@@ -14,7 +14,7 @@ from mypy_boto3_s3 import S3Client
 from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError
 from cloudtrail_parquet.storage import ObjectStore, Store, open_store
 from cloudtrail_parquet.storage.leases import ObjectLease
-from tests.s3.faults import Fault, FaultProxy, error
+from tests.s3.faults import Fault, FaultProxy, Request, error, every
 
 LEASE = "leases/units/account=1/region=a.json"
 
@@ -257,3 +257,78 @@ def test_a_lease_is_still_held_when_the_answer_of_a_renewal_was_lost(
         lease.check()
 
     assert keys(store) == []
+
+
+# Connections that break.
+
+
+@pytest.mark.parametrize("lost", ["before", "after"])
+def test_a_connection_that_breaks_costs_no_lease(
+    store: ObjectStore, proxy: FaultProxy, lost: str
+) -> None:
+    proxy.add(Fault(method="PUT", lost=lost, times=1), Fault(method="POST", lost=lost, times=1))
+
+    with store.lease(LEASE, 0, 900) as lease:
+        lease.check()
+        with pytest.raises(LeaseTimeoutError), store.lease(LEASE, 0, 900):
+            pass
+
+    assert keys(store) == []
+
+
+@pytest.mark.parametrize("lost", ["before", "after"])
+def test_a_lease_is_taken_over_at_once_when_the_connection_breaks(
+    bucket: str, store: ObjectStore, proxy: FaultProxy, s3: S3Client, lost: str
+) -> None:
+    put_lease(s3, bucket, -3600, -3600)
+    takes_over = lambda request: "if-match" in request.headers  # noqa: E731
+    proxy.add(Fault(method="PUT", when=takes_over, lost=lost, times=1))
+
+    with store.lease(LEASE, 0, 900) as lease:
+        lease.check()
+
+    assert keys(store) == []
+
+
+@pytest.mark.parametrize("lost", ["before", "after"])
+def test_a_lease_is_renewed_when_connections_break(
+    store: ObjectStore, proxy: FaultProxy, lost: str
+) -> None:
+    with store.lease(LEASE, 0, 3) as lease:
+        proxy.add(Fault(method="PUT", lost=lost, when=every(2)))
+        time.sleep(4)
+        lease.check()
+
+    assert keys(store) == []
+
+
+def test_what_a_broken_connection_may_have_removed_is_not_removed_from_its_next_holder(
+    bucket: str, store: ObjectStore, proxy: FaultProxy, s3: S3Client
+) -> None:
+    def put_by_another(_: Request) -> bool:
+        put_lease(s3, bucket, 900, 900)
+        return False
+
+    with store.lease(LEASE, 0, 900):
+        proxy.add(
+            Fault(method="POST", lost="after", times=1),
+            Fault(method="GET", path=LEASE, when=put_by_another),
+        )
+
+    assert proxy.count("POST") == 1
+    assert json.loads(store.read(LEASE))["holder"] == "somebody"
+
+
+def test_another_holder_is_not_taken_for_oneself_when_a_connection_breaks(
+    bucket: str, store: ObjectStore, proxy: FaultProxy, s3: S3Client
+) -> None:
+    def put_by_another(_: Request) -> bool:
+        put_lease(s3, bucket, 900, 900)
+        return True
+
+    proxy.add(Fault(method="PUT", lost="before", when=put_by_another, times=1))
+
+    with pytest.raises(LeaseTimeoutError), store.lease(LEASE, 0, 900):
+        pass
+
+    assert json.loads(store.read(LEASE))["holder"] == "somebody"

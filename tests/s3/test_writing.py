@@ -187,3 +187,25 @@ def test_an_object_that_may_not_be_deleted_is_told(store: Store, proxy: FaultPro
 
     with pytest.raises(StorageError, match=r"cannot be deleted \(AccessDenied: No\.\)\. Allow it"):
         store.delete(["a"])
+
+
+@pytest.mark.parametrize("lost", ["before", "after"])
+def test_objects_are_deleted_when_a_connection_breaks(
+    store: Store, proxy: FaultProxy, lost: str
+) -> None:
+    for key in "abc":
+        store.write(key, b"x")
+    proxy.add(Fault(method="POST", lost=lost, times=2))
+
+    store.delete(["a", "b"])
+
+    assert [entry.key for entry in store.files("")] == ["c"]
+
+
+def test_a_connection_that_always_breaks_is_told(store: Store, proxy: FaultProxy) -> None:
+    proxy.add(Fault(method="POST", lost="before"))
+
+    with pytest.raises(StorageError, match="a: cannot be deleted"):
+        store.delete(["a"])
+
+    assert proxy.count("POST") == 3

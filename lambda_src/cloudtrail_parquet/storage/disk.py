@@ -13,7 +13,7 @@ from stat import S_ISLNK, S_ISREG
 from typing import BinaryIO, Self
 from urllib.parse import quote
 
-from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError
+from cloudtrail_parquet.errors import LeaseTimeoutError, RefusedError, StorageError
 from cloudtrail_parquet.storage.interface import LOST, RUN_AGAIN, RUN_LATER, Entry
 
 _MAKE_TIMES = 100
@@ -25,6 +25,7 @@ class LocalStore:
     """A folder on a disk."""
 
     parallel = 1
+    tops: tuple[str, ...] = ("",)
 
     def __init__(self, root: Path, staging: Path | None = None) -> None:
         self.root = root
@@ -124,7 +125,8 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 def _unreadable(path: Path, error: OSError) -> StorageError:
-    return StorageError(f"cannot be read ({error.strerror})", str(path), RUN_AGAIN)
+    kind = RefusedError if isinstance(error, PermissionError) else StorageError
+    return kind(f"cannot be read ({error.strerror})", str(path), RUN_AGAIN)
 
 
 def _lock(file: BinaryIO) -> bool:

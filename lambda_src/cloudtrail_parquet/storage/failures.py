@@ -7,7 +7,7 @@ import re
 
 import obstore.exceptions
 
-from cloudtrail_parquet.errors import StorageError
+from cloudtrail_parquet.errors import RefusedError, StorageError
 from cloudtrail_parquet.storage.interface import RUN_AGAIN
 
 CLIENT_ERRORS = (obstore.exceptions.BaseError, FileNotFoundError, ValueError)
@@ -22,6 +22,7 @@ _REDIRECTED = ("Received redirect without LOCATION", "AuthorizationHeaderMalform
 _OF_CREDENTIALS = re.compile(
     r"http://169\.254\.\S+|performing POST REDACTED|authentication credentials|read token file"
 )
+_NO_CONNECTION = re.compile(r"kind: Connect\b")
 _MAX_CHARACTERS = 300
 
 SIGN_IN = (
@@ -70,7 +71,8 @@ def explained(done: str, where: str, error: Exception) -> StorageError:
         hint = SIGN_IN
     if isinstance(error, obstore.exceptions.InvalidPathError | ValueError):
         hint = "Keys with empty folders, or ones named . or .., cannot be read: copy them elsewhere"
-    return StorageError(f"cannot be {done} ({_reason(code, text)})", where, hint)
+    kind = RefusedError if hint == _ALLOW else StorageError
+    return kind(f"cannot be {done} ({_reason(code, text)})", where, hint)
 
 
 def code_of(text: str) -> str:
@@ -109,6 +111,17 @@ def may_pass(error: Exception) -> bool:
         return False
     text = str(error)
     return "body error" in text or "decoding response body" in text or "RequestTimeout<" in text
+
+
+def may_be_done(error: Exception) -> bool:
+    """Whether the connection broke before an answer came: what was asked may be done, or not.
+
+    The client itself asks again where that is the same as asking once: not for a conditional PUT,
+    nor for a POST. Where there was no connection at all, it does so for these, too.
+    """
+    text = str(error)
+    broken = "error sending request" in text and _NO_CONNECTION.search(text) is None
+    return broken and isinstance(error, obstore.exceptions.GenericError)
 
 
 def _reason(code: str, text: str) -> str:

@@ -40,19 +40,22 @@ class Conditional(Protocol):
     """What a lease needs of an object store."""
 
     def create(self, key: str, data: bytes) -> Version | None:
-        """Make an object, or return None: there is one already."""
+        """Make an object, or return None: there is one already, perhaps this very one."""
         ...
 
     def replace(self, key: str, data: bytes, version: Version) -> Version | None:
-        """Replace this very version of an object, or return None: it stands no more."""
+        """Replace this very version of an object, or return None: it stands no more.
+
+        It may have been replaced by this very request, whose answer was lost.
+        """
         ...
 
     def look(self, key: str) -> Stored | None:
         """An object with its version, or None if there is none."""
         ...
 
-    def delete(self, keys: list[str]) -> None:
-        """Remove objects."""
+    def delete(self, keys: list[str], again: Callable[[], bool]) -> None:
+        """Remove objects; once more only if ``again``, should the answer be lost."""
         ...
 
 
@@ -127,7 +130,10 @@ class ObjectLease:
             return True
         if datetime.now(UTC) < _expiry(found, self._expires_s) + _MARGIN:
             return False
-        return self._put(lambda key, data: self._objects.replace(key, data, found.version))
+        return (
+            self._put(lambda key, data: self._objects.replace(key, data, found.version))
+            or self._is_ours()
+        )
 
     def _adopt(self, found: Stored) -> bool:
         """Whether a lease that was found is one that we have put without being told so.
@@ -192,7 +198,16 @@ class ObjectLease:
         if not self._lost and self._until.seconds_left() < self._expires_s / 2:
             self._lost = not self._renew()
         if not self._lost:
-            self._objects.delete([self._key])
+            self._objects.delete([self._key], self._is_still_there)
+
+    def _is_still_there(self) -> bool:
+        """Whether to remove the lease again, since the answer to its removal was lost.
+
+        If it was removed, another holder may have put theirs by now.
+        """
+        found = self._objects.look(self._key)
+        is_ours = found is not None and _content(found).get("holder") == self._holder
+        return is_ours and self._until.seconds_left() > self._expires_s / 3
 
 
 class _Moment:

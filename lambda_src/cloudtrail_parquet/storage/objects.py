@@ -16,6 +16,7 @@ from cloudtrail_parquet.storage.failures import (
     explained,
     is_lack_of_bucket,
     is_of_region,
+    may_be_done,
     may_pass,
 )
 from cloudtrail_parquet.storage.interface import Entry
@@ -32,10 +33,15 @@ _PAUSES_S = (0.2, 1.0)  # before what the client does not try again is tried aga
 T = TypeVar("T")
 
 
+def _always() -> bool:
+    return True
+
+
 class ObjectStore:
     """An object store behind obstore."""
 
     parallel = 16
+    tops: tuple[str, ...] = ("",)
 
     def __init__(
         self,
@@ -129,7 +135,7 @@ class ObjectStore:
         )
 
     def create(self, key: str, data: bytes) -> Version | None:
-        """Make an object, or return None: there is one already."""
+        """Make an object, or return None: there is one already, perhaps this very one."""
 
         def create(client: Any) -> Version | None:  # noqa: ANN401
             try:
@@ -137,10 +143,13 @@ class ObjectStore:
             except obstore.exceptions.AlreadyExistsError:
                 return None
 
-        return self._ask("leased", key, create)
+        return self._ask("leased", key, create, _always)
 
     def replace(self, key: str, data: bytes, version: Version) -> Version | None:
-        """Replace this very version of an object, or return None: it stands no more."""
+        """Replace this very version of an object, or return None: it stands no more.
+
+        It may have been replaced by this very request, whose answer was lost.
+        """
 
         def replace(client: Any) -> Version | None:  # noqa: ANN401
             try:
@@ -150,12 +159,12 @@ class ObjectStore:
                     raise
                 return None
 
-        return self._ask("leased", key, replace)
+        return self._ask("leased", key, replace, _always)
 
-    def delete(self, keys: Iterable[str]) -> None:
+    def delete(self, keys: Iterable[str], again: Callable[[], bool] = _always) -> None:
         gone = list(keys)
         if gone:
-            self._ask("deleted", gone[0], lambda client: obstore.delete(client, gone))
+            self._ask("deleted", gone[0], lambda client: obstore.delete(client, gone), again)
 
     def staging(self, name: str) -> ObjectStaging:
         del name
@@ -164,25 +173,50 @@ class ObjectStore:
     def lease(self, key: str, wait_s: float, expires_s: float) -> ObjectLease:
         return ObjectLease(self, key, self._at(key), wait_s, expires_s)
 
-    def _ask(self, done: str, key: str, request: Callable[[Any], T]) -> T:
-        """Make a request of the client, and turn its errors into ours."""
+    def _ask(
+        self,
+        done: str,
+        key: str,
+        request: Callable[[Any], T],
+        again: Callable[[], bool] | None = None,
+    ) -> T:
+        """Make a request of the client, and turn its errors into ours.
+
+        Args:
+            done: What cannot be done if it fails: ``"read"``, ...
+            key: Of the object that it is about.
+            request: To be made of a client.
+            again: For what the client makes only once: whether it may be made again when it may
+                have been carried out without an answer.
+        """
         try:
             return request(self._client)
         except CLIENT_ERRORS as error:
-            return self._ask_again(done, key, request, error)
+            return self._ask_again(done, key, request, error, again)
 
-    def _ask_again(self, done: str, key: str, request: Callable[[Any], T], error: Exception) -> T:
+    def _ask_again(
+        self,
+        done: str,
+        key: str,
+        request: Callable[[Any], T],
+        error: Exception,
+        again: Callable[[], bool] | None,
+    ) -> T:
         for pause in _PAUSES_S:
             if self._moved is not None and is_of_region(error):
                 self._client = self._moved(error)
             elif may_pass(error):
                 time.sleep(pause)
+            elif again is not None and may_be_done(error):
+                time.sleep(pause)
+                if not again():
+                    break
             else:
                 break
             try:
                 return request(self._client)
-            except CLIENT_ERRORS as again:
-                error = again
+            except CLIENT_ERRORS as repeated:
+                error = repeated
         raise explained(done, self._at(key), error) from error
 
     def _at(self, key: str) -> str:
