@@ -39,12 +39,12 @@ from cloudtrail_parquet.generate import TreeSpec
 from cloudtrail_parquet.generate import generate as generate_tree
 from cloudtrail_parquet.inspection import inspect as inspect_place
 from cloudtrail_parquet.inspection_tables import tables
-from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.layout import ROOT, Unit
 from cloudtrail_parquet.plan import Range, estimate
 from cloudtrail_parquet.plan import plan as plan_units
 from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.source import Discovery, count_siblings, discover, units
-from cloudtrail_parquet.storage import open_store
+from cloudtrail_parquet.storage import open_source, open_store
 
 app = typer.Typer(
     name="cloudtrail-parquet",
@@ -54,6 +54,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+Logs = Annotated[
+    str,
+    typer.Argument(
+        help="Folder or URI at or above AWSLogs; or several URIs in one argument, with spaces."
+    ),
+]
 Day = Annotated[
     datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Only this day.", metavar="D")
 ]
@@ -116,7 +122,7 @@ class Selection:
     def check(self, found: Discovery, where: str) -> None:
         """Refuse accounts and regions that the source does not have, most likely misspelt."""
         for option, wanted, there in (
-            ("--account", self.accounts, {account for account, _ in found.trails}),
+            ("--account", self.accounts, {one for one, _ in found.trails} | set(found.refused)),
             ("--region", self.regions, {region for _, region in found.trails}),
         ):
             if missing := sorted(wanted - there):
@@ -131,7 +137,7 @@ def _date(moment: datetime | None) -> date | None:
 @app.command()
 @with_settings
 def convert(  # noqa: PLR0913, PLR0917 - each is an option
-    source: Annotated[str, typer.Argument(help="Folder or URI at or above AWSLogs.")],
+    source: Logs,
     dataset: Annotated[str, typer.Argument(help="Folder or URI that receives the partitions.")],
     state: Annotated[
         str | None,
@@ -161,7 +167,7 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
     selection = Selection(day, first, last, account, region)
     places = Places.of(source, dataset, state)
     settings = replace(settings, folders=_folders(settings.folders, folder or []))
-    store = open_store(places.source)
+    store = open_source(places.source)
     found = discover(store, settings.folders)
     selection.check(found, source)
     selected = [
@@ -183,7 +189,18 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
         note("dry run: nothing was written; this is what would be")
     if not as_json:
         STDOUT.print(summary(done, time.monotonic() - started))
-    raise typer.Exit(report(done))
+    status = report(done)
+    raise typer.Exit(FAILED if _note_left_out(found, selection) else status)
+
+
+def _note_left_out(found: Discovery, selection: Selection) -> bool:
+    """Say what a source is lacking, and whether that is selected accounts."""
+    for place in found.without_logs:
+        note(f"no {ROOT} folder yet in {place}")
+    refused = found.refused_of(selection.accounts)
+    for account, error in refused.items():
+        note(f"error: account {account} is left out: {error}")
+    return bool(refused)
 
 
 def _folders(set_: tuple[str, ...], more: list[str]) -> tuple[str, ...]:
@@ -200,7 +217,7 @@ def _folders(set_: tuple[str, ...], more: list[str]) -> tuple[str, ...]:
 @app.command()
 @with_settings
 def plan(  # noqa: PLR0913, PLR0917 - each is an option
-    source: Annotated[str, typer.Argument(help="Folder or URI at or above AWSLogs.")],
+    source: Logs,
     dataset: Annotated[
         str | None, typer.Argument(help="Folder or URI of the partitions; not needed with --state.")
     ] = None,
@@ -224,7 +241,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
     state = state or (Places.of(source, dataset).state if dataset else None)
     if only != "all" and not state:
         raise UsageError(f"--only {only} needs receipts", "plan", "Name the DATASET or --state")
-    store = open_store(source)
+    store = open_source(source)
     found = discover(store, settings.folders)
     selection.check(found, source)
     receipts = open_store(state) if state else store  # only asked for what is missing
@@ -235,6 +252,8 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
         print(json.dumps({"units": rows, "total": msgspec.to_builtins(total)}))
     else:
         STDOUT.print(plan_table(total))
+    if _note_left_out(found, selection):
+        raise typer.Exit(FAILED)
 
 
 @app.command()

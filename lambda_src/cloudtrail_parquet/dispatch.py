@@ -21,7 +21,14 @@ from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.ownership import is_noted, open_dataset_state
 from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.receipt import Receipt
-from cloudtrail_parquet.storage import LocalStore, Stores, is_below, open_store, place_beside
+from cloudtrail_parquet.storage import (
+    LocalStore,
+    Stores,
+    is_below,
+    open_source,
+    open_store,
+    place_beside,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +36,7 @@ class Places:
     """The three places of a conversion, as paths or URIs.
 
     Attributes:
-        source: At or above ``AWSLogs``.
+        source: At or above ``AWSLogs``; several have white space between them.
         dataset: Receives the partitions, and nothing but Parquet.
         state: Receives receipts and leases; not inside the dataset.
     """
@@ -59,7 +66,7 @@ class Places:
         """The three stores: source, dataset, state."""
         state = open_store(self.state)
         staging = state.root / "staging" if isinstance(state, LocalStore) else None
-        return Stores(open_store(self.source), open_store(self.dataset, staging=staging), state)
+        return Stores(open_source(self.source), open_store(self.dataset, staging=staging), state)
 
 
 class Job(NamedTuple):

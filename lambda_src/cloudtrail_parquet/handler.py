@@ -2,9 +2,10 @@
 
 Where everything is comes from the environment, with the prefix ``CLOUDTRAIL_PARQUET_``:
 
-* ``SOURCE``, ``DATASET``, ``STATE``: URIs;
+* ``SOURCE``, ``DATASET``, ``STATE``: URIs; of sources several, with spaces between them;
 * ``DISPATCH``: ``events`` (default), ``queue`` or ``inline``; where planned batches go;
-* ``EVENT_BUS``: name or ARN of the bus, ``default`` unless given; ``QUEUE_URL``: of the queue;
+* ``EVENT_BUS``: name or ARN of the bus, ``default`` unless given; ``QUEUE_URL``: of the queue,
+  where batches go that a message of it leads to, whatever ``DISPATCH`` says but ``inline``;
 * and every setting, see docs/settings.md.
 """
 
@@ -19,6 +20,8 @@ from itertools import chain
 from math import ceil
 from traceback import walk_tb
 from typing import Any, Protocol
+
+from msgspec.structs import replace as replace_in
 
 from cloudtrail_parquet.config import PREFIX, Settings, Source, settings_environment, settings_of
 from cloudtrail_parquet.convert import convert_unit
@@ -35,7 +38,6 @@ from cloudtrail_parquet.events import (
     Convert,
     Daily,
     Event,
-    Only,
     Plan,
     UnitRef,
     parse,
@@ -49,7 +51,7 @@ from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.receipt import Receipt
 from cloudtrail_parquet.source import account_roots, discover, trails_of
 from cloudtrail_parquet.storage import Stores
-from cloudtrail_parquet.telemetry import Telemetry
+from cloudtrail_parquet.telemetry import SERVICE, Telemetry
 
 CATCH_UP_DAYS = 3
 """Days before the scheduled one that are looked at again: not settled then, changed, or missed."""
@@ -116,18 +118,34 @@ class Function:
         match event:
             case Convert(units):
                 return self._convert(list(units))
-            case Plan(first, last, accounts, regions, only):
-                of = Range(first, last, frozenset(accounts), frozenset(regions))
-                return self._dispatch(self._plan(of, only), scheduled=False)
+            case Plan():
+                return self._plan(event, scheduled=False)
             case Daily(days_back):
                 day = datetime.now(UTC).date() - timedelta(days=days_back)
-                of = Range(day - timedelta(days=CATCH_UP_DAYS), day)
-                return self._dispatch(self._plan(of, "outdated"), scheduled=True)
+                first = day - timedelta(days=CATCH_UP_DAYS)
+                return self._plan(Plan(first, day, only="outdated"), scheduled=True)
 
-    def _plan(self, of: Range, only: Only) -> Iterator[Sized]:
+    def _plan(self, asked: Plan, *, scheduled: bool) -> dict[str, int]:
+        """Have units converted; accounts that may not be listed go on as a plan of their own.
+
+        One of nothing but such accounts fails.
+        """
         source, _, state = self.stores
+        of = Range(asked.first, asked.last, frozenset(asked.accounts), frozenset(asked.regions))
         found = discover(source, self.settings.folders)
-        return plan(source, state, found, of, only, self.settings)
+        for place in found.without_logs:
+            self.telemetry.without_logs(place)
+        refused = found.refused_of(of.accounts)
+        for account, error in refused.items():
+            self.telemetry.account_refused(account, error)
+        units = plan(source, state, found, of, asked.only, self.settings)
+        counts = self._dispatch(units, scheduled=scheduled)
+        if not refused:
+            return counts
+        if self.fanout is None or not any(of.holds(*place) for place in found.trails):
+            raise next(iter(refused.values()))
+        self.fanout().send([replace_in(asked, accounts=tuple(refused))])
+        return {**counts, "accounts_refused": len(refused)}
 
     def _dispatch(self, units: Iterator[Sized], *, scheduled: bool) -> dict[str, int]:
         """Send planned units on in batches, or convert them here if there is but one."""
@@ -242,12 +260,14 @@ def handler(event: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 - w
         return context.get_remaining_time_in_millis() / 1000
 
     _prepare()
+    messages = _messages(event)
     # With connections of its own: while a function is frozen, those it had are closed unseen.
-    function = replace(function_of(os.environ), whole_s=left_s(), left_s=left_s)
+    function = function_of(os.environ, by_queue=bool(messages))
+    function = replace(function, whole_s=left_s(), left_s=left_s)
     telemetry = function.telemetry
     telemetry.invoked(context.aws_request_id)
     try:
-        if messages := _messages(event):
+        if messages:
             failed = [one["messageId"] for one in messages if not _is_done(function, one)]
             return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
         return dict(_work(function, parse, event))
@@ -307,8 +327,12 @@ def _as_ours(where: str) -> Iterator[None]:
 _prepare = cache(prepare_process)
 
 
-def function_of(environment: Mapping[str, str]) -> Function:
+def function_of(environment: Mapping[str, str], *, by_queue: bool = False) -> Function:
     """The function that an environment describes.
+
+    Args:
+        environment: Its variables.
+        by_queue: Whether what it is to work on came by the queue.
 
     Raises:
         UsageError: Something is missing or not legal.
@@ -319,25 +343,26 @@ def function_of(environment: Mapping[str, str]) -> Function:
         names = ", ".join(PREFIX + name for name in missing)
         raise UsageError(f"not set: {names}", "environment", "Set them to s3://bucket/prefix")
     source, dataset, state = (environment[PREFIX + name] for name in _NEEDED)
-    return Function(
-        Places.of(source, dataset, state).open(), settings, _fanout(environment), Telemetry()
-    )
+    stores = Places.of(source, dataset, state).open()
+    telemetry = Telemetry(environment.get("POWERTOOLS_SERVICE_NAME") or SERVICE)
+    return Function(stores, settings, _fanout(environment, by_queue=by_queue), telemetry)
 
 
 _NEEDED = ("SOURCE", "DATASET", "STATE")
 
 
-def _fanout(environment: Mapping[str, str]) -> Callable[[], Fanout] | None:
+def _fanout(environment: Mapping[str, str], *, by_queue: bool) -> Callable[[], Fanout] | None:
+    """Where batches go; those of a message back to its queue, so that a backfill stays in it."""
     dispatch = environment.get(f"{PREFIX}DISPATCH") or "events"
+    url = environment.get(f"{PREFIX}QUEUE_URL")
     if dispatch == "inline":
         return None
-    if dispatch == "events":
+    if dispatch == "events" and not (by_queue and url):
         bus = environment.get(f"{PREFIX}EVENT_BUS") or "default"
         return cache(partial(_events_fanout, bus))
-    if dispatch != "queue":
+    if dispatch not in {"events", "queue"}:
         what = f"{PREFIX}DISPATCH = {dispatch!r}"
         raise UsageError(what, "environment", "Set it to events, queue or inline")
-    url = environment.get(f"{PREFIX}QUEUE_URL")
     if not url:
         raise UsageError(f"not set: {PREFIX}QUEUE_URL", "environment", "Set it to the queue's URL")
     return cache(partial(_queue_fanout, url))

@@ -23,7 +23,7 @@ from cloudtrail_parquet.storage import Entry
 ROOT = "AWSLogs"
 ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 
-_STAMP = re.compile(r".*_CloudTrail(?:-[A-Za-z]+)?_[^_]+_(\d{8}T\d{4})Z_?[^_]*", re.DOTALL)
+_STAMP = re.compile(r".*?_CloudTrail(?:-[A-Za-z]+)?_[^_]+_(\d{8}T\d{4})Z.*", re.DOTALL)
 _PART = re.compile(
     r"(?:part|straggler-(?P<day>\d{8}))-(?:(?P<number>\d\d)of(?P<of>\d\d)-)?\d+\.parquet",
     re.ASCII,

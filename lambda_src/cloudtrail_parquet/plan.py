@@ -19,10 +19,10 @@ import msgspec
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.cost import cost
 from cloudtrail_parquet.events import MAX_UNITS, Only
-from cloudtrail_parquet.layout import Unit, Window, day_folder, log_file
+from cloudtrail_parquet.layout import Unit, Window, day_folder
 from cloudtrail_parquet.receipt import Receipt, read_receipt, receipt_days
 from cloudtrail_parquet.schema import SCHEMA_VERSION
-from cloudtrail_parquet.source import Discovery
+from cloudtrail_parquet.source import Discovery, delivered_file, minute_of, usual_keys
 from cloudtrail_parquet.storage import Entry, Store
 
 MEMORY_MB = 1769
@@ -112,6 +112,7 @@ class _Delivered:
     """What was delivered on one day, in the order of keys, which is that of time.
 
     Attributes:
+        usual: How the keys of that day usually begin.
         first: The first log file.
         last: The last one.
         files: How many there are.
@@ -119,23 +120,24 @@ class _Delivered:
         odd: Whether a name is not as CloudTrail gives them, so that the order is another one.
     """
 
+    usual: str
     first: Entry
     last: Entry
     files: int = 0
     bytes: int = 0
     odd: bool = False
 
-    def add(self, entry: Entry, usual: str) -> None:
-        """Take the next log file; keys usually begin so."""
+    def add(self, entry: Entry) -> None:
+        """Take the next log file."""
         self.last = entry
         self.files += 1
         self.bytes += entry.size
-        self.odd = self.odd or not entry.key.startswith(usual)
+        self.odd = self.odd or minute_of(entry.key, self.usual) is None
 
     def reaches(self, day: date, event_day: date, window: Window) -> bool:
         """Whether a file of this day lies in the window of another, as far as one can tell."""
-        ends = (log_file(entry, day).delivered for entry in (self.first, self.last))
-        return self.odd or any(window.holds(one, event_day) for one in ends)
+        ends = (delivered_file(entry, day, self.usual) for entry in (self.first, self.last))
+        return self.odd or any(window.holds(one.delivered, event_day) for one in ends)
 
 
 def _sizes(
@@ -162,28 +164,29 @@ def _sizes(
 def _deliveries(source: Store, trail: str, from_day: date, to_day: date) -> dict[date, _Delivered]:
     """What was delivered below a trail's region, by day, from one day to another."""
     found: dict[date, _Delivered] = {}
-    folder, day, usual = "", date.min, ""
-    names = "_".join(trail.rstrip("/").split("/")[-3:])  # ACCOUNT_FOLDER_REGION
+    folder, day, usual = "", None, ""
     for entry in source.files(trail, (trail, f"{trail}{day_folder(from_day)}")):
         if not entry.key.startswith(folder, len(trail)) or not folder:
             match = _DAY_FOLDER.match(entry.key, len(trail))
             if match is None:
                 continue
             folder, day = match[0], _day(match)
-            usual = f"{trail}{folder}{names}_{day:%Y%m%d}T"
+            usual = usual_keys(trail, day) if day else ""
+        if day is None:
+            continue
         if day > to_day:
             break
         if day >= from_day and entry.size:
-            found.setdefault(day, _Delivered(entry, entry)).add(entry, usual)
+            found.setdefault(day, _Delivered(usual, entry, entry)).add(entry)
     return found
 
 
-def _day(match: re.Match[str]) -> date:
-    """The day of a folder; the first of all days for one that is none."""
+def _day(match: re.Match[str]) -> date | None:
+    """The day of a folder; None for one that is no day."""
     try:
         return date(*map(int, match.groups()))
     except ValueError:
-        return date.min
+        return None
 
 
 def _wanted(

@@ -4,16 +4,17 @@ Folders of one level are listed together, several at a time where listings are r
 """
 
 import re
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import TypeVar
 
-from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.errors import RefusedError, UsageError
 from cloudtrail_parquet.layout import (
     ORGANIZATION,
     ROOT,
@@ -23,7 +24,7 @@ from cloudtrail_parquet.layout import (
     day_folder,
     log_file,
 )
-from cloudtrail_parquet.storage import Store
+from cloudtrail_parquet.storage import Entry, Store
 
 _YEAR = re.compile(r"\d{4}")
 _MONTH_OR_DAY = re.compile(r"\d\d")
@@ -31,6 +32,8 @@ _MAX_DEPTH = 12  # folders between SOURCE and AWSLogs; prefixes of trails are sh
 _MAX_FOLDERS = 10_000  # looked through for AWSLogs
 _MAX_COUNT = 1000  # a page of S3's
 _DAY_MINUTES = 1440
+_TIMES = [f"{minute // 60:02d}{minute % 60:02d}Z" for minute in range(_DAY_MINUTES)]
+_AT_ROOT = re.compile(rf"(^|[/\\]){ROOT}[/\\]*$")
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -44,29 +47,47 @@ class Discovery:
         trails: By (account, region): the prefixes, ending in "/", below which its days lie; one
             for each layout of the bucket and folder of logs.
         siblings: The prefixes of other folders beside the logs, by folder name.
+        refused: Accounts of which not all can be listed, and why. They have no trails: what a
+            conversion cannot read, it must not leave out.
+        without_logs: Those of several places that have no ``AWSLogs`` yet, as prefixes.
     """
 
     trails: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     siblings: dict[str, list[str]] = field(default_factory=dict)
+    refused: dict[str, RefusedError] = field(default_factory=dict)
+    without_logs: list[str] = field(default_factory=list)
+
+    def refused_of(self, accounts: Collection[str]) -> dict[str, RefusedError]:
+        """The refused ones of some accounts, or, without any, of all."""
+        refused = sorted(self.refused.items())
+        return {one: error for one, error in refused if not accounts or one in accounts}
 
 
 def discover(source: Store, folders: Iterable[str]) -> Discovery:
     """Find every account and region at or below a source.
 
-    That lists each folder between the source and the regions once, and no objects.
+    That lists each folder between the source and the regions once, and no objects. An account
+    that may not be listed stops no other.
 
     Args:
-        source: A place at or above ``AWSLogs``.
+        source: A place at or above ``AWSLogs``, or several; one of those may be empty.
         folders: Exact names of the folders that hold logs, such as ``CloudTrail``.
 
     Raises:
         UsageError: There is no ``AWSLogs`` with an account in it, or it is too far below.
+        RefusedError: No account may be listed.
     """
     found, wanted = Discovery(), frozenset(folders)
-    at_root = re.search(rf"(^|[/\\]){ROOT}[/\\]*$", source.uri) is not None
-    roots = [""] if at_root else _roots(source, [""])
+    roots = _topmost(source)
+    found.without_logs = [
+        top for top in source.tops if not any(root.startswith(top) for root in roots)
+    ]
     while roots:
         roots = _read_roots(source, roots, wanted, found)
+    for place in [place for place in found.trails if place[0] in found.refused]:
+        del found.trails[place]
+    if not found.trails and found.refused:
+        raise next(iter(found.refused.values()))
     if not found.trails and not found.siblings:
         raise UsageError(
             f"no {ROOT} folder with CloudTrail logs", source.uri, f"Name a place at or above {ROOT}"
@@ -82,8 +103,7 @@ def account_roots(source: Store) -> list[str]:
     For who knows the account and region already: it takes a few listings, however many accounts
     there are.
     """
-    at_root = re.search(rf"(^|[/\\]){ROOT}[/\\]*$", source.uri) is not None
-    roots, found = [""] if at_root else _roots(source, [""]), list[str]()
+    roots, found = _topmost(source), list[str]()
     while roots:
         found += roots
         below = [f"{root}{name}/" for root, names in _below(source, roots) for name in names]
@@ -111,6 +131,37 @@ def _below(source: Store, prefixes: Iterable[str]) -> Iterator[tuple[str, list[s
     """Prefixes, each with the names of the folders directly below it."""
     prefixes = list(prefixes)
     return zip(prefixes, _each(source, source.folders, prefixes), strict=True)
+
+
+def _below_accounts(
+    source: Store, accounts: Mapping[str, str], found: Discovery
+) -> Iterator[tuple[str, str, list[str]]]:
+    """Prefixes of accounts, each with the account and the names of the folders directly below it.
+
+    An account that may not be listed is noted instead.
+    """
+
+    def ask(prefix: str) -> list[str] | RefusedError:
+        try:
+            return source.folders(prefix)
+        except RefusedError as error:
+            return error
+
+    for (prefix, account), names in zip(
+        accounts.items(), _each(source, ask, accounts), strict=True
+    ):
+        if not isinstance(names, RefusedError):
+            yield prefix, account, names
+        elif account.isdigit():
+            found.refused.setdefault(account, names)
+        else:  # a trail's prefix, maybe, with any accounts in it
+            raise names
+
+
+def _topmost(source: Store) -> list[str]:
+    """The prefixes of the topmost ``AWSLogs`` folders; a place may itself be one."""
+    at_root = [top for top in source.tops if _AT_ROOT.search(f"{source.uri}/{top}")]
+    return at_root + _roots(source, [top for top in source.tops if top not in at_root])
 
 
 def _roots(source: Store, prefixes: list[str]) -> list[str]:
@@ -142,19 +193,19 @@ def _read_roots(
     """
     below = [f"{root}{name}/" for root, names in _below(source, roots) for name in names]
     deeper = [one for one in below if ORGANIZATION.fullmatch(_name(one)) or _name(one) == ROOT]
-    nameless, logs = [], []
-    for account, inner in _below(source, [one for one in below if one not in deeper]):
-        if not _name(account).isdigit() and folders.isdisjoint(inner):
-            nameless.append(account)  # a trail's prefix may itself hold AWSLogs
+    accounts = {one: _name(one) for one in below if one not in deeper}
+    nameless, logs = list[str](), dict[str, str]()
+    for prefix, account, inner in _below_accounts(source, accounts, found):
+        if not account.isdigit() and folders.isdisjoint(inner):
+            nameless.append(prefix)  # a trail's prefix may itself hold AWSLogs
         for folder in inner:
             if folder in folders:
-                logs.append(f"{account}{folder}/")
+                logs[f"{prefix}{folder}/"] = account
             elif folder != ROOT:
-                found.siblings.setdefault(folder, []).append(f"{account}{folder}/")
-    for folder, regions in _below(source, logs):
-        account = _name(folder.rstrip("/").rpartition("/")[0])
+                found.siblings.setdefault(folder, []).append(f"{prefix}{folder}/")
+    for prefix, account, regions in _below_accounts(source, logs, found):
         for region in regions:
-            found.trails.setdefault((account, region), []).append(f"{folder}{region}/")
+            found.trails.setdefault((account, region), []).append(f"{prefix}{region}/")
     return deeper + (_roots(source, nameless) if nameless else [])
 
 
@@ -255,24 +306,57 @@ def _files_of_day(
     source: Store, event_day: date, window: Window, folder: tuple[str, date]
 ) -> list[LogFile]:
     trail, day = folder
+    usual = usual_keys(trail, day)
     return [
         file
         for entry in source.files(
-            f"{trail}{day_folder(day)}", _outside(trail, day, event_day, window)
+            f"{trail}{day_folder(day)}", _outside(usual, day, event_day, window)
         )
         if entry.size and not entry.key.rpartition("/")[2].startswith(".")
-        for file in [log_file(entry, day)]
+        for file in [delivered_file(entry, day, usual)]
         if window.holds(file.delivered, event_day)
     ]
 
 
-def _outside(trail: str, day: date, event_day: date, window: Window) -> tuple[str, str] | None:
-    """The first and the last key that CloudTrail gives files of a day outside a window.
+def usual_keys(trail: str, day: date) -> str:
+    """How the keys begin that CloudTrail gives the log files of a day, up to their time.
 
-    Names begin with account, folder, region and time, so that they sort by time; all names that do
-    not are outside of this range, and are listed.
+    Names begin with account, folder, region and time, so that they sort by time.
     """
     *_, account, folder, region, _ = ["", "", "", *trail.split("/")]
+    return f"{trail}{day_folder(day)}{account}_{folder}_{region}_{day.year:04d}{day:%m%d}T"
+
+
+def minute_of(key: str, usual: str) -> int | None:
+    """The minute of the day of the last usual name that sorts before a key, or is how it begins.
+
+    Returns:
+        None for a key that sorts before or after all usual ones.
+    """
+    time = key.removeprefix(usual)
+    if not key.startswith(usual) or not _TIMES[0] <= time <= f"{_TIMES[-1]}~":
+        return None
+    return bisect_right(_TIMES, time) - 1
+
+
+def delivered_file(entry: Entry, day: date, usual: str) -> LogFile:
+    """The log file at an entry below the folder of a day, whose `usual_keys` are given.
+
+    Names that sort among the usual ones have the time of their place there, even if they tell none
+    or another one: listings leave names out by how they sort.
+    """
+    file, minute = log_file(entry, day), minute_of(entry.key, usual)
+    if minute is None:
+        return file
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return file._replace(delivered=start + timedelta(minutes=minute))
+
+
+def _outside(usual: str, day: date, event_day: date, window: Window) -> tuple[str, str] | None:
+    """The first and the last key that CloudTrail gives files of a day outside a window.
+
+    All names that do not sort among those are outside of this range, and are listed.
+    """
     before_s = (event_day - day).days * _DAY_MINUTES * 60
     begin = -((window.lookbehind_s - before_s) // 60)
     end = -(-(before_s + _DAY_MINUTES * 60 + window.lookahead_s) // 60)
@@ -282,6 +366,5 @@ def _outside(trail: str, day: date, event_day: date, window: Window) -> tuple[st
         minutes = end, _DAY_MINUTES - 1
     else:
         return None
-    name = f"{trail}{day_folder(day)}{account}_{folder}_{region}_{day.year:04d}{day:%m%d}T"
-    first, last = (f"{name}{minute // 60:02d}{minute % 60:02d}Z" for minute in minutes)
+    first, last = (f"{usual}{_TIMES[minute]}" for minute in minutes)
     return first, f"{last}~"

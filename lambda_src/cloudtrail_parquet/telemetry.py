@@ -28,9 +28,10 @@ _UNITS_OF = {
 class Telemetry:
     """Collects what an invocation has done; `flush` sends the metrics."""
 
-    def __init__(self) -> None:
-        self._log = Logger(service=SERVICE)
-        self._metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
+    def __init__(self, service: str = SERVICE) -> None:
+        """``service`` tells deployments apart: it is the dimension of all metrics."""
+        self._log = Logger(service=service)
+        self._metrics = Metrics(namespace=NAMESPACE, service=service)
         self._sums: Counter[str] = Counter()
         self._oldest_unsettled_days: int | None = None
 
@@ -95,6 +96,15 @@ class Telemetry:
             age = (datetime.now(UTC).date() - oldest_unsettled).days
             self._oldest_unsettled_days = max(self._oldest_unsettled_days or 0, age)
         self._log.info("planned", extra={"units": units, "batches": batches})
+
+    def account_refused(self, account: str, error: CloudTrailParquetError) -> None:
+        """Tell about an account that a plan has left out, since it may not be listed."""
+        self._sums["AccountsRefused"] += 1
+        self._log.error("account_refused", extra={"account": account, "error": str(error)})
+
+    def without_logs(self, place: str) -> None:
+        """Tell about a place of the source in which there are no logs yet."""
+        self._log.warning("without_logs", extra={"place": place})
 
     def refused(self) -> None:
         """Count an event that is none."""

@@ -85,6 +85,13 @@ class Deployment:
     ) -> None:
         self._open.close()
 
+    def new_buckets(self, *names: str) -> list[str]:
+        """Make buckets beside those of the deployment; their whole names."""
+        made = [f"{name}-{uuid.uuid4().hex}" for name in names]
+        for name in made:
+            self.s3.create_bucket(Bucket=name)
+        return made
+
     def _client(self, service: Any) -> Any:  # noqa: ANN401
         client = boto3.client(
             service,

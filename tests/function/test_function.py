@@ -22,6 +22,7 @@ import duckdb
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import replace
 
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.convert import convert_unit
@@ -29,11 +30,12 @@ from cloudtrail_parquet.dispatch import Job, Places, convert_all
 from cloudtrail_parquet.errors import (
     LeaseTimeoutError,
     NotEnoughTimeError,
+    RefusedError,
     StorageError,
     TooLargeError,
     UsageError,
 )
-from cloudtrail_parquet.events import Convert, Event
+from cloudtrail_parquet.events import Convert, Event, Plan
 from cloudtrail_parquet.generate import TreeSpec, Truth, generate
 from cloudtrail_parquet.handler import Function, function_of
 from cloudtrail_parquet.layout import Unit
@@ -265,7 +267,7 @@ def test_a_backfill_leaves_in_the_dead_letter_queue_what_cannot_be_done_and_noth
     day = date.fromisoformat(bad.day)
     part = f"{bad.account}/region={bad.region}/year={day:%Y}/month={day:%m}/day={day:%d}/part-"
     deployed.proxy.add(error(403, "AccessDenied", method="PUT", path=part))
-    box = deployed.start(CLOUDTRAIL_PARQUET_DISPATCH="queue")
+    box = deployed.start()  # what comes by the queue goes on by the queue
     plan = {"kind": "plan", "from": "2026-01-09", "to": "2026-03-10"}
     invoke = partial(box.invoke, timeout_s=QUICK_S)
 
@@ -281,7 +283,7 @@ def test_a_backfill_leaves_in_the_dead_letter_queue_what_cannot_be_done_and_noth
     assert len(box.lines("planned")) == 1
     assert box.lines("planned")[0]["batches"] >= 2
     assert {one["error_type"] for one in box.lines("message_failed")} == {
-        "StorageError",
+        "RefusedError",
         "UsageError",
     }
     missing = {key: data for key, data in expected.items() if key not in deployed.objects("lake")}
@@ -654,12 +656,16 @@ def afresh(stumbling: Stumbling) -> Iterator[Stumbling]:
         lambda: [error(503, "SlowDown", when=every(6))],
         lambda: [
             Fault(method="GET", lost="before", when=every(5)),
-            Fault(method="PUT", lost="before", when=every(31)),
+            Fault(method="PUT", lost="before", when=every(5)),
+            Fault(method="POST", lost="before", when=every(3)),
         ],
         lambda: [Fault(method="GET", path=r"\.json\.gz$", keep_bytes=100, when=every(2))],
         lambda: [Fault(delay_s=0.2, when=every(15))],
         lambda: [error(500, "InternalError", path="/state-", times=12)],
-        lambda: [Fault(method="PUT", lost="after", path="/lake-|/state-", when=every(4))],
+        lambda: [
+            Fault(method="PUT", lost="after", path="/lake-|/state-", when=every(4)),
+            Fault(method="POST", lost="after", path="/lake-|/state-", when=every(3)),
+        ],
         lambda: [error(400, "ExpiredToken", times=2)],
     ],
     ids=["busy", "resets", "truncated", "slow", "state-fails", "lost-answers", "expired-a-while"],
@@ -725,6 +731,96 @@ def test_an_account_that_refuses_fails_alone_and_can_be_repeated(afresh: Stumbli
         assert afresh.box.invoke(event).ok
 
     assert afresh.deployed.objects("lake") == afresh.expected
+
+
+def test_a_plan_leaves_an_account_that_refuses_to_a_plan_of_its_own(afresh: Stumbling) -> None:
+    account = afresh.units[0]["account"]
+
+    def refused(request: Request) -> bool:
+        return f"/{account}/" in request.query.get("prefix", "")
+
+    afresh.deployed.proxy.add(error(403, "AccessDenied", path="/logs-", when=refused))
+
+    afresh.convert()
+
+    others = {key: data for key, data in afresh.expected.items() if account not in key}
+    assert afresh.deployed.objects("lake") == others
+    ((asked, named),) = [
+        (one["detail"]["kind"], one["detail"]["accounts"]) for one in afresh.deployed.failed
+    ]
+    assert (asked, named) == ("plan", [account])
+    lines = afresh.box.lines("account_refused")
+    assert [one["account"] for one in lines] == [account] * 4  # of the schedule's, and three tries
+    assert all(
+        "AccessDenied: injected). Allow it to these credentials" in one["error"] for one in lines
+    )
+    assert afresh.box.metrics()["AccountsRefused"] == 4
+    assert afresh.deployed.litter() == []
+
+    afresh.deployed.proxy.clear()
+    for event in list(afresh.deployed.failed):
+        afresh.deployed.invoke_asynchronously(afresh.box.invoke, event)
+
+    assert afresh.deployed.objects("lake") == afresh.expected
+
+
+@pytest.mark.parametrize("sent", [None, Sent()])
+def test_a_plan_of_nothing_but_accounts_that_refuse_fails(sent: Sent | None) -> None:
+    bench = Workbench(sent=sent)
+    other = log_key("123456789012", REGION, at(DAY, 12))
+    bench.stores.source.write(other, log_file(record(eventTime=f"{DAY}T11:00:00Z")))
+    source = bench.stores.source
+
+    def folders(prefix: str) -> list[str]:
+        if "123456789012" in prefix:
+            raise RefusedError("cannot be listed", prefix, "Allow it")
+        return source.folders(prefix)
+
+    refusing: Any = Changed(source, folders=folders)
+    bench.stores = bench.stores._replace(source=refusing)
+    asked = Plan(DAY, DAY + timedelta(days=9), regions=(REGION,), only="all")
+
+    if sent is None:  # nowhere to send it to
+        with pytest.raises(RefusedError):
+            bench.work(asked)
+    else:
+        counts = {"converted": 4, "handed_back": 0, "accounts_refused": 1}
+        assert bench.work(asked) == counts
+        (left,) = sent
+        assert left == replace(asked, accounts=("123456789012",))
+        sent.clear()
+        with pytest.raises(RefusedError, match="123456789012"):
+            bench.work(left)
+        assert sent == []
+
+    assert bench.done == bench.units
+
+
+def test_several_sources_are_converted_as_one(deployed: Deployment, tmp_path: Path) -> None:
+    generate(tmp_path / "logs", TreeSpec(accounts=2, regions=1, days=1, records=60, late=0.1))
+    expected = converted_on_disk(tmp_path)
+    (other,) = deployed.new_buckets("legacy")
+    for number, (key, data) in enumerate(contents(tmp_path / "logs").items()):
+        if number % 3 != 0:
+            deployed.s3.put_object(Bucket=deployed.buckets["logs"], Key=f"org/{key}", Body=data)
+        if number % 3 != 1:
+            deployed.s3.put_object(Bucket=other, Key=key, Body=data)
+    one = deployed.environment["CLOUDTRAIL_PARQUET_SOURCE"]
+    (empty,) = deployed.new_buckets("new")
+    box = deployed.start(CLOUDTRAIL_PARQUET_SOURCE=f"{one} s3://{other}?retries=2 s3://{empty}")
+    event = {"kind": "plan", "from": "2026-01-09", "to": "2026-03-10"}
+
+    deployed.invoke_asynchronously(box.invoke, event)
+    deployed.carry_events(box.invoke)
+
+    assert deployed.failed == []
+    there = deployed.objects("lake")
+    assert sorted(ids(there)) == sorted(ids(expected))
+    assert set(there) == set(expected)
+    receipts = deployed.receipts()
+    assert sum(receipt.records.duplicate for receipt in receipts) > 0
+    assert [line["place"] for line in box.lines("without_logs")] == [f"{empty}/"]
+    assert box.invoke(event).payload == {"converted": 0, "handed_back": 0}
 
 
 def test_credentials_that_expire_amid_the_work_lose_nothing_for_good(afresh: Stumbling) -> None:
@@ -929,6 +1025,15 @@ def test_an_environment_that_is_wrong_is_refused(changes: dict[str, str], said: 
 
     with pytest.raises(UsageError, match=re.escape(said)):
         function_of({f"CLOUDTRAIL_PARQUET_{name}": value for name, value in given.items()})
+
+
+def test_deployments_of_one_account_have_metrics_of_their_own(deployed: Deployment) -> None:
+    put_log(deployed, at(DAY, 12), at(DAY, 11))
+    box = deployed.start(POWERTOOLS_SERVICE_NAME="trails-dev")
+
+    box.invoke({"kind": "plan", "from": "2026-01-10", "to": "2026-01-10"})
+
+    assert {one["service"] for one in box.lines()} == {"trails-dev"}
 
 
 def test_a_bus_that_takes_no_events_is_an_error_that_says_so(deployed: Deployment) -> None:

@@ -12,7 +12,9 @@ import duckdb
 import pytest
 from mypy_boto3_s3 import S3Client
 
+from cloudtrail_parquet.export import export
 from cloudtrail_parquet.generate import TreeSpec, generate
+from cloudtrail_parquet.storage import open_store
 from tests.s3.faults import Fault, FaultProxy, error, every
 
 LAMBDA_SRC = Path(__file__).parents[2] / "lambda_src"
@@ -160,3 +162,108 @@ def test_a_place_that_refuses_fails_with_what_to_do(
     assert f"error: s3://{places.lake}/cloudtrail/" in said
     assert "(AccessDenied: No.). Allow it to these credentials" in said
     assert "Traceback" not in said
+
+
+# Several buckets.
+
+
+class Split(NamedTuple):
+    """The same logs as one folder and dealt out to two buckets; a third of them are in both."""
+
+    tree: Path
+    keys: set[str]
+    both: set[str]
+    source: str
+    buckets: tuple[str, str]
+
+
+@pytest.fixture
+def split(tmp_path: Path, s3: S3Client, new_bucket: Callable[[], str]) -> Split:
+    tree, buckets = tmp_path / "logs", (new_bucket(), new_bucket())
+    generate(tree, SPEC)
+    keys = sorted(key for key in contents(tree) if "/CloudTrail/" in key)
+    for number, key in enumerate(keys):
+        data = (tree / key).read_bytes()
+        for place in {0: [0], 1: [1], 2: [0, 1]}[number % 3]:
+            s3.put_object(
+                Bucket=buckets[place], Key=("org/" if place == 0 else "") + key, Body=data
+            )
+    source = f"s3://{buckets[0]}/org?region=us-east-1 s3://{buckets[1]}"
+    return Split(tree, set(keys), set(keys[2::3]), source, buckets)
+
+
+def records(dataset: str | Path) -> list[bytes]:
+    return sorted(one.encode() for one in export(open_store(dataset), lambda _: True))
+
+
+@pytest.mark.slow
+def test_two_buckets_are_one_source_of_which_every_record_is_there_once(
+    split: Split, tmp_path: Path, new_bucket: Callable[[], str]
+) -> None:
+    one_worker = ("--workers", "1")  # of a record that two units own, the first keeps its copy
+    status, merged, said = convert(
+        str(split.tree), str(tmp_path / "lake"), *one_worker, scratch=tmp_path
+    )
+    assert status == 0, said
+    lake = f"s3://{new_bucket()}/lake"
+
+    status, receipts, said = convert(split.source, lake, *one_worker, scratch=tmp_path)
+
+    assert status == 0, said
+    assert records(lake) == records(tmp_path / "lake")
+    assert {(one["account"], one["day"]) for one in receipts} == {
+        (one["account"], one["day"]) for one in merged
+    }
+    own = {key.partition("_")[0].rpartition("/")[2] for key in split.both}
+    assert own == {one["account"] for one in receipts}  # both accounts are in both buckets
+    for one, other in zip(
+        sorted(receipts, key=unit_of_receipt), sorted(merged, key=unit_of_receipt), strict=True
+    ):
+        assert one["records"]["written"] == other["records"]["written"]
+        assert one["files"]["read"] >= other["files"]["read"]
+    assert sum(one["records"]["duplicate"] for one in receipts) > sum(
+        one["records"]["duplicate"] for one in merged
+    )
+
+    status, _, said = convert(split.source, lake, "--workers", "2", scratch=tmp_path)
+    assert status == 0, said
+    assert records(lake) == records(tmp_path / "lake")
+
+
+def unit_of_receipt(receipt: dict[str, Any]) -> tuple[str, str, str]:
+    return receipt["account"], receipt["region"], receipt["day"]
+
+
+@pytest.mark.slow
+def test_an_account_that_one_bucket_refuses_is_left_out_and_told(
+    split: Split, tmp_path: Path, proxy: FaultProxy, new_bucket: Callable[[], str]
+) -> None:
+    account = min(split.keys).split("/")[1]
+    lake = f"s3://{new_bucket()}/lake"
+    proxy.add(
+        error(
+            403,
+            "AccessDenied",
+            path=split.buckets[1],
+            when=lambda one: f"/{account}/" in one.query.get("prefix", ""),
+        )
+    )
+
+    status, receipts, said = convert(split.source, lake, scratch=tmp_path)
+
+    assert status == 1
+    assert receipts
+    assert account not in {one["account"] for one in receipts}
+    wanted = f"error: account {account} is left out: s3://{split.buckets[1]}/AWSLogs/{account}/: "
+    assert wanted + "cannot be listed (AccessDenied: injected). Allow it" in said
+
+    status, _, said = convert(split.source, lake, "--account", account, scratch=tmp_path)
+    assert (status, wanted in said) == (1, True)
+    others = sorted({one["account"] for one in receipts})
+    status, _, said = convert(split.source, lake, "--account", others[0], scratch=tmp_path)
+    assert status == 0, said
+
+    proxy.clear()
+    status, receipts, said = convert(split.source, lake, scratch=tmp_path)
+    assert status == 0, said
+    assert account in {one["account"] for one in receipts}

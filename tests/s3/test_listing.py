@@ -7,12 +7,14 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
+from mypy_boto3_s3 import S3Client
 
+from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.layout import Unit, Window
-from cloudtrail_parquet.source import count_siblings, discover, units, window_files
-from cloudtrail_parquet.storage import Store, open_store
+from cloudtrail_parquet.source import account_roots, count_siblings, discover, units, window_files
+from cloudtrail_parquet.storage import Store, open_source, open_store
 from tests.builders import log_key
-from tests.s3.faults import Fault, FaultProxy, Request
+from tests.s3.faults import Fault, FaultProxy, Request, error
 
 ACCOUNT, REGION = "012345678901", "eu-central-1"
 TRAIL = f"AWSLogs/{ACCOUNT}/CloudTrail/{REGION}/"
@@ -209,3 +211,80 @@ def test_objects_beside_the_logs_are_counted_to_a_thousand(fill: Fill, proxy: Fa
 
     assert counts == {"CloudTrail-Digest": "1,000 or more", "Config": "3"}
     assert len(proxy.requests) == 2
+
+
+# Several buckets, and what may not be listed.
+
+
+def refused(account: str) -> Fault:
+    return error(
+        403,
+        "AccessDenied",
+        when=lambda one: one.lists and f"/{account}/" in one.query.get("prefix", ""),
+    )
+
+
+def test_an_account_that_may_not_be_listed_is_named_and_stops_no_other(
+    fill: Fill, proxy: FaultProxy
+) -> None:
+    others = [f"{number:012d}" for number in range(40)]
+    store = fill(log_key(account, REGION, MIDNIGHT) for account in [ACCOUNT, *others])
+    proxy.add(refused(ACCOUNT))
+
+    found = discover(store, FOLDERS)
+
+    assert {account for account, _ in found.trails} == set(others)
+    (error_,) = found.refused.values()
+    assert str(error_).startswith(f"{store.uri}/AWSLogs/{ACCOUNT}/: cannot be listed (AccessDenied")
+
+
+def test_a_store_that_fails_is_not_taken_for_one_that_refuses(
+    bucket: str, fill: Fill, proxy: FaultProxy
+) -> None:
+    fill([log_key(ACCOUNT, REGION, MIDNIGHT), log_key("999999999999", REGION, MIDNIGHT)])
+    proxy.add(error(503, "SlowDown", when=lambda one: ACCOUNT in one.query.get("prefix", "")))
+
+    with pytest.raises(StorageError, match="SlowDown"):
+        discover(open_store(f"s3://{bucket}?retries=0"), FOLDERS)
+
+
+@pytest.fixture
+def two(bucket: str, new_bucket: Callable[[], str], fill: Fill, s3: S3Client) -> Store:
+    """Two buckets with an account in both; the first has it below a prefix."""
+    other = new_bucket()
+    fill([log_key(ACCOUNT, REGION, MIDNIGHT, prefix="org/trail")])
+    for account in (ACCOUNT, "999999999999"):
+        s3.put_object(Bucket=other, Key=log_key(account, REGION, MIDNIGHT), Body=b"x")
+    return open_source(f"s3://{bucket}/org/trail?retries=0 s3://{other}?region=us-east-1")
+
+
+def test_several_buckets_are_looked_through_at_the_cost_of_each(
+    two: Store, bucket: str, proxy: FaultProxy
+) -> None:
+    found = discover(two, FOLDERS)
+
+    assert {of: len(trails) for of, trails in found.trails.items()} == {
+        (ACCOUNT, REGION): 2,
+        ("999999999999", REGION): 1,
+    }
+    levels = [one.path.split("/")[1] for one in lists(proxy)]
+    # Each: the place, AWSLogs, and for each account itself and its logs.
+    assert levels.count(bucket) == 4
+    assert len(levels) == 4 + 6
+    files = window_files(two, found.trails[ACCOUNT, REGION], UNIT, WINDOW)
+    assert len(files) == 2
+    assert {two.read(file.key) for file in files} == {b"x"}
+    assert f"{bucket}/org/trail/AWSLogs/" in min(file.key for file in files) + max(
+        file.key for file in files
+    )
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, "AccessDenied"), (404, "NoSuchBucket")])
+def test_a_bucket_that_cannot_be_listed_is_an_error_that_names_it(
+    two: Store, bucket: str, proxy: FaultProxy, status: int, code: str
+) -> None:
+    proxy.add(error(status, code, path=f"/{bucket}"))
+
+    for ask in (lambda: discover(two, FOLDERS), lambda: account_roots(two)):
+        with pytest.raises(StorageError, match=f"^s3://{bucket}/org/trail/: cannot be listed"):
+            ask()

@@ -108,6 +108,28 @@ def test_every_unit_whose_window_holds_a_file_is_planned(
     assert held <= of <= {unit.day for unit in units(source, found, window)}
 
 
+def test_a_folder_of_no_day_is_not_planned(stores: Stores) -> None:
+    deliver(stores.source, at(11))
+    odd = log_key(ACCOUNT, REGION, at(11)).replace("/2026/01/11/", "/2026/02/30/")
+    stores.source.write(odd, log_file(record()))
+
+    of = Range(date.min, date.max)
+
+    assert [one.unit.day for one in planned(stores, of)] == [date(2026, 1, 11)]
+
+
+def test_a_name_that_tells_no_time_hides_no_file_before_it(stores: Stores) -> None:
+    noon = datetime(2999, 1, 11, 12, tzinfo=UTC)  # its object time counts as the day's beginning
+    odd = log_key(ACCOUNT, REGION, noon).replace("T1200Z", "T9999Z")
+    stores.source.write(odd, log_file(record()))
+    for delivered in (noon, noon.replace(hour=23, minute=50)):
+        deliver(stores.source, delivered)
+
+    of = Range(date(2999, 1, 1), date(2999, 1, 31))
+
+    assert date(2999, 1, 12) in [one.unit.day for one in planned(stores, of)]
+
+
 def test_only_what_is_asked_for_is_planned(stores: Stores) -> None:
     for account in ("111111111111", "222222222222"):
         for region in ("us-east-1", "eu-west-1"):
@@ -217,6 +239,7 @@ class Slow:
     """A store of very many accounts, made up as it is listed; counts what is asked of it."""
 
     uri = "s3://logs"
+    tops = ("",)
     parallel = 16
     accounts = 300
     regions = 17

@@ -1,11 +1,13 @@
 """Where log files, parts, receipts and leases live: a folder on a disk, or an object store.
 
-`open_store` takes a path or a URI. Keys are relative to it, with ``/`` between names, on a disk
-too. A disk is read and written directly; everything else goes through obstore, whose in-memory
-store also serves the tests.
+`open_store` takes a path or a URI, `open_source` also several. Keys are relative to it, with ``/``
+between names, on a disk too. A disk is read and written directly; everything else goes through
+obstore, whose in-memory store also serves the tests.
 """
 
 import os
+import re
+from itertools import permutations
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -18,6 +20,7 @@ from cloudtrail_parquet.storage.disk import LocalStore
 from cloudtrail_parquet.storage.interface import Entry, Lease, Staging, Store
 from cloudtrail_parquet.storage.objects import ObjectStore
 from cloudtrail_parquet.storage.s3 import SCHEMES, Bucket, client_elsewhere, client_of, sibling
+from cloudtrail_parquet.storage.union import UnionStore
 
 __all__ = [
     "Entry",
@@ -27,18 +30,22 @@ __all__ = [
     "Staging",
     "Store",
     "Stores",
+    "UnionStore",
     "is_below",
     "local_path",
+    "open_source",
     "open_store",
     "place_beside",
 ]
+
+_NEXT_PLACE = re.compile(r"\s+(?=[a-z][a-z0-9+.-]*://)")
 
 
 class Stores(NamedTuple):
     """The three places of a conversion.
 
     Attributes:
-        source: At or above ``AWSLogs``.
+        source: At or above ``AWSLogs``; only read.
         dataset: Receives the partitions, and nothing but Parquet.
         state: Receives receipts and leases.
     """
@@ -75,6 +82,25 @@ def open_store(uri: str | Path, *, staging: Path | None = None) -> Store:
         raise UsageError(
             f"not a usable location ({error})", uri, "Name a folder or s3://bucket/prefix"
         ) from error
+
+
+def open_source(places: str) -> Store:
+    """The store of a place, or of several as one.
+
+    Args:
+        places: Paths or URIs; each but the first is a URI with white space before it.
+
+    Raises:
+        UsageError: As `open_store` does, or one of several places lies in another one.
+    """
+    uris = _NEXT_PLACE.split(places.strip())
+    if len(uris) == 1:
+        return open_store(places)
+    for inner, outer in permutations(uris, 2):
+        if is_below(inner, outer):
+            what = "is named twice" if is_below(outer, inner) else f"lies in {outer}, named as well"
+            raise UsageError(what, inner, "Name each place of the source once")
+    return UnionStore([open_store(uri) for uri in uris])
 
 
 def local_path(uri: str | Path) -> Path | None:

@@ -58,10 +58,12 @@ class Store(Protocol):
     Attributes:
         uri: Where it is, without parameters.
         parallel: How many listings are worth asking for at a time.
+        tops: The prefixes of the places it is made of, sorted: ``""`` for a place alone.
     """
 
     uri: str
     parallel: int
+    tops: tuple[str, ...]
 
     def folders(self, prefix: str) -> list[str]:
         """Names of the folders directly below a prefix ("" or ending in "/"), sorted."""

@@ -1,0 +1,83 @@
+"""Several places as one to read from.
+
+The keys of a place are those below it after its own name: ``logs/trail/AWSLogs/...`` for what lies
+in ``s3://logs/trail``, ``data/logs/AWSLogs/...`` for what lies in ``/data/logs``.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from operator import itemgetter
+from typing import BinaryIO, NoReturn
+
+from cloudtrail_parquet.errors import StorageError, UsageError
+from cloudtrail_parquet.storage.interface import RUN_AGAIN, Entry, Store
+
+
+class UnionStore:
+    """Some stores as one, none of which lies in another; only for reading."""
+
+    def __init__(self, stores: Iterable[Store]) -> None:
+        """Join stores; nothing is asked of them yet.
+
+        Raises:
+            UsageError: The names of two of them do not tell their keys apart.
+        """
+        named = sorted(((_top(store.uri), store) for store in stores), key=itemgetter(0))
+        for (one, first), (other, second) in pairwise(named):
+            if other.startswith(one):
+                what = f"its log files would be named like those of {first.uri}"
+                raise UsageError(what, second.uri, "Name one of them by another path")
+        self._stores = dict(named)
+        self.tops = tuple(self._stores)
+        self.uri = " ".join(store.uri for store in self._stores.values())
+        self.parallel = max(store.parallel for store in self._stores.values())
+
+    def folders(self, prefix: str) -> list[str]:
+        for top, store in self._stores.items():
+            if prefix.startswith(top):
+                return store.folders(prefix[len(top) :])
+        below = (top[len(prefix) :] for top in self.tops if top.startswith(prefix))
+        return sorted({rest.partition("/")[0] for rest in below})
+
+    def files(self, prefix: str, skip: tuple[str, str] | None = None) -> Iterator[Entry]:
+        for top, store in self._stores.items():
+            if prefix.startswith(top) or top.startswith(prefix):
+                for entry in store.files(prefix[len(top) :], _below(top, skip)):
+                    yield entry._replace(key=top + entry.key)
+
+    def read(self, key: str) -> bytes:
+        store, key = self._place(key)
+        return store.read(key)
+
+    def read_if_there(self, key: str) -> bytes | None:
+        store, key = self._place(key)
+        return store.read_if_there(key)
+
+    def open(self, key: str) -> BinaryIO:
+        store, key = self._place(key)
+        return store.open(key)
+
+    def _place(self, key: str) -> tuple[Store, str]:
+        """The store that a key belongs to, and the key there."""
+        for top, store in self._stores.items():
+            if key.startswith(top):
+                return store, key[len(top) :]
+        raise StorageError(f"cannot be read (it is in none of {self.uri})", key, RUN_AGAIN)
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise UsageError("several places cannot be written to", self.uri, "Name one of them")
+
+    write = delete = staging = lease = _refuse
+
+
+def _top(uri: str) -> str:
+    name = (uri.partition("://")[2] if "://" in uri else uri).strip("/")
+    return f"{name}/"
+
+
+def _below(top: str, skip: tuple[str, str] | None) -> tuple[str, str] | None:
+    """What may be skipped of a place, if it is about that place alone."""
+    if skip is None or not all(key.startswith(top) for key in skip):
+        return None
+    first, last = (key[len(top) :] for key in skip)
+    return first, last
