@@ -10,15 +10,36 @@ DEMO_ARGS ?=
 BENCH_ARGS ?=
 PACKAGE_ARGS ?= # for example --architecture x86_64
 LOCK_ARGS ?= # for example --upgrade, or --upgrade-package polars
+SYNTH_ARGS ?= # for example --package dist/some.zip
+PLAN_ARGS ?=
+TERRAFORM ?= terraform
+TF_INIT_ARGS ?= # for example -upgrade
+TF_PLUGIN_DIR ?= # a folder of provider plugins, in place of a registry
 UV_VERSION := 0.13.9
 
 DEPENDENCIES := $(VENV)/.dependencies
 READY := $(VENV)/.ready
+INFRA := $(VENV)/.infra
+# What these two pin does not go together with the rest: each has an environment of its own.
+CHECKOV_VENV := .cache/checkov-venv
+CHECKOV_READY := $(CHECKOV_VENV)/.ready
+CDKTN_VENV := .cache/cdktn-venv
+CDKTN_READY := $(CDKTN_VENV)/.ready
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 
 # mypy refuses to be given a folder without a single Python file.
-TYPED := $(foreach folder,lambda_src tests bench bundle examples,\
+TYPED := $(wildcard app.py) $(foreach folder,lambda_src stacks tests bench bundle examples,\
 	$(if $(wildcard $(folder)/*.py $(folder)/*/*.py $(folder)/*/*/*.py),$(folder)))
+
+# ENV=dev names one environment. A shell's start file is called ENV, too: a path is not meant.
+ONE_ENV := $(if $(findstring /,$(ENV)),,$(strip $(ENV)))
+SYNTHESIZE = $(PY) app.py $(if $(ONE_ENV),--environment '$(ONE_ENV)') $(SYNTH_ARGS)
+
+define need_environment
+if [ -z '$(ONE_ENV)' ]; then \
+  echo "error: which environment? For example: make $@ ENV=dev" >&2; exit 2; \
+fi
+endef
 
 # Runs each candidate, since a version manager's shim may exist and fail.
 define find_python
@@ -35,6 +56,15 @@ if [ -z "$$python" ]; then \
 fi
 endef
 
+# A virtual environment of its own, from the lock that is the first prerequisite.
+define make_tool
+$(find_python); \
+echo "installing $< into $(1)"; \
+"$$python" -m venv --clear $(1) && \
+$(1)/bin/python -m pip --disable-pip-version-check --no-input install -qq \
+  --require-hashes -r $< && touch $@
+endef
+
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -47,11 +77,15 @@ demo: $(READY) ## convert sample logs in a temporary folder and query the result
 	@$(PY) examples/demo.py $(DEMO_ARGS)
 
 .PHONY: test
-test: $(READY) ## run the tests; PYTEST_ARGS="-k name" selects, JOBS=0 runs them in one process
-	$(PY) -m pytest -n $(JOBS) --maxprocesses 8 $(PYTEST_ARGS)
+test: tools ## run the tests; PYTEST_ARGS="-k name" selects, JOBS=0 runs them in one process
+	CHECKOV=$(abspath $(CHECKOV_VENV))/bin/checkov \
+	  $(PY) -m pytest -n $(JOBS) --maxprocesses 8 $(PYTEST_ARGS)
+
+.PHONY: tools
+tools: $(READY) $(INFRA) $(CHECKOV_READY) ## install all that the tests need; make -j2 does it at once
 
 .PHONY: lint
-lint: $(READY) ## check rules, formatting and types
+lint: $(READY) $(INFRA) ## check rules, formatting and types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy $(strip $(MYPY_ARGS) $(TYPED))
@@ -69,6 +103,27 @@ bench: $(READY) ## measure a conversion: seconds, peak memory, sizes
 package: $(READY) ## build the Lambda zip, its digest and its bill of materials in dist/
 	@$(PY) -m bundle.package $(PACKAGE_ARGS)
 
+.PHONY: synth
+synth: $(READY) $(INFRA) ## write Terraform JSON of every environment, or of ENV=dev, to cdktf.out/
+	@$(SYNTHESIZE)
+
+.PHONY: plan
+plan: $(READY) $(INFRA) ## terraform init and plan for ENV=dev
+	@$(need_environment)
+	@$(SYNTHESIZE)
+	$(TERRAFORM) -chdir='cdktf.out/stacks/$(ONE_ENV)' init -input=false \
+	  $(if $(TF_PLUGIN_DIR),-plugin-dir='$(abspath $(TF_PLUGIN_DIR))') $(TF_INIT_ARGS)
+	$(TERRAFORM) -chdir='cdktf.out/stacks/$(ONE_ENV)' plan -input=false $(PLAN_ARGS)
+
+.PHONY: handover
+handover: $(READY) $(INFRA) ## write dist/prod/ for ENV=prod: plain Terraform that another team applies
+	@$(need_environment)
+	@$(PY) app.py --handover --environment '$(ONE_ENV)' $(SYNTH_ARGS)
+
+.PHONY: cdktn
+cdktn: tools $(CDKTN_READY) ## run the tests with cdktn, the community fork of cdktf
+	CDKTN=$(abspath $(CDKTN_VENV))/bin/python $(PY) -m pytest -m cdktn $(PYTEST_ARGS)
+
 .PHONY: lock
 lock: ## pin the dependencies again; LOCK_ARGS=--upgrade takes newer versions
 	@$(find_python); set -e; \
@@ -76,18 +131,24 @@ lock: ## pin the dependencies again; LOCK_ARGS=--upgrade takes newer versions
 	  "$$python" -m venv --clear .cache/uv-$(UV_VERSION); \
 	  .cache/uv-$(UV_VERSION)/bin/python -m pip --disable-pip-version-check install --quiet uv==$(UV_VERSION); \
 	}; \
-	compile=".cache/uv-$(UV_VERSION)/bin/uv pip compile pyproject.toml --quiet --universal \
+	compile=".cache/uv-$(UV_VERSION)/bin/uv pip compile --quiet --universal \
 	  --python-version 3.11 --fork-strategy fewest --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --cache-dir .cache/uv $(LOCK_ARGS)"; \
 	export UV_CUSTOM_COMPILE_COMMAND="make lock"; \
-	$$compile --output-file requirements/runtime.txt; \
-	$$compile --extra cli --extra dev --constraints requirements/runtime.txt \
+	$$compile pyproject.toml --output-file requirements/runtime.txt; \
+	$$compile pyproject.toml --extra cli --extra dev --constraints requirements/runtime.txt \
 	  --output-file requirements/dev.txt; \
+	$$compile pyproject.toml --extra infra --constraints requirements/dev.txt \
+	  --output-file requirements/infra.txt; \
+	$$compile pyproject.toml --extra cdktn --constraints requirements/runtime.txt \
+	  --output-file requirements/cdktn.txt; \
+	$$compile --group policy --output-file requirements/checkov.txt; \
 	if grep -n '://' requirements/*.txt; then echo "error: a lock names a host" >&2; exit 1; fi
 
 .PHONY: clean
 clean: ## remove .venv, caches and built files
 	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf node_modules cdktf.out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(DEPENDENCIES): requirements/dev.txt
@@ -104,3 +165,15 @@ $(DEPENDENCIES): requirements/dev.txt
 $(READY): $(DEPENDENCIES) pyproject.toml
 	@$(PIP) install -qq --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# After $(READY), since two pips in one environment would get in each other's way.
+$(INFRA): requirements/infra.txt $(DEPENDENCIES) | $(READY)
+	@echo "installing requirements/infra.txt into $(VENV), about half a minute the first time"
+	@$(PIP) install -qq --require-hashes -r requirements/infra.txt
+	@touch $@
+
+$(CHECKOV_READY): requirements/checkov.txt
+	@$(call make_tool,$(CHECKOV_VENV))
+
+$(CDKTN_READY): requirements/cdktn.txt
+	@$(call make_tool,$(CDKTN_VENV))

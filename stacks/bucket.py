@@ -1,5 +1,7 @@
 """A bucket for the dataset or its state, when one is to be made."""
 
+from typing import Any
+
 from stacks.access import policy_document
 from stacks.environment import OutputPlace
 from stacks.statements import tls_only
@@ -99,7 +101,7 @@ class Bucket(Construct):
         )
 
 
-def _rule(id_: str, **actions: object) -> S3BucketLifecycleConfigurationRule:
+def _rule(id_: str, **actions: Any) -> S3BucketLifecycleConfigurationRule:  # noqa: ANN401
     return S3BucketLifecycleConfigurationRule(
         id=id_,
         status="Enabled",

