@@ -31,7 +31,7 @@ from cloudtrail_parquet.cli_report import (
 )
 from cloudtrail_parquet.config import OPTIONAL_LOG_FOLDERS, Settings
 from cloudtrail_parquet.dialects import Dialect, render
-from cloudtrail_parquet.dispatch import Job, Places, convert_all, cores
+from cloudtrail_parquet.dispatch import Job, convert_all, cores
 from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
 from cloudtrail_parquet.events import Only
 from cloudtrail_parquet.export import export as export_records
@@ -40,6 +40,7 @@ from cloudtrail_parquet.generate import generate as generate_tree
 from cloudtrail_parquet.inspection import inspect as inspect_place
 from cloudtrail_parquet.inspection_tables import tables
 from cloudtrail_parquet.layout import ROOT, Unit
+from cloudtrail_parquet.places import Places
 from cloudtrail_parquet.plan import Range, estimate
 from cloudtrail_parquet.plan import plan as plan_units
 from cloudtrail_parquet.process import prepare_process

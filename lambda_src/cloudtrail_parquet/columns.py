@@ -8,11 +8,11 @@ the columns of the schema.
 
 from collections import Counter
 from collections.abc import Iterable
-from operator import attrgetter
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec.structs import astuple
 
 from cloudtrail_parquet import jsontext
 from cloudtrail_parquet.decode import ABSENT, is_scalar
@@ -32,7 +32,6 @@ KEYS = (
 _MAX_REMEMBERED = 20_000  # distinct texts of one column; about 10 MB of userIdentity
 _TEXT_BOOLEANS = {"true": True, "false": False}
 _FIELDS = {field.name: field for field in RECORD}
-_GET = {field.name: attrgetter(field.name) for field in RECORD}
 
 
 class Distinct:
@@ -156,21 +155,22 @@ class Columns:
             keys: The `KEYS`.
         """
         arrays = []
-        for field in RECORD:
+        columns = zip(*map(astuple, records), strict=True)  # many times faster than by name
+        for field, values in zip(RECORD, columns, strict=True):
             if field.name == "eventTime":
                 arrays.append(times.cast(TIMESTAMP))
             elif field.name in self._distinct:
-                arrays.append(self._codes(field.name, records, leftovers))
+                arrays.append(self._codes(field.name, values, leftovers))
             else:
-                array = _plain(field, list(map(_GET[field.name], records)))
-                arrays.append(self._redactor.column(field.name, array))
+                arrays.append(self._redactor.column(field.name, _plain(field, values)))
         arrays.append(self._unmapped(len(records), leftovers))
         arrays.append(self._derived(len(records), derived))
         return pa.RecordBatch.from_arrays([*arrays, *keys], schema=self.draft_schema)
 
-    def _codes(self, name: str, records: list[Any], leftovers: dict[int, Leftovers]) -> pa.Array:
+    def _codes(
+        self, name: str, values: tuple[Any, ...], leftovers: dict[int, Leftovers]
+    ) -> pa.Array:
         distinct = self._distinct[name]
-        values = list(map(_GET[name], records))
         if values.count(ABSENT) == len(values):
             return pa.nulls(len(values), CODE)
         texts = (self._redactor.members(name, bytes(value)) for value in values)
@@ -222,12 +222,13 @@ class Columns:
             distinct.forget(pa.chunked_array(chunks, CODE))
 
 
-def _plain(field: pa.Field, values: list[Any]) -> pa.Array:
+def _plain(field: pa.Field, values: tuple[Any, ...]) -> pa.Array:
     if is_scalar(field):
         if values.count(None) == len(values):
             return pa.nulls(len(values), field.type)
         if kind(field) == "text-boolean":
-            values = [None if text is None else _TEXT_BOOLEANS[text] for text in values]
+            flags = [None if text is None else _TEXT_BOOLEANS[text] for text in values]
+            return pa.array(flags, field.type)
         return pa.array(values, field.type)
     if values.count(ABSENT) == len(values):
         return pa.nulls(len(values), field.type)

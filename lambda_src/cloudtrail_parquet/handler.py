@@ -25,7 +25,6 @@ from msgspec.structs import replace as replace_in
 
 from cloudtrail_parquet.config import PREFIX, Settings, Source, settings_environment, settings_of
 from cloudtrail_parquet.convert import convert_unit
-from cloudtrail_parquet.dispatch import Places
 from cloudtrail_parquet.errors import (
     CloudTrailParquetError,
     NotEnoughTimeError,
@@ -46,6 +45,7 @@ from cloudtrail_parquet.events import (
 from cloudtrail_parquet.fanout import EventsFanout, Fanout, QueueFanout
 from cloudtrail_parquet.layout import MAX_SHARDS, WHOLE, LogFile, Shard, Unit
 from cloudtrail_parquet.ownership import open_dataset_state
+from cloudtrail_parquet.places import Places
 from cloudtrail_parquet.plan import BATCH_S, FUNCTION_S, Range, Sized, pack, plan
 from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.receipt import Receipt

@@ -26,7 +26,7 @@ from msgspec.structs import replace
 
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.convert import convert_unit
-from cloudtrail_parquet.dispatch import Job, Places, convert_all
+from cloudtrail_parquet.dispatch import Job, convert_all
 from cloudtrail_parquet.errors import (
     LeaseTimeoutError,
     NotEnoughTimeError,
@@ -40,6 +40,7 @@ from cloudtrail_parquet.generate import TreeSpec, Truth, generate
 from cloudtrail_parquet.handler import Function, function_of
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.ownership import open_dataset_state
+from cloudtrail_parquet.places import Places
 from cloudtrail_parquet.receipt import Receipt, read_receipt
 from cloudtrail_parquet.source import discover, units
 from cloudtrail_parquet.storage import Staging, Stores, objects, open_store
@@ -1053,7 +1054,7 @@ def test_a_bus_that_takes_no_events_is_an_error_that_says_so(deployed: Deploymen
 # Starting.
 
 SLOW_TO_IMPORT = {
-    *("asyncio", "boto3", "duckdb", "multiprocessing.pool", "pandas", "polars", "rich", "typer"),
+    *("asyncio", "boto3", "duckdb", "multiprocessing", "pandas", "polars", "rich", "typer"),
     *("aws_lambda_powertools.utilities.batch", "aws_lambda_powertools.utilities.data_classes"),
     *("cloudtrail_parquet.cli", "cloudtrail_parquet.generate", "pyarrow.dataset", "urllib.request"),
 }
