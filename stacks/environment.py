@@ -4,15 +4,17 @@ What the converter decides (its settings, the memory and time that it was measur
 from its constants and never written again here.
 """
 
-import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from typing import Annotated, Any, Literal, TypeVar
 
+import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from bundle.package import RUNTIMES
 from cloudtrail_parquet.config import PREFIX, Settings, Source, settings_of
+from cloudtrail_parquet.knobs import ByColumn, Kind, Names, Structs
 from cloudtrail_parquet.plan import FUNCTION_S, MEMORY_MB
 
 T = TypeVar("T")
@@ -21,7 +23,13 @@ LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 
                       2192, 2557, 2922, 3288, 3653)  # fmt: skip
 """What CloudWatch Logs has (PutRetentionPolicy, API reference)."""
 
+PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
+"""AWS's partitions, by how the names of their regions begin; all others are in ``aws``."""
+
+MAX_TAGS = 50  # of a resource (AWS General Reference, tags); the same for their characters
+
 _ARN = "arn:aws(-us-gov|-cn)?"
+_KINDS: dict[str, Kind] = {one.name: one.metadata["kind"] for one in fields(Settings)}
 _FOLDER = r"[A-Za-z0-9!_.'()=@:+,-]+"  # nothing that IAM or a URI reads as something else
 
 
@@ -34,18 +42,28 @@ def _legal(is_legal: Callable[[T], object], legal: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _text(pattern: str, legal: str) -> AfterValidator:
-    return _legal(re.compile(pattern).fullmatch, legal)
+def _text(pattern: str, legal: str, flags: re.RegexFlag = re.ASCII) -> AfterValidator:
+    return _legal(re.compile(pattern, flags).fullmatch, legal)
+
+
+def _distinct(values: Sequence[str]) -> bool:
+    return len(set(values)) == len(values)
 
 
 def _number(low: int, high: int, unit: str) -> AfterValidator:
-    return _legal(lambda number: low <= number <= high, f"{low:,} to {high:,} {unit}")
+    def is_legal(number: int) -> bool:
+        return low <= number <= high
+
+    return _legal(is_legal, f"{low:,} to {high:,} {unit}")
 
 
 Flag = Annotated[bool, Field(strict=True)]
 Whole = Annotated[int, Field(strict=True)]
 Account = Annotated[str, _text("[0-9]{12}", "twelve digits in quotes")]
-Region = Annotated[str, _text(r"[a-z]{2}(-[a-z]+)+-[0-9]", "a region, such as eu-west-1")]
+Region = Annotated[
+    str,  # of the three partitions whose endpoints the converter knows
+    _text(r"(?!..-iso)[a-z]{2}(-[a-z]+)+-[0-9]", "a region, such as eu-west-1 or us-gov-west-1"),
+]
 StackName = Annotated[
     str, _text("[a-z][a-z0-9-]{0,38}[a-z0-9]", "2 to 40 lower-case letters, digits and -")
 ]
@@ -65,12 +83,29 @@ PolicyArn = Annotated[
     str, _text(rf"{_ARN}:iam::(\d{{12}}|aws):policy/[\w+=,.@/-]+", "the ARN of an IAM policy")
 ]
 Cron = Annotated[
-    str, _text(r"(cron|rate)\([^()]+\)", "cron(…) or rate(…), as EventBridge Scheduler reads it")
+    str,
+    _text(
+        r"cron\([^\s()]+( [^\s()]+){5}\)|rate\([1-9][0-9]* (minute|hour|day)s?\)",
+        "cron(…) with six fields, such as cron(15 3 * * ? *), or rate(…), such as rate(1 hour)",
+    ),
 ]
 Subnet = Annotated[str, _text("subnet-[0-9a-f]+", "a subnet's id")]
 SecurityGroup = Annotated[str, _text("sg-[0-9a-f]+", "a security group's id")]
 CatalogueName = Annotated[
     str, _text("[a-z0-9_]{1,255}", "lower-case letters, digits and _, for Athena")
+]
+_TAG_TEXT = r"[\w .:/=+@-]"
+TagName = Annotated[
+    str,
+    _text(
+        rf"(?!aws:){_TAG_TEXT}{{1,128}}",
+        "1 to 128 letters, digits, spaces and _.:/=+-@, not beginning with aws:",
+        re.IGNORECASE,
+    ),
+]
+TagValue = Annotated[
+    str,
+    _text(rf"{_TAG_TEXT}{{0,256}}", "256 letters, digits, spaces and _.:/=+-@ at most", re.NOFLAG),
 ]
 Runtime = Annotated[str, _legal(lambda name: name in RUNTIMES, f"one of {', '.join(RUNTIMES)}")]
 
@@ -215,8 +250,8 @@ class Catalogue(_Table):
     database: CatalogueName = "cloudtrail"
     create_database: Flag = True
     table: CatalogueName = "cloudtrail"
-    accounts: tuple[Account, ...] = ()
-    regions: tuple[Region, ...] = ()
+    accounts: Annotated[tuple[Account, ...], _legal(_distinct, "each account once")] = ()
+    regions: Annotated[tuple[Region, ...], _legal(_distinct, "each region once")] = ()
 
 
 class Identity(_Table):
@@ -267,7 +302,8 @@ class Environment(_Table):
     Attributes:
         region: Where the function runs.
         account: The account that it may be deployed to; any unless given.
-        name: Of the function and all that belongs to it: unique in account and region.
+        name: Of the function and all that belongs to it: unique in its account, in all regions,
+            since roles have no region.
         tags: Of everything that has tags.
         kms_key: Encrypts the function's log, its environment and its queues.
         sources: Where logs lie; one dataset is made of all of them.
@@ -287,7 +323,9 @@ class Environment(_Table):
     region: Region
     account: Account | None = None
     name: StackName
-    tags: dict[str, str] = {}
+    tags: Annotated[
+        dict[TagName, TagValue], _legal(lambda tags: len(tags) <= MAX_TAGS, f"{MAX_TAGS} at most")
+    ] = {}
     kms_key: KeyArn | None = None
     sources: Annotated[tuple[SourcePlace, ...], _legal(bool, "one source or more")]
     dataset: OutputPlace
@@ -336,23 +374,25 @@ class Environment(_Table):
     @property
     def variables(self) -> dict[str, str]:
         """The part of the function's environment that this file decides."""
-        values = {
-            **self.places,
-            **{name.upper(): _as_text(self.converter[name]) for name in sorted(self.converter)},
+        settings = {
+            name.upper(): _as_text(_KINDS[name], self.converter[name])
+            for name in sorted(self.converter)
         }
-        return {f"{PREFIX}{name}": value for name, value in values.items()}
+        return {f"{PREFIX}{name}": value for name, value in {**self.places, **settings}.items()}
 
 
-def _as_text(value: object) -> str:
-    """A setting of a file, as the environment has it; `Environment.settings` reads both alike."""
-    match value:
-        case str():
-            return value
-        case dict():
-            return ",".join(f"{column}={one}" for column, one in value.items())
-        case [str(), *_]:
-            return ",".join(value)
-        case []:
-            return ""
-        case _:  # numbers, flags, and rules, which are tables
-            return json.dumps(value)
+def partition_of(region: str) -> str:
+    """The partition of AWS that a region is in, as ARNs of it begin."""
+    return next((of for start, of in PARTITIONS.items() if region.startswith(start)), "aws")
+
+
+def _as_text(kind: Kind, value: Any) -> str:  # noqa: ANN401 - whatever the setting's kind reads
+    """A setting of a file, as the environment has it; the converter reads both alike."""
+    read = value if isinstance(kind, Structs) else kind.read(value)
+    if isinstance(kind, Names):
+        return ",".join(read)
+    if isinstance(kind, ByColumn):
+        return ",".join(f"{column}={one}" for column, one in read.items())
+    if read is None or isinstance(read, str):
+        return read or ""
+    return msgspec.json.encode(read).decode()  # numbers, flags, and rules, which are tables

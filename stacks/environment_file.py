@@ -11,17 +11,22 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from cloudtrail_parquet.config import Source, settings_of
-from cloudtrail_parquet.dispatch import Places
 from cloudtrail_parquet.errors import UsageError
+from stacks.contradictions import contradictions
 from stacks.environment import Environment
 
 EXAMPLE = "example"
 """The file that explains every field; it is no environment."""
 
-ENVIRONMENT_BYTES = 4096
-"""What Lambda allows all environment variables of a function together (Lambda quotas)."""
-
-_OTHERS_BYTES = 512  # variables that the stack adds
+_LEGAL = {
+    "string_type": "it has to be text in quotes",
+    "int_type": "it has to be a whole number",
+    "bool_type": "it has to be true or false",
+    "tuple_type": "it has to be a list",
+    "dict_type": "it has to be a table",
+    "model_type": "it has to be a table",
+}
+"""What is wrong, by pydantic's names of errors."""
 
 
 def load_all(folder: Path, only: str | None = None) -> dict[str, Environment]:
@@ -53,11 +58,11 @@ def load(*files: Path) -> dict[str, Environment]:
         if not isinstance(one, Environment)
         for problem in one
     ]
-    places = Counter((one.account, one.region, one.name) for one in environments.values())
+    names = Counter((one.account, one.name) for one in environments.values())
     problems += [
-        f"{path}: name = {one.name!r}: another environment of that region has it"
+        f"{path}: name = {one.name!r}: another environment of that account has it"
         for path, one in environments.items()
-        if places[one.account, one.region, one.name] > 1
+        if names[one.account, one.name] > 1
     ]
     if problems:
         what = "".join(f"\n  {problem}" for problem in problems)
@@ -71,7 +76,7 @@ def _read(path: Path) -> Environment | list[str]:
     """The environment of a file, or what is wrong with it."""
     try:
         raw = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # no text, no TOML
         return [f"it cannot be read ({error})"]
     raw.setdefault("name", f"cloudtrail-parquet-{path.stem}")
     problems = list(_settings_problems(raw.get("converter", {})))
@@ -79,7 +84,7 @@ def _read(path: Path) -> Environment | list[str]:
         environment = Environment.model_validate(raw)
     except ValidationError as error:
         return [*map(_problem, error.errors()), *problems]
-    return problems or list(_contradictions(environment)) or environment
+    return problems or list(contradictions(environment)) or environment
 
 
 def _problem(error: ErrorDetails) -> str:
@@ -95,13 +100,16 @@ def _problem(error: ErrorDetails) -> str:
             return f"{where}: has to be given"
         case "value_error":
             return f"{where} = {value!r}: {error['ctx']['error']}"
-        case _:
-            return f"{where} = {value!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
+        case "literal_error":
+            return f"{where} = {value!r}: it has to be {error['ctx']['expected']}"
+        case kind:
+            return f"{where} = {value!r}: {_LEGAL.get(kind, error['msg'])}"
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:
     """Where a field is, as in ``sources[0].bucket``."""
-    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+    of_names = (step for step in location if step != "[key]")  # of a table: that a name is wrong
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in of_names)
     return "".join(steps).removeprefix(".")
 
 
@@ -128,39 +136,3 @@ def _settings_problems(converter: object) -> Iterator[str]:
         settings_of(Source("converter", converter))
     except UsageError as error:
         yield from (line.strip() for line in error.what.strip().split("\n"))
-
-
-def _contradictions(environment: Environment) -> Iterator[str]:
-    """What is wrong with fields that are each legal alone."""
-    dataset, state = environment.dataset, environment.state_place
-    if not (dataset.prefix or environment.state):
-        yield "state: has to be given where the dataset is a whole bucket: it lies outside of it"
-        return
-    try:
-        Places.of(**{name.lower(): uri for name, uri in environment.places.items()})
-    except UsageError as error:
-        yield str(error)
-    if state.bucket == dataset.bucket and state.create:
-        yield "state.create: it lies in the dataset's bucket; give dataset.create instead"
-    for name, place in (("dataset", dataset), ("state", state)):
-        elsewhere = place.region not in {None, environment.region}
-        if place.create and (elsewhere or place.account not in {None, environment.account}):
-            yield f"{name}.create: a bucket is made in the region and account of the function"
-        if place.create and place.bucket in {one.bucket for one in environment.sources}:
-            yield f"{name}.create: {place.bucket} is a source, so it is there"
-    queue, most = environment.backfill_queue, environment.function.reserved_concurrency
-    if queue.enabled and most is not None and queue.max_concurrency >= most:
-        yield (
-            f"backfill_queue.max_concurrency = {queue.max_concurrency}: it has to be less than"
-            f" function.reserved_concurrency = {most}, or the daily run finds no room"
-        )
-    if environment.catalogue.enabled and environment.settings.json_encoding == "variant":
-        yield "catalogue.enabled: Athena cannot read json_encoding = 'variant'"
-    variables = environment.variables
-    size = sum(len(f"{name}{value}".encode()) for name, value in variables.items())
-    if size > (most_bytes := ENVIRONMENT_BYTES - _OTHERS_BYTES):
-        longest = max(variables, key=lambda name: len(variables[name]))
-        yield (
-            f"the function's environment would have {size:,} bytes, and Lambda allows"
-            f" {most_bytes:,} of them: shorten {longest}"
-        )

@@ -1,4 +1,4 @@
-"""The three environments of these tests, synthesised once for a test run, as ``app.py`` does it."""
+"""The environments of these tests, synthesised once for a test run, as ``app.py`` does it."""
 
 import fcntl
 import subprocess

@@ -1,0 +1,754 @@
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from contextlib import suppress
+from copy import deepcopy
+from dataclasses import fields
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, reject
+from hypothesis import strategies as st
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from cloudtrail_parquet.config import (
+    LOG_FOLDERS,
+    OPTIONAL_LOG_FOLDERS,
+    Settings,
+    Source,
+    settings_environment,
+    settings_of,
+)
+from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.knobs import (
+    CODECS,
+    ByColumn,
+    Choice,
+    Flag,
+    Kind,
+    Level,
+    Names,
+    Number,
+    Structs,
+)
+from cloudtrail_parquet.rules import Discard
+from cloudtrail_parquet.schema import JSON_COLUMNS, leaves
+from stacks.environment import LOG_RETENTION_DAYS, Environment
+from stacks.environment_file import EXAMPLE, load, load_all
+from tests.stacks.conftest import CASES, ENVIRONMENTS, ROOT
+
+SHIPPED = ROOT / "environments"
+
+KEY = "arn:aws:kms:eu-central-1:111122223333:key/11111111-0000-4000-8000-000000000000"
+TOPIC = "arn:aws:sns:eu-central-1:111122223333:alarms"
+BOUNDARY = "arn:aws:iam::111122223333:policy/team/boundary"
+SOURCE = {"bucket": "org-logs"}
+LEAST = {
+    "region": "eu-central-1",
+    "sources": [SOURCE],
+    "dataset": {"bucket": "lake", "prefix": "cloudtrail"},
+}
+WITH = {
+    "state": {"bucket": "lake-state"},
+    "vpc": {"subnets": ["subnet-0a"], "security_groups": ["sg-0a"]},
+    "backend": {"bucket": "terraform", "key": "a.tfstate", "region": "eu-central-1"},
+}
+"""Tables that need fields of their own as soon as they are there."""
+
+BUCKETS = (
+    ["abc", "a.b-c9"],
+    ["ab", "Lake", "s3://lake", "lake/", "arn:aws:s3:::lake", "a_b", "", 7],
+)
+PREFIXES = (
+    ["", "a", "a/b=1/c_d!e.f'(g)", "o-abc/trails"],
+    ["/a", "a/", "a//b", "a b", "a*", "a?", "${a}", "a%7Bb", "é", 1, "a\n"],
+)
+REGIONS = (["eu-central-1", "ap-southeast-5"], ["Frankfurt", "EU-WEST-1", "eu-west-1a", "", 1])
+ACCOUNTS = (["012345678901"], [12345678901, "12345678901", "0123 45678901", "٠١٢٣٤٥٦٧٨٩٠١"])
+KEYS = (
+    [KEY, KEY.replace("11111111", "mrk-1111")],
+    ["alias/lake", KEY.replace("key/", "alias/"), KEY.replace("eu-", "*-"), "", 3],
+)
+FLAGS = ([True, False], ["true", 1, 0])
+CONVERTER = ([{}, {"page_rows": 5}], [{"page_rowz": 5}, {"page_rows": 0}, {"source": "s3://a"}])
+
+FIELDS: dict[str, tuple[list[Any], list[Any]]] = {
+    "region": (
+        [*REGIONS[0], "us-gov-west-1", "cn-northwest-1"],
+        [*REGIONS[1], "us-iso-east-1", "us-isob-east-1"],
+    ),
+    "account": ACCOUNTS,
+    "name": (["ab", "trails-2", "a" * 40], ["a", "Trails", "a" * 41, "2a", "a-", "a_b", ""]),
+    "tags": (
+        [{}, {"Équipe 1": "a b_.:/=+-@"}, {str(n): "" for n in range(50)}, {"a" * 128: "a" * 256}],
+        [
+            {str(n): "" for n in range(51)},
+            *({name: "x"} for name in ("", "aws:x", "AWS:x", "a" * 129, "a{", "a\n")),
+            *({"a": value} for value in ("${b}", "%{b}", "a" * 257, 1, "a\tb")),
+        ],
+    ),
+    "kms_key": KEYS,
+    "sources": ([[SOURCE], [SOURCE, {"bucket": "others"}]], [[], 3, [3], [{}], [[SOURCE]]]),
+    "sources[].bucket": BUCKETS,
+    "sources[].prefix": PREFIXES,
+    "sources[].region": REGIONS,
+    "sources[].account": ACCOUNTS,
+    "sources[].kms_keys": ([[], [KEY]], [KEY, [KEY, "alias/x"], 3]),
+    "sources[].requester_pays": FLAGS,
+    "dataset.bucket": BUCKETS,
+    "dataset.prefix": (PREFIXES[0][1:], PREFIXES[1]),
+    "dataset.region": REGIONS,
+    "dataset.account": ACCOUNTS,
+    "dataset.kms_key": KEYS,
+    "dataset.create": FLAGS,
+    "dataset.noncurrent_days": ([1, 3650], [0, 3651, 1.0, "1", True]),
+    "state.bucket": BUCKETS,
+    "state.prefix": PREFIXES,
+    "state.region": REGIONS,
+    "state.account": ACCOUNTS,
+    "state.kms_key": KEYS,
+    "state.create": FLAGS,
+    "state.noncurrent_days": ([1, 3650], [0, 3651]),
+    "function.memory_mb": ([512, 10_240], [511, 10_241, "1769", 1769.0, True]),
+    "function.timeout_s": ([60, 900], [59, 901]),
+    "function.ephemeral_storage_mb": ([512, 10_240], [511, 10_241]),
+    "function.architecture": (["arm64", "x86_64"], ["amd64", "", 1]),
+    "function.runtime": (["python3.12", "python3.13", "python3.14"], ["python3.11", "nodejs22.x"]),
+    "function.reserved_concurrency": ([1, 10_000], [0, -1, 10_001]),
+    "function.log_retention_days": (list(LOG_RETENTION_DAYS), [0, 2, 366, "30"]),
+    "schedule.daily": (
+        ["cron(15 3 * * ? *)", "rate(1 day)", "cron(0 4 ? * MON-FRI *)"],
+        ["cron(15 3 * * *)", "15 3 * * ? *", "at(2026-01-01T00:00:00)", "rate(0 days)", "rate(1)"],
+    ),
+    "schedule.provisional": (["rate(1 hour)", "rate(30 minutes)"], ["hourly", "rate(1 week)", ""]),
+    "schedule.enabled": FLAGS,
+    "backfill_queue.enabled": FLAGS,
+    "backfill_queue.max_concurrency": ([2, 1000], [1, 1001, "10"]),
+    "backfill_queue.max_receives": ([1, 1000], [0, 1001]),
+    "alarms.enabled": FLAGS,
+    "alarms.topic": ([TOPIC], ["alarms", TOPIC.replace("sns", "sqs"), TOPIC + ":x", 1]),
+    "alarms.dashboard": FLAGS,
+    "catalogue.enabled": FLAGS,
+    "catalogue.database": (["security", "a_1"], ["Security", "a-b", "", "a" * 256]),
+    "catalogue.create_database": FLAGS,
+    "catalogue.table": (["trails"], ["my table", "Trails", 1]),
+    "catalogue.accounts": (
+        [[], ["012345678901", "111122223333"]],
+        [[1], "012345678901", ["1"], ["012345678901"] * 2],
+    ),
+    "catalogue.regions": (
+        [[], ["eu-west-1", "us-east-1"]],
+        [["x"], "us-east-1", ["us-east-1"] * 2],
+    ),
+    "iam.path": (["/", "/a/", "/a/b@c/"], ["", "a", "/a", "a/", "//", "/é/"]),
+    "iam.permissions_boundary": (
+        [BOUNDARY, "arn:aws:iam::aws:policy/PowerUserAccess"],
+        ["boundary", BOUNDARY.replace("policy", "role"), BOUNDARY.replace("1111", "")],
+    ),
+    "vpc.subnets": ([["subnet-0a", "subnet-0b"]], [[], ["0a"], "subnet-0a", ["sg-0a"]]),
+    "vpc.security_groups": ([["sg-0a"]], [[], ["default"], ["subnet-0a"]]),
+    "backend.bucket": BUCKETS,
+    "backend.key": (["a", "a/b.tfstate"], ["", "/a", "a/", 1]),
+    "backend.region": REGIONS,
+    "backend.kms_key": KEYS,
+    "backend.lock": FLAGS,
+    "converter": CONVERTER,
+}
+"""Of each field: what it may be, and what it may not."""
+
+EXAMPLES = {"region", "sources", "sources[].bucket", "dataset.bucket", "dataset.prefix"}
+"""What stands in the example as an example, and not as the default."""
+
+
+def table_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - a type, or a generic one
+    """The table that a field is, may be, or has several of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for one in get_args(annotation) if (found := table_in(one))), None)
+
+
+def walk(table: type[BaseModel] = Environment, above: str = "") -> Iterator[tuple[str, Any]]:
+    """Every field with its default, as in ``sources[].bucket``."""
+    for name, field in table.model_fields.items():
+        below, path = table_in(field.annotation), f"{above}{name}"
+        if below is None:
+            yield path, field.get_default()
+        elif get_args(field.annotation)[1:] == (...,):
+            yield path, PydanticUndefined
+            yield from walk(below, f"{path}[].")
+        else:
+            yield from walk(below, f"{path}.")
+
+
+def table(**changes: object) -> dict[str, Any]:
+    """An environment file that is legal but for the changes, whose names have __ for dots."""
+    return changed({name.replace("__", "."): value for name, value in changes.items()})
+
+
+def changed(changes: dict[str, Any]) -> dict[str, Any]:
+    raw: dict[str, Any] = deepcopy(LEAST)
+    for path, value in changes.items():
+        *above, name = path.split(".")
+        inner = raw
+        for step in above:
+            if step.endswith("[]"):
+                inner = inner[step[:-2]][0]
+            else:
+                inner = inner.setdefault(step, deepcopy(WITH.get(step, {})))
+        inner[name] = value
+    return raw
+
+
+def at(raw: Any, path: str) -> Any:  # noqa: ANN401 - whatever a file holds
+    """What stands at a path, of several tables in the first one; KeyError if nothing does."""
+    for step in path.split("."):
+        raw = raw[step.removesuffix("[]")]
+        raw = raw[0] if step.endswith("[]") else raw
+    return raw
+
+
+def toml(value: object) -> str:
+    """A value as TOML has it in one line."""
+    match value:
+        case dict():
+            return f"{{{', '.join(f'{toml(name)} = {toml(one)}' for name, one in value.items())}}}"
+        case list():
+            return f"[{', '.join(map(toml, value))}]"
+        case str():
+            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        case date():
+            return value.isoformat()
+        case float():
+            return str(value) if value % 1 else f"{value:f}"
+    return json.dumps(value)
+
+
+def read(*tables: dict[str, Any]) -> list[Environment]:
+    """The environments of files ``a.toml``, ``b.toml`` and so on."""
+    with TemporaryDirectory() as folder:
+        paths = [Path(folder, f"{chr(ord('a') + n)}.toml") for n in range(len(tables))]
+        for path, one in zip(paths, tables, strict=True):
+            lines = (f"{toml(name)} = {toml(value)}\n" for name, value in one.items())
+            path.write_text("".join(lines), encoding="utf-8")
+        return list(load(*paths).values())
+
+
+def problems(*tables: dict[str, Any]) -> list[str]:
+    """What is wrong with files: lines that begin with the file's name."""
+    with pytest.raises(UsageError) as caught:
+        read(*tables)
+    return re.findall(r"^  .*/([a-z]\.toml: .*)$", caught.value.what, re.MULTILINE)
+
+
+def problem(**changes: object) -> str:
+    (one,) = problems(table(**changes))
+    return one
+
+
+# What a field may be.
+
+
+def test_every_field_is_tried_here() -> None:
+    assert sorted(FIELDS) == sorted(path for path, _ in walk())
+
+
+@pytest.mark.parametrize("path", FIELDS)
+def test_a_field_takes_what_is_legal(path: str) -> None:
+    needed = {
+        "state.bucket": {"state.prefix": "elsewhere"},
+        "state.create": {"state.bucket": "fresh"},
+        "dataset.create": {"dataset.bucket": "fresh"},
+    }
+    for value in FIELDS[path][0]:
+        (environment,) = read(changed({**needed.get(path, {}), path: value}))
+
+        found = at(environment.model_dump(mode="json", exclude_unset=True), path)
+        assert found == value
+
+
+@pytest.mark.parametrize("path", FIELDS)
+def test_a_field_refuses_anything_else_by_its_name(path: str) -> None:
+    shown = f"a.toml: {path.replace('[]', '[0]')}"
+
+    for value in FIELDS[path][1]:
+        lines = problems(changed({path: value}))
+
+        assert lines
+        assert all(line.startswith(shown) or path == "converter" for line in lines), (value, lines)
+
+
+@pytest.mark.parametrize("value", [3, "x", [], [3], True, 1.5, date(2026, 1, 1)])
+@pytest.mark.parametrize(
+    "path",
+    sorted({path.split(".")[0] for path, _ in walk() if "." in path} | {"converter", "tags"}),
+)
+def test_something_else_in_place_of_a_table_is_refused_by_its_name(
+    path: str, value: object
+) -> None:
+    path = path.removesuffix("[]")
+
+    lines = problems({**LEAST, path: value})
+
+    assert all(line.startswith(f"a.toml: {path}") for line in lines)
+    assert all("it has to be " in line for line in lines)
+
+
+def test_what_has_to_be_given_is_named() -> None:
+    assert problems({}) == [
+        "a.toml: region: has to be given",
+        "a.toml: sources: has to be given",
+        "a.toml: dataset: has to be given",
+    ]
+    assert problems(table(vpc={}, sources=[{}])) == [
+        "a.toml: sources[0].bucket: has to be given",
+        "a.toml: vpc.subnets: has to be given",
+        "a.toml: vpc.security_groups: has to be given",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"regoin": "x"}, "regoin: there is no such field; did you mean region?"),
+        (
+            {"function.timeout": 9},
+            "function.timeout: there is no such field; did you mean timeout_s?",
+        ),
+        (
+            {"sources[].buket": "a"},
+            "sources[0].buket: there is no such field; did you mean bucket?",
+        ),
+        ({"state.creat": True}, "state.creat: there is no such field; did you mean create?"),
+        ({"zzz": 1}, "zzz: there is no such field"),
+        ({"function.zzz.zzz": 1}, "function.zzz: there is no such field"),
+        (
+            {"converter.row_group_row": 1},
+            "converter: there is no setting row_group_row: did you mean row_group_rows?",
+        ),
+    ],
+)
+def test_an_unknown_field_is_refused_with_the_one_that_was_meant(
+    changes: dict[str, Any], expected: str
+) -> None:
+    assert problems(changed(changes)) == [f"a.toml: {expected}"]
+
+
+def test_every_mistake_of_every_file_is_reported_at_once() -> None:
+    first = table(region="x", function__memory_mb=1, converter__page_rows=0, converter__lease_s=1)
+    third = table(tags={"a": "%", "b": "%"}, sources=[{"bucket": "A"}, {"bucket": "B"}])
+
+    lines = problems(first, LEAST, third)
+
+    assert [line.split(" = ")[0] for line in lines] == [
+        "a.toml: region",
+        "a.toml: function.memory_mb",
+        "a.toml: converter: page_rows",
+        "a.toml: converter: lease_s",
+        "c.toml: tags.a",
+        "c.toml: tags.b",
+        "c.toml: sources[0].bucket",
+        "c.toml: sources[1].bucket",
+    ]
+
+
+def test_a_message_says_file_field_value_and_what_is_legal() -> None:
+    assert problem(function__memory_mb=99) == (
+        "a.toml: function.memory_mb = 99: it has to be 512 to 10,240 MB"
+    )
+    assert problem(function__architecture="amd64") == (
+        "a.toml: function.architecture = 'amd64': it has to be 'arm64' or 'x86_64'"
+    )
+    assert problem(converter__compression_level=23) == (
+        "a.toml: converter: compression_level = 23: it has to be a whole number from 1 to 22, or"
+        " empty for the codec's own"
+    )
+
+
+@pytest.mark.parametrize(
+    "content", [b"region = ", b"\xff", b"a = " + b"9" * 5000, b"a = " + b"[" * 9999]
+)
+def test_a_file_that_is_no_toml_is_named_beside_the_other_mistakes(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "a.toml").write_bytes(content)
+    (tmp_path / "b.toml").write_text("region = 1")
+
+    with pytest.raises(UsageError, match=r"(?s)a\.toml: it cannot be read.*b\.toml: region = 1"):
+        load(tmp_path / "a.toml", tmp_path / "b.toml")
+
+
+# Fields that are legal each, and not together.
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"dataset.prefix": ""}, "state: has to be given"),
+        (
+            {"state": {"bucket": "lake", "prefix": "cloudtrail/state"}},
+            "state: s3://lake/cloudtrail/",
+        ),
+        (
+            {"state": {"bucket": "lake", "prefix": "cloudtrail"}},
+            "state: s3://lake/cloudtrail lies in",
+        ),
+        (
+            {"dataset.prefix": "", "state": {"bucket": "lake", "prefix": "x"}},
+            "state: s3://lake/x lies",
+        ),
+        ({"sources": [SOURCE, SOURCE]}, "sources[1]: s3://org-logs is sources[0] already"),
+        (
+            {
+                "sources": [
+                    {**SOURCE, "prefix": "a/b", "region": "us-east-1"},
+                    {**SOURCE, "prefix": "a"},
+                ]
+            },
+            "sources[0]: s3://org-logs/a/b lies in s3://org-logs/a, which is sources[1]",
+        ),
+        (
+            {"dataset.create": True, "dataset.region": "eu-west-1"},
+            "dataset.create: a bucket is made",
+        ),
+        (
+            {"dataset.create": True, "dataset.account": "111122223333"},
+            "dataset.create: a bucket is",
+        ),
+        ({"state.create": True, "state.region": "eu-west-1"}, "state.create: a bucket is made"),
+        (
+            {"dataset.create": True, "dataset.bucket": "org-logs"},
+            "dataset.create: org-logs is a source",
+        ),
+        (
+            {"state": {"bucket": "lake", "prefix": "x", "create": True}},
+            "state.create: it lies in the dataset's bucket; give dataset.create instead",
+        ),
+        (
+            {
+                "backfill_queue": {"enabled": True, "max_concurrency": 5},
+                "function.reserved_concurrency": 5,
+            },
+            "backfill_queue.max_concurrency = 5: it has to be less than function.reserved_c",
+        ),
+        (
+            {"catalogue.enabled": True, "converter.json_encoding": "variant"},
+            "catalogue.enabled: Athena cannot read",
+        ),
+        ({"sources[].region": "cn-north-1"}, "sources[0].region: cn-north-1 is in aws-cn"),
+        ({"dataset.region": "us-gov-west-1"}, "dataset.region: us-gov-west-1 is in aws-us-gov"),
+        ({"state.region": "us-gov-west-1"}, "state.region: us-gov-west-1 is in aws-us-gov"),
+        ({"backend.region": "cn-north-1"}, "backend.region: cn-north-1 is in aws-cn"),
+        (
+            {"catalogue.regions": ["eu-west-1", "cn-north-1"]},
+            "catalogue.regions[1]: cn-north-1 is in",
+        ),
+        ({"region": "cn-north-1", "kms_key": KEY}, "kms_key: it is in the partition aws, and cn-"),
+        (
+            {"region": "cn-north-1", "alarms.topic": TOPIC},
+            "alarms.topic: it is in the partition aws",
+        ),
+        (
+            {"iam.permissions_boundary": BOUNDARY.replace("aws", "aws-cn")},
+            "iam.permissions_boundary: it is in the partition aws-cn",
+        ),
+        (
+            {"iam.permissions_boundary": BOUNDARY, "account": "012345678901"},
+            "iam.permissions_boundary: it has to be in the account of the roles",
+        ),
+        (
+            {"region": "eu-west-1", "kms_key": KEY},
+            "kms_key: it is in eu-central-1, and has to be in eu-",
+        ),
+        (
+            {"region": "eu-west-1", "alarms.topic": TOPIC},
+            "alarms.topic: it is in eu-central-1, and has",
+        ),
+        (
+            {"sources[].region": "us-east-1", "sources[].kms_keys": [KEY]},
+            "sources[0].kms_keys[0]: it is in eu-central-1, and has to be in us-east-1",
+        ),
+        (
+            {"dataset.region": "us-east-1", "dataset.kms_key": KEY},
+            "dataset.kms_key: it is in eu-central",
+        ),
+        (
+            {"state.region": "us-east-1", "state.kms_key": KEY},
+            "state.kms_key: it is in eu-central-1",
+        ),
+        (
+            {"backend.region": "us-east-1", "backend.kms_key": KEY},
+            "backend.kms_key: it is in eu-cent",
+        ),
+        (
+            {"converter.discard": [{"name": "many", "eventName": ["x" * 99] * 40}]},
+            "converter: the function's environment would take",
+        ),
+    ],
+)
+def test_a_contradiction_is_refused_by_the_name_of_a_field(
+    changes: dict[str, Any], expected: str
+) -> None:
+    lines = problems(changed(changes))
+
+    assert any(line.startswith(f"a.toml: {expected}") for line in lines), lines
+
+
+def test_a_contradiction_is_told_once() -> None:
+    assert len(problems(table(sources=[SOURCE, SOURCE]))) == 1
+    assert len(problems(table(dataset__kms_key=KEY, dataset__region="us-east-1"))) == 1
+    assert problem(converter__discard=[{"name": "a", "eventName": ["x" * 99] * 40}]).endswith(
+        "shorten CLOUDTRAIL_PARQUET_DISCARD"
+    )
+
+
+def test_neighbours_are_no_contradiction() -> None:
+    sources = [{**SOURCE, "prefix": "a"}, {**SOURCE, "prefix": "ab"}, {"bucket": "org-logs2"}]
+
+    (environment,) = read(table(sources=sources, state={"bucket": "lake", "prefix": "cloudtrail2"}))
+
+    assert len(environment.sources) == 3
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"), [("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn")]
+)
+def test_other_partitions_have_keys_topics_and_policies_of_their_own(
+    region: str, partition: str
+) -> None:
+    def there(arn: str) -> str:
+        return arn.replace("arn:aws:", f"arn:{partition}:").replace("eu-central-1", region)
+
+    changes = {
+        "region": region,
+        "kms_key": there(KEY),
+        "alarms.topic": there(TOPIC),
+        "iam.permissions_boundary": there(BOUNDARY),
+        "sources[].kms_keys": [there(KEY)],
+        "dataset.kms_key": there(KEY),
+        "backend.region": region,
+        "backend.kms_key": there(KEY),
+    }
+
+    assert read(changed(changes))
+
+
+def test_a_name_is_given_once_in_an_account() -> None:
+    here, there = "111122223333", "444455556666"
+    first, second = table(name="trails", account=here), table(name="trails", account=there)
+
+    assert len(read(first, second)) == 2
+    assert problems(first, {**second, "account": here}) == [
+        "a.toml: name = 'trails': another environment of that account has it",
+        "b.toml: name = 'trails': another environment of that account has it",
+    ]
+    # Roles have no region.
+    assert len(problems(table(name="trails"), table(name="trails", region="us-east-1"))) == 2
+
+
+def test_the_name_comes_from_the_file_unless_given() -> None:
+    (environment,) = read(LEAST)
+
+    assert environment.name == "cloudtrail-parquet-a"
+
+
+def test_the_state_lies_beside_the_dataset_unless_given() -> None:
+    dataset = {"bucket": "lake", "prefix": "a", "kms_key": KEY, "create": True}
+
+    (environment,) = read(table(dataset=dataset))
+
+    assert environment.places == {
+        "SOURCE": "s3://org-logs",
+        "DATASET": f"s3://lake/a?kms_key_id={KEY}",
+        "STATE": f"s3://lake/a.state?kms_key_id={KEY}",
+    }
+    assert not environment.state_place.create
+
+
+# Folders of files.
+
+
+def test_all_environments_of_a_folder_are_read_but_the_example(tmp_path: Path) -> None:
+    for name in ("dev", "prod", EXAMPLE):
+        lines = (f"{key} = {toml(value)}\n" for key, value in LEAST.items())
+        (tmp_path / f"{name}.toml").write_text("".join(lines))
+
+    assert list(load_all(tmp_path)) == ["dev", "prod"]
+    assert list(load_all(tmp_path, "prod")) == ["prod"]
+    with pytest.raises(
+        UsageError, match=r"no staging in it \(but dev, example, prod\)\. Copy exam"
+    ):
+        load_all(tmp_path, "staging")
+    with pytest.raises(UsageError, match=r"no environment in it \(but nothing\)"):
+        load_all(tmp_path / "nowhere")
+
+
+def test_the_shipped_environments_and_those_of_the_tests_are_legal() -> None:
+    assert sorted(load_all(SHIPPED)) == ["dev", "prod"]
+    assert set(CASES) <= set(load_all(ENVIRONMENTS))
+
+
+def _uncommented(text: str) -> str:
+    """The example with every field that is commented out."""
+    return re.sub(r"^# (?=\[|[A-Za-z_]+ = )", "", text, flags=re.MULTILINE)
+
+
+def test_every_field_stands_in_the_example(tmp_path: Path) -> None:
+    text = _uncommented((SHIPPED / f"{EXAMPLE}.toml").read_text())
+    raw = tomllib.loads(text)
+    (tmp_path / "all.toml").write_text(text)
+
+    for path, _ in walk():
+        # Its fields are those of the dataset, as the example says.
+        assert at(raw, path.replace("state.", "dataset.")) is not None, path
+    assert load(tmp_path / "all.toml")
+
+
+def test_what_the_example_says_is_the_default() -> None:
+    raw = tomllib.loads((SHIPPED / f"{EXAMPLE}.toml").read_text())
+    said = {}
+    for path, default in walk():
+        with suppress(KeyError):
+            said[path] = (at(raw, path), default)
+
+    assert len(said) > 25
+    for path, (value, default) in said.items():
+        if path not in EXAMPLES:
+            assert (tuple(value) if isinstance(value, list) else value) == default, path
+
+
+def test_what_the_example_leaves_out_has_no_default() -> None:
+    raw = tomllib.loads((SHIPPED / f"{EXAMPLE}.toml").read_text())
+    said = {path for path, _ in walk() if path.split(".")[0].removesuffix("[]") in raw}
+
+    for path, default in walk():
+        if path in said:
+            try:
+                at(raw, path)
+            except KeyError:
+                assert default in {None, ()} or path == "name", path
+
+
+# The converter's settings.
+
+_COLUMNS = sorted(path for path, _ in leaves())
+
+
+def _of_kind(kind: Kind) -> st.SearchStrategy[Any]:
+    """What a settings file may say, and some that it may not."""
+    match kind:
+        case Flag():
+            values: st.SearchStrategy[Any] = st.sampled_from([True, False, "true", "false", 1, 0])
+        case Choice(words):
+            values = st.sampled_from(words)
+        case Level():
+            values = st.sampled_from([1, 9, 22, "", "9"])
+        case Number(low, high, of):
+            numbers = st.integers(int(low), int(high)) if of is int else st.floats(low, high)
+            values = numbers | numbers.map(str)
+        case Names(each):
+            names = _COLUMNS if each == "columns" else LOG_FOLDERS + OPTIONAL_LOG_FOLDERS
+            lists = st.lists(st.sampled_from(names), unique=True, max_size=3)
+            values = lists | lists.map(", ".join)
+        case ByColumn(each):
+            of_column = st.sampled_from(
+                ["PLAIN", "RLE"] if "encoding" in each else [*CODECS, "zstd:9"]
+            )
+            pairs = st.dictionaries(st.sampled_from(_COLUMNS), of_column, max_size=3)
+            values = pairs | pairs.map(lambda one: ",".join(f"{k}={v}" for k, v in one.items()))
+        case Structs(_, of):
+            values = _rules("eventName" if of is Discard else "keys")
+        case _:
+            raise AssertionError(kind)
+    return values
+
+
+def _rules(of: str) -> st.SearchStrategy[Any]:
+    texts = st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=1)
+    more = {"columns": st.lists(st.sampled_from(JSON_COLUMNS), max_size=2)} if of == "keys" else {}
+    rule = st.fixed_dictionaries({"name": st.sampled_from("abc"), of: texts}, optional=more)
+    rules = st.lists(rule, max_size=3, unique_by=lambda one: str(one["name"]))
+    return rules | rules.map(json.dumps)
+
+
+_SETTINGS = st.fixed_dictionaries(
+    {}, optional={one.name: _of_kind(one.metadata["kind"]) for one in fields(Settings)}
+)
+
+
+def read_back(converter: dict[str, Any]) -> None:
+    try:
+        expected = settings_of(Source("file", converter))
+    except UsageError:
+        reject()
+
+    environment = Environment.model_validate({**LEAST, "name": "trails", "converter": converter})
+
+    assert environment.settings == expected
+    assert settings_of(*settings_environment(environment.variables)) == expected
+
+
+@given(_SETTINGS)
+def test_the_function_reads_the_settings_that_the_file_has(converter: dict[str, Any]) -> None:
+    read_back(converter)
+
+
+@pytest.mark.parametrize("name", [one.name for one in fields(Settings)])
+@given(data=st.data())
+def test_the_function_reads_each_setting_that_the_file_has(name: str, data: st.DataObject) -> None:
+    kinds = {one.name: one.metadata["kind"] for one in fields(Settings)}
+
+    read_back({name: data.draw(_of_kind(kinds[name]))})
+
+
+def test_the_function_reads_what_is_written_otherwise_than_in_its_environment() -> None:
+    read_back({"discard": [], "redact": [], "bloom_columns": [], "column_compression": {}})
+    read_back({"replace_shrunk": 1, "compression_level": "", "bloom_fpp": 1e-3})
+    read_back({"discard": [{"name": "a", "eventName": ["a,b=c", "${x}", "é\n"]}]})
+
+
+# Whatever stands in a file.
+
+_VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats()
+    | st.text(st.characters(exclude_categories=["Cs"]))
+    | st.dates()
+    | st.sampled_from([KEY, TOPIC, "", "eu-central-1", "lake"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["bucket", "enabled", "prefix", "name"]) | st.text("ab.[] "),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=5,
+)
+_PLACES = sorted({*FIELDS, *Environment.model_fields} - {"sources[].bucket"})
+
+
+@given(st.sampled_from(_PLACES), _VALUES)
+def test_whatever_stands_in_a_field_is_read_or_refused_by_its_name(path: str, value: Any) -> None:  # noqa: ANN401
+    raw = changed({path: value})
+
+    try:
+        read(raw)
+    except UsageError:
+        table = path.partition(".")[0].removesuffix("[]")
+        tables = (table, "state") if table == "dataset" else (table,)  # it lies beside that
+        starts = tuple(f"a.toml: {one}" for one in tables)
+        assert all(line.startswith(starts) for line in problems(raw))
+
+
+@given(
+    st.dictionaries(st.sampled_from([*Environment.model_fields, "x"]) | st.text("ab. "), _VALUES)
+)
+def test_whatever_stands_in_a_file_is_read_or_refused(raw: dict[str, Any]) -> None:
+    with suppress(UsageError):
+        read(raw)
