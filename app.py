@@ -34,7 +34,10 @@ def main() -> int:
     from stacks.synthesis import synthesise  # noqa: PLC0415
 
     for name, made in synthesise(environments, packages, asked.out).items():
-        folder = hand_over(made, environments[name], DIST / name) if asked.handover else made.folder
+        folder = made.folder
+        if asked.handover:
+            statements = made.stack.statements
+            folder = hand_over(folder, environments[name], packages[name], statements, DIST / name)
         sys.stdout.write(f"{os.path.relpath(folder)}\n")
     return 0
 
@@ -43,7 +46,7 @@ def _packages(environments: Mapping[str, Environment], given: Path | None) -> di
     """The zip of each environment, built once for each kind of function."""
     functions = {name: one.function for name, one in environments.items()}
     targets = {name: Target(one.architecture, one.runtime) for name, one in functions.items()}
-    built = {target: given or build(target, DIST) for target in set(targets.values())}
+    built = {one: given or build(one, DIST / one.runtime) for one in set(targets.values())}
     return {name: built[target] for name, target in targets.items()}
 
 

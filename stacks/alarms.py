@@ -78,14 +78,16 @@ def _alarms(environment: Environment, failures: str, backfill: tuple[str, ...]) 
     )
     yield Alarm(
         "throttles",
-        "The converter waits for concurrency. Raise its reserved concurrency or the account's.",
+        "The converter has waited for concurrency for an hour. Raise its reserved concurrency or"
+        " the account's.",
         of_function(name, "Throttles"),
         above=0,
-        periods=3,
+        periods=12,  # a plan sends all its batches at once: some wait
     )
     yield Alarm(
         "duration",
-        "An invocation came near to its time limit. See docs/operations.md.",
+        "An invocation came near to its time limit. Its log says which unit; give the function more"
+        " memory or time.",
         of_function(name, "Duration", "Maximum"),
         above=environment.function.timeout_s * 1000 * NEAR_LIMIT,
     )
@@ -100,6 +102,13 @@ def _alarms(environment: Environment, failures: str, backfill: tuple[str, ...]) 
         "Log files are quarantined, or a partition was kept because its source has shrunk."
         " The log has unit_converted with status partial; the receipt names the files.",
         of_converter(name, "UnitsPartial"),
+        above=0,
+    )
+    yield Alarm(
+        "accounts_refused",
+        "The converter may not list the logs of some accounts, and leaves them out."
+        " The log has account_refused; let the bucket's policy allow it.",
+        of_converter(name, "AccountsRefused"),
         above=0,
     )
     if environment.schedule.enabled:

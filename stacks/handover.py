@@ -1,11 +1,93 @@
-"""A folder that another team can plan and apply, with nothing but Terraform."""
+"""A folder that another team can plan and apply, with nothing but Terraform.
 
+From the same environment and package come the same bytes, wherever that is done.
+"""
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from stacks.environment import Environment
-from stacks.synthesis import Synthesised
+from stacks.handover_readme import readme
+from stacks.statements import Statement
+
+TERRAFORM = "cdk.tf.json"
+_STATE = "terraform.tfstate*"
+_NOTES = "//"
+"""Where the toolkit notes its version and its names of things, which addresses say as well."""
 
 
-def hand_over(made: Synthesised, environment: Environment, out: Path) -> Path:
-    """Write the Terraform, the package and a README."""
-    raise NotImplementedError
+def hand_over(
+    folder: Path,
+    environment: Environment,
+    package: Path,
+    statements: Mapping[str, Iterable[Statement]],
+    out: Path,
+) -> Path:
+    """Write the Terraform, the package and a README.
+
+    What another hand-over has left in the folder goes; a Terraform state, should somebody have
+    applied it there, stays.
+
+    Args:
+        folder: What was synthesised, with ``cdk.tf.json``.
+        environment: What it was made from.
+        package: The zip; its bill of materials comes along if it lies beside it.
+        statements: What the roles may do, in words, by the names in `grants.ROLES`.
+        out: The folder to write.
+
+    Returns:
+        That folder.
+    """
+    stack = _to_give_away(json.loads((folder / TERRAFORM).read_bytes()), environment)
+    zipped = package.read_bytes()
+    digest = sha256(zipped).hexdigest()
+    files = {
+        TERRAFORM: (json.dumps(stack, indent=2, sort_keys=True) + "\n").encode(),
+        package.name: zipped,
+        f"{package.name}.sha256": f"{digest}  {package.name}\n".encode(),
+        **_bill_of_materials(package, digest),
+    }
+    words = {
+        role: {one.sid: one.why for one in explained} for role, explained in statements.items()
+    }
+    text = readme(stack, environment, words, out.name, {name: len(files[name]) for name in files})
+    files["README.md"] = text.encode()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=out.parent, prefix=".") as temporary:
+        fresh = Path(temporary, out.name)
+        fresh.mkdir()
+        for name, content in files.items():
+            (fresh / name).write_bytes(content)
+            (fresh / name).chmod(0o644)  # whatever this user's mask
+        fresh.chmod(0o755)
+        for state in out.glob(_STATE):
+            shutil.copy2(state, fresh / state.name)
+        if out.exists():
+            out.replace(Path(temporary, "before"))
+        fresh.replace(out)
+    return out
+
+
+def _to_give_away(stack: dict[str, Any], environment: Environment) -> dict[str, Any]:
+    """The Terraform without what is about this checkout, or only about the toolkit."""
+    if environment.backend is None:
+        del stack["terraform"]["backend"]  # a path from the folder of this checkout
+    del stack[_NOTES]
+    for kind in ("data", "resource"):
+        for blocks in stack[kind].values():
+            for block in blocks.values():
+                block.pop(_NOTES, None)
+    return stack
+
+
+def _bill_of_materials(package: Path, digest: str) -> dict[str, bytes]:
+    """That of a package, unless it is of another one of the same name."""
+    path = package.with_suffix(".bom.json")
+    if not path.exists() or digest not in path.read_text():
+        return {}
+    return {path.name: path.read_bytes()}

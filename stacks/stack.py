@@ -37,8 +37,7 @@ class ConverterStack(TerraformStack):
     """All that converts the logs of one environment.
 
     Attributes:
-        converter: The function.
-        schedule: What starts it.
+        statements: What its roles may do, by the name of the role's construct.
     """
 
     def __init__(self, scope: Construct, name: str, environment: Environment, package: str) -> None:
@@ -65,7 +64,7 @@ class ConverterStack(TerraformStack):
         if backfill:
             variables[f"{PREFIX}QUEUE_URL"] = backfill.queue.url
             statements.append(backfill.may_use())
-        self.converter = Converter(
+        converter = Converter(
             self,
             environment,
             aws,
@@ -74,11 +73,15 @@ class ConverterStack(TerraformStack):
             statements=statements,
             failures_arn=failures.arn,
         )
-        function = self.converter.function
+        function = converter.function
         fan_out.deliver_to(function, failures.arn)
-        self.schedule = Schedule(self, environment, aws, function, failures.arn)
+        schedule = Schedule(self, environment, aws, function, failures.arn)
+        self.statements = {
+            "converter_role": converter.role.statements,
+            "schedule_role": schedule.role.statements,
+        }
         if backfill:
-            backfill.deliver_to(function, needs=self.converter.role.policy)
+            backfill.deliver_to(function, needs=converter.role.policy)
         of_backfill = (backfill.queue.name, backfill.dead_letters.name) if backfill else ()
         if environment.alarms.enabled:
             Alarms(self, environment, failures.name, of_backfill)

@@ -33,6 +33,7 @@ def synthesise(
         packages: The zip of each.
         out: A folder; each has one of its own in it.
     """
+    out.mkdir(parents=True, exist_ok=True)
     app = App(outdir=str(out))
     stacks = {
         name: ConverterStack(app, name, environment, packages[name].name)

@@ -589,6 +589,7 @@ def alarms(environment: Environment) -> dict[str, tuple[str, str, dict[str, str]
     wanted: dict[str, tuple[str, str, dict[str, str], str, float]] = {
         "errors": ("AWS/Lambda", "Errors", function, "Sum", 0),
         "throttles": ("AWS/Lambda", "Throttles", function, "Sum", 0),
+        "accounts-refused": ("CloudTrailParquet", "AccountsRefused", ours, "Sum", 0),
         "duration": ("AWS/Lambda", "Duration", function, "Maximum", near_limit),
         "failures": ("AWS/SQS", visible, {"QueueName": f"{name}-failures"}, "Maximum", 0),
         "partial": ("CloudTrailParquet", "UnitsPartial", ours, "Sum", 0),

@@ -1,0 +1,302 @@
+"""The README of a hand-over: what a team has to know that does not have this repository."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from string import Template
+from textwrap import fill
+
+from cloudtrail_parquet.config import PREFIX, Settings
+from cloudtrail_parquet.events import DETAIL_TYPE, EVENT_SOURCE
+from cloudtrail_parquet.handler import CATCH_UP_DAYS
+from stacks.environment import Environment, OutputPlace
+from stacks.grants import NO_ACCOUNT, Grant, Json, grants, key_grants, role_arn
+from stacks.handover_words import permission_lines, resource_lines
+
+_WIDTH = 100
+_PLAN = {"kind": "plan", "from": "2026-01-01", "to": "2026-01-31"}
+
+_TEMPLATE = Path(__file__).with_name("handover.md")
+
+
+def readme(
+    stack: Json,
+    environment: Environment,
+    words: Mapping[str, Mapping[str, str]],
+    name: str,
+    files: Mapping[str, int],
+) -> str:
+    """Write it.
+
+    Args:
+        stack: The Terraform that is given away.
+        environment: What it was made from.
+        words: Why a role has a statement, by role and by the statement's name.
+        name: Of the environment.
+        files: The sizes of what lies beside it, by name.
+    """
+    invoke_later = "--invocation-type Event"
+    text = Template(_TEMPLATE.read_text()).substitute(
+        function=environment.name,
+        name=name,
+        region=environment.region,
+        state=environment.state_place.uri(),
+        files=_table(("file", "what it is"), _files(files)),
+        chosen=_table(("it", "what"), _chosen(stack, environment)),
+        inputs="\n".join(f"- {line}" for line in _inputs(stack, environment)),
+        grants="\n\n".join(_grants(stack, environment)),
+        invoke=_invoke("--cli-read-timeout 900", {"kind": "daily"}, "answer.json"),
+        count_failures=_sqs("get-queue-attributes", "failures_url")
+        + " \\\n  --attribute-names ApproximateNumberOfMessages",
+        queue_backfill=_queue_backfill(environment),
+        invoke_backfill=_invoke(invoke_later, _PLAN, "/dev/null"),
+        event_backfill=_put_event(),
+        take_failure=_sqs("receive-message", "failures_url")
+        + " \\\n  --visibility-timeout 300 --output json > message.json",
+        invoke_failure=_invoke(invoke_later, None, "/dev/null"),
+        delete_failure=_sqs("delete-message", "failures_url")
+        + " \\\n  --receipt-handle \"$(jq -r '.Messages[0].ReceiptHandle' message.json)\"",
+        redrive=_redrive(environment),
+        daily=f"{CATCH_UP_DAYS + 1} days",
+        versions=" ".join(_versions(environment)),
+        keep_buckets=_keep_buckets(stack),
+        resources="\n".join(resource_lines(stack)),
+        outputs=", ".join(f"`{one}`" for one in sorted(stack["output"])),
+        permissions="\n".join(permission_lines(stack, environment, words)),
+    )
+    blocks = re.split(r"\n{2,}", text.strip("\n"))
+    return "\n\n".join(map(_wrapped, blocks)) + "\n"
+
+
+def _wrapped(block: str) -> str:
+    """A block of Markdown, in lines of equal length if it is prose."""
+    if block.startswith(("#", "|", "-", "```")):
+        return block
+    return fill(block, _WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _files(files: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    for name, size in files.items():
+        if name.endswith(".zip"):
+            yield f"`{name}`", f"the function's code, {size:,} bytes"
+        elif name.endswith(".sha256"):
+            yield f"`{name}`", f"its digest; `sha256sum -c {name}` compares it"
+        elif name.endswith(".bom.json"):
+            yield f"`{name}`", "what it was made from (CycloneDX)"
+        else:
+            yield f"`{name}`", "the Terraform"
+
+
+def _chosen(stack: Json, environment: Environment) -> Iterator[tuple[str, str]]:
+    own, schedule = environment.function, environment.schedule
+    yield "reads", ", ".join(f"`{one.uri()}`" for one in environment.sources)
+    yield "writes", f"`{environment.dataset.uri()}`"
+    yield "keeps receipts and leases in", f"`{environment.state_place.uri()}`"
+    times = [f"`{one}`" for one in (schedule.daily, schedule.provisional) if one]
+    yield "runs", f"{' and '.join(times)}, UTC" + ("" if schedule.enabled else ", but is disabled")
+    many = f", {own.reserved_concurrency} at a time" if own.reserved_concurrency else ""
+    yield (
+        "is",
+        (
+            f"`{environment.name}`: {own.runtime} on {own.architecture}, {own.memory_mb:,} MB,"
+            f" {own.timeout_s} s at most{many}"
+        ),
+    )
+    function = stack["resource"]["aws_lambda_function"]["converter"]
+    given = function["environment"]["variables"].items()
+    settings = {name.removeprefix(PREFIX).lower(): value for name, value in given}
+    changed = [f"`{name} = {value}`" for name, value in settings.items() if name in _SETTINGS]
+    if changed:
+        yield "is set to", ", ".join(changed)
+
+
+_SETTINGS = frozenset(Settings.__dataclass_fields__)
+
+
+def _inputs(stack: Json, environment: Environment) -> Iterator[str]:
+    """What exists before the first plan, or nothing works."""
+    terraform, account = stack["terraform"], environment.account
+    provider = terraform["required_providers"]["aws"]
+    whose = f"account {account}, and Terraform refuses any other" if account else "any account"
+    yield f"Account and region: {whose}; {environment.region}"
+    yield (
+        f"Terraform `{terraform['required_version']}` with `{provider['source']}`"
+        f" `{provider['version']}`"
+    )
+    key = ", and use and grant the key of the function (`kms:CreateGrant`, `kms:Encrypt`)"
+    yield (
+        "Credentials that may make what stands under Resources, pass its roles (`iam:PassRole`) to"
+        f" Lambda and EventBridge Scheduler{key if environment.kms_key else ''}"
+    )
+    for source in environment.sources:
+        where = f" in {source.region}" if source.region else ""
+        owner = f" of account {source.account}" if source.account else ""
+        below = f"`AWSLogs` at or below `{source.uri()}`"
+        yield f"Logs: bucket `{source.bucket}`{where}{owner}, {below}"
+        yield from (f"Their key: `{key}`" for key in source.kms_keys)
+    for what, place in _outputs(environment):
+        made = "is made, if nobody has one of that name"
+        there = "with a lifecycle rule that aborts unfinished uploads"
+        yield f"{what}: bucket `{place.bucket}`, {made if place.create else there}"
+    keys = (environment.dataset.kms_key, environment.state_place.kms_key)
+    yield from (f"Key of what is written there: `{key}`" for key in dict.fromkeys(keys) if key)
+    if environment.kms_key:
+        yield f"Key of log, function and queues: `{environment.kms_key}`"
+    if environment.alarms.enabled:
+        topic = environment.alarms.topic
+        yield (
+            f"Topic: `{topic}`; CloudWatch may publish to it, and use its key if it has one"
+            if topic
+            else "No topic: there are alarms, but nobody is told"
+        )
+    if boundary := environment.iam.permissions_boundary:
+        yield f"Permissions boundary of the roles: `{boundary}`; it allows what the roles may do"
+    yield from _network(environment)
+    if environment.catalogue.enabled and not environment.catalogue.create_database:
+        yield f"Glue database: `{environment.catalogue.database}`"
+    state = terraform.get("backend", {}).get("s3")
+    yield (
+        f"Terraform's state: bucket `{state['bucket']}`, key `{state['key']}`, {state['region']}"
+        if state
+        else "Terraform's state: nothing is said about it. Add a `backend.tf`, or it is a file"
+        " here, `terraform.tfstate`"
+    )
+
+
+def _network(environment: Environment) -> Iterator[str]:
+    if vpc := environment.vpc:
+        services = "S3, EventBridge" + (", SQS" if environment.backfill_queue.enabled else "")
+        regions = [*environment.sources, environment.dataset, environment.state_place]
+        far = sorted({one.region for one in regions if one.region} - {environment.region})
+        more = f", and to S3 in {', '.join(far)}" if far else ""
+        groups = ", ".join(f"`{one}`" for one in vpc.security_groups)
+        subnets = ", ".join(f"`{one}`" for one in vpc.subnets)
+        yield f"VPC: subnets {subnets}, security groups {groups}, with ways to {services}{more}"
+
+
+def _outputs(environment: Environment) -> list[tuple[str, OutputPlace]]:
+    """The buckets of dataset and state; one, if they share it."""
+    dataset, state = environment.dataset, environment.state_place
+    if dataset.bucket == state.bucket:
+        return [("Dataset, receipts and leases", dataset)]
+    return [("Dataset", dataset), ("Receipts and leases", state)]
+
+
+def _grants(stack: Json, environment: Environment) -> Iterator[str]:
+    wanted, key = grants(stack, environment), environment.kms_key
+    if not (wanted or key):
+        return
+    yield "## What others have to allow"
+    yield (
+        "What the roles may do is in this Terraform; owners elsewhere have to agree. Their"
+        " statements name the account and, as a condition, the role, so they can be added before"
+        " there is one."
+        + ("" if environment.account else f" Put the function's account for `{NO_ACCOUNT}`.")
+    )
+    for one in wanted:
+        yield f"{_whose(one, environment)}\n\n{_json(one.statements)}"
+    if wanted:
+        yield (
+            "A bucket's policy counts only for objects that its owner owns: older log files may be"
+            ' the deliverer\'s, unless its ownership is "bucket owner enforced".'
+        )
+    if key:
+        yield (
+            f"Key `{key}`: the log, and batches that could not be delivered, are encrypted by"
+            " services, not by a role. Its policy needs, whoever owns it:\n\n"
+            f"{_json(key_grants(environment))}"
+        )
+    yield (
+        "A key of the function's own account needs nothing else, unless its policy leaves nothing"
+        f" to IAM: then it has to name `{role_arn(environment, '')}`."
+    )
+
+
+def _whose(grant: Grant, environment: Environment) -> str:
+    kind, policy = ("Key", "key") if grant.to.startswith("arn:") else ("Bucket", "bucket")
+    match grant.owner, environment.account:
+        case str(owner), str():
+            who = f"account {owner} adds"
+        case str(owner), None:
+            who = f"unless the function is in account {owner}, that adds"
+        case _:
+            who = "if it is not the function's own account's, its owner adds"
+    return f"{kind} `{grant.to}`: {who} to its {policy} policy:"
+
+
+def _queue_backfill(environment: Environment) -> str:
+    queue = environment.backfill_queue
+    if not queue.enabled:
+        return ""
+    send = f"{_sqs('send-message', 'backfill_url')} \\\n  --message-body '{json.dumps(_PLAN)}'"
+    return (
+        f"{_shell(send)}\n\nWhat the plan finds goes by the same queue, from which at most"
+        f" {queue.max_concurrency} invocations take messages; one that fails {queue.max_receives}"
+        " times is a dead letter. Without the queue, by invoking the function or by its event bus:"
+    )
+
+
+def _redrive(environment: Environment) -> str:
+    if not environment.backfill_queue.enabled:
+        return ""
+    arn = (
+        f"{_sqs('get-queue-attributes', 'dead_letters_url')} \\\n"
+        "  --attribute-names QueueArn --query Attributes.QueueArn --output text"
+    )
+    commands = f'arn=$({arn})\naws sqs start-message-move-task --source-arn "$arn"'
+    what = "Dead letters of the backfill go back into their queue, all of them:"
+    return f"{what}\n\n{_shell(commands)}"
+
+
+def _versions(environment: Environment) -> Iterator[str]:
+    for _, place in _outputs(environment):
+        if place.create:
+            days = place.noncurrent_days
+            yield f"`{place.bucket}` keeps what was replaced for {days} days, as older versions."
+
+
+def _keep_buckets(stack: Json) -> str:
+    types = sorted(one for one in stack["resource"] if one.startswith("aws_s3_bucket"))
+    addresses = [f"{type_}.{id_}" for type_ in types for id_ in sorted(stack["resource"][type_])]
+    if not addresses:
+        return ""
+    forget = " \\\n  ".join(["terraform state rm", *addresses])
+    return (
+        "Terraform destroys a bucket only when it is empty; to keep those that it has made, let it"
+        f" forget them first:\n\n{_shell(forget)}"
+    )
+
+
+def _put_event() -> str:
+    entry = {"Source": EVENT_SOURCE, "DetailType": DETAIL_TYPE, "Detail": json.dumps(_PLAN)}
+    quoted = json.dumps([{"EventBusName": "BUS", **entry}])
+    bus = "'\"$(terraform output -raw event_bus)\"'"
+    return f"aws events put-events --entries \\\n  '{quoted.replace('BUS', bus)}'"
+
+
+def _invoke(options: str, event: Json | None, answer: str) -> str:
+    payload = f"'{json.dumps(event)}'" if event else "file://event.json"
+    return (
+        'aws lambda invoke --function-name "$(terraform output -raw function_name)" \\\n'
+        f"  --cli-binary-format raw-in-base64-out {options} \\\n"
+        f"  --payload {payload} {answer}"
+    )
+
+
+def _sqs(command: str, output: str) -> str:
+    return f'aws sqs {command} --queue-url "$(terraform output -raw {output})"'
+
+
+def _shell(commands: str) -> str:
+    return f"```sh\n{commands}\n```"
+
+
+def _json(value: object) -> str:
+    return f"```json\n{json.dumps(value, indent=2)}\n```"
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    escaped = ([cell.replace("|", "\\|") for cell in cells] for cells in lines)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in escaped)
