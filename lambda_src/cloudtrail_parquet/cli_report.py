@@ -36,7 +36,11 @@ def collect(found: Iterable[Outcome], total: int, *, as_json: bool) -> list[Outc
         TimeElapsedColumn(),
     )
     with Progress(
-        *columns, console=_STDERR, transient=True, disable=not _STDERR.is_terminal
+        *columns,
+        console=_STDERR,
+        transient=True,
+        disable=not _STDERR.is_terminal,
+        redirect_stdout=sys.stdout.isatty(),  # else results would go to the terminal as well
     ) as bar:
         task = bar.add_task("convert", total=total)
         for outcome in found:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -522,3 +524,28 @@ def test_a_part_for_which_the_disk_has_no_room_stops_no_other_unit(tmp_path: Pat
     assert "Traceback" not in done.stderr
     assert f"{ACCOUNT} eu-central-1 2026-01-10" in done.stderr
     assert exported(tmp_path / "out") == ["small"]
+
+
+def test_results_go_to_a_file_though_a_terminal_shows_how_far_it_is(
+    tree: Path, tmp_path: Path
+) -> None:
+    terminal, end = os.openpty()
+    with (tmp_path / "out.json").open("wb") as out, os.fdopen(terminal, "rb", 0) as shown:
+        arguments = ("convert", tree, tmp_path / "lake", "--json", "--workers", 1)
+        process = subprocess.Popen(command(*arguments), stdout=out, stderr=end)
+        os.close(end)
+        text = b"".join(iter(partial(_read, shown), b"")).decode()
+        assert process.wait() == 0
+
+    lines = (tmp_path / "out.json").read_text().splitlines()
+    assert {json.loads(line)["status"] for line in lines} == {"complete"}
+    assert "converting" in text
+    assert "settled" not in text
+
+
+def _read(terminal: FileIO) -> bytes:
+    """What a terminal shows next; nothing once nobody writes to it."""
+    try:
+        return terminal.read(4096)
+    except OSError:  # as Linux says it
+        return b""
