@@ -42,138 +42,33 @@ class Carried(NamedTuple):
     outcomes: list[Outcome]
 
 
-class Deployment:
-    """One deployment of the function; use it as a context.
+class Carrier:
+    """Carries events from a bus and a queue to the function.
 
     Attributes:
-        s3: A client past the proxy.
-        proxy: What the function takes for AWS.
-        buckets: Names by place.
         failed: Events that failed at every attempt: what the on-failure destination would get.
     """
 
-    def __init__(self, aws: str, s3: S3Client, tmp: Path) -> None:
-        """``aws`` is the endpoint of all services; in ``tmp`` functions have their ``/tmp``."""
-        self._aws, self.s3, self._tmp = aws, s3, tmp
-        self._open = ExitStack()
-        self._sandboxes = 0
-        self.buckets = {place: f"{place}-{uuid.uuid4().hex}" for place in _PREFIXES}
+    def __init__(self) -> None:
         self.failed: list[Any] = []
 
-    def __enter__(self) -> Self:
-        self.proxy = self._open.enter_context(FaultProxy(self._aws))
-        self._sqs, self._events = self._client("sqs"), self._client("events")
-        for name in self.buckets.values():
-            self.s3.create_bucket(Bucket=name)
-        self._dead_letters, dead_letters = self._new_queue({})
-        redrive = {"deadLetterTargetArn": dead_letters, "maxReceiveCount": str(ATTEMPTS)}
-        self._queue, self._queue_arn = self._new_queue({"RedrivePolicy": json.dumps(redrive)})
-        self._delivered, delivered = self._new_queue({})
-        self._bus = f"bus-{uuid.uuid4().hex}"
-        pattern = {"source": [EVENT_SOURCE], "detail-type": [DETAIL_TYPE]}
-        self._events.create_event_bus(Name=self._bus)
-        self._events.put_rule(Name="r", EventBusName=self._bus, EventPattern=json.dumps(pattern))
-        target = {"Id": "function", "Arn": delivered}
-        self._events.put_targets(Rule="r", EventBusName=self._bus, Targets=[target])
-        return self
+    def connect(self, sqs: Any, delivered: str, queue: str, dead_letters: str) -> None:  # noqa: ANN401
+        """Say where events are: a client, and the URLs of queues.
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._open.close()
+        Args:
+            sqs: A client.
+            delivered: What the rule for the function sends its events to in the function's place.
+            queue: The backfill queue.
+            dead_letters: What it has given up.
+        """
+        self._sqs, self._delivered, self._queue = sqs, delivered, queue
+        self._dead_letters = dead_letters
+        self._queue_arn = self._arn_of(queue)
 
-    def new_buckets(self, *names: str) -> list[str]:
-        """Make buckets beside those of the deployment; their whole names."""
-        made = [f"{name}-{uuid.uuid4().hex}" for name in names]
-        for name in made:
-            self.s3.create_bucket(Bucket=name)
-        return made
-
-    def _client(self, service: Any) -> Any:  # noqa: ANN401
-        client = boto3.client(
-            service,
-            endpoint_url=self._aws,
-            region_name=_REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
-        self._open.callback(client.close)
-        return client
-
-    def start(self, code: Code = SOURCE_TREE, **environment: str) -> Sandbox:
-        """Start the function, with more in its environment if need be."""
-        self._sandboxes += 1
-        tmp = self._tmp / f"tmp-{self._sandboxes}"
-        return self._open.enter_context(Sandbox({**self.environment, **environment}, tmp, code))
-
-    def _new_queue(self, attributes: dict[str, str]) -> tuple[str, str]:
-        attributes = {"VisibilityTimeout": "5400", **attributes}
-        url = self._sqs.create_queue(QueueName=f"q-{uuid.uuid4().hex}", Attributes=attributes)[
-            "QueueUrl"
-        ]
-        asked = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-        return url, asked["Attributes"]["QueueArn"]
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What the deployment gives the function."""
-        places = {
-            "SOURCE": f"{self._uri('logs')}?retries=2",  # faults that stay are given up sooner
-            "DATASET": f"{self._uri('lake')}?retries=2",
-            "STATE": f"{self._uri('state')}?retries=2",
-            "EVENT_BUS": self._bus,
-            "QUEUE_URL": self._queue,
-        }
-        ours = {f"CLOUDTRAIL_PARQUET_{name}": value for name, value in places.items()}
-        token = {"AWS_SESSION_TOKEN": "token", "AWS_ENDPOINT_URL": self.proxy.url}
-        return {**CREDENTIALS, **token, **ours}
-
-    def _uri(self, place: str) -> str:
-        return f"s3://{self.buckets[place]}/{_PREFIXES[place]}"
-
-    # What there is.
-
-    def upload(self, tree: Path) -> None:
-        """Put a folder's files where the logs are."""
-        for key, data in contents(tree).items():
-            self.s3.put_object(Bucket=self.buckets["logs"], Key=f"org/{key}", Body=data)
-
-    def objects(self, place: str, below: str = "") -> dict[str, bytes]:
-        """All objects of a place, by key below it, or below a folder of it."""
-        bucket, prefix = self.buckets[place], f"{_PREFIXES[place]}/"
-        pages = self.s3.get_paginator("list_objects_v2").paginate(
-            Bucket=bucket, Prefix=prefix + below
-        )
-        return {
-            one["Key"].removeprefix(prefix): self.s3.get_object(Bucket=bucket, Key=one["Key"])[
-                "Body"
-            ].read()
-            for page in pages
-            for one in page.get("Contents", [])
-        }
-
-    def receipts(self) -> list[Receipt]:
-        """All receipts."""
-        texts = self.objects("state", "receipts/").values()
-        return [msgspec.json.decode(text, type=Receipt) for text in texts]
-
-    def litter(self) -> list[str]:
-        """What no run may leave behind: leases, intents, unfinished uploads, other files."""
-        left = [key for kind in ("leases/", "intents/") for key in self.objects("state", kind)]
-        for bucket in self.buckets.values():
-            uploads = self.s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
-            left += [one["Key"] for one in uploads]
-        return left + [key for key in self.objects("lake") if not key.endswith(".parquet")]
-
-    def remove(self, place: str, below: str = "") -> None:
-        """Remove all objects of a place, or below a folder of it."""
-        for key in self.objects(place, below):
-            self.s3.delete_object(Bucket=self.buckets[place], Key=f"{_PREFIXES[place]}/{key}")
-
-    # What carries events.
+    def _arn_of(self, queue: str) -> str:
+        asked = self._sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+        arn: str = asked["Attributes"]["QueueArn"]
+        return arn
 
     def invoke_asynchronously(self, invoke: Invoke, event: object) -> Carried:
         """As EventBridge and Scheduler invoke: with retries, here at once."""
@@ -238,7 +133,7 @@ class Deployment:
             "md5OfBody": message["MD5OfBody"],
             "eventSource": "aws:sqs",
             "eventSourceARN": self._queue_arn,
-            "awsRegion": _REGION,
+            "awsRegion": self._queue_arn.split(":")[3],
         }
 
     def dead_letters(self) -> list[str]:
@@ -254,6 +149,137 @@ class Deployment:
         counts = asked["Attributes"]
         names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
         return sum(int(counts[name]) for name in names)
+
+
+class Deployment(Carrier):
+    """One deployment of the function; use it as a context.
+
+    Attributes:
+        s3: A client past the proxy.
+        proxy: What the function takes for AWS.
+        buckets: Names by place.
+    """
+
+    def __init__(self, aws: str, s3: S3Client, tmp: Path) -> None:
+        """``aws`` is the endpoint of all services; in ``tmp`` functions have their ``/tmp``."""
+        super().__init__()
+        self._aws, self.s3, self._tmp = aws, s3, tmp
+        self._open = ExitStack()
+        self._sandboxes = 0
+        self.buckets = {place: f"{place}-{uuid.uuid4().hex}" for place in _PREFIXES}
+
+    def __enter__(self) -> Self:
+        self.proxy = self._open.enter_context(FaultProxy(self._aws))
+        self._sqs, self._events = self._client("sqs"), self._client("events")
+        for name in self.buckets.values():
+            self.s3.create_bucket(Bucket=name)
+        dead_letters, dead_letters_arn = self._new_queue({})
+        redrive = {"deadLetterTargetArn": dead_letters_arn, "maxReceiveCount": str(ATTEMPTS)}
+        queue, _ = self._new_queue({"RedrivePolicy": json.dumps(redrive)})
+        delivered, delivered_arn = self._new_queue({})
+        self.connect(self._sqs, delivered, queue, dead_letters)
+        self._bus = f"bus-{uuid.uuid4().hex}"
+        pattern = {"source": [EVENT_SOURCE], "detail-type": [DETAIL_TYPE]}
+        self._events.create_event_bus(Name=self._bus)
+        self._events.put_rule(Name="r", EventBusName=self._bus, EventPattern=json.dumps(pattern))
+        target = {"Id": "function", "Arn": delivered_arn}
+        self._events.put_targets(Rule="r", EventBusName=self._bus, Targets=[target])
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.close()
+
+    def new_buckets(self, *names: str) -> list[str]:
+        """Make buckets beside those of the deployment; their whole names."""
+        made = [f"{name}-{uuid.uuid4().hex}" for name in names]
+        for name in made:
+            self.s3.create_bucket(Bucket=name)
+        return made
+
+    def _client(self, service: Any) -> Any:  # noqa: ANN401
+        client = boto3.client(
+            service,
+            endpoint_url=self._aws,
+            region_name=_REGION,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+        self._open.callback(client.close)
+        return client
+
+    def start(self, code: Code = SOURCE_TREE, **environment: str) -> Sandbox:
+        """Start the function, with more in its environment if need be."""
+        self._sandboxes += 1
+        tmp = self._tmp / f"tmp-{self._sandboxes}"
+        return self._open.enter_context(Sandbox({**self.environment, **environment}, tmp, code))
+
+    def _new_queue(self, attributes: dict[str, str]) -> tuple[str, str]:
+        attributes = {"VisibilityTimeout": "5400", **attributes}
+        url = self._sqs.create_queue(QueueName=f"q-{uuid.uuid4().hex}", Attributes=attributes)[
+            "QueueUrl"
+        ]
+        return url, self._arn_of(url)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the deployment gives the function."""
+        places = {
+            "SOURCE": f"{self._uri('logs')}?retries=2",  # faults that stay are given up sooner
+            "DATASET": f"{self._uri('lake')}?retries=2",
+            "STATE": f"{self._uri('state')}?retries=2",
+            "EVENT_BUS": self._bus,
+            "QUEUE_URL": self._queue,
+        }
+        ours = {f"CLOUDTRAIL_PARQUET_{name}": value for name, value in places.items()}
+        token = {"AWS_SESSION_TOKEN": "token", "AWS_ENDPOINT_URL": self.proxy.url}
+        return {**CREDENTIALS, **token, **ours}
+
+    def _uri(self, place: str) -> str:
+        return f"s3://{self.buckets[place]}/{_PREFIXES[place]}"
+
+    # What there is.
+
+    def upload(self, tree: Path) -> None:
+        """Put a folder's files where the logs are."""
+        for key, data in contents(tree).items():
+            self.s3.put_object(Bucket=self.buckets["logs"], Key=f"org/{key}", Body=data)
+
+    def objects(self, place: str, below: str = "") -> dict[str, bytes]:
+        """All objects of a place, by key below it, or below a folder of it."""
+        bucket, prefix = self.buckets[place], f"{_PREFIXES[place]}/"
+        pages = self.s3.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=prefix + below
+        )
+        return {
+            one["Key"].removeprefix(prefix): self.s3.get_object(Bucket=bucket, Key=one["Key"])[
+                "Body"
+            ].read()
+            for page in pages
+            for one in page.get("Contents", [])
+        }
+
+    def receipts(self) -> list[Receipt]:
+        """All receipts."""
+        texts = self.objects("state", "receipts/").values()
+        return [msgspec.json.decode(text, type=Receipt) for text in texts]
+
+    def litter(self) -> list[str]:
+        """What no run may leave behind: leases, intents, unfinished uploads, other files."""
+        left = [key for kind in ("leases/", "intents/") for key in self.objects("state", kind)]
+        for bucket in self.buckets.values():
+            uploads = self.s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
+            left += [one["Key"] for one in uploads]
+        return left + [key for key in self.objects("lake") if not key.endswith(".parquet")]
+
+    def remove(self, place: str, below: str = "") -> None:
+        """Remove all objects of a place, or below a folder of it."""
+        for key in self.objects(place, below):
+            self.s3.delete_object(Bucket=self.buckets[place], Key=f"{_PREFIXES[place]}/{key}")
 
 
 def contents(folder: Path) -> dict[str, bytes]:

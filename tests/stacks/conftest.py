@@ -10,11 +10,24 @@ from zipfile import ZipFile
 import msgspec
 import pytest
 
+from tests.stacks.terraform import plugins
+
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ROOT / "tests/stacks/environments"
 CASES = ("minimal", "everything", "other-account")
 PACKAGE = "package.zip"
 """A zip without anything in it; where the function is run, the real one takes its place."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest, so that it and the other long one fall to different processes."""
+    items.sort(key=lambda item: item.path.name != "test_story.py")
+
+
+@pytest.fixture(scope="session")
+def provider() -> Path:
+    """The folder of Terraform's provider; to be asked for first, as it may skip the test."""
+    return plugins()
 
 
 @pytest.fixture(scope="session")
