@@ -1,0 +1,92 @@
+"""Where the CPU of a conversion goes: ``python -m bench.stages LOGS``.
+
+Each stage is timed in its own thread, at calls that take a file, a thousand records or a row group,
+so that the timing costs nothing. A stage that runs within another is taken out of it.
+"""
+
+import shutil
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+from cloudtrail_parquet import collate, columns, fetch, run, source, writer
+from cloudtrail_parquet.config import Settings
+from cloudtrail_parquet.dispatch import Job, convert_all
+from cloudtrail_parquet.places import Places
+from cloudtrail_parquet.process import prepare_process
+
+STAGES = {
+    "going on, freeing records": (run.Run, "read"),
+    "read": (fetch, "fetch_text"),
+    "inflate": (fetch, "inflate"),
+    "decode": (run, "decode"),
+    "event times": (collate, "event_times"),
+    "keys for duplicates": (collate, "keys_of"),
+    "nested columns": (columns.Columns, "_codes"),
+    "other columns": (columns.Columns, "draft"),
+    "taking files, freeing records": (run.Run, "_take"),
+    "duplicates": (collate.Collation, "_judge"),
+    "order, row groups": (collate.Collation, "_emit"),
+    "write": (writer.PartsWriter, "write"),
+}
+
+
+class Clock:
+    """Adds up the CPU seconds of stages, over all threads."""
+
+    def __init__(self) -> None:
+        self.seconds = defaultdict[str, float](float)
+        self._within = threading.local()
+
+    def watch(self, stage: str, place: Any, name: str) -> None:  # noqa: ANN401
+        """Time every call of a function or method."""
+        original: Callable[..., Any] = getattr(place, name)
+
+        def timed(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+            outer, self._within.inner = getattr(self._within, "inner", 0.0), 0.0
+            begun = time.thread_time()
+            try:
+                return original(*arguments, **options)
+            finally:
+                taken = time.thread_time() - begun
+                self.seconds[stage] += taken - self._within.inner
+                self._within.inner = outer + taken
+
+        setattr(place, name, timed)
+
+
+def main() -> int:
+    """Convert the folder that the command line names, and say where the time went."""
+    clock = Clock()
+    clock.seconds["start, imports"] = time.process_time()
+    for stage, (place, name) in STAGES.items():
+        clock.watch(stage, place, name)
+    prepare_process()
+    folder = mkdtemp()
+    places, settings = Places.of(sys.argv[1], str(Path(folder, "dataset"))), Settings()
+    logs = places.open().source
+    found = source.discover(logs, settings.folders)
+    jobs = [
+        Job(unit, tuple(found.trails[unit.account, unit.region]))
+        for unit in source.units(logs, found, settings.window)
+    ]
+    records = 0
+    for outcome in convert_all(jobs, places, settings, 1):
+        records += outcome.receipt.records.read if outcome.receipt else 0
+    total = time.process_time()
+    clock.seconds["all else"] = total - sum(clock.seconds.values())
+    print("| | CPU s | of all | µs a record |\n|---|---|---|---|")
+    for stage, s in sorted(clock.seconds.items(), key=lambda one: -one[1]):
+        print(f"| {stage} | {s:.2f} | {s / total:.0%} | {s / records * 1e6:.1f} |")
+    print(f"| all | {total:.2f} | 100% | {total / records * 1e6:.1f} |")
+    shutil.rmtree(folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
