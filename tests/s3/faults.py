@@ -40,6 +40,7 @@ class Request:
         path: ``/bucket/key``, decoded.
         query: Its parameters; those without a value are empty texts.
         headers: By name in lower case.
+        body: Of a POST; of others it is not kept.
         at: When it came, on the monotonic clock.
         status: What was answered; 0 for a broken connection.
     """
@@ -48,6 +49,7 @@ class Request:
     path: str
     query: dict[str, str]
     headers: dict[str, str]
+    body: bytes = b""
     at: float = field(default_factory=time.monotonic)
     status: int = 0
 
@@ -81,6 +83,7 @@ class Fault:
         lost: The connection breaks: ``"before"`` the server has seen the request, or ``"after"``
             it has done what was asked; with an ``answer``, that is said then.
         keep_bytes: The body of the answer ends after so many bytes, and the connection with it.
+        change: Makes another answer of the server's to a request.
     """
 
     method: str = ""
@@ -92,6 +95,7 @@ class Fault:
     delay_s: float = 0
     lost: str = ""
     keep_bytes: int | None = None
+    change: Callable[[Request, Answer], Answer] = lambda _, answer: answer
 
     def matches(self, request: Request) -> bool:
         """Whether it happens to this request."""
@@ -120,6 +124,28 @@ def error(  # noqa: PLR0913
     body = _ERROR.format(code=code, message=message).encode()
     answer = Answer(status, [("Content-Type", "application/xml"), *headers], body)
     return Fault(method, path, query, when, times, answer)
+
+
+def only_below(path: str) -> list[Fault]:
+    """What somebody meets who may list a bucket below one prefix only, as in ``/bucket/prefix/``.
+
+    A missing object is forbidden to them: to ask for an object is not to list below the prefix.
+    Source: GetObject, S3 API Reference: 404 is for those only who may list the bucket.
+    """
+    bucket, prefix = path[1:].split("/", 1)
+    refusal = error(403, "AccessDenied").answer
+
+    def is_outside(request: Request) -> bool:
+        return not request.query.get("prefix", "").startswith(prefix)
+
+    def forbid_absence(_: Request, answer: Answer) -> Answer:
+        is_bucket = b"NoSuchBucket" in answer.body
+        return refusal if refusal and answer.status == 404 and not is_bucket else answer
+
+    return [
+        error(403, "AccessDenied", path=f"^/{bucket}/?$", query="list-type", when=is_outside),
+        Fault(path=f"^/{bucket}/.", change=forbid_absence),
+    ]
 
 
 def every(number: int) -> Callable[[Request], bool]:
@@ -227,8 +253,9 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(self.command, unquote(parts.path), query, headers)
         body = self.rfile.read(int(headers.get("content-length", 0)))
+        kept = body if self.command == "POST" else b""
+        request = Request(self.command, unquote(parts.path), query, headers, kept)
         fault = self._proxy._note(request) or Fault()  # noqa: SLF001
         if fault.delay_s:
             time.sleep(fault.delay_s)
@@ -240,7 +267,7 @@ class _Handler(BaseHTTPRequestHandler):
             if fault.answer is None:
                 self._break()
                 return
-        answer = fault.answer or self._forward(request, body)
+        answer = fault.answer or fault.change(request, self._forward(request, body))
         request.status = answer.status
         self._say(answer, fault.keep_bytes)
 

@@ -3,6 +3,7 @@
 import pytest
 
 from cloudtrail_parquet.storage import Store, open_store
+from tests.s3.faults import FaultProxy, only_below
 from tests.unit.test_storage import (
     test_a_lease_is_given_back_when_its_work_fails,
     test_a_lease_keeps_a_second_holder_out,
@@ -44,6 +45,9 @@ __all__ = [
 ]
 
 
-@pytest.fixture(params=["", "/prefix of it/é"])
-def store(request: pytest.FixtureRequest, bucket: str) -> Store:
-    return open_store(f"s3://{bucket}{request.param}")
+@pytest.fixture(params=["all", "below a prefix", "below a prefix that alone may be listed"])
+def store(request: pytest.FixtureRequest, bucket: str, proxy: FaultProxy) -> Store:
+    prefix = "" if request.param == "all" else "/prefix of it/é"
+    if "alone" in request.param:
+        proxy.add(*only_below(f"/{bucket}{prefix}/"))
+    return open_store(f"s3://{bucket}{prefix}")

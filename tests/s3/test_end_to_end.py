@@ -15,7 +15,7 @@ from mypy_boto3_s3 import S3Client
 from cloudtrail_parquet.export import export
 from cloudtrail_parquet.generate import TreeSpec, generate
 from cloudtrail_parquet.storage import open_store
-from tests.s3.faults import Fault, FaultProxy, error, every
+from tests.s3.faults import Fault, FaultProxy, error, every, only_below
 
 LAMBDA_SRC = Path(__file__).parents[2] / "lambda_src"
 SPEC = TreeSpec(accounts=2, regions=1, days=2, records=600, late=0.05, duplicates=0.05)
@@ -125,6 +125,38 @@ def test_a_conversion_between_buckets_gives_what_one_on_a_disk_gives(
         glob = f"{tmp_path}/read/cloudtrail/**/*.parquet"
         rows = connection.execute(f"SELECT count(*) FROM read_parquet('{glob}')").fetchone()  # noqa: S608
     assert rows == (places.records,)
+
+
+@pytest.mark.slow
+def test_a_conversion_needs_to_list_no_more_than_the_prefixes_of_its_places(
+    places: Places, tmp_path: Path, s3: S3Client, proxy: FaultProxy
+) -> None:
+    status, _, said = convert(*places.arguments, "--workers", "1", scratch=tmp_path)
+    assert status == 0, said
+    expected = objects(s3, places.lake)
+    for bucket in (places.lake, places.state):
+        for key in objects(s3, bucket):
+            s3.delete_object(Bucket=bucket, Key=key)
+    for path in (f"/{places.logs}/org/", f"/{places.lake}/cloudtrail/", f"/{places.state}/x/"):
+        proxy.add(*only_below(path))
+
+    for _ in range(2):
+        status, _, said = convert(*places.arguments, "--workers", "1", scratch=tmp_path)
+        assert status == 0, said
+        assert objects(s3, places.lake) == expected
+
+    state = objects(s3, places.state)
+    assert len([key for key in state if key.startswith("x/receipts/")]) >= 4
+    refused = {one.path for one in proxy.seen(path=f"^/{places.state}/") if one.status == 403}
+    assert refused  # of receipts and of what else was not there yet
+
+    proxy.clear()
+    receipt = min(key for key in state if key.startswith("x/receipts/"))
+    proxy.add(error(403, "AccessDenied", "No.", method="GET", path=receipt))
+    status, _, said = convert(*places.arguments, scratch=tmp_path)
+    assert status == 1
+    assert f"{receipt}: cannot be read (AccessDenied: No.)" in said
+    assert objects(s3, places.lake) == expected
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from mypy_boto3_s3 import S3Client
 from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError
 from cloudtrail_parquet.storage import ObjectStore, Store, open_store
 from cloudtrail_parquet.storage.leases import ObjectLease
-from tests.s3.faults import Fault, FaultProxy, Request, error, every
+from tests.s3.faults import Fault, FaultProxy, Request, error, every, only_below
 
 LEASE = "leases/units/account=1/region=a.json"
 
@@ -222,6 +223,87 @@ def test_a_lease_that_cannot_be_given_back_is_no_error(
         proxy.add(error(403, "AccessDenied", method="POST"))
 
     assert keys(store) == [LEASE]
+
+
+# Where a missing lease is forbidden: S3 tells only who may list the bucket that there is none.
+
+
+@pytest.fixture
+def narrowed(bucket: str, store: ObjectStore, proxy: FaultProxy) -> ObjectStore:
+    """The same place, of which only the leases may be listed."""
+    proxy.add(*only_below(f"/{bucket}/leases/"))
+    return store
+
+
+def test_an_expired_lease_is_taken_over_where_a_missing_one_is_forbidden(
+    bucket: str, narrowed: ObjectStore, s3: S3Client
+) -> None:
+    put_lease(s3, bucket, -7, -7)
+
+    for _ in range(2):
+        with narrowed.lease(LEASE, 0, 900) as lease:
+            lease.check()
+            with pytest.raises(LeaseTimeoutError), narrowed.lease(LEASE, 0, 900):
+                pass
+
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+
+
+def test_a_lease_given_back_while_it_was_waited_for_is_taken_where_a_missing_one_is_forbidden(
+    bucket: str, narrowed: ObjectStore, s3: S3Client
+) -> None:
+    put_lease(s3, bucket, 900, 900)
+    waiting = threading.Timer(0.1, s3.delete_object, kwargs={"Bucket": bucket, "Key": LEASE})
+    waiting.start()
+
+    with narrowed.lease(LEASE, 10, 900) as lease:
+        lease.check()
+
+
+def test_an_expired_lease_removed_by_another_is_taken_where_a_missing_one_is_forbidden(
+    bucket: str, narrowed: ObjectStore, proxy: FaultProxy, s3: S3Client
+) -> None:
+    def remove(request: Request) -> bool:
+        if "if-match" in request.headers:
+            s3.delete_object(Bucket=bucket, Key=LEASE)
+        return False
+
+    put_lease(s3, bucket, -7, -7)
+    proxy.clear()
+    proxy.add(Fault(when=remove), *only_below(f"/{bucket}/leases/"))
+
+    with narrowed.lease(LEASE, 5, 900) as lease:
+        lease.check()
+
+    replaced = [request for request in proxy.seen("PUT") if "if-match" in request.headers]
+    assert [request.status for request in replaced] == [403]
+
+
+def test_a_lease_that_was_removed_is_lost_where_a_missing_one_is_forbidden(
+    bucket: str, narrowed: ObjectStore, s3: S3Client
+) -> None:
+    lease = narrowed.lease(LEASE, 0, 6)
+    with lost_at_its_end(lease):
+        s3.delete_object(Bucket=bucket, Key=LEASE)
+        after(lambda: is_lost(lease), at_most_s=4)  # by its renewal: it expires later
+
+
+@pytest.mark.slow
+def test_of_16_holders_one_at_a_time_holds_a_lease_where_a_missing_one_is_forbidden(
+    narrowed: ObjectStore,
+) -> None:
+    inside: list[int] = []
+
+    def work(_: int) -> int:
+        with narrowed.lease(LEASE, 120, 900):
+            inside.append(1)
+            most = len(inside)
+            time.sleep(0.01)
+            inside.pop()
+            return most
+
+    with ThreadPoolExecutor(16) as threads:
+        assert list(threads.map(work, range(16))) == [1] * 16
 
 
 # Answers that do not come.

@@ -36,6 +36,7 @@ _ALLOW = (
 )
 _RENEW = "Renew the credentials and run it again; nothing was replaced"
 _CHECK = "Check the credentials"
+_FORBIDDEN = "403 Forbidden"
 _HINTS = {
     "AccessDenied": _ALLOW,
     "AllAccessDisabled": _ALLOW,
@@ -50,7 +51,7 @@ _HINTS = {
     "NoSuchBucket": "Check the name of the bucket",
     "NoSuchUpload": RUN_AGAIN,
     "InvalidObjectState": "It is archived: restore a copy of it first",
-    "403 Forbidden": _ALLOW,
+    _FORBIDDEN: _ALLOW,
     "401 Unauthorized": _CHECK,
     "400 Bad Request": "Check that the credentials have not expired, and the region",
 }
@@ -86,6 +87,15 @@ def code_of(text: str) -> str:
 def is_lack_of_bucket(error: Exception) -> bool:
     """Whether not only the object is missing."""
     return code_of(str(error)) == "NoSuchBucket"
+
+
+def may_be_absent(error: Exception) -> bool:
+    """Whether a refusal may mean that there is no such object.
+
+    To who may not list a bucket, S3 says no more than that (GetObject, API reference). A listing
+    that is allowed below a prefix only does not help: a request for an object has no prefix.
+    """
+    return code_of(str(error)) in {"AccessDenied", _FORBIDDEN}
 
 
 def is_of_region(error: Exception) -> bool:

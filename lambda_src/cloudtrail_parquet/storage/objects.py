@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from io import RawIOBase
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -16,6 +17,7 @@ from cloudtrail_parquet.storage.failures import (
     explained,
     is_lack_of_bucket,
     is_of_region,
+    may_be_absent,
     may_be_done,
     may_pass,
 )
@@ -92,11 +94,12 @@ class ObjectStore:
         return self._ask("read", key, lambda client: bytes(obstore.get(client, key).bytes()))
 
     def read_if_there(self, key: str) -> bytes | None:
-        return self._ask("read", key, _if_there(lambda client: self._whole(client, key).data))
+        found = self.look(key)
+        return None if found is None else found.data
 
     def look(self, key: str) -> Stored | None:
         """An object with its version, or None if there is none."""
-        return self._ask("read", key, _if_there(lambda client: self._whole(client, key)))
+        return self._ask("read", key, _if_there(key, lambda client: self._whole(client, key)))
 
     @staticmethod
     def _whole(client: Any, key: str) -> Stored:  # noqa: ANN401
@@ -154,12 +157,12 @@ class ObjectStore:
         def replace(client: Any) -> Version | None:  # noqa: ANN401
             try:
                 return _version(obstore.put(client, key, data, mode=version))  # type: ignore[arg-type]
-            except (*ABSENT, obstore.exceptions.PreconditionError) as error:
+            except obstore.exceptions.PreconditionError as error:
                 if is_lack_of_bucket(error):
                     raise
                 return None
 
-        return self._ask("leased", key, replace, _always)
+        return self._ask("leased", key, _if_there(key, replace), _always)
 
     def delete(self, keys: Iterable[str], again: Callable[[], bool] = _always) -> None:
         gone = list(keys)
@@ -223,18 +226,51 @@ class ObjectStore:
         return f"{self.uri}/{key}"
 
 
-def _if_there(request: Callable[[Any], T]) -> Callable[[Any], T | None]:
-    """A request that answers None when there is no such object; without a bucket it fails."""
+def _if_there(key: str, request: Callable[[Any], T | None]) -> Callable[[Any], T | None]:
+    """A request that answers None when there is no such object; without a bucket it fails.
+
+    A refusal stands if a listing holds the object, the same before and after a request was refused.
+    """
 
     def ask(client: Any) -> T | None:  # noqa: ANN401
-        try:
-            return request(client)
-        except ABSENT as error:
-            if is_lack_of_bucket(error):
-                raise
-            return None
+        there: Any = None
+        while True:
+            try:
+                return request(client)
+            except ABSENT as error:
+                if is_lack_of_bucket(error):
+                    raise
+                return None
+            except obstore.exceptions.PermissionDeniedError as error:
+                if not may_be_absent(error):
+                    raise
+                before, there = there, _listed_as(client, key, error)
+                if there is None:
+                    return None
+                if there == before:  # otherwise it may have come since
+                    raise
 
     return ask
+
+
+def _listed_as(client: Any, key: str, refusal: Exception) -> Any:  # noqa: ANN401
+    """What a listing says of an object, or None if it does not hold it.
+
+    Raises:
+        PermissionDeniedError: The listing is refused as well.
+    """
+    # The client lists folders only, so this lists one from just before the key on.
+    folder, before = key.rpartition("/")[0] or None, key[:-1]
+    try:
+        chunks = obstore.list(client, folder, offset=before, chunk_size=1)  # no page ahead
+        for listed in chain.from_iterable(chunks):
+            if listed["path"] >= key:
+                return listed if listed["path"] == key else None
+    except CLIENT_ERRORS as error:
+        if may_be_absent(error):
+            raise refusal from error
+        raise
+    return None
 
 
 def _version(said: Any) -> Version:  # noqa: ANN401
