@@ -155,7 +155,8 @@ class Columns:
             keys: The `KEYS`.
         """
         arrays = []
-        columns = zip(*map(astuple, records), strict=True)  # many times faster than by name
+        # As tuples, which is many times faster than field by field.
+        columns = list(zip(*map(astuple, records), strict=True)) or [()] * len(RECORD)
         for field, values in zip(RECORD, columns, strict=True):
             if field.name == "eventTime":
                 arrays.append(times.cast(TIMESTAMP))
