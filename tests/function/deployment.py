@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import boto3
@@ -186,12 +185,7 @@ class Deployment(Carrier):
         self._events.put_targets(Rule="r", EventBusName=self._bus, Targets=[target])
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._open.close()
 
     def new_buckets(self, *names: str) -> list[str]:

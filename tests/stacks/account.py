@@ -7,7 +7,6 @@ import sys
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import boto3
@@ -80,12 +79,7 @@ class Account:
         assert self.url, "the server did not start"
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._open.close()
 
     def client(self, service: Any) -> Any:  # noqa: ANN401 - any of boto3's

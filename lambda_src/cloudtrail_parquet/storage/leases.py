@@ -13,7 +13,6 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
 
 from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError
@@ -95,12 +94,7 @@ class ObjectLease:
         if self._lost or self._until.seconds_left() <= 0:
             raise StorageError(LOST, self._where, RUN_LATER)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._given_back.set()
         if self._renewal is not None:
             self._renewal.join()

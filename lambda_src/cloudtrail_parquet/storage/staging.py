@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Self
 
 from cloudtrail_parquet.storage.scratch import scratch_folder
@@ -38,10 +37,5 @@ class ObjectStaging:
             self._upload(key, path)
             path.unlink()  # there may be little room
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._open.close()
