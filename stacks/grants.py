@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from stacks.environment import Environment, partition_of
+from stacks.statements import Aws
 
 NO_ACCOUNT = "ACCOUNT_ID"
 """Stands for the function's account where the environment does not name it."""
@@ -19,31 +20,23 @@ ROLES = {"converter_role": "", "schedule_role": "-schedule"}
 Json = dict[str, Any]
 
 
-class Place(NamedTuple):
-    """Where a stack is, in words that Terraform fills in by itself."""
+def known_aws(environment: Environment) -> Aws:
+    """Where a stack is, without Terraform's help."""
+    partition = partition_of(environment.region)
+    suffix = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
+    return Aws(partition, suffix, environment.account or NO_ACCOUNT, environment.region)
 
-    partition: str
-    dns_suffix: str
-    account: str
-    region: str
 
-    @classmethod
-    def of(cls, environment: Environment) -> "Place":
-        """That of an environment."""
-        partition = partition_of(environment.region)
-        suffix = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
-        return cls(partition, suffix, environment.account or NO_ACCOUNT, environment.region)
-
-    def fill_in(self, text: str) -> str:
-        """Text with what is known of the account; what Terraform makes stays a reference."""
-        known = {
-            "aws_partition.current.partition": self.partition,
-            "aws_partition.current.dns_suffix": self.dns_suffix,
-            "aws_caller_identity.account.account_id": self.account,
-        }
-        for name, value in known.items():
-            text = text.replace(f"${{data.{name}}}", value)
-        return text
+def fill_in(text: str, aws: Aws) -> str:
+    """Text with what is known of the account; what Terraform makes stays a reference."""
+    known = {
+        "aws_partition.current.partition": aws.partition,
+        "aws_partition.current.dns_suffix": aws.dns_suffix,
+        "aws_caller_identity.account.account_id": aws.account,
+    }
+    for name, value in known.items():
+        text = text.replace(f"${{data.{name}}}", value)
+    return text
 
 
 class Grant(NamedTuple):
@@ -62,7 +55,7 @@ class Grant(NamedTuple):
 
 def role_arn(environment: Environment, suffix: str) -> str:
     """The ARN that a role will have."""
-    here, path = Place.of(environment), environment.iam.path
+    here, path = known_aws(environment), environment.iam.path
     return f"arn:{here.partition}:iam::{here.account}:role{path}{environment.name}{suffix}"
 
 
@@ -88,7 +81,7 @@ def grants(stack: Json, environment: Environment) -> list[Grant]:
 
 def key_grants(environment: Environment) -> list[Json]:
     """What the policy of the environment's own key has to allow services of AWS."""
-    here = Place.of(environment)
+    here = known_aws(environment)
     log = f"arn:{here.partition}:logs:{here.region}:{here.account}:log-group"
     of_log = {"kms:EncryptionContext:aws:logs:arn": f"{log}:/aws/lambda/{environment.name}"}
     on_log = ("Encrypt*", "Decrypt*", "ReEncrypt*", "GenerateDataKey*", "Describe*")
@@ -135,11 +128,11 @@ def _buckets_of_others(environment: Environment) -> dict[str, str | None]:
 
 def _granted(statement: Json, environment: Environment, suffix: str) -> Json:
     """A statement of a role, turned into one of what the role uses."""
-    here = Place.of(environment)
+    here = known_aws(environment)
     conditions: dict[str, dict[str, object]] = {}
     for one in statement.get("condition", []):
         if one["variable"] != "aws:ResourceAccount":  # the owner's own, here
-            values = _one([here.fill_in(value) for value in one["values"]])
+            values = _one([fill_in(value, here) for value in one["values"]])
             conditions.setdefault(one["test"], {})[one["variable"]] = values
     role = {"aws:PrincipalArn": role_arn(environment, suffix)}
     of_key = statement["actions"][0].startswith("kms:")
@@ -148,7 +141,7 @@ def _granted(statement: Json, environment: Environment, suffix: str) -> Json:
         "Effect": "Allow",
         "Principal": {"AWS": f"arn:{here.partition}:iam::{here.account}:root"},
         "Action": _one(statement["actions"]),
-        "Resource": "*" if of_key else _one([here.fill_in(one) for one in statement["resources"]]),
+        "Resource": "*" if of_key else _one([fill_in(one, here) for one in statement["resources"]]),
         "Condition": {**conditions, "ArnEquals": {**conditions.get("ArnEquals", {}), **role}},
     }
 

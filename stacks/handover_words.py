@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from stacks.environment import Environment
-from stacks.grants import ROLES, Json, Place, role_arn, role_statements
+from stacks.grants import ROLES, Json, fill_in, known_aws, role_arn, role_statements
+from stacks.statements import Aws
 
 _RESOURCES = {
     "aws_cloudwatch_dashboard.dashboard": "shows units, records, bytes, invocations and queues",
@@ -83,7 +84,7 @@ def permission_lines(
     stack: Json, environment: Environment, words: Mapping[str, Mapping[str, str]]
 ) -> Iterator[str]:
     """All policies, statement by statement; ``words`` are why a role has each of its own."""
-    here = Place.of(environment)
+    here = known_aws(environment)
     for role, suffix in ROLES.items():
         arn = role_arn(environment, suffix)
         yield f"**What {_SERVICES[role]} may do with `aws_iam_role.{role}`**, `{arn}`:\n"
@@ -98,9 +99,9 @@ def permission_lines(
         yield ""
 
 
-def _statement(statement: Json, why: str, here: Place) -> Iterator[str]:
+def _statement(statement: Json, why: str, here: Aws) -> Iterator[str]:
     def listed(texts: list[str], word: str = ", ") -> str:
-        return word.join(f"`{here.fill_in(text)}`" for text in texts)
+        return word.join(f"`{fill_in(text, here)}`" for text in texts)
 
     yield f"- {statement['sid']}" + (f": {why}" if why else "")
     who = [name for one in statement.get("principals", ()) for name in one["identifiers"]]

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple, Self
 from xml.etree import ElementTree as ET
 
 from stacks.environment import Environment
-from stacks.grants import Place
+from stacks.grants import fill_in, known_aws
+from stacks.statements import Aws
 from tests.s3.faults import Answer, Fault, Request, error
 
 Json = dict[str, Any]
@@ -147,7 +148,7 @@ _TESTS: dict[str, Callable[[str, str], bool]] = {
 class Names:
     """What Terraform's references stand for, before anything is made."""
 
-    def __init__(self, stack: Json, place: Place) -> None:
+    def __init__(self, stack: Json, place: Aws) -> None:
         """``place`` is where the stack is going to be."""
         self._resources, self._place = stack["resource"], place
 
@@ -163,7 +164,7 @@ class Names:
             filled: str = self._resources[type_][name][attribute]
             return self.fill_in(filled)
 
-        return _REFERENCE.sub(value, self._place.fill_in(text))
+        return _REFERENCE.sub(value, fill_in(text, self._place))
 
     def arn(self, type_: str, name: str) -> str:
         """The ARN of a resource."""
@@ -215,7 +216,7 @@ class Reader:
 
     def __init__(self, environment: Environment) -> None:
         """Buckets and keys are the environment's; the queues have its own key."""
-        self._place, self._queue_key = Place.of(environment), environment.kms_key
+        self._place, self._queue_key = known_aws(environment), environment.kms_key
         outputs = (environment.dataset, environment.state_place)
         keyed = [(one, next(iter(one.kms_keys), None)) for one in environment.sources]
         self._buckets = {

@@ -19,7 +19,7 @@ import pytest
 from cloudtrail_parquet.events import Convert, Daily, Plan, parse, parse_text
 from stacks.environment import Environment
 from stacks.environment_file import load
-from stacks.grants import Place, grants, key_grants
+from stacks.grants import fill_in, grants, key_grants, known_aws
 from stacks.handover import hand_over
 from stacks.statements import Statement
 from tests.stacks.account import CREDENTIALS, Account
@@ -237,7 +237,7 @@ def test_the_readme_has_each_statement_with_actions_resources_and_conditions(
     given: Path, environment: Environment
 ) -> None:
     readme = (given / "README.md").read_text().partition("## Who may do what")[2]
-    here = Place.of(environment)
+    here = known_aws(environment)
     documents = terraform_of(given)["data"]["aws_iam_policy_document"]
 
     assert len(re.findall(r"^- ", readme, re.MULTILINE)) == sum(
@@ -248,7 +248,7 @@ def test_the_readme_has_each_statement_with_actions_resources_and_conditions(
             reason = r": \S.+" if name in {f"{role}_access" for role in ROLES} else ""
             assert any(
                 re.match(rf"- {statement['sid']}{reason}\n", text)
-                and all(f"`{here.fill_in(one)}`" in text for one in everything(statement))
+                and all(f"`{fill_in(one, here)}`" in text for one in everything(statement))
                 for text in re.split(r"\n(?=- |\n)", readme)
             ), (name, statement)
 

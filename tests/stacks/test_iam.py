@@ -26,7 +26,7 @@ from cloudtrail_parquet.generate import TreeSpec, generate
 from cloudtrail_parquet.plan import BYTES_PER_S
 from stacks.environment import Environment, OutputPlace, SourcePlace
 from stacks.environment_file import load
-from stacks.grants import Place
+from stacks.grants import known_aws
 from tests.builders import ACCOUNT, REGION, log_file, log_key, record
 from tests.function.deployment import Carried, Carrier
 from tests.function.runtime import SOURCE_TREE, Outcome, Sandbox
@@ -56,7 +56,7 @@ def permissions(synthesised: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def names(permissions: dict[str, Any], environment: Environment) -> Names:
-    return Names(permissions, Place.of(environment))
+    return Names(permissions, known_aws(environment))
 
 
 @pytest.fixture(scope="session")
