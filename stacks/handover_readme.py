@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from string import Template
 from textwrap import fill
@@ -10,9 +10,10 @@ from textwrap import fill
 from cloudtrail_parquet.config import PREFIX, Settings
 from cloudtrail_parquet.events import DETAIL_TYPE, EVENT_SOURCE
 from cloudtrail_parquet.handler import CATCH_UP_DAYS
+from cloudtrail_parquet.markdown import table
 from stacks.environment import Environment, OutputPlace
 from stacks.grants import NO_ACCOUNT, Grant, Json, grants, key_grants, role_arn
-from stacks.handover_words import permission_lines, resource_lines
+from stacks.handover_words import permission_lines, resource_rows
 
 _WIDTH = 100
 _PLAN = {"kind": "plan", "from": "2026-01-01", "to": "2026-01-31"}
@@ -42,8 +43,8 @@ def readme(
         name=name,
         region=environment.region,
         state=environment.state_place.uri(),
-        files=_table(("file", "what it is"), _files(files)),
-        chosen=_table(("it", "what"), _chosen(stack, environment)),
+        files=table(("file", "what it is"), _files(files)),
+        chosen=table(("it", "what"), _chosen(stack, environment)),
         inputs="\n".join(f"- {line}" for line in _inputs(stack, environment)),
         grants="\n\n".join(_grants(stack, environment)),
         invoke=_invoke("--cli-read-timeout 900", {"kind": "daily"}, "answer.json"),
@@ -61,7 +62,7 @@ def readme(
         daily=f"{CATCH_UP_DAYS + 1} days",
         versions=" ".join(_versions(environment)),
         keep_buckets=_keep_buckets(stack),
-        resources="\n".join(resource_lines(stack)),
+        resources=table(("address", "what it is"), resource_rows(stack)),
         outputs=", ".join(f"`{one}`" for one in sorted(stack["output"])),
         permissions="\n".join(permission_lines(stack, environment, words)),
     )
@@ -294,9 +295,3 @@ def _shell(commands: str) -> str:
 
 def _json(value: object) -> str:
     return f"```json\n{json.dumps(value, indent=2)}\n```"
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    escaped = ([cell.replace("|", "\\|") for cell in cells] for cells in lines)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in escaped)

@@ -58,13 +58,11 @@ _POLICIES = {
 _SERVICES = {"converter_role": "Lambda", "schedule_role": "EventBridge Scheduler"}
 
 
-def resource_lines(stack: Json) -> Iterator[str]:
-    """A table of all resources by their addresses."""
-    yield "| address | what it is |"
-    yield "|---|---|"
+def resource_rows(stack: Json) -> Iterator[tuple[str, str]]:
+    """All resources: the address, and what it is."""
     for type_, blocks in sorted(stack["resource"].items()):
         for id_, block in sorted(blocks.items()):
-            yield f"| `{type_}.{id_}` | {_in_words(type_, id_, block)} |"
+            yield f"`{type_}.{id_}`", _in_words(type_, id_, block)
 
 
 def _in_words(type_: str, id_: str, block: Json) -> str:

@@ -4,12 +4,13 @@ python -m cloudtrail_parquet.columns_page > docs/columns.md
 """
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date
 
 import pyarrow as pa
 
 from cloudtrail_parquet.layout import Unit, partition
+from cloudtrail_parquet.markdown import table
 from cloudtrail_parquet.schema import (
     PARTITION_SCHEMA,
     RECORD_VERSION,
@@ -61,12 +62,8 @@ def columns_page() -> str:
         (f"`{field.name}`", "text" if pa.types.is_string(field.type) else "integer", f"`{folder}`")
         for field, folder in zip(PARTITION_SCHEMA, folders, strict=True)
     ]
-    return (
-        _PAGE
-        + _markdown(("column", "type", "since", "what it is"), rows)
-        + _PARTITIONS
-        + _markdown(("column", "type", "folder"), partitions)
-    )
+    columns = table(("column", "type", "since", "what it is"), rows)
+    return f"{_PAGE}{columns}\n{_PARTITIONS}{table(('column', 'type', 'folder'), partitions)}\n"
 
 
 def _page_rows(path: str, field: pa.Field) -> Iterator[tuple[str, str, str, str]]:
@@ -92,11 +89,6 @@ def _page_type(field: pa.Field) -> str:
     if pa.types.is_map(of):
         return f"map of {_page_type(of.key_field)} to {_page_type(of.item_field)}"
     return _KINDS[kind(field)]
-
-
-def _markdown(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [titles, ("---",) * len(titles), *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 
 from cloudtrail_parquet.config import PREFIX, Settings
+from cloudtrail_parquet.markdown import table
 from cloudtrail_parquet.ownership import Ownership
 
 _PAGE = f"""\
@@ -54,21 +55,19 @@ _FOR_ALL = set(Ownership.__struct_fields__)
 
 def settings_page() -> str:
     """The page: Markdown, a row for each setting."""
-    lines = ["| setting | default | what it does | it has to be |", "|---|---|---|---|", *_rows()]
-    return _PAGE + "\n".join(lines) + "\n"
+    return _PAGE + table(("setting", "default", "what it does", "it has to be"), _rows()) + "\n"
 
 
-def _rows() -> Iterator[str]:
+def _rows() -> Iterator[tuple[str, ...]]:
     defaults = Settings()
     for one in fields(Settings):
         mark = "‡" if one.name in _FOR_ALL else "†" if one.metadata["shapes"] else ""
-        cells = [
+        yield (
             f"`{one.name}` {mark}".rstrip(),
             _default(getattr(defaults, one.name)),
             one.metadata["about"],
             one.metadata["kind"].legal,
-        ]
-        yield f"| {' | '.join(cells)} |"
+        )
 
 
 def _default(value: object) -> str:
