@@ -16,7 +16,7 @@ from typing import Any
 
 from cloudtrail_parquet import collate, columns, fetch, run, source, writer
 from cloudtrail_parquet.config import Settings
-from cloudtrail_parquet.dispatch import Job, convert_all
+from cloudtrail_parquet.dispatch import convert_all, jobs_of
 from cloudtrail_parquet.places import Places
 from cloudtrail_parquet.process import prepare_process
 
@@ -71,10 +71,7 @@ def main() -> int:
     places, settings = Places.of(sys.argv[1], str(Path(folder, "dataset"))), Settings()
     logs = places.open().source
     found = source.discover(logs, settings.folders)
-    jobs = [
-        Job(unit, tuple(found.trails[unit.account, unit.region]))
-        for unit in source.units(logs, found, settings.window)
-    ]
+    jobs = jobs_of(source.units(logs, found, settings.window), found)
     records = 0
     for outcome in convert_all(jobs, places, settings, 1):
         records += outcome.receipt.records.read if outcome.receipt else 0

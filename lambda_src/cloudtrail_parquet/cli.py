@@ -31,7 +31,7 @@ from cloudtrail_parquet.cli_report import (
 )
 from cloudtrail_parquet.config import OPTIONAL_LOG_FOLDERS, Settings
 from cloudtrail_parquet.dialects import Dialect, render
-from cloudtrail_parquet.dispatch import Job, convert_all, cores
+from cloudtrail_parquet.dispatch import convert_all, cores, jobs_of
 from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
 from cloudtrail_parquet.events import Only
 from cloudtrail_parquet.export import export as export_records
@@ -176,7 +176,7 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
         for unit in units(store, found, settings.window, selection.first, selection.last)
         if selection.holds(unit)
     ]
-    jobs = [Job(unit, tuple(found.trails[unit.account, unit.region])) for unit in selected]
+    jobs = jobs_of(selected, found)
     workers = workers or cores()
     outcomes = convert_all(jobs, places, settings, workers, dry_run=dry_run)
     try:

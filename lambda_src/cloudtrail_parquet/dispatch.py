@@ -21,6 +21,7 @@ from cloudtrail_parquet.ownership import is_noted, open_dataset_state
 from cloudtrail_parquet.places import Places
 from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.receipt import Receipt
+from cloudtrail_parquet.source import Discovery
 from cloudtrail_parquet.storage import Stores
 
 
@@ -29,6 +30,11 @@ class Job(NamedTuple):
 
     unit: Unit
     trails: tuple[str, ...]
+
+
+def jobs_of(units: Iterable[Unit], found: Discovery) -> list[Job]:
+    """The jobs of some units of a source."""
+    return [Job(unit, tuple(found.trails[unit.account, unit.region])) for unit in units]
 
 
 Act = Callable[[Unit, Iterable[str], Stores, Settings], Receipt | None]

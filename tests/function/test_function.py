@@ -26,7 +26,7 @@ from msgspec.structs import replace
 
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.convert import convert_unit
-from cloudtrail_parquet.dispatch import Job, convert_all
+from cloudtrail_parquet.dispatch import convert_all, jobs_of
 from cloudtrail_parquet.errors import (
     LeaseTimeoutError,
     NotEnoughTimeError,
@@ -315,10 +315,7 @@ def converted_on_disk(folder: Path) -> dict[str, bytes]:
     places = Places.of(*(str(folder / name) for name in ("logs", "expected", "expected.state")))
     settings, source = Settings(), places.open().source
     found = discover(source, settings.folders)
-    jobs = [
-        Job(unit, tuple(found.trails[unit.account, unit.region]))
-        for unit in units(source, found, settings.window)
-    ]
+    jobs = jobs_of(units(source, found, settings.window), found)
     failed = [one.error for one in convert_all(jobs, places, settings, 1) if one.error]
     assert failed == []
     return contents(folder / "expected")
