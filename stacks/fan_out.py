@@ -20,7 +20,8 @@ from stacks.toolkit import (
 EVENT_AGE_S = 6 * 3600
 """How long what has been sent to the function is tried, by EventBridge, Scheduler and Lambda."""
 
-DELIVERY_ATTEMPTS = 20
+RETRY_POLICY = {"maximum_event_age_in_seconds": EVENT_AGE_S, "maximum_retry_attempts": 20}
+"""Of what EventBridge and Scheduler deliver."""
 
 
 class FanOut(Construct):
@@ -93,9 +94,6 @@ class FanOut(Construct):
             target_id="converter",
             arn=function.arn,
             dead_letter_config={"arn": failures_arn},
-            retry_policy={
-                "maximum_event_age_in_seconds": EVENT_AGE_S,
-                "maximum_retry_attempts": DELIVERY_ATTEMPTS,
-            },
+            retry_policy=RETRY_POLICY,
             depends_on=[permission],
         )

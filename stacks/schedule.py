@@ -7,7 +7,7 @@ dead-letter queue of its own, tries for hours, and needs no permission on the fu
 from cloudtrail_parquet.events import Daily, to_text
 from stacks.access import Role
 from stacks.environment import Environment
-from stacks.fan_out import DELIVERY_ATTEMPTS, EVENT_AGE_S
+from stacks.fan_out import RETRY_POLICY
 from stacks.statements import Aws, Statement, key_statement
 from stacks.toolkit import Construct, LambdaFunction, SchedulerSchedule, SchedulerScheduleGroup
 
@@ -58,10 +58,7 @@ class Schedule(Construct):
                     "role_arn": self.role.arn,
                     "input": to_text(event),
                     "dead_letter_config": {"arn": failures_arn},
-                    "retry_policy": {
-                        "maximum_event_age_in_seconds": EVENT_AGE_S,
-                        "maximum_retry_attempts": DELIVERY_ATTEMPTS,
-                    },
+                    "retry_policy": RETRY_POLICY,
                 },
                 depends_on=[self.role.policy],
             )
