@@ -20,6 +20,7 @@ from cloudtrail_parquet.receipt import Part
 from cloudtrail_parquet.schema import leaves
 from cloudtrail_parquet.storage import Staging
 
+_BUFFER_BYTES = 1 << 20
 _BATCH_ROWS = 64  # a page ends only between batches, and one value may have 100 kB
 
 
@@ -62,30 +63,25 @@ class PartsWriter:
         self._staging, self._settings = staging, settings
         self._metadata, self._key = metadata, key
         self._schema = file_schema(settings.json_encoding)
-        self._sink: _Sink | None = None
-        self._writer: pq.ParquetWriter | None = None
-        self._rows = 0
+        self._open: _OpenPart | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.close()
-        elif self._writer is not None and self._sink is not None:
-            self._sink.keep()  # for nobody
-            self._writer.close()
-            self._sink.close()
+        try:
+            if kind is None:
+                self.close()
+        finally:
+            if self._open is not None:
+                self._open.abandon()
 
     def write(self, table: pa.Table) -> None:
         """Write a table of `SCHEMA` as one row group."""
-        if self._writer is None or self._sink is None:
-            self._sink = _Sink(self._staging.create(self._key(len(self.parts))))
-            options = parquet_options(self._settings)
-            self._writer = pq.ParquetWriter(self._sink, self._schema, **options)
-        self._writer.write_table(self._as_in_files(table), row_group_size=table.num_rows)
-        self._rows += table.num_rows
-        if self._sink.tell() >= self._settings.part_bytes:
+        if self._open is None:
+            file = self._staging.create(self._key(len(self.parts)))
+            self._open = _OpenPart(file, self._schema, self._settings)
+        if self._open.write(self._as_in_files(table)) >= self._settings.part_bytes:
             self.close()
 
     def _as_in_files(self, table: pa.Table) -> pa.Table:
@@ -101,18 +97,49 @@ class PartsWriter:
 
     def close(self) -> None:
         """Finish the part that is open, if one is."""
-        if self._writer is None or self._sink is None:
+        if self._open is None:
             return
-        self._writer.add_key_value_metadata(self._metadata)
+        variants = PATHS if self._settings.json_encoding == "variant" else ()
+        size = self._open.finish(self._metadata, variants)
+        self.parts.append(Part(key=self._key(len(self.parts)), rows=self._open.rows, bytes=size))
+        self._open = None
+
+
+class _OpenPart:
+    """A part that is being written.
+
+    Its bytes are gathered before they go to the file, since for that Arrow has to wait for the
+    interpreter lock.
+    """
+
+    def __init__(self, file: BinaryIO, schema: pa.Schema, settings: Settings) -> None:
+        self.rows = 0
+        self._sink = _Sink(file)
+        self._stream = pa.BufferedOutputStream(pa.PythonFile(self._sink, "w"), _BUFFER_BYTES)
+        self._writer = pq.ParquetWriter(self._stream, schema, **parquet_options(settings))
+
+    def write(self, table: pa.Table) -> int:
+        """Write a table as one row group, and say how many bytes the part has so far."""
+        self._writer.write_table(table, row_group_size=table.num_rows)
+        self.rows += table.num_rows
+        size: int = self._stream.tell()
+        return size
+
+    def finish(self, metadata: dict[str, str], variants: Collection[str]) -> int:
+        """Write the footer, with these columns declared as VARIANT; how many bytes the part has."""
+        self._writer.add_key_value_metadata(metadata)
+        self._stream.flush()
         self._sink.keep()
         self._writer.close()
-        variants = PATHS if self._settings.json_encoding == "variant" else ()
-        self._sink.finish(variants)
-        self.parts.append(
-            Part(key=self._key(len(self.parts)), rows=self._rows, bytes=self._sink.tell())
-        )
+        self._stream.flush()
+        return self._sink.finish(variants)
+
+    def abandon(self) -> None:
+        """Let go of the file, whatever is in it."""
+        self._sink.keep()  # for nobody
+        self._writer.close()
+        self._stream.flush()
         self._sink.close()
-        self._writer, self._sink, self._rows = None, None, 0
 
 
 class _Sink:
@@ -139,10 +166,13 @@ class _Sink:
         """Keep what is written from here on, up to the footer."""
         self._kept = []
 
-    def finish(self, variants: Collection[str]) -> None:
-        """Write what was kept, with these columns declared as VARIANT."""
+    def finish(self, variants: Collection[str]) -> int:
+        """Write what was kept, with these columns declared as VARIANT; how many bytes there are."""
         tail, self._kept = b"".join(self._kept or ()), None
         self._file.write(annotate_variants(tail, variants) if variants else tail)
+        size = self._file.tell()
+        self.close()
+        return size
 
     def close(self) -> None:
         self._file.close()
