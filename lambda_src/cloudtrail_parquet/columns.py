@@ -7,9 +7,10 @@ the columns of the schema.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec.structs import astuple
@@ -49,13 +50,13 @@ class Distinct:
         self._since = 0  # number of the first value that may still be asked for by its text
         self.leftovers: dict[int, bytes] = {}
 
-    def numbers(self, texts: Iterable[bytes]) -> list[int]:
-        """The number of each text's value; texts not seen before are fitted."""
+    def numbers(self, texts: Iterable[bytes | None]) -> list[int | None]:
+        """The number of each text's value, None for none; texts not seen before are fitted."""
         if len(self._numbers) > _MAX_REMEMBERED:
             self._since = self._numbers.next
             self._numbers = _Numbers(self._since)
         known = self._numbers
-        codes = [known[text] for text in texts]
+        codes = [None if text is None else known[text] for text in texts]
         if known.new:
             self._add(known.new, known.next - len(known.new))
             known.new.clear()
@@ -160,6 +161,8 @@ class Columns:
         for field, values in zip(RECORD, columns, strict=True):
             if field.name == "eventTime":
                 arrays.append(times.cast(TIMESTAMP))
+            elif _are_void(values):
+                arrays.append(pa.nulls(len(values), self.draft_schema.field(field.name).type))
             elif field.name in self._distinct:
                 arrays.append(self._codes(field.name, values, leftovers))
             else:
@@ -171,11 +174,11 @@ class Columns:
     def _codes(
         self, name: str, values: tuple[Any, ...], leftovers: dict[int, Leftovers]
     ) -> pa.Array:
-        distinct = self._distinct[name]
-        if values.count(ABSENT) == len(values):
-            return pa.nulls(len(values), CODE)
-        texts = (self._redactor.members(name, bytes(value)) for value in values)
-        codes = distinct.numbers(texts if self._redactor.concerns(name) else map(bytes, values))
+        distinct, redactor = self._distinct[name], self._redactor
+        texts = _texts(values)
+        if redactor.concerns(name):
+            texts = [text and redactor.members(name, text) for text in texts]
+        codes = distinct.numbers(texts)
         if distinct.leftovers:
             for row, code in enumerate(codes):
                 if code in distinct.leftovers:
@@ -223,18 +226,25 @@ class Columns:
             distinct.forget(pa.chunked_array(chunks, CODE))
 
 
-def _plain(field: pa.Field, values: tuple[Any, ...]) -> pa.Array:
-    if is_scalar(field):
-        if values.count(None) == len(values):
-            return pa.nulls(len(values), field.type)
-        if kind(field) == "text-boolean":
-            flags = [None if text is None else _TEXT_BOOLEANS[text] for text in values]
-            return pa.array(flags, field.type)
-        return pa.array(values, field.type)
-    if values.count(ABSENT) == len(values):
-        return pa.nulls(len(values), field.type)
-    texts = [None if text == NULL else text for text in map(bytes, values)]
-    return pa.array(texts, field.type)
+def _plain(field: pa.Field, values: Sequence[Any]) -> pa.Array:
+    if not is_scalar(field):
+        values = _texts(values)
+    elif kind(field) == "text-boolean":
+        values = [None if text is None else _TEXT_BOOLEANS[text] for text in values]
+    return pa.array(values, field.type)
+
+
+def _are_void(values: tuple[Any, ...]) -> bool:
+    """Whether no record has anything in a field; mostly the first one tells."""
+    if not values:
+        return True
+    first = values[0]
+    return (first is None or first is ABSENT) and values.count(first) == len(values)
+
+
+def _texts(values: Iterable[msgspec.Raw]) -> list[bytes | None]:
+    """The JSON texts of n values, None for what is null or was not delivered."""
+    return [None if value is ABSENT or (text := bytes(value)) == NULL else text for value in values]
 
 
 def _names(parts: Leftovers) -> list[str]:
