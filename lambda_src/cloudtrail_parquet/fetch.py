@@ -4,8 +4,9 @@ Both leave the interpreter lock, so they overlap with decoding.
 """
 
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.errors import CloudTrailParquetError
@@ -15,6 +16,8 @@ from cloudtrail_parquet.storage import Store
 
 Fetched = bytes | CloudTrailParquetError
 """The JSON text of a log file, or why there is none."""
+
+_SMALL_BYTES = 16 << 10  # stored; to hand such a file over between threads is half its cost
 
 
 def fetch_text(source: Store, file: LogFile, settings: Settings) -> bytes:
@@ -32,7 +35,8 @@ def fetch(
 ) -> Iterator[tuple[LogFile, Fetched]]:
     """Fetch log files in order, some of them ahead of the one that is asked for.
 
-    No more than ``fetch_ahead_bytes`` of stored bytes are under way, or a single file.
+    No more than ``fetch_ahead_bytes`` of stored bytes are under way, or a single file. Small files
+    on a disk, where there is nothing to wait for, are read only when it is their turn.
     """
 
     def attempt(file: LogFile) -> Fetched:
@@ -41,19 +45,21 @@ def fetch(
         except CloudTrailParquetError as error:
             return error
 
-    waiting: deque[tuple[LogFile, Future[Fetched]]] = deque()
+    waiting: deque[tuple[LogFile, Callable[[], Fetched]]] = deque()
     ahead = 0
     with ThreadPoolExecutor(settings.fetch_threads, thread_name_prefix="fetch") as threads:
         try:
             for file in files:
                 while waiting and ahead + file.size > settings.fetch_ahead_bytes:
-                    first, future = waiting.popleft()
+                    first, result = waiting.popleft()
                     ahead -= first.size
-                    yield first, future.result()
-                waiting.append((file, threads.submit(attempt, file)))
+                    yield first, result()
+                at_once = source.parallel == 1 and file.size <= _SMALL_BYTES
+                later = partial(attempt, file) if at_once else threads.submit(attempt, file).result
+                waiting.append((file, later))
                 ahead += file.size
             while waiting:
-                first, future = waiting.popleft()
-                yield first, future.result()
+                first, result = waiting.popleft()
+                yield first, result()
         finally:
             threads.shutdown(wait=False, cancel_futures=True)

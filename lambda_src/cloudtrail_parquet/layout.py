@@ -23,7 +23,9 @@ from cloudtrail_parquet.storage import Entry
 ROOT = "AWSLogs"
 ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 
-_STAMP = re.compile(r".*?_CloudTrail(?:-[A-Za-z]+)?_[^_]+_(\d{8}T\d{4})Z.*", re.DOTALL)
+_STAMP = re.compile(
+    r".*?_CloudTrail(?:-[A-Za-z]+)?_[^_]+_(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)Z.*", re.DOTALL
+)
 _PART = re.compile(
     r"(?:part|straggler-(?P<day>\d{8}))-(?:(?P<number>\d\d)of(?P<of>\d\d)-)?\d+\.parquet",
     re.ASCII,
@@ -288,7 +290,8 @@ def log_file(entry: Entry, delivery_day: date) -> LogFile:
     delivered = entry.modified
     if match is not None:
         try:
-            delivered = datetime.strptime(match[1], "%Y%m%dT%H%M").replace(tzinfo=UTC)
+            year, month, day, hour, minute = map(int, match.groups())
+            delivered = datetime(year, month, day, hour, minute, tzinfo=UTC)
         except ValueError:
             match = None
     start = _midnight(delivery_day)
