@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+from bench.contestants import hide_pandas
 from cloudtrail_parquet import collate, columns, fetch, run, source, writer
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.dispatch import convert_all, jobs_of
@@ -66,6 +67,7 @@ def main() -> int:
     clock.seconds["start, imports"] = time.process_time()
     for stage, (place, name) in STAGES.items():
         clock.watch(stage, place, name)
+    hide_pandas()
     prepare_process()
     folder = mkdtemp()
     places, settings = Places.of(sys.argv[1], str(Path(folder, "dataset"))), Settings()
