@@ -1,8 +1,8 @@
 """How a process that converts handles memory.
 
-Fresh memory is dear, above all in a virtual machine, where the first touch of a page may go to the
-host. So memory that a conversion frees is kept for its next row group, and Arrow takes its own
-from the same allocator as Python.
+Arrow takes its memory from the same allocator as Python, so that what the one frees serves the
+other. glibc gives every thread an arena of its own, and each keeps what its thread has freed: with
+few arenas that is less, and the threads wait for each other no more than before.
 """
 
 import ctypes
@@ -12,9 +12,8 @@ from contextlib import suppress
 
 import pyarrow as pa
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc, malloc.h
-_KEEP_BYTES = 256 << 20
-_HEAP_BELOW_BYTES = 32 << 20  # the most that glibc takes
+_M_ARENA_MAX = -8  # glibc, malloc.h
+_ARENAS = 2
 _COLLECT_AFTER = 50_000  # objects; records are many and hold no cycles
 
 
@@ -25,6 +24,4 @@ def prepare_process() -> None:
     gc.set_threshold(_COLLECT_AFTER, 20, 100)
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # another C library has no mallopt
-            mallopt = ctypes.CDLL(None).mallopt
-            mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES)
-            mallopt(_M_MMAP_THRESHOLD, _HEAP_BELOW_BYTES)
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
