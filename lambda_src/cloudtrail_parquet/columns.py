@@ -30,7 +30,7 @@ KEYS = (
 )
 """What a draft holds beside the columns."""
 
-_MAX_REMEMBERED = 20_000  # distinct texts of one column; about 10 MB of userIdentity
+_MAX_REMEMBERED = 5_000  # distinct texts of one column; about 3 MB of userIdentity
 _TEXT_BOOLEANS = {"true": True, "false": False}
 _FIELDS = {field.name: field for field in RECORD}
 
