@@ -63,7 +63,8 @@ class LocalStore:
 
     def read(self, key: str) -> bytes:
         try:
-            return self._path(key).read_bytes()
+            with self._path(key).open("rb", buffering=0) as file:
+                return file.readall()
         except OSError as error:
             raise _unreadable(self._path(key), error) from error
 
