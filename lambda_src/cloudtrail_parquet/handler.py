@@ -62,8 +62,8 @@ START_S = 10
 MARGIN_S = 20
 """Left at the end of an invocation for what it has begun, and for handing back the rest."""
 
-FETCH_THREADS = 16
-"""Log files fetched at a time, unless said otherwise: at 20 ms a GET, 700 files a second."""
+FETCH_THREADS = 32
+"""Log files fetched at a time, unless said otherwise: at 20 ms a GET, 1,500 files a second."""
 
 LEASE_WAIT_S = 60
 """Waited at most for another run of a unit: an invocation that waits is paid for."""
