@@ -16,8 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cloudtrail_parquet import jsontext
+from cloudtrail_parquet.columns import KEYS
 
 _FILES_AT_HAND = 4
+_PLACES = pa.schema(KEYS)
 
 
 class Place(NamedTuple):
@@ -61,20 +63,18 @@ class Duplicates:
         """``read_again`` gives the raw ``Records`` of the log file with a number."""
         self._read_again = read_again
         self._at_hand: OrderedDict[int, list[Any]] = OrderedDict()
-        self._kept: list[tuple[date, pa.RecordBatch]] = []
+        self._kept = defaultdict[date, pa.Table](_PLACES.empty_table)
         self.conflicts = 0
 
     def keys(self, day: date) -> pa.ChunkedArray:
         """The keys of the records of a day kept so far."""
-        return pa.chunked_array(
-            [kept["#key"] for one, kept in self._kept if one == day], pa.int64()
-        )
+        return self._kept[day]["#key"]
 
     def first_only(self, drafts: pa.Table, day: date) -> pa.Table:
         """Drop the rows of n drafts that repeat an earlier row or one kept before.
 
         Args:
-            drafts: In delivery order, with the columns ``#key``, ``#file``, ``#record``.
+            drafts: In delivery order, with the columns `columns.KEYS`.
             day: The day they belong to.
 
         Returns:
@@ -84,8 +84,8 @@ class Duplicates:
         suspects = self._suspects(keys)
         if suspects:
             drafts = self._without_repeats(drafts, suspects)
-        places = drafts.select(["#key", "#file", "#record"]).combine_chunks()
-        self._kept += [(day, kept) for kept in places.to_batches()]
+        places = drafts.select(_PLACES.names).combine_chunks()
+        self._kept[day] = pa.concat_tables([self._kept[day], places])
         return drafts
 
     def _suspects(self, keys: pa.Array) -> dict[int, list[Place]]:
@@ -95,9 +95,9 @@ class Duplicates:
             counts = pc.value_counts(keys)
             for repeated in counts.filter(pc.greater(counts.field("counts"), 1)).to_pylist():
                 found[repeated["values"]] = []
-        for _, kept in self._kept:
+        for kept in self._kept.values():
             known = pc.is_in(kept["#key"], value_set=keys)
-            if known.true_count:
+            if pc.any(known).as_py():
                 for row in kept.filter(known).to_pylist():
                     found[row["#key"]].append(Place(row["#file"], row["#record"]))
         return found
@@ -110,7 +110,7 @@ class Duplicates:
         rows = pc.indices_nonzero(pc.is_in(drafts["#key"].combine_chunks(), value_set=wanted))
         repeats = set()
         for row in rows.to_pylist():
-            key, *place = (drafts[name][row].as_py() for name in ("#key", "#file", "#record"))
+            key, *place = (drafts[name][row].as_py() for name in _PLACES.names)
             identity = self._identity(Place(*place))
             others = contents[key]
             if identity in others:
