@@ -15,6 +15,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -23,9 +24,11 @@ from typing import NamedTuple
 import pyarrow.parquet as pq
 
 from bench.corpora import FOLDER, MAKERS, corpus
+from cloudtrail_parquet.markdown import table
 
 RECORDED = Path("bench/recorded.json")
 MAY_GROW = 1.25
+TITLES = ("", "CPU s", "wall s", "peak MiB", "MB out", "records per CPU s", "CPU to the floor")
 WAYS = ("floor", "ours", "duckdb")
 TOO_SLOW = {("tiny", "duckdb")}  # minutes and 19 GB for 20,000 files
 
@@ -87,19 +90,19 @@ def measure(name: str, records: int, ways: tuple[str, ...], runs: int) -> dict[s
     return {way: Run(*map(median, zip(*some, strict=True))) for way, some in taken.items()}
 
 
-def table(medians: dict[str, Run]) -> str:
-    """The medians as a Markdown table."""
-    lines = [
-        "| | CPU s | wall s | peak MiB | MB out | records per CPU s | CPU to the floor |",
-        "|---|---|---|---|---|---|---|",
-    ]
+def rows(medians: dict[str, Run]) -> Iterator[tuple[str, ...]]:
+    """The medians as rows of a table."""
+    floor = medians.get("floor")
     for way, one in medians.items():
-        lines.append(
-            f"| {way} | {one.cpu_s:.2f} | {one.wall_s:.2f} | {one.peak_mb:.0f} "
-            f"| {one.bytes_out / 1e6:.1f} | {one.records / one.cpu_s:,.0f} "
-            f"| {one.cpu_s / medians['floor'].cpu_s:.2f} |"
+        yield (
+            way,
+            f"{one.cpu_s:.2f}",
+            f"{one.wall_s:.2f}",
+            f"{one.peak_mb:.0f}",
+            f"{one.bytes_out / 1e6:.1f}",
+            f"{one.records / one.cpu_s:,.0f}",
+            f"{one.cpu_s / floor.cpu_s:.2f}" if floor else "",
         )
-    return "\n".join(lines)
 
 
 def check(ratios: dict[str, float]) -> int:
@@ -135,7 +138,7 @@ def main() -> int:
         some = medians["ours"]
         size = sum(path.stat().st_size for path in corpus(name, asked.records).rglob("*.gz"))
         print(f"\n{name}: {some.records:,.0f} records, {size / 1e6:.1f} MB gzipped\n", flush=True)
-        print(table(medians), flush=True)
+        print(table(TITLES, rows(medians)), flush=True)
     if asked.record:
         known = json.loads(RECORDED.read_text()) if RECORDED.exists() else {}
         RECORDED.write_text(json.dumps(known | ratios, indent=1) + "\n")

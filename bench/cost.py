@@ -7,8 +7,8 @@ from statistics import median
 
 from bench.convert import run
 from bench.corpora import FOLDER, corpus
-from bench.layout import markdown
 from cloudtrail_parquet.cost import LAMBDA_GB_S, cost
+from cloudtrail_parquet.markdown import table
 from cloudtrail_parquet.plan import BATCH_S, MEMORY_MB
 
 TERABYTE = 10**12
@@ -42,7 +42,7 @@ def main() -> None:
         cells = (f"{part:,.2f}" for part in (spent.compute, spent.requests, spent.total))
         rows.append([name, *cells])
     titles = ["log files of", "compute, dollars", "requests, dollars", "together, dollars"]
-    print(markdown(titles, rows), "\n")
+    print(table(titles, rows), "\n")
     rows = []
     for memory_mb in MEMORY_MBS:
         slower = max(1, MEMORY_MB / memory_mb)
@@ -51,7 +51,7 @@ def main() -> None:
         )
         rows.append([f"{memory_mb:,} MB", f"{seconds * slower / 3600:,.0f}", *dollars])
     titles = ["memory", "hours in all", *(f"{one}, dollars" for one in LAMBDA_GB_S)]
-    print(markdown(titles, rows))
+    print(table(titles, rows))
 
 
 if __name__ == "__main__":

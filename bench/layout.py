@@ -34,6 +34,7 @@ from fsspec.implementations.local import (  # type: ignore[import-untyped]
 from bench.corpora import FOLDER
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.generate import TreeSpec, generate
+from cloudtrail_parquet.markdown import table
 from cloudtrail_parquet.schema import JSON_COLUMNS, PARTITION_SCHEMA, TIMESTAMP
 
 DAYS = 30
@@ -352,11 +353,6 @@ def logs_of(records: int) -> Path:
     return folder
 
 
-def markdown(titles: list[str], rows: list[list[str]]) -> str:
-    """A table."""
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [titles, ["---"] * len(titles), *rows])
-
-
 def main() -> None:
     """Print the tables."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -392,10 +388,10 @@ def main() -> None:
     versions = f"pyarrow {pa.__version__}, duckdb {duckdb.__version__}"
     print(f"{asked.records:,} records in {DAYS} days, {gzipped / 1e6:.1f} MB gzipped; {versions}\n")
     titles = ["settings", "MB", "of the source", "CPU", "row groups", "footers"]
-    print(markdown(titles, sizes), "\n")
+    print(table(titles, sizes), "\n")
     for title, rows in zip(("DuckDB", "pyarrow.dataset"), costs.values(), strict=True):
         print(f"{title}: bytes read, of the dataset (row groups)\n")
-        print(markdown(["settings", *(one.name for one in asking)], rows), "\n")
+        print(table(["settings", *(one.name for one in asking)], rows), "\n")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from bench.contestants import hide_pandas
 from cloudtrail_parquet import collate, columns, fetch, run, source, writer
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.dispatch import convert_all, jobs_of
+from cloudtrail_parquet.markdown import table
 from cloudtrail_parquet.places import Places
 from cloudtrail_parquet.process import prepare_process
 
@@ -79,10 +80,12 @@ def main() -> int:
         records += outcome.receipt.records.read if outcome.receipt else 0
     total = time.process_time()
     clock.seconds["all else"] = total - sum(clock.seconds.values())
-    print("| | CPU s | of all | µs a record |\n|---|---|---|---|")
-    for stage, s in sorted(clock.seconds.items(), key=lambda one: -one[1]):
-        print(f"| {stage} | {s:.2f} | {s / total:.0%} | {s / records * 1e6:.1f} |")
-    print(f"| all | {total:.2f} | 100% | {total / records * 1e6:.1f} |")
+    stages = sorted(clock.seconds.items(), key=lambda one: -one[1])
+    rows = [
+        (stage, f"{s:.2f}", f"{s / total:.0%}", f"{s / records * 1e6:.1f}")
+        for stage, s in [*stages, ("all", total)]
+    ]
+    print(table(("", "CPU s", "of all", "µs a record"), rows))
     shutil.rmtree(folder)
     return 0
 
