@@ -132,8 +132,8 @@ lock: ## pin the dependencies again; LOCK_ARGS=--upgrade takes newer versions
 	  .cache/uv-$(UV_VERSION)/bin/python -m pip --disable-pip-version-check install --quiet uv==$(UV_VERSION); \
 	}; \
 	compile=".cache/uv-$(UV_VERSION)/bin/uv pip compile --quiet --universal \
-	  --python-version 3.11 --fork-strategy fewest --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --cache-dir .cache/uv $(LOCK_ARGS)"; \
+	  --python-version 3.11 --fork-strategy fewest --generate-hashes \
+	  --cache-dir .cache/uv $(LOCK_ARGS)"; \
 	export UV_CUSTOM_COMPILE_COMMAND="make lock"; \
 	$$compile pyproject.toml --output-file requirements/runtime.txt; \
 	$$compile pyproject.toml --extra cli --extra dev --constraints requirements/runtime.txt \
