@@ -6,7 +6,7 @@ JSON that only text can show (1e400, 1.10, lone surrogates, repeated names) is b
 import gzip
 import json
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -22,6 +22,16 @@ from cloudtrail_parquet.upgrade import upgrade
 ACCOUNT = "012345678901"
 REGION = "eu-central-1"
 UNIQUE = "AbCdEfGhIjKlMnOp"
+
+
+def ago(days: int) -> date:
+    """The day so many days before today, UTC."""
+    return datetime.now(UTC).date() - timedelta(days=days)
+
+
+def at(day: date, hour: int, minute: int = 0) -> datetime:
+    """A moment of a day, UTC."""
+    return datetime(day.year, day.month, day.day, hour, minute, tzinfo=UTC)
 
 
 def record(**changes: object) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -45,7 +45,7 @@ from cloudtrail_parquet.receipt import Receipt, read_receipt
 from cloudtrail_parquet.source import discover, units
 from cloudtrail_parquet.storage import Staging, Stores, objects, open_store
 from cloudtrail_parquet.telemetry import Telemetry
-from tests.builders import ACCOUNT, REGION, log_file, log_key, record
+from tests.builders import ACCOUNT, REGION, ago, at, log_file, log_key, record
 from tests.function.conftest import Deploy
 from tests.function.deployment import Carried, Deployment, contents
 from tests.function.runtime import LAMBDA_SRC, SOURCE_TREE, TMP_MB, Outcome, Sandbox
@@ -54,10 +54,6 @@ from tests.s3.faults import Fault, Request, error, every
 FATES = ("written", "straggled", "elsewhere", "duplicate", "discarded", "quarantined")
 QUICK_S = 32
 """A time limit that makes batches of 13 small units, and leaves 2 s for each of them."""
-
-
-def ago(days: int) -> date:
-    return datetime.now(UTC).date() - timedelta(days=days)
 
 
 # A day's schedule.
@@ -217,10 +213,6 @@ def put_log(
     one = record(eventTime=f"{happened:%Y-%m-%dT%H:%M:%SZ}", eventID=unique)
     body = log_file(one) + bytes(padding)
     deployed.s3.put_object(Bucket=deployed.buckets["logs"], Key=f"org/{key}", Body=body)
-
-
-def at(day: date, hour: int, minute: int = 0) -> datetime:
-    return datetime(day.year, day.month, day.day, hour, minute, tzinfo=UTC)
 
 
 def test_a_unit_is_converted_again_until_it_is_final(deployed: Deployment) -> None:

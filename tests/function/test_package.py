@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cloudtrail_parquet.generate import TreeSpec, generate
+from tests.builders import ago
 from tests.bundle.packages import (
     NATIVE,
     ROOT,
@@ -19,7 +20,7 @@ from tests.bundle.packages import (
 )
 from tests.function.deployment import Deployment
 from tests.function.runtime import TMP_MB, Code, Outcome
-from tests.function.test_function import QUICK_S, ago, by_duckdb, download, marks_of
+from tests.function.test_function import QUICK_S, by_duckdb, download, marks_of
 
 __all__ = ["package"]
 

@@ -10,7 +10,7 @@ import json
 import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -27,7 +27,7 @@ from cloudtrail_parquet.plan import BYTES_PER_S
 from stacks.environment import Environment, OutputPlace, SourcePlace
 from stacks.environment_file import load
 from stacks.grants import known_aws
-from tests.builders import ACCOUNT, REGION, log_file, log_key, record
+from tests.builders import ACCOUNT, REGION, ago, at, log_file, log_key, record
 from tests.function.deployment import Carried, Carrier
 from tests.function.runtime import SOURCE_TREE, Outcome, Sandbox
 from tests.s3.faults import Fault, FaultProxy, Request, error
@@ -199,14 +199,6 @@ class Rig(Carrier):
 
 def _whole(place: SourcePlace, key: str) -> str:
     return f"{place.prefix}/{key}".lstrip("/")
-
-
-def ago(days: int) -> date:
-    return datetime.now(UTC).date() - timedelta(days=days)
-
-
-def at(day: date, hour: int) -> datetime:
-    return datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
 
 
 def log(delivered: datetime, happened: datetime, **members: object) -> tuple[str, bytes]:

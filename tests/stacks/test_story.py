@@ -11,7 +11,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from cloudtrail_parquet.generate import TreeSpec, generate
+from tests.builders import ago
 from tests.bundle.packages import NATIVE, Package, package
 from tests.function.deployment import Carried, Carrier
 from tests.function.runtime import Code, Outcome, Sandbox
@@ -194,10 +195,6 @@ def applied(
         )
         terraform.apply()
         yield account, terraform.state()
-
-
-def ago(days: int) -> date:
-    return datetime.now(UTC).date() - timedelta(days=days)
 
 
 def delivered(table: Table, *trees: Path) -> Counter[str]:
