@@ -1,6 +1,5 @@
 """One unit, from its log files to its parts and its receipt."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
@@ -62,7 +61,7 @@ def convert_unit(  # noqa: PLR0913, PLR0917
         UsageError: Shards of a split that was never completed were made of log files that are gone
             from the source.
     """
-    started = time.monotonic()
+    started = stores.clock.monotonic()
     state, wait_s, lease_s = stores.state, settings.lease_wait_s, settings.lease_s
     with state.lease(_lease_key(unit, shard), wait_s, lease_s) as lease:
         task = Task.of(unit, trails, stores, settings, shard)
@@ -77,7 +76,7 @@ def convert_unit(  # noqa: PLR0913, PLR0917
             if kept is not None:
                 return kept
         for _ in range(_ATTEMPTS):
-            with stores.dataset.staging(state_key("", unit, _ending(shard))) as staging:
+            with stores.dataset.staging() as staging:
                 run = Run(task, staging)
                 run.read()
                 if task.before is None and shard == WHOLE and not run.matters:
@@ -87,7 +86,7 @@ def convert_unit(  # noqa: PLR0913, PLR0917
                     if receipt is not None:
                         write_receipt(state, receipt)
                     else:
-                        receipt = run.receipt(time.monotonic() - started)
+                        receipt = run.receipt(stores.clock.monotonic() - started)
                         if not _publish(run, receipt, check):
                             continue
                     if shard != WHOLE:
@@ -108,14 +107,14 @@ def preview_unit(
     Raises:
         StorageError, ReconciliationError: As `convert_unit` does.
     """
-    started = time.monotonic()
+    started = stores.clock.monotonic()
     task = Task.of(unit, trails, stores, settings, shard)
-    with TemporaryDirectory() as folder, open_store(folder).staging("preview") as staging:
+    with TemporaryDirectory() as folder, open_store(folder).staging() as staging:
         run = Run(task, staging)
         run.read()
         if task.before is None and shard == WHOLE and not run.matters:
             return None
-        return run.kept() or run.receipt(time.monotonic() - started)
+        return run.kept() or run.receipt(stores.clock.monotonic() - started)
 
 
 def _ending(shard: Shard) -> str:
@@ -178,12 +177,17 @@ def _publish(run: Run, receipt: Receipt, check: Check) -> bool:
                 return False
             check()
             lease.check()
-            run.staging.publish(sorted(key for key in new if unit_of(key) == target))
             entries = dataset.files(partition(target, settings.partition_layout))
-            owned = {
-                one.key for one in entries if _replaces(shard, unit, owner_of(one.key, target.day))
+            versions = {
+                one.key: one.version
+                for one in entries
+                if _replaces(shard, unit, owner_of(one.key, target.day))
             }
-            dataset.delete(sorted(owned - new))
+            check()
+            for key in sorted(key for key in new if unit_of(key) == target):
+                run.staging.publish(key, versions.pop(key, None))
+            for key, version in sorted(versions.items()):
+                dataset.remove(key, version)
     check()
     write_receipt(state, receipt)
     state.delete([intent, *(intent_key(unit, one) for one in split)])

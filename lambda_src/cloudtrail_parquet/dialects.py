@@ -204,10 +204,10 @@ def _arrow_lines(fields: Iterable[pa.Field], indent: str = "") -> Iterator[str]:
 def _parquet(dataset: _Dataset) -> str:
     """What a part says of itself: one is written, in memory, as all parts are."""
     store, key = open_store("memory://"), "part.parquet"
-    with store.staging(key) as staging:
+    with store.staging() as staging:
         with PartsWriter(staging, dataset.settings, {}, lambda _number: key) as part:
             part.write(pa.Table.from_pylist([{}], schema=SCHEMA))
-        staging.publish([key])
+        staging.publish(key, None)
     text = str(pq.ParquetFile(BytesIO(store.read(key))).schema)
     message = text[text.index("required group") :]
     for noise in (" field_id=-1", ", is_from_converted_type=false, force_set_converted_type=false"):

@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from functools import cache, partial
 from itertools import chain
 from math import ceil
@@ -121,7 +121,7 @@ class Function:
             case Plan():
                 return self._plan(event, scheduled=False)
             case Daily(days_back):
-                day = datetime.now(UTC).date() - timedelta(days=days_back)
+                day = self.stores.clock.now().date() - timedelta(days=days_back)
                 first = day - timedelta(days=CATCH_UP_DAYS)
                 return self._plan(Plan(first, day, only="outdated"), scheduled=True)
 
@@ -130,7 +130,7 @@ class Function:
 
         One of nothing but such accounts fails.
         """
-        source, _, state = self.stores
+        source, state = self.stores.source, self.stores.state
         of = Range(asked.first, asked.last, frozenset(asked.accounts), frozenset(asked.regions))
         found = discover(source, self.settings.folders)
         for place in found.without_logs:

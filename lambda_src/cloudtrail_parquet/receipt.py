@@ -5,7 +5,7 @@ A shard writes one of its own, and the last of a split makes the unit's receipt 
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -214,10 +214,10 @@ def _add(counts: Iterable[dict[str, int]]) -> Counter[str]:
     return added
 
 
-def as_kept(before: R, why: str, quarantined: list[Quarantined]) -> R:
+def as_kept(before: R, why: str, quarantined: list[Quarantined], when: datetime) -> R:
     """The receipt of a run that replaced nothing: that of the run before it, and why."""
     return msgspec.structs.replace(
-        before, status="partial", kept=why, quarantined=quarantined, converted_at=now()
+        before, status="partial", kept=why, quarantined=quarantined, converted_at=when
     )
 
 
@@ -263,8 +263,3 @@ def receipt_days(state: Store, account: str, region: str) -> set[date]:
     """The days of an account and region that have a receipt."""
     entries = state.files(state_folder("receipts", account, region))
     return {unit.day for unit in (state_unit(entry.key) for entry in entries) if unit}
-
-
-def now() -> datetime:
-    """The time, to the second: what receipts are dated with."""
-    return datetime.now(UTC).replace(microsecond=0)

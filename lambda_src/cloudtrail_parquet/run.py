@@ -31,7 +31,6 @@ from cloudtrail_parquet.receipt import (
     ShardReceipt,
     as_kept,
     commonest,
-    now,
     read_receipt,
     read_shard_receipt,
 )
@@ -226,7 +225,7 @@ class Run:
             return None
         if not stands((part.key for part in before.parts), self.task.stores.dataset):
             return None
-        kept = as_kept(before, why, self.quarantined)
+        kept = as_kept(before, why, self.quarantined, self.task.stores.now())
         if isinstance(kept, ShardReceipt):
             return msgspec.structs.replace(kept, seen=self.task.seen)
         return kept
@@ -236,7 +235,7 @@ class Run:
         parts = self._own.parts + [
             part for parts in self._straggler_parts.values() for part in parts
         ]
-        collation, settings, when = self.collation, self.settings, now()
+        collation, settings, when = self.collation, self.settings, self.task.stores.now()
         settled_from = settings.window.ends(self.unit.day) + timedelta(
             seconds=settings.settle_margin_s
         )

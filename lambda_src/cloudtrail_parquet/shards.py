@@ -157,6 +157,7 @@ class Split:
         """``of`` is how many shards it has, ``window`` all log files of the unit."""
         self._unit, self._of, self._window = unit, of, window
         self._dataset, self._state, self._settings = stores.dataset, stores.state, settings
+        self._now = stores.now
 
     def finish(self, check: Check) -> Receipt | None:
         """Make one unit of the shards, if all of them are there.
@@ -199,7 +200,7 @@ class Split:
         if not why or not stands(others, self._dataset):
             return None
         bad = before.quarantined if found is None else found.quarantined
-        return as_kept(before, why, bad)
+        return as_kept(before, why, bad, self._now())
 
     def _complete(self) -> list[ShardReceipt] | None:
         """The receipts of all shards, if they are there and of the same source."""

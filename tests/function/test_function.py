@@ -487,7 +487,7 @@ def test_one_unit_that_fails_is_handed_back_alone_and_stops_no_other(
     def staging(name: str) -> Staging:
         if "day=11" in name:
             raise problem
-        return dataset.staging(name)
+        return dataset.staging()
 
     broken: Any = Changed(dataset, staging=staging)
     bench.stores = bench.stores._replace(dataset=broken)

@@ -257,9 +257,9 @@ def test_requester_pays_is_said_with_every_request(
     store.open("a/k").read()
     list(store.files(""))
     store.folders("")
-    with store.staging("large") as staging:
+    with store.staging() as staging:
         staging.create("l").write(bytes(17 << 20))
-        staging.publish(["l"])
+        staging.publish("l", None)
     store.delete(["a/k"])
 
     assert {request.headers.get("x-amz-request-payer") for request in proxy.requests} == {
@@ -273,9 +273,9 @@ def test_the_key_of_the_uri_encrypts_what_is_written(
     store = open_store(f"s3://{bucket}?kms_key_id={KEY_ARN}")
 
     store.write("small", b"x")
-    with store.staging("large") as staging:
+    with store.staging() as staging:
         staging.create("large").write(bytes(17 << 20))
-        staging.publish(["large"])
+        staging.publish("large", None)
     with store.lease("lease", 0, 900):
         pass
 

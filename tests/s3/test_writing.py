@@ -22,7 +22,7 @@ import os, signal, sys
 from pathlib import Path
 from cloudtrail_parquet.storage import open_store
 
-staging = open_store("s3://bucket", staging=Path(sys.argv[1])).staging("unit").__enter__()
+staging = open_store("s3://bucket", staging=Path(sys.argv[1])).staging().__enter__()
 staging.create("a").write(b"x")
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -39,7 +39,7 @@ def store(bucket: str, scratch: Path) -> Store:
 
 
 def publish(store: Store, data: bytes, key: str = PART) -> None:
-    with store.staging("unit") as staging:
+    with store.staging() as staging:
         with staging.create(key) as sink:
             sink.write(data)
         staging.publish([key])
@@ -131,10 +131,10 @@ def test_a_failed_upload_leaves_the_old_object_and_nothing_else(  # noqa: PLR091
 
 
 def test_parts_wait_in_a_folder_and_make_room_when_published(store: Store, scratch: Path) -> None:
-    with store.staging("unit") as staging:
+    with store.staging() as staging:
         for key in "ab":
             staging.create(key).write(bytes(MIB))
-        staging.publish(["a"])
+        staging.publish("a", None)
 
         left = [path for path in scratch.rglob("*") if path.is_file()]
         assert len(left) == 1
@@ -142,7 +142,7 @@ def test_parts_wait_in_a_folder_and_make_room_when_published(store: Store, scrat
 
 
 def test_the_same_part_may_be_begun_again(store: Store) -> None:
-    with store.staging("unit") as staging:
+    with store.staging() as staging:
         for key, data in (("a", b"1"), ("a", b"2"), ("b", b"3")):
             with staging.create(key) as sink:
                 sink.write(data)
@@ -156,7 +156,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next(store: Store, scratch
     subprocess.run([sys.executable, "-c", KILLED, str(scratch)], env=environment, check=False)
     (left,) = scratch.iterdir()
 
-    with store.staging("unit"), store.staging("other"):
+    with store.staging(), store.staging():
         folders = list(scratch.iterdir())
         assert len(folders) == 2  # those in use are left alone
         assert left not in folders

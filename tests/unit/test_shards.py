@@ -262,7 +262,7 @@ class Mortal:
             self._store.delete([key])
 
     def staging(self, name: str) -> Staging:
-        return MortalStaging(self._store.staging(name), self._tick)
+        return MortalStaging(self._store.staging(), self._tick)
 
 
 class MortalStaging:
@@ -272,10 +272,9 @@ class MortalStaging:
     def create(self, key: str) -> BinaryIO:
         return self._staging.create(key)
 
-    def publish(self, keys: Iterable[str]) -> None:
-        for key in keys:
-            self._tick()
-            self._staging.publish([key])
+    def publish(self, key: str, version: str | None) -> None:
+        self._tick()
+        self._staging.publish(key, version)
 
     def __enter__(self) -> Self:
         self._staging.__enter__()
@@ -695,7 +694,7 @@ class Interrupted(Mortal):
         self._act: Callable[[], object] | None = act
 
     def staging(self, name: str) -> Staging:
-        return InterruptedStaging(self._store.staging(name), self._interrupt)
+        return InterruptedStaging(self._store.staging(), self._interrupt)
 
     def _interrupt(self) -> None:
         act, self._act = self._act, None

@@ -27,6 +27,7 @@ from cloudtrail_parquet.storage import (
     open_source,
     open_store,
 )
+from cloudtrail_parquet.storage.scratch import scratch_folder
 
 LAMBDA_SRC = Path(__file__).parents[2] / "lambda_src"
 PART = "account=1/region=a/year=2026/month=01/day=10/part-00000.parquet"
@@ -181,7 +182,7 @@ def test_folders_are_those_directly_below_and_no_objects(store: Store) -> None:
 
 def test_parts_are_there_once_they_are_published_and_not_before(store: Store) -> None:
     store.write(PART, b"old")
-    with store.staging("unit") as staging:
+    with store.staging() as staging:
         for key in (PART, "b/new"):
             with staging.create(key) as sink:
                 sink.write(b"1234")
@@ -190,7 +191,9 @@ def test_parts_are_there_once_they_are_published_and_not_before(store: Store) ->
         assert keys(store) == [PART]
         assert store.read(PART) == b"old"
 
-        staging.publish([PART, "b/new"])
+        (old,) = store.files("")
+        staging.publish(PART, old.version)
+        staging.publish("b/new", None)
 
         assert keys(store) == [PART, "b/new"]
     assert store.read(PART) == store.read("b/new") == b"12345"
@@ -203,7 +206,7 @@ def test_parts_that_are_not_published_leave_nothing(
     store.write(PART, b"old")
     before = everything_in(tmp_path)
 
-    with store.staging("unit") as staging:
+    with store.staging() as staging:
         sink = staging.create(PART)
         sink.write(b"new")
         if closed:
@@ -214,44 +217,76 @@ def test_parts_that_are_not_published_leave_nothing(
 
 
 def test_nothing_is_left_beside_the_store_after_publishing(store: Store, tmp_path: Path) -> None:
-    with store.staging("unit with / in its name") as staging:
+    with store.staging() as staging:
         staging.create(PART).close()
-        staging.publish([PART])
+        staging.publish(PART, None)
 
     assert keys(store) == [PART]
     assert not list(tmp_path.glob("*staging*"))
 
 
 def test_parts_not_closed_are_published_whole(store: Store) -> None:
-    with store.staging("unit") as staging:
+    with store.staging() as staging:
         staging.create("a").write(b"x" * 10)
-        staging.publish(["a"])
+        staging.publish("a", None)
 
     assert store.read("a") == b"x" * 10
 
 
-def test_what_a_crashed_run_left_is_dropped_by_the_next_of_its_name(tmp_path: Path) -> None:
+def test_what_a_killed_process_left_is_dropped_by_the_next_run_of_anything(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store")
-    store.staging("unit").__enter__().create(PART).close()
+    with scratch_folder(tmp_path / "store.staging") as alive:
+        left = alive.with_name("cloudtrail-parquet-killed")  # whose lock the system took back
+        left.mkdir()
+        (left / "part").touch()
 
-    with store.staging("other") as staging:
-        staging.create("b").close()
-        staging.publish(["b"])
-    left = everything_in(tmp_path)
-    with store.staging("unit") as staging:
-        staging.publish([])
+        with store.staging():
+            assert alive.is_dir()
 
-    assert len(left) == 2
-    assert everything_in(tmp_path) == ["store/b"]
+        assert not left.exists()
+
+    assert everything_in(tmp_path) == []
+
+
+def test_a_part_is_published_only_over_what_was_seen(store: Store) -> None:
+    store.write(PART, b"seen")
+    (seen,) = store.files("")
+    store.write(PART, b"newer")
+    for version in (seen.version, None):
+        with store.staging() as staging:
+            staging.create(PART).write(b"older")
+            with pytest.raises(StorageError, match="the lease was lost"):
+                staging.publish(PART, version)
+
+    assert store.read(PART) == b"newer"
+
+
+def test_a_version_of_an_object_is_replaced_and_removed_but_no_other(store: Store) -> None:
+    first = store.swap("a/b", b"1", None)
+    second = store.swap("a/b", b"2", first)
+    for act in (
+        lambda: store.swap("a/b", b"3", first),
+        lambda: store.swap("a/b", b"3", None),
+        lambda: store.remove("a/b", first),
+    ):
+        with pytest.raises(StorageError, match="the lease was lost"):
+            act()
+    found = store.look("a/b")
+
+    assert found is not None
+    assert (found.data, found.version) == (b"2", second)
+    store.remove("a/b", second)
+    store.remove("a/b", second)
+    assert store.look("a/b") is None
 
 
 def test_staging_may_lie_elsewhere(tmp_path: Path) -> None:
     store = open_store(tmp_path / "store", staging=tmp_path / "scratch")
 
-    with store.staging("unit") as staging:
+    with store.staging() as staging:
         staging.create(PART).write(b"x")
         assert everything_in(tmp_path)[0].startswith("scratch/")
-        staging.publish([PART])
+        staging.publish(PART, None)
 
     assert everything_in(tmp_path) == [f"store/{PART}"]
 
@@ -271,16 +306,16 @@ def test_stores_written_to_side_by_side_do_not_trip_each_other(tmp_path: Path) -
     store = LocalStore(tmp_path / "store")
     failures: list[Exception] = []
 
-    def work(name: str) -> None:
+    def work() -> None:
         for _ in range(1_000):
             try:
-                with store.staging(name):
+                with store.staging():
                     pass
             except OSError as error:
                 failures.append(error)
                 return
 
-    in_threads(*(lambda name=name: work(name) for name in "abcd"))
+    in_threads(*[work] * 4)
 
     assert not failures
 
@@ -547,7 +582,7 @@ def test_several_places_are_not_written_to(members: list[Asked]) -> None:
     for write in (
         lambda: union.write("one/x", b""),
         lambda: union.delete(["one/x"]),
-        lambda: union.staging("one/x"),
+        union.staging,
         lambda: union.lease("one/x", 0, 1),
     ):
         with pytest.raises(UsageError, match="several places cannot be written to"):

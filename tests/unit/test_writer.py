@@ -74,11 +74,12 @@ def many(count: int, start: int = 0) -> pa.Table:
 
 
 def write(store: Store, tables: list[pa.Table], settings: Settings = SETTINGS) -> PartsWriter:
-    with store.staging("unit") as staging:
+    with store.staging() as staging:
         with PartsWriter(staging, settings, {"made": "here"}, "part-{}.parquet".format) as writer:
             for table in tables:
                 writer.write(table)
-        staging.publish([part.key for part in writer.parts])
+        for part in writer.parts:
+            staging.publish(part.key, None)
     return writer
 
 

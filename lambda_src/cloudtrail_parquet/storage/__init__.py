@@ -7,6 +7,7 @@ obstore, whose in-memory store also serves the tests.
 
 import os
 import re
+from datetime import datetime
 from itertools import permutations
 from pathlib import Path
 from typing import NamedTuple
@@ -15,11 +16,19 @@ from urllib.parse import unquote, urlsplit
 import obstore.exceptions
 import obstore.store
 
+from cloudtrail_parquet.clock import SYSTEM_CLOCK, Clock
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.storage.disk import LocalStore
-from cloudtrail_parquet.storage.interface import Entry, Lease, Staging, Store
+from cloudtrail_parquet.storage.interface import Entry, Lease, Staging, Store, Stored
 from cloudtrail_parquet.storage.objects import ObjectStore
-from cloudtrail_parquet.storage.s3 import SCHEMES, Bucket, client_elsewhere, client_of, sibling
+from cloudtrail_parquet.storage.s3 import (
+    SCHEMES,
+    Bucket,
+    client_elsewhere,
+    client_of,
+    remove_if,
+    sibling,
+)
 from cloudtrail_parquet.storage.union import UnionStore
 
 __all__ = [
@@ -29,6 +38,7 @@ __all__ = [
     "ObjectStore",
     "Staging",
     "Store",
+    "Stored",
     "Stores",
     "UnionStore",
     "is_below",
@@ -48,11 +58,17 @@ class Stores(NamedTuple):
         source: At or above ``AWSLogs``; only read.
         dataset: Receives the partitions, and nothing but Parquet.
         state: Receives receipts and leases.
+        clock: What receipts are dated by.
     """
 
     source: Store
     dataset: Store
     state: Store
+    clock: Clock = SYSTEM_CLOCK
+
+    def now(self) -> datetime:
+        """The time, to the second: what receipts are dated with."""
+        return self.clock.now().replace(microsecond=0)
 
 
 def open_store(uri: str | Path, *, staging: Path | None = None) -> Store:
@@ -75,7 +91,7 @@ def open_store(uri: str | Path, *, staging: Path | None = None) -> Store:
     if uri.startswith(SCHEMES):
         bucket = Bucket.of(uri)
         client, moved = client_of(bucket, os.environ), client_elsewhere(bucket, os.environ)
-        return ObjectStore(bucket.uri, client, scratch=staging, moved=moved)
+        return ObjectStore(bucket.uri, client, scratch=staging, moved=moved, remove_if=remove_if)
     try:
         return ObjectStore(uri, obstore.store.from_url(uri), scratch=staging)
     except (obstore.exceptions.BaseError, ValueError) as error:

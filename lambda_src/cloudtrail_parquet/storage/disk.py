@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from stat import S_ISLNK, S_ISREG
@@ -14,7 +14,8 @@ from typing import BinaryIO, Self
 from urllib.parse import quote
 
 from cloudtrail_parquet.errors import LeaseTimeoutError, RefusedError, StorageError
-from cloudtrail_parquet.storage.interface import LOST, RUN_AGAIN, RUN_LATER, Entry
+from cloudtrail_parquet.storage.interface import LOST, RUN_AGAIN, RUN_LATER, Entry, Stored
+from cloudtrail_parquet.storage.scratch import scratch_folder
 
 _MAKE_TIMES = 100
 _POLL_S = 0.2
@@ -58,8 +59,9 @@ class LocalStore:
             except OSError:  # a link to nothing: whoever reads it will be told
                 status = entry.stat(follow_symlinks=False)
             if S_ISREG(status.st_mode) or S_ISLNK(status.st_mode):
-                modified = datetime.fromtimestamp(status.st_mtime, UTC)
-                yield Entry(prefix + entry.name, status.st_size, modified)
+                yield Entry(
+                    prefix + entry.name, status.st_size, _modified(status), _version(status)
+                )
 
     def read(self, key: str) -> bytes:
         try:
@@ -69,9 +71,18 @@ class LocalStore:
             raise _unreadable(self._path(key), error) from error
 
     def read_if_there(self, key: str) -> bytes | None:
-        with suppress(FileNotFoundError):
-            return self._path(key).read_bytes()
-        return None
+        found = self.look(key)
+        return None if found is None else found.data
+
+    def look(self, key: str) -> Stored | None:
+        try:
+            with self._path(key).open("rb") as file:
+                status = os.fstat(file.fileno())
+                return Stored(file.read(), _version(status), _modified(status))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise _unreadable(self._path(key), error) from error
 
     def open(self, key: str) -> BinaryIO:
         try:
@@ -80,10 +91,36 @@ class LocalStore:
             raise _unreadable(self._path(key), error) from error
 
     def write(self, key: str, data: bytes) -> None:
-        with self.staging(f"write {key}") as staging:
+        with self.staging() as staging:
             with staging.create(key) as sink:
                 sink.write(data)
-            staging.publish([key])
+            staging.replace(key)
+
+    def swap(self, key: str, data: bytes, version: str | None) -> str:
+        self.check(key, version)
+        self.write(key, data)
+        return _version(self._path(key).stat())
+
+    def check(self, key: str, version: str | None) -> None:
+        """Make sure that a version of a file, or nothing, is there.
+
+        Between that and what follows nobody else can write who respects the lock that is held.
+
+        Raises:
+            StorageError: Somebody else has replaced it.
+        """
+        path = self._path(key)
+        try:
+            there = _version(path.stat())
+        except (FileNotFoundError, NotADirectoryError):
+            there = None
+        if there != version:
+            raise StorageError(LOST, str(path), RUN_LATER)
+
+    def remove(self, key: str, version: str) -> None:
+        if self._path(key).exists():
+            self.check(key, version)
+            self.delete([key])
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
@@ -92,8 +129,8 @@ class LocalStore:
             with suppress(OSError):  # not empty
                 path.parent.rmdir()
 
-    def staging(self, name: str) -> "_LocalStaging":
-        return _LocalStaging(self, self._staging / quote(name, safe=""))
+    def staging(self) -> "_LocalStaging":
+        return _LocalStaging(self, self._staging)
 
     @contextmanager
     def lease(self, key: str, wait_s: float, expires_s: float) -> Iterator["_LocalLease"]:
@@ -116,6 +153,15 @@ class LocalStore:
 
     def _path(self, key: str) -> Path:
         return self.root / key
+
+
+def _version(status: os.stat_result) -> str:
+    """A file that was put in the place of another one differs from it in its inode or its time."""
+    return f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
+
+
+def _modified(status: os.stat_result) -> datetime:
+    return datetime.fromtimestamp(status.st_mtime, UTC)
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
@@ -156,53 +202,61 @@ class _LocalLease:
 
 
 class _LocalStaging:
-    def __init__(self, store: LocalStore, folder: Path) -> None:
-        self._store = store
-        self._folder = folder
+    """Keeps parts in a folder that goes with its process, until they are put in their places."""
+
+    def __init__(self, store: LocalStore, parent: Path) -> None:
+        self._store, self._parent = store, parent
+        self._open = ExitStack()
+        self._folder = Path()
         self._sinks: dict[str, BinaryIO] = {}
 
     def __enter__(self) -> Self:
-        shutil.rmtree(self._folder, ignore_errors=True)
-        _in_folder(self._folder, lambda: None)
+        self._folder = self._open.enter_context(scratch_folder(self._parent))
         return self
 
     def create(self, key: str) -> BinaryIO:
-        sink = self._sinks[key] = self._staged(key).open("wb")
+        sink = self._open.enter_context(self._staged(key).open("wb"))
+        self._sinks[key] = sink
         return sink
 
     def _staged(self, key: str) -> Path:
         return self._folder / quote(key, safe="")
 
-    def publish(self, keys: Iterable[str]) -> None:
-        for key in keys:
-            self._sinks[key].close()
-            target = self._store.root / key
-            try:
-                _put_in_place(self._staged(key), target)
-            except OSError as error:
-                what = f"cannot be written ({error.strerror})"
-                raise StorageError(what, str(target), RUN_AGAIN) from error
+    def publish(self, key: str, version: str | None) -> None:
+        self._store.check(key, version)
+        self.replace(key)
+
+    def replace(self, key: str) -> None:
+        """Put a file in its place, whatever is there."""
+        self._sinks[key].close()
+        target = self._store.root / key
+        try:
+            self._put_in_place(self._staged(key), target)
+        except OSError as error:
+            what = f"cannot be written ({error.strerror})"
+            raise StorageError(what, str(target), RUN_AGAIN) from error
+
+    def _put_in_place(self, staged: Path, target: Path) -> None:
+        _sync(staged)
+        try:
+            _in_folder(target.parent, lambda: staged.replace(target))
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            self._copy_in_place(staged, target)
+        _sync(target.parent)
+
+    def _copy_in_place(self, staged: Path, target: Path) -> None:
+        """Put a file in its place on another disk, by a folder beside the store that is there."""
+        root = self._store.root
+        with scratch_folder(root.with_name(f"{root.name}.staging")) as folder:
+            copy = folder / staged.name
+            shutil.copyfile(staged, copy)
+            _sync(copy)
+            _in_folder(target.parent, lambda: copy.replace(target))
 
     def __exit__(self, *_: object) -> None:
-        for sink in self._sinks.values():
-            sink.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
-        with suppress(OSError):  # somebody else's parts wait there
-            self._folder.parent.rmdir()
-
-
-def _put_in_place(staged: Path, target: Path) -> None:
-    _sync(staged)
-    try:
-        _in_folder(target.parent, lambda: staged.replace(target))
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        hidden = target.with_name(f".{target.name}.partial")  # the state is on another disk
-        _in_folder(target.parent, lambda: shutil.copyfile(staged, hidden))
-        _sync(hidden)
-        hidden.replace(target)
-    _sync(target.parent)
+        self._open.close()
 
 
 def _in_folder(folder: Path, act: Callable[[], object]) -> None:

@@ -12,10 +12,26 @@ LOST = "the lease was lost, so another run may have replaced what this one was t
 
 
 class Entry(NamedTuple):
-    """One object: its key, its size in bytes and when it was last written."""
+    """One object as a listing has it.
+
+    Attributes:
+        key: Below the store.
+        size: In bytes.
+        modified: When it was last written, by the store's clock.
+        version: Tells it from whatever else is ever written to its key with other bytes.
+    """
 
     key: str
     size: int
+    modified: datetime
+    version: str = ""
+
+
+class Stored(NamedTuple):
+    """The content of an object, its version and the store's own time of its writing."""
+
+    data: bytes
+    version: str
     modified: datetime
 
 
@@ -38,8 +54,12 @@ class Staging(Protocol):
         """Begin the object that is to replace ``key``."""
         ...
 
-    def publish(self, keys: Iterable[str]) -> None:
-        """Put objects in their places, in this order, each at once and whole."""
+    def publish(self, key: str, version: str | None) -> None:
+        """Put an object in its place, at once and whole, as `Store.swap` does.
+
+        Raises:
+            StorageError: What is there is not that version.
+        """
         ...
 
     def __enter__(self) -> Self: ...
@@ -87,6 +107,10 @@ class Store(Protocol):
         """The whole of an object, or None if there is none."""
         ...
 
+    def look(self, key: str) -> Stored | None:
+        """The whole of an object with its version, or None if there is none."""
+        ...
+
     def open(self, key: str) -> BinaryIO:
         """An object as a file that can seek, for a Parquet reader."""
         ...
@@ -95,12 +119,36 @@ class Store(Protocol):
         """Replace an object, at once and whole."""
         ...
 
-    def delete(self, keys: Iterable[str]) -> None:
-        """Remove objects; one that is gone already is no error."""
+    def swap(self, key: str, data: bytes, version: str | None) -> str:
+        """Replace one version of an object by another, at once and whole.
+
+        Args:
+            key: Of the object.
+            data: What it is to hold.
+            version: What is there, as somebody saw it who held a lease; None for nothing.
+
+        Returns:
+            The new version; also when a store, whose answers may be lost, has the bytes already.
+
+        Raises:
+            StorageError: Somebody else has replaced it since.
+        """
         ...
 
-    def staging(self, name: str) -> Staging:
-        """A place for parts on their way; ``name`` says whose, and its leftovers are dropped."""
+    def remove(self, key: str, version: str) -> None:
+        """Remove one version of an object; if it is gone already, that is no error.
+
+        Raises:
+            StorageError: Somebody else has replaced it since.
+        """
+        ...
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove objects, whatever they hold by now; one that is gone already is no error."""
+        ...
+
+    def staging(self) -> Staging:
+        """A place for parts on their way; what killed processes left there is dropped."""
         ...
 
     def lease(self, key: str, wait_s: float, expires_s: float) -> AbstractContextManager[Lease]:

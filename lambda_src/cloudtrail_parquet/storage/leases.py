@@ -7,42 +7,29 @@ they hold the same lease; the earlier of them then learns of it at its next rene
 """
 
 import json
-import random
-import threading
-import time
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, Protocol, Self
+from datetime import datetime, timedelta
+from typing import Any, Protocol, Self
 
+from cloudtrail_parquet.clock import Clock
 from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError
-from cloudtrail_parquet.storage.interface import LOST, RUN_LATER
+from cloudtrail_parquet.storage.interface import LOST, RUN_LATER, Stored
 
 _MARGIN = timedelta(seconds=5)
 """How long past its expiry a lease is left alone, for clocks that differ a little."""
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _GROWTH = 1.0, 5.0, 1.5
 
-Version = dict[str, str]
-"""What says which of the objects that have stood at a key is meant."""
-
-
-class Stored(NamedTuple):
-    """An object with its version and the store's own time of its writing."""
-
-    data: bytes
-    version: Version
-    modified: datetime
-
 
 class Conditional(Protocol):
     """What a lease needs of an object store."""
 
-    def create(self, key: str, data: bytes) -> Version | None:
+    def create(self, key: str, data: bytes) -> str | None:
         """Make an object, or return None: there is one already, perhaps this very one."""
         ...
 
-    def replace(self, key: str, data: bytes, version: Version) -> Version | None:
+    def replace(self, key: str, data: bytes, version: str) -> str | None:
         """Replace this very version of an object, or return None: it stands no more.
 
         It may have been replaced by this very request, whose answer was lost.
@@ -61,33 +48,37 @@ class Conditional(Protocol):
 class ObjectLease:
     """A lease on a key, for use as a context."""
 
-    def __init__(
-        self, objects: Conditional, key: str, where: str, wait_s: float, expires_s: float
+    def __init__(  # noqa: PLR0913, PLR0917
+        self,
+        objects: Conditional,
+        key: str,
+        where: str,
+        wait_s: float,
+        expires_s: float,
+        clock: Clock,
     ) -> None:
         """``where`` is the key in words for an error."""
-        self._objects, self._key, self._where = objects, key, where
+        self._objects, self._key, self._where, self._clock = objects, key, where, clock
         self._wait_s, self._expires_s = wait_s, expires_s
         self._holder = uuid.uuid4().hex
-        self._version: Version = {}
-        self._until = _Moment(0)
+        self._version = ""
+        self._until = _Moment(clock, 0)
         self._lost = False
-        self._given_back = threading.Event()
-        self._renewal: threading.Thread | None = None
+        self._end_renewal: Callable[[], None] = lambda: None
 
     def __enter__(self) -> Self:
-        deadline = time.monotonic() + self._wait_s
+        deadline = self._clock.monotonic() + self._wait_s
         pause = _FIRST_PAUSE_S
         taken = self._create()
         while not taken:
-            left = deadline - time.monotonic()
+            left = deadline - self._clock.monotonic()
             if left <= 0:
                 raise LeaseTimeoutError("another run holds this lease", self._where, RUN_LATER)
-            time.sleep(min(left, random.uniform(pause / 2, pause)))  # noqa: S311 - only spread out
+            self._clock.sleep(min(left, self._clock.draw(pause / 2, pause)))
             pause = min(pause * _GROWTH, _LONGEST_PAUSE_S)
             taken = self._take()
         if self._expires_s > 0:
-            self._renewal = threading.Thread(target=self._keep, name="lease", daemon=True)
-            self._renewal.start()
+            self._end_renewal = self._clock.every(self._pause(3), self._keep)
         return self
 
     def check(self) -> None:
@@ -95,9 +86,7 @@ class ObjectLease:
             raise StorageError(LOST, self._where, RUN_LATER)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._given_back.set()
-        if self._renewal is not None:
-            self._renewal.join()
+        self._end_renewal()
         try:
             self._give_back()
         except StorageError:  # a store that does not answer: the lease will expire, or has
@@ -122,7 +111,7 @@ class ObjectLease:
         """Take a lease that is ours, unknown to us, or expired."""
         if self._adopt(found):
             return True
-        if datetime.now(UTC) < _expiry(found, self._expires_s) + _MARGIN:
+        if self._clock.now() < _expiry(found, self._expires_s) + _MARGIN:
             return False
         return (
             self._put(lambda key, data: self._objects.replace(key, data, found.version))
@@ -135,16 +124,15 @@ class ObjectLease:
         The answer may have been lost, or be that to a repeated request: that it stands already.
         """
         content = _content(found)
-        told = found.version.get("e_tag") == self._version.get("e_tag")
-        if told or content.get("holder") != self._holder:
+        if found.version == self._version or content.get("holder") != self._holder:
             return False
-        left = datetime.fromisoformat(content["expires"]) - datetime.now(UTC)
-        self._version, self._until = found.version, _Moment(left.total_seconds())
+        left = datetime.fromisoformat(content["expires"]) - self._clock.now()
+        self._version, self._until = found.version, _Moment(self._clock, left.total_seconds())
         return True
 
-    def _put(self, put: Callable[[str, bytes], Version | None]) -> bool:
-        until = _Moment(self._expires_s)  # from before the request: ours ends first
-        expires = datetime.now(UTC) + timedelta(seconds=self._expires_s)
+    def _put(self, put: Callable[[str, bytes], str | None]) -> bool:
+        until = _Moment(self._clock, self._expires_s)  # from before the request: ours ends first
+        expires = self._clock.now() + timedelta(seconds=self._expires_s)
         content = {
             "holder": self._holder,
             "expires": expires.isoformat(),
@@ -161,17 +149,16 @@ class ObjectLease:
         self._version, self._until = version, until
         return True
 
-    def _keep(self) -> None:
-        """Renew the lease until it is given back or lost."""
-        pause = self._expires_s / 3
-        while not self._given_back.wait(pause * random.uniform(0.8, 1)):  # noqa: S311
-            try:
-                self._lost = not self._renew()
-                pause = self._expires_s / 3
-            except StorageError:
-                pause = self._expires_s / 30
-            if self._lost:
-                return
+    def _keep(self) -> float | None:
+        """Renew the lease; when to do so again, unless it is lost."""
+        try:
+            self._lost = not self._renew()
+        except StorageError:
+            return self._pause(30)
+        return None if self._lost else self._pause(3)
+
+    def _pause(self, part: int) -> float:
+        return self._expires_s / part * self._clock.draw(0.8, 1)
 
     def _renew(self) -> bool:
         return (
@@ -210,11 +197,14 @@ class _Moment:
     The monotonic clock may stand still while a machine sleeps; the other one may be set back.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self._monotonic, self._wall = time.monotonic() + seconds, time.time() + seconds
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock = clock
+        self._monotonic = clock.monotonic() + seconds
+        self._wall = clock.now() + timedelta(seconds=seconds)
 
     def seconds_left(self) -> float:
-        return min(self._monotonic - time.monotonic(), self._wall - time.time())
+        by_wall = (self._wall - self._clock.now()).total_seconds()
+        return min(self._monotonic - self._clock.monotonic(), by_wall)
 
 
 def _content(found: Stored) -> dict[str, Any]:

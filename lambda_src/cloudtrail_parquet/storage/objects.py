@@ -1,16 +1,16 @@
 """An object store behind obstore: S3, or memory for tests."""
 
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator
 from io import RawIOBase
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-import obstore
 import obstore.exceptions
 
+from cloudtrail_parquet.clock import SYSTEM_CLOCK, Clock
+from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.storage.failures import (
     ABSENT,
     CLIENT_ERRORS,
@@ -21,15 +21,12 @@ from cloudtrail_parquet.storage.failures import (
     may_be_done,
     may_pass,
 )
-from cloudtrail_parquet.storage.interface import Entry
-from cloudtrail_parquet.storage.leases import ObjectLease, Stored, Version
+from cloudtrail_parquet.storage.interface import LOST, RUN_LATER, Entry, Stored
+from cloudtrail_parquet.storage.leases import ObjectLease
 from cloudtrail_parquet.storage.staging import ObjectStaging
 
 _PAGE = 1000  # keys in a page of S3's
 _CHUNK = 200  # entries handed over at a time; pages end where chunks do
-_MULTIPART_FROM = 16 << 20
-_UPLOAD_PART = 8 << 20  # at least 5 MiB; 10,000 of them are 78 GiB
-_UPLOADS_AT_A_TIME = 2  # of one object, each in memory and within a minute
 _PAUSES_S = (0.2, 1.0)  # before what the client does not try again is tried again
 
 T = TypeVar("T")
@@ -45,13 +42,15 @@ class ObjectStore:
     parallel = 16
     tops: tuple[str, ...] = ("",)
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         uri: str,
         client: Any,  # noqa: ANN401
         *,
         scratch: Path | None = None,
         moved: Callable[[Exception], Any] | None = None,
+        remove_if: Callable[[Any, str, str], bool] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Use a store of obstore's.
 
@@ -61,17 +60,22 @@ class ObjectStore:
             scratch: Where parts wait; by default where temporary files go.
             moved: Makes another client when this one's error says that the bucket is in another
                 region, or raises.
+            remove_if: Has a client remove an object if it has a version, and says whether it had
+                none or that one. Without it objects are looked at and then removed.
+            clock: For leases, and for pauses before requests are made again.
         """
         self.uri = uri.rstrip("/")
         self._client = client
         self._scratch = scratch
         self._moved = moved
+        self._remove_if = remove_if
+        self._clock = clock
 
     def folders(self, prefix: str) -> list[str]:
         listed = self._ask(
             "listed",
             prefix,
-            lambda client: obstore.list_with_delimiter(client, prefix.rstrip("/") or None),
+            lambda client: client.list_with_delimiter(prefix.rstrip("/") or None),
         )
         return sorted(folder.rpartition("/")[2] for folder in listed["common_prefixes"])
 
@@ -88,26 +92,25 @@ class ObjectStore:
         listing = _Listing(prefix.rstrip("/") or None, after)
         while chunk := self._ask("listed", prefix, listing.more):
             for meta in chunk:
-                yield Entry(meta["path"], meta["size"], meta["last_modified"])
+                yield Entry(meta["path"], meta["size"], meta["last_modified"], _version(meta))
 
     def read(self, key: str) -> bytes:
-        return self._ask("read", key, lambda client: bytes(obstore.get(client, key).bytes()))
+        return self._ask("read", key, lambda client: bytes(client.get(key).bytes()))
 
     def read_if_there(self, key: str) -> bytes | None:
         found = self.look(key)
         return None if found is None else found.data
 
     def look(self, key: str) -> Stored | None:
-        """An object with its version, or None if there is none."""
         return self._ask("read", key, _if_there(key, lambda client: self._whole(client, key)))
 
     @staticmethod
     def _whole(client: Any, key: str) -> Stored:  # noqa: ANN401
-        got = obstore.get(client, key)
+        got = client.get(key)
         return Stored(bytes(got.bytes()), _version(got.meta), got.meta["last_modified"])
 
     def open(self, key: str) -> BinaryIO:
-        size = self._ask("read", key, lambda client: obstore.head(client, key)["size"])
+        size = self._ask("read", key, lambda client: client.head(key)["size"])
         return _ObjectFile(self, key, size)  # type: ignore[return-value]  # all that readers use
 
     def read_range(self, key: str, start: int, length: int) -> bytes:
@@ -115,66 +118,92 @@ class ObjectStore:
         return self._ask(
             "read",
             key,
-            lambda client: bytes(obstore.get_range(client, key, start=start, length=length)),
+            lambda client: bytes(client.get_range(key, start=start, length=length)),
         )
 
     def write(self, key: str, data: bytes) -> None:
-        self._ask("written", key, lambda client: obstore.put(client, key, data))
+        self._ask("written", key, lambda client: client.put(key, data))
 
-    def upload(self, key: str, path: Path) -> None:
-        """Replace an object by a file, at once and whole; a failed upload is taken back."""
-        multipart = path.stat().st_size > _MULTIPART_FROM
-        self._ask(
-            "written",
-            key,
-            lambda client: obstore.put(
-                client,
-                key,
-                path,
-                use_multipart=multipart,
-                chunk_size=_UPLOAD_PART,
-                max_concurrency=_UPLOADS_AT_A_TIME,
-            ),
-        )
+    def swap(self, key: str, data: bytes, version: str | None) -> str:
+        return self._swap(key, data, version, lambda: data)
 
-    def create(self, key: str, data: bytes) -> Version | None:
+    def upload(self, key: str, path: Path, version: str | None) -> None:
+        """Replace one version of an object by a file, as `swap` does.
+
+        That is a single request, however large the file is: S3 takes no conditions for an upload
+        in several.
+        """
+        self._swap(key, path, version, path.read_bytes)
+
+    def _swap(
+        self, key: str, data: bytes | Path, version: str | None, content: Callable[[], bytes]
+    ) -> str:
+        if version is None:
+            written = self._create("written", key, data)
+        else:
+            written = self._replace("written", key, data, version)
+        if written is not None:
+            return written
+        found = self.look(key)  # perhaps what we have put ourselves: the answer may have been lost
+        if found is None or found.data != content():
+            raise StorageError(LOST, self._at(key), RUN_LATER)
+        return found.version
+
+    def create(self, key: str, data: bytes) -> str | None:
         """Make an object, or return None: there is one already, perhaps this very one."""
+        return self._create("leased", key, data)
 
-        def create(client: Any) -> Version | None:  # noqa: ANN401
+    def _create(self, done: str, key: str, data: bytes | Path) -> str | None:
+        def create(client: Any) -> str | None:  # noqa: ANN401
             try:
-                return _version(obstore.put(client, key, data, mode="create"))
+                return _version(client.put(key, data, mode="create", use_multipart=False))
             except obstore.exceptions.AlreadyExistsError:
                 return None
 
-        return self._ask("leased", key, create, _always)
+        return self._ask(done, key, create, _always)
 
-    def replace(self, key: str, data: bytes, version: Version) -> Version | None:
-        """Replace this very version of an object, or return None: it stands no more.
+    def replace(self, key: str, data: bytes, version: str) -> str | None:
+        """Replace this very version of an object, or return None: it is no longer there.
 
         It may have been replaced by this very request, whose answer was lost.
         """
+        return self._replace("leased", key, data, version)
 
-        def replace(client: Any) -> Version | None:  # noqa: ANN401
+    def _replace(self, done: str, key: str, data: bytes | Path, version: str) -> str | None:
+        def replace(client: Any) -> str | None:  # noqa: ANN401
             try:
-                return _version(obstore.put(client, key, data, mode=version))  # type: ignore[arg-type]
+                return _version(client.put(key, data, mode={"e_tag": version}, use_multipart=False))
             except obstore.exceptions.PreconditionError as error:
                 if is_lack_of_bucket(error):
                     raise
                 return None
 
-        return self._ask("leased", key, _if_there(key, replace), _always)
+        return self._ask(done, key, _if_there(key, replace), _always)
+
+    def remove(self, key: str, version: str) -> None:
+        remove_if = self._remove_if
+        if remove_if is not None:
+            is_gone = self._ask(
+                "deleted", key, lambda client: remove_if(client, key, version), _always
+            )
+        else:
+            found = self.look(key)
+            is_gone = found is None or found.version == version
+            if found is not None and is_gone:
+                self.delete([key])
+        if not is_gone:
+            raise StorageError(LOST, self._at(key), RUN_LATER)
 
     def delete(self, keys: Iterable[str], again: Callable[[], bool] = _always) -> None:
         gone = list(keys)
         if gone:
-            self._ask("deleted", gone[0], lambda client: obstore.delete(client, gone), again)
+            self._ask("deleted", gone[0], lambda client: client.delete(gone), again)
 
-    def staging(self, name: str) -> ObjectStaging:
-        del name
+    def staging(self) -> ObjectStaging:
         return ObjectStaging(self.upload, self._scratch)
 
     def lease(self, key: str, wait_s: float, expires_s: float) -> ObjectLease:
-        return ObjectLease(self, key, self._at(key), wait_s, expires_s)
+        return ObjectLease(self, key, self._at(key), wait_s, expires_s, self._clock)
 
     def _ask(
         self,
@@ -209,9 +238,9 @@ class ObjectStore:
             if self._moved is not None and is_of_region(error):
                 self._client = self._moved(error)
             elif may_pass(error):
-                time.sleep(pause)
+                self._clock.sleep(pause)
             elif again is not None and may_be_done(error):
-                time.sleep(pause)
+                self._clock.sleep(pause)
                 if not again():
                     break
             else:
@@ -262,7 +291,7 @@ def _listed_as(client: Any, key: str, refusal: Exception) -> Any:  # noqa: ANN40
     # The client lists folders only, so this lists one from just before the key on.
     folder, before = key.rpartition("/")[0] or None, key[:-1]
     try:
-        chunks = obstore.list(client, folder, offset=before, chunk_size=1)  # no page ahead
+        chunks = client.list(folder, offset=before, chunk_size=1)  # no page ahead
         for listed in chain.from_iterable(chunks):
             if listed["path"] >= key:
                 return listed if listed["path"] == key else None
@@ -273,9 +302,9 @@ def _listed_as(client: Any, key: str, refusal: Exception) -> Any:  # noqa: ANN40
     return None
 
 
-def _version(said: Any) -> Version:  # noqa: ANN401
-    """What a put or a get says of the version; a bucket may have none but tags."""
-    return {name: said[name] for name in ("e_tag", "version") if said[name] is not None}
+def _version(said: Any) -> str:  # noqa: ANN401
+    """What a put, a get or a listing says of the version: its entity tag."""
+    return str(said["e_tag"] or "")
 
 
 class _Listing:
@@ -290,7 +319,7 @@ class _Listing:
         try:
             if self._chunks is None:
                 self._chunks = iter(
-                    obstore.list(client, self._folder, offset=self._after, chunk_size=_CHUNK)
+                    client.list(self._folder, offset=self._after, chunk_size=_CHUNK)
                 )
             chunk = next(self._chunks, None)
         except CLIENT_ERRORS:

@@ -13,6 +13,8 @@ from importlib.util import find_spec
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+import obstore
+import obstore.exceptions
 import obstore.store
 
 from cloudtrail_parquet.errors import StorageError, UsageError
@@ -30,8 +32,11 @@ _PAUSES: Any = {
 _RETRY_FOR = timedelta(minutes=3)  # requests are not signed anew
 # For all of a request; a body goes on in another one. A timeout for each read as well would cost
 # a fifth of the CPU of a small GET.
-_TIMEOUTS: Any = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(seconds=60)}
+# A part of 64 MiB is one request: 5 Mbit/s will do.
+_TIMEOUTS: Any = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(seconds=120)}
 _LOOK_UP_S = 10
+_REMOVE_S = 30
+_NOT_FOUND, _CONFLICT, _PRECONDITION_FAILED = 404, 409, 412
 _CREDENTIAL_TTL = timedelta(minutes=5)  # boto3 renews them ten minutes before they expire
 
 _TRUTH = {"true": True, "false": False}
@@ -214,6 +219,36 @@ def client_elsewhere(bucket: Bucket, env: Mapping[str, str]) -> Callable[[Except
         return client_of(bucket, env, region)
 
     return move
+
+
+def remove_if(client: Any, key: str, version: str) -> bool:  # noqa: ANN401
+    """Remove an object on condition that it has a version; False when it has another one.
+
+    The client knows no conditional removal, so it only signs the request, for as long as it may
+    take. Stores that know no ``If-Match`` for removals remove the object as it is.
+
+    Source: Amazon S3 User Guide, "How to perform conditional deletes".
+
+    Raises:
+        GenericError: The store did not answer, or refused.
+    """
+    import urllib.error  # noqa: PLC0415 - slow to import, and only replacing needs it
+    import urllib.request  # noqa: PLC0415
+
+    url = obstore.sign(client, "DELETE", key, timedelta(seconds=_REMOVE_S))
+    request = urllib.request.Request(url, method="DELETE", headers={"If-Match": version})  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=_REMOVE_S):  # noqa: S310
+            return True
+    except urllib.error.HTTPError as error:
+        if error.code in {_PRECONDITION_FAILED, _CONFLICT}:
+            return False
+        if error.code == _NOT_FOUND:
+            return True
+        what = error.read().decode(errors="replace") or f"status code: {error.code} {error.reason}"
+        raise obstore.exceptions.GenericError(what) from error
+    except OSError as error:
+        raise obstore.exceptions.GenericError(f"error sending request ({error})") from error
 
 
 def _look_up(bucket: Bucket, env: Mapping[str, str]) -> str | None:

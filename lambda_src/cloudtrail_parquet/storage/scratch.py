@@ -23,7 +23,6 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
             temporary files go.
     """
     place = parent or Path(tempfile.gettempdir())
-    place.mkdir(parents=True, exist_ok=True)
     for left in place.glob(f"{_PREFIX}*"):
         _remove_if_left(left)
     folder, lock = _make(place)
@@ -39,8 +38,9 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
 
 def _make(place: Path) -> tuple[Path, int]:
     while True:
-        place.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):  # taken for a leftover before it was locked
+        # Others remove the place when it is empty, or a folder in it before it is locked.
+        with suppress(FileExistsError, FileNotFoundError):
+            place.mkdir(parents=True, exist_ok=True)
             folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
             lock = _locked(folder)
             if lock is None:

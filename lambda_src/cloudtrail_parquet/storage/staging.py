@@ -1,6 +1,6 @@
 """Parts on their way to an object store: files in a temporary folder, uploaded when published."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
@@ -12,8 +12,10 @@ from cloudtrail_parquet.storage.scratch import scratch_folder
 class ObjectStaging:
     """Keeps parts in a temporary folder until they are published."""
 
-    def __init__(self, upload: Callable[[str, Path], None], parent: Path | None) -> None:
-        """``upload`` replaces the object at a key by a file; ``parent`` is where the folder is."""
+    def __init__(
+        self, upload: Callable[[str, Path, str | None], None], parent: Path | None
+    ) -> None:
+        """``upload`` replaces a version of an object by a file; the folder goes into ``parent``."""
         self._upload, self._parent = upload, parent
         self._open = ExitStack()
         self._staged: dict[str, tuple[Path, BinaryIO]] = {}
@@ -30,12 +32,11 @@ class ObjectStaging:
         self._staged[key] = path, sink
         return sink
 
-    def publish(self, keys: Iterable[str]) -> None:
-        for key in keys:
-            path, sink = self._staged[key]
-            sink.close()
-            self._upload(key, path)
-            path.unlink()  # there may be little room
+    def publish(self, key: str, version: str | None) -> None:
+        path, sink = self._staged[key]
+        sink.close()
+        self._upload(key, path, version)
+        path.unlink()  # there may be little room
 
     def __exit__(self, *_: object) -> None:
         self._open.close()

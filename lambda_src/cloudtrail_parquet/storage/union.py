@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import BinaryIO, NoReturn
 
 from cloudtrail_parquet.errors import StorageError, UsageError
-from cloudtrail_parquet.storage.interface import RUN_AGAIN, Entry, Store
+from cloudtrail_parquet.storage.interface import RUN_AGAIN, Entry, Store, Stored
 
 
 class UnionStore:
@@ -53,6 +53,10 @@ class UnionStore:
         store, key = self._place(key)
         return store.read_if_there(key)
 
+    def look(self, key: str) -> Stored | None:
+        store, key = self._place(key)
+        return store.look(key)
+
     def open(self, key: str) -> BinaryIO:
         store, key = self._place(key)
         return store.open(key)
@@ -67,7 +71,7 @@ class UnionStore:
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise UsageError("several places cannot be written to", self.uri, "Name one of them")
 
-    write = delete = staging = lease = _refuse
+    write = swap = remove = delete = staging = lease = _refuse
 
 
 def _top(uri: str) -> str:
