@@ -1,5 +1,6 @@
 """Temporary folders that do not outlive their process, even when it is killed."""
 
+import errno
 import fcntl
 import os
 import shutil
@@ -23,8 +24,9 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
             temporary files go.
     """
     place = parent or Path(tempfile.gettempdir())
-    for left in place.glob(f"{_PREFIX}*"):
-        _remove_if_left(left)
+    with suppress(FileNotFoundError):  # of a place that is not there there is nothing left
+        for left in list(place.glob(f"{_PREFIX}*")):
+            _remove_if_left(left)
     folder, lock = _make(place)
     try:
         yield folder
@@ -37,8 +39,10 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
 
 
 def _make(place: Path) -> tuple[Path, int]:
+    """A folder and its lock; others may remove it before it is locked, or the place while empty."""
     while True:
-        # Others remove the place when it is empty, or a folder in it before it is locked.
+        if place.is_file():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place))
         with suppress(FileExistsError, FileNotFoundError):
             place.mkdir(parents=True, exist_ok=True)
             folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
