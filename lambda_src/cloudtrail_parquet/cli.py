@@ -41,7 +41,7 @@ from cloudtrail_parquet.inspection import inspect as inspect_place
 from cloudtrail_parquet.inspection_tables import tables
 from cloudtrail_parquet.layout import ROOT, Unit
 from cloudtrail_parquet.places import Places
-from cloudtrail_parquet.plan import Range, estimate
+from cloudtrail_parquet.plan import Range, Receipts, estimate
 from cloudtrail_parquet.plan import plan as plan_units
 from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.source import Discovery, count_siblings, discover, units
@@ -245,13 +245,21 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
     store = open_source(source)
     found = discover(store, settings.folders)
     selection.check(found, source)
-    receipts = open_store(state) if state else store  # only asked for what is missing
+    receipts = Receipts(
+        open_store(state) if state else store,  # only asked for what is missing
+        open_store(dataset) if dataset else None,
+    )
     planned = list(plan_units(store, receipts, found, selection.range, only, settings))
     total = estimate(planned)
     if as_json:
-        rows = [{**one.unit.to_json(), "files": one.files, "bytes": one.bytes} for one in planned]
+        rows = [
+            {**one.unit.to_json(), "files": one.files, "bytes": one.bytes, "why": one.why}
+            for one in planned
+        ]
         print(json.dumps({"units": rows, "total": msgspec.to_builtins(total)}))
     else:
+        for one in planned if only != "all" else ():
+            STDOUT.print(f"{one.unit.name}: {one.why}", markup=False, soft_wrap=True)
         STDOUT.print(plan_table(total))
     if _note_left_out(found, selection):
         raise typer.Exit(FAILED)

@@ -8,7 +8,7 @@ held in memory, and a record that is delivered later than its neighbours goes in
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date
 from operator import attrgetter
 from typing import Any
@@ -21,7 +21,6 @@ from cloudtrail_parquet.columns import CODE, Columns
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.decode import Batch
 from cloudtrail_parquet.duplicates import Duplicates, keys_of
-from cloudtrail_parquet.errors import ReconciliationError
 from cloudtrail_parquet.eventtime import (
     DAY_US,
     EARLIEST_US,
@@ -32,6 +31,7 @@ from cloudtrail_parquet.eventtime import (
 )
 from cloudtrail_parquet.fit import Leftovers
 from cloudtrail_parquet.layout import LogFile, Unit
+from cloudtrail_parquet.receipt import Records
 from cloudtrail_parquet.redact import Redactor
 from cloudtrail_parquet.rules import Discarder
 from cloudtrail_parquet.schema import TIMESTAMP
@@ -45,30 +45,6 @@ _TIME_LENGTH, _TIME_T = len("2026-01-10T12:34:56Z"), len("2026-01-10")
 _TIME, _VERSION = attrgetter("eventTime"), attrgetter("eventVersion")
 _SOURCE, _NAME = attrgetter("eventSource"), attrgetter("eventName")
 _ADDRESS = attrgetter("sourceIPAddress")
-
-
-@dataclass(slots=True)
-class Counts:
-    """What became of every record that a run has read."""
-
-    read: int = 0
-    written: int = 0
-    straggled: int = 0
-    elsewhere: int = 0
-    duplicate: int = 0
-    discarded: int = 0
-    quarantined: int = 0
-
-    def check(self, where: str) -> None:
-        """Prove that nothing is silently gone.
-
-        Raises:
-            ReconciliationError: The records read are not the sum of all others.
-        """
-        total = sum(getattr(self, field.name) for field in fields(self)) - self.read
-        if total != self.read:
-            what = f"{self.read} records read, {total} accounted for: {self}"
-            raise ReconciliationError(what, where, "Nothing was replaced; please report this")
 
 
 @dataclass(slots=True)
@@ -111,7 +87,7 @@ class Collation:
         stragglers: Callable[[date, pa.Table], None],
     ) -> None:
         """``own`` takes each finished row group; ``stragglers`` one of another day's partition."""
-        self.counts = Counts()
+        self.counts = Records()
         self.versions: Counter[str | None] = Counter()
         self.straggled_to: Counter[date] = Counter()
         self.quarantined: list[tuple[LogFile, int, str]] = []

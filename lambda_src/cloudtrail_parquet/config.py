@@ -25,6 +25,7 @@ from cloudtrail_parquet.knobs import (
     Level,
     Names,
     Number,
+    Shapes,
     Structs,
     codec_and_level,
     encoding_of,
@@ -64,37 +65,40 @@ def _log_folder(name: str) -> str:
 class Settings:
     """How conversions behave; built once, then passed down. ``docs/settings.md`` lists them."""
 
-    compression: str = knob("zstd", Choice(CODECS), "codec of all columns", shapes=True)
+    compression: str = knob("zstd", Choice(CODECS), "codec of all columns", shapes="files")
     compression_level: int | None = knob(
-        None, Level(), "its level; empty for 2 with zstd, else the codec's own", shapes=True
+        None, Level(), "its level; empty for 2 with zstd, else the codec's own", shapes="files"
     )
     column_compression: Mapping[str, str] = knob(
         {},
         ByColumn("a codec, or a codec with a level such as zstd:9", codec_and_level),
         "another codec for some columns",
-        shapes=True,
+        shapes="files",
     )
     row_group_rows: int = knob(
-        32_768, Number(1, 16_777_216), "rows of a full row group", shapes=True
+        32_768, Number(1, 16_777_216), "rows of a full row group", shapes="files"
     )
     row_group_bytes: int = knob(
         256 << 20,
         Number(1, _TIB),
         "bytes of a row group in memory: with fewer rows where they are large",
-        shapes=True,
+        shapes="files",
     )
     part_bytes: int = knob(
-        1 << 30, Number(1, _TIB), "a part of this size is followed by another", shapes=True
+        64 << 20,
+        Number(1, _TIB),
+        "a part of this size is followed by another; at most 64 MiB in S3",
+        shapes="files",
     )
     page_bytes: int = knob(
-        256 << 10, Number(1, 1 << 30), "bytes of a data page before compression", shapes=True
+        256 << 10, Number(1, 1 << 30), "bytes of a data page before compression", shapes="files"
     )
-    page_rows: int = knob(20_000, Number(1, 16_777_216), "rows of a data page", shapes=True)
+    page_rows: int = knob(20_000, Number(1, 16_777_216), "rows of a data page", shapes="files")
     sort_by: tuple[str, ...] = knob(
         ("eventSource", "eventName", "userIdentity.arn", "eventTime"),
         Names("columns", sortable_column),
         "columns that cluster the rows of a row group, empty for time; row groups follow in time",
-        shapes=True,
+        shapes="files",
     )
     column_encoding: Mapping[str, str] = knob(
         {
@@ -108,7 +112,7 @@ class Settings:
         },
         ByColumn("an encoding", encoding_of),
         "encodings of columns; DICTIONARY for all others",
-        shapes=True,
+        shapes="files",
     )
     without_statistics: tuple[str, ...] = knob(
         (
@@ -119,43 +123,43 @@ class Settings:
         ),
         Names("columns", known_column),
         "columns without least and greatest values, in row groups and in pages",
-        shapes=True,
+        shapes="files",
     )
     bloom_columns: tuple[str, ...] = knob(
         ("eventID", "requestID", "userIdentity.accessKeyId", "sharedEventID"),
         Names("columns", filterable_column),
         "columns with a Bloom filter in each row group",
-        shapes=True,
+        shapes="files",
     )
     bloom_fpp: float = knob(
         0.05,
         Number(0.0001, 0.5, float),
         "how often such a filter may say yes wrongly; sizes are powers of two",
-        shapes=True,
+        shapes="files",
     )
     json_encoding: JsonEncoding = knob(
         "string",
         Choice(get_args(JsonEncoding)),
         "how free-form columns are written: as text, as text marked JSON, or as VARIANT",
-        shapes=True,
+        shapes="rows",
     )
     partition_layout: PartitionLayout = knob(
         "account/region/year/month/day",
         Choice(get_args(PartitionLayout)),
         "the folders of a dataset; the same for all of it",
-        shapes=True,
+        shapes="rows",
     )
     lookbehind_s: int = knob(
         15 * 60,
         Number(0, _WEEK_S),
         "seconds before a day from which deliveries may hold its records",
-        shapes=True,
+        shapes="rows",
     )
     lookahead_s: int = knob(
         2 * 3600,
         Number(0, _WEEK_S),
         "seconds after a day up to which deliveries belong to it",
-        shapes=True,
+        shapes="rows",
     )
     settle_margin_s: int = knob(
         3600, Number(0, _WEEK_S), "seconds after its window until a day is settled"
@@ -164,19 +168,19 @@ class Settings:
         LOG_FOLDERS,
         Names(f"names out of {', '.join(LOG_FOLDERS + OPTIONAL_LOG_FOLDERS)}", _log_folder, 1),
         "the folders of logs that are read",
-        shapes=True,
+        shapes="rows",
     )
     discard: tuple[Discard, ...] = knob(
         (),
         Structs("discard rules, see docs/rules.md", Discard),
         "records that are not kept",
-        shapes=True,
+        shapes="rows",
     )
     redact: tuple[Redact, ...] = knob(
         (),
         Structs("redact rules, see docs/rules.md", Redact),
         "values in free-form JSON that are not kept",
-        shapes=True,
+        shapes="rows",
     )
     replace_shrunk: bool = knob(
         False,  # noqa: FBT003 - a default
@@ -212,10 +216,24 @@ class Settings:
         """The codec of all columns with its level, if it has levels."""
         return self.compression, self.compression_level or DEFAULT_LEVELS.get(self.compression)
 
+    def shaping(self, *what: Shapes) -> dict[str, Any]:
+        """The knobs that the files depend on, by name, as plain values.
+
+        Args:
+            what: Only those that decide about the rows, or about the look of the files.
+        """
+        wanted = what or get_args(Shapes)
+        values = {
+            one.name: getattr(self, one.name)
+            for one in fields(self)
+            if one.metadata["shapes"] in wanted
+        }
+        plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(values))
+        return plain
+
     def shaping_json(self) -> str:
         """The knobs that the files depend on, as a JSON object by name."""
-        names = [one.name for one in fields(self) if one.metadata["shapes"]]
-        return msgspec.json.encode({name: getattr(self, name) for name in names}).decode()
+        return msgspec.json.encode(self.shaping()).decode()
 
 
 class Source(NamedTuple):

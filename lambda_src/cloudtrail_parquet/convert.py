@@ -4,25 +4,18 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 
-import msgspec
+from msgspec.structs import replace
 
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.errors import LeaseTimeoutError
-from cloudtrail_parquet.layout import (
-    WHOLE,
-    LogFile,
-    Owner,
-    Shard,
-    Unit,
-    owner_of,
-    partition,
-    state_key,
-    unit_of,
-)
-from cloudtrail_parquet.receipt import Receipt, write_receipt
+from cloudtrail_parquet.guard import lost, lost_rows, parts_of, receipt_of_parts
+from cloudtrail_parquet.layout import WHOLE, LogFile, Shard, Unit, state_key
+from cloudtrail_parquet.notes import read_notes, shard_notes
+from cloudtrail_parquet.publish import Change, Check, Partitions, publish
+from cloudtrail_parquet.receipt import Receipt, ShardReceipt, as_kept, receipt_key, to_text
 from cloudtrail_parquet.run import Run, Task
-from cloudtrail_parquet.shards import Check, Split, forget, guard, intent_key, notes, read_intent
-from cloudtrail_parquet.storage import Lease, Stores, open_store
+from cloudtrail_parquet.shards import Split, are_there, guard_others
+from cloudtrail_parquet.storage import Entry, Lease, Stores, open_store
 
 _ATTEMPTS = 10
 
@@ -62,36 +55,27 @@ def convert_unit(  # noqa: PLR0913, PLR0917
             from the source.
     """
     started = stores.clock.monotonic()
-    state, wait_s, lease_s = stores.state, settings.lease_wait_s, settings.lease_s
-    with state.lease(_lease_key(unit, shard), wait_s, lease_s) as lease:
+    wait_s, lease_s = settings.lease_wait_s, settings.lease_s
+    with stores.state.lease(_lease_key(unit, shard), wait_s, lease_s) as lease:
         task = Task.of(unit, trails, stores, settings, shard)
         if task.is_void:
             return None
         if admit is not None:
             admit(task.files)
-        split = Split(unit, shard.of, task.window, stores, settings)
-        if shard != WHOLE and split.kept() is not None:
-            with _turn(task, lease) as check:
-                kept = split.keep(check)
-            if kept is not None:
-                return kept
+        if shard != WHOLE and (kept := _kept_split(task, lease)):
+            return kept
         for _ in range(_ATTEMPTS):
             with stores.dataset.staging() as staging:
                 run = Run(task, staging)
                 run.read()
-                if task.before is None and shard == WHOLE and not run.matters:
+                if task.noted.is_void and shard == WHOLE and not run.matters:
                     return None
                 with _turn(task, lease) as check:
-                    receipt = run.kept()
-                    if receipt is not None:
-                        write_receipt(state, receipt)
-                    else:
-                        receipt = run.receipt(stores.clock.monotonic() - started)
-                        if not _publish(run, receipt, check):
-                            continue
-                    if shard != WHOLE:
-                        split.finish(check)
-                    return receipt
+                    receipt = _publish(run, stores.clock.monotonic() - started, check)
+                    if receipt is not None and shard != WHOLE:
+                        Split(task).finish(check)
+            if receipt is not None:
+                return receipt
         raise LeaseTimeoutError(
             f"its partitions changed {_ATTEMPTS} times while it was read",
             unit.name,
@@ -112,19 +96,15 @@ def preview_unit(
     with TemporaryDirectory() as folder, open_store(folder).staging() as staging:
         run = Run(task, staging)
         run.read()
-        if task.before is None and shard == WHOLE and not run.matters:
+        if task.noted.is_void and shard == WHOLE and not run.matters:
             return None
-        return run.kept() or run.receipt(stores.clock.monotonic() - started)
-
-
-def _ending(shard: Shard) -> str:
-    return "" if shard == WHOLE else f"/{shard.name}"
+        return _kept(run) or run.receipt(stores.clock.monotonic() - started)
 
 
 def _lease_key(unit: Unit, shard: Shard) -> str:
     if shard == WHOLE:
         return state_key("leases/units", unit)
-    return state_key("leases/shards", unit, f"{_ending(shard)}.json")
+    return state_key("leases/shards", unit, f"/{shard.name}.json")
 
 
 @contextmanager
@@ -150,50 +130,87 @@ def _turn(task: Task, lease: Lease) -> Iterator[Check]:
         yield check
 
 
-def _publish(run: Run, receipt: Receipt, check: Check) -> bool:
-    """Put the parts in place and remove what this run's owner had there before.
+def _kept_split(task: Task, lease: Lease) -> Receipt | None:
+    """The unit's receipt if a split of it must not replace it, since log files are gone."""
+    split = Split(task)
+    if split.would_keep(read_notes(task.stores.state, task.unit)) is None:
+        return None
+    with _turn(task, lease) as check:
+        return split.keep(check)
+
+
+def _publish(run: Run, seconds: float, check: Check) -> Receipt | None:
+    """Put the parts in place and remove what this run's owner had there before, or keep that.
 
     Returns:
-        False when somebody else has meanwhile put a record of this run into a partition: the run
-        has to be repeated, and then replaces what this one may have put in place.
+        The receipt, which has been written; None when the run has to be repeated.
     """
-    task, unit, shard, settings = run.task, run.task.unit, run.task.shard, run.task.settings
-    dataset, state = task.stores.dataset, task.stores.state
-    new = {part.key for part in receipt.parts}
-    intent = intent_key(unit, None if shard == WHOLE else shard)
-    written = {part.key for part in task.before.parts} if task.before else set[str]()
-    split = notes(state, unit) if shard == WHOLE else {}
-    guard(split, unit, task.before, task.window, settings)
-    noted = read_intent(state, intent).union(written, *(note.parts for note in split.values()))
-    if stragglers := {key for key in noted | new if unit_of(key) != unit}:
-        # should this run die, the next one finds what it had begun
-        state.write(intent, msgspec.json.encode(sorted(stragglers)))
-    check()
-    forget(state, unit, split)
-    for target in sorted({unit, *(unit_of(key) or unit for key in stragglers)}):
-        key = state_key("leases/partitions", target)
-        with state.lease(key, settings.lease_wait_s, settings.lease_s) as lease:
-            if run.standing.changed(target.day, run.duplicates.keys(target.day)):
-                return False
-            check()
-            lease.check()
-            entries = dataset.files(partition(target, settings.partition_layout))
-            versions = {
-                one.key: one.version
-                for one in entries
-                if _replaces(shard, unit, owner_of(one.key, target.day))
-            }
-            check()
-            for key in sorted(key for key in new if unit_of(key) == target):
-                run.staging.publish(key, versions.pop(key, None))
-            for key, version in sorted(versions.items()):
-                dataset.remove(key, version)
-    check()
-    write_receipt(state, receipt)
-    state.delete([intent, *(intent_key(unit, one) for one in split)])
-    return True
+    if run.task.shard != WHOLE:
+        run.note_again()
+    task, state, shard = run.task, run.task.stores.state, run.task.shard
+    others = shard_notes(state, task.unit) if shard == WHOLE else {}
+    guard_others(others, task, task.before, state)
+    kept = _kept(run)
+    if kept is not None:
+        check()
+        state.swap(receipt_key(task.unit, shard), to_text(kept), task.noted.receipt_version)
+        return kept
+    receipt = run.receipt(seconds)
+    change = Change(
+        unit=task.unit,
+        shard=shard,
+        goes=task.goes,
+        receipt=receipt,
+        identities=None if _is_same_source(run) else run.identities,
+        noted=task.noted,
+        others=others,
+        finished={},
+        partitions=Partitions(
+            lambda day: run.standing.changed(day, run.duplicates.keys(day)), run.standing.latest
+        ),
+        staging=run.staging,
+    )
+    return receipt if publish(change, task.stores, task.settings, check) else None
 
 
-def _replaces(shard: Shard, unit: Unit, owner: Owner | None) -> bool:
-    """Whether a run owns what an owner has written."""
-    return owner is not None and owner.day == unit.day and shard in {WHOLE, owner.shard}
+def _is_same_source(run: Run) -> bool:
+    """Whether the last receipt is about the same log files, as far as they can be read."""
+    before = run.task.before
+    return (
+        before is not None
+        and run.task.noted.is_true
+        and before.source_fingerprint == run.task.fingerprint
+        and before.records.read == run.collation.counts.read
+    )
+
+
+def _kept(run: Run) -> Receipt | None:
+    """The receipt of a run that leaves what is there, as the source no longer holds all of it."""
+    task, unit, noted, stores = run.task, run.task.unit, run.task.noted, run.task.stores
+    if run.settings.replace_shrunk or (noted.is_void and not run.standing.own(unit.day)):
+        return None
+    read = run.collation.counts.read
+    why = lost(unit, [task.shard], noted, task.fingerprint, read, run.identities, stores.state)
+    going = list[Entry]()
+    if why is None or (why and task.before is None):  # the state does not tell enough
+        going = parts_of(stores.dataset, unit, run.settings, task.goes)
+    if why is None:
+        why = lost_rows(stores, going, run.duplicates.keys, task.fingerprint, run.settings)
+    if not why:
+        return None
+    before = task.before or run.as_whose(
+        receipt_of_parts(stores.dataset, unit, going, run.settings, stores.now())
+    )
+    if not any(are_there((part.key for part in before.parts), stores.dataset)):
+        return None
+    kept = as_kept(
+        before,
+        why,
+        source=task.fingerprint,
+        quarantined=run.quarantined,
+        when=stores.now(),
+        settled=task.is_settled,
+    )
+    if isinstance(kept, ShardReceipt):
+        return replace(kept, seen=task.seen)
+    return kept

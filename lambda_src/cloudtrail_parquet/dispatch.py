@@ -75,7 +75,7 @@ def convert_all(
         UsageError: The dataset was made with other settings.
     """
     jobs = list(jobs)
-    (is_noted if dry_run else open_dataset_state)(places.open().state, settings)
+    (is_noted if dry_run else open_dataset_state)(places.open(), settings)
     act = preview_unit if dry_run else convert_unit
     workers = min(workers, len(jobs))
     if workers <= 1:

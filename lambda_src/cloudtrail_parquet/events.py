@@ -22,7 +22,7 @@ DETAIL_TYPE = "cloudtrail-parquet convert"
 MAX_UNITS = 1000
 """Units of one event: 75 kB as JSON, where EventBridge and SQS take 1 MB."""
 
-Only = Literal["missing", "outdated", "all"]
+Only = Literal["missing", "outdated", "reshaped", "all"]
 
 _EXPECTED = """\
 Expected {"kind": "daily"}, {"kind": "convert", "units": [...]} or \
@@ -97,8 +97,9 @@ class Plan(
         last: ``to``: the last day.
         accounts: Only these accounts; all when empty.
         regions: Only these regions; all when empty.
-        only: ``missing`` units that were never converted; ``outdated`` those too whose receipt
-            is not final or of an older schema, or whose log files have changed; ``all``.
+        only: ``missing`` units that were never converted; ``outdated`` those too that would come
+            out with other rows, or whose parts were removed or changed in size; ``reshaped`` those
+            too whose files would look otherwise; ``all``.
     """
 
     first: date

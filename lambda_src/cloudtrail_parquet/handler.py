@@ -46,7 +46,7 @@ from cloudtrail_parquet.fanout import EventsFanout, Fanout, QueueFanout
 from cloudtrail_parquet.layout import MAX_SHARDS, WHOLE, LogFile, Shard, Unit
 from cloudtrail_parquet.ownership import open_dataset_state
 from cloudtrail_parquet.places import Places
-from cloudtrail_parquet.plan import BATCH_S, FUNCTION_S, Range, Sized, pack, plan
+from cloudtrail_parquet.plan import BATCH_S, FUNCTION_S, Range, Receipts, Sized, pack, plan
 from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.receipt import Receipt
 from cloudtrail_parquet.source import account_roots, discover, trails_of
@@ -138,7 +138,9 @@ class Function:
         refused = found.refused_of(of.accounts)
         for account, error in refused.items():
             self.telemetry.account_refused(account, error)
-        units = plan(source, state, found, of, asked.only, self.settings)
+        # To compare all parts is asked for by hand; the daily run would list thousands of folders.
+        receipts = Receipts(state, None if scheduled else self.stores.dataset)
+        units = plan(source, receipts, found, of, asked.only, self.settings)
         counts = self._dispatch(units, scheduled=scheduled)
         if not refused:
             return counts
@@ -210,7 +212,7 @@ class Function:
         return {"converted": converted, "handed_back": len(left)}
 
     def _roots(self) -> list[str]:
-        open_dataset_state(self.stores.state, self.settings)
+        open_dataset_state(self.stores, self.settings)
         return account_roots(self.stores.source)
 
     def _convert_unit(self, ref: UnitRef, roots: list[str]) -> Receipt | None:

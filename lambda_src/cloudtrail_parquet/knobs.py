@@ -7,7 +7,7 @@ the same. `ValueError` means that it is not legal; its message, if there is one,
 import json
 from collections.abc import Callable
 from dataclasses import field
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -41,14 +41,19 @@ class Kind(Protocol):
         ...
 
 
-def knob(default: T, kind: Kind, about: str, *, shapes: bool = False) -> T:
+Shapes = Literal["rows", "files"]
+"""What of a dataset depends on a setting: which rows there are and what they say, or only how the
+files look that hold them."""
+
+
+def knob(default: T, kind: Kind, about: str, *, shapes: Shapes | None = None) -> T:
     """Make a field of the settings.
 
     Args:
         default: Its value unless something is said.
         kind: How it is read.
         about: What it does, in a line.
-        shapes: Whether files that are written with another value look different.
+        shapes: What comes out differently with another value; None for nothing.
     """
     metadata = {"kind": kind, "about": about, "shapes": shapes}
     if isinstance(default, dict):

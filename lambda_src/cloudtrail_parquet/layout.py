@@ -72,6 +72,11 @@ def partition(unit: Unit, layout: PartitionLayout = DEFAULT_LAYOUT) -> str:
     return "".join(f"{name}={values[name]}/" for name in PARTITION_SCHEMAS[layout].names)
 
 
+def place_folder(unit: Unit, layout: PartitionLayout = DEFAULT_LAYOUT) -> str:
+    """The folder that the partitions of all days of a unit's account and region lie in."""
+    return "".join(f"{name}/" for name in partition(unit, layout).split("/")[:2])
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Shard:
     """Which part of a unit's log files a conversion reads: the third of twelve, or all of them.

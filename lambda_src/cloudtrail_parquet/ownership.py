@@ -7,8 +7,10 @@ import msgspec
 
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.layout import unit_of
+from cloudtrail_parquet.parts import read_footer, said
 from cloudtrail_parquet.schema import DEFAULT_LAYOUT, PartitionLayout
-from cloudtrail_parquet.storage import Store
+from cloudtrail_parquet.storage import Store, Stores
 
 _DATASET_NOTE = "dataset.json"
 
@@ -46,7 +48,7 @@ class Ownership(msgspec.Struct, frozen=True):
         return f"{window}, partition_layout = {self.partition_layout}, folders = {folders}"
 
 
-def open_dataset_state(state: Store, settings: Settings) -> None:
+def open_dataset_state(stores: Stores, settings: Settings) -> None:
     """Note what decides ownership in a new dataset, or compare it with what was noted.
 
     More folders of logs than before are fine: days converted from now on hold them, too.
@@ -54,32 +56,53 @@ def open_dataset_state(state: Store, settings: Settings) -> None:
     Raises:
         UsageError: The dataset was made with other values: records would be lost or doubled.
     """
-    if is_noted(state, settings):
+    if is_noted(stores, settings):
         return
-    with state.lease("leases/dataset", settings.lease_wait_s, settings.lease_s):
-        if not is_noted(state, settings):
+    state = stores.state
+    with state.lease("leases/dataset", settings.lease_wait_s, settings.lease_s) as lease:
+        if not is_noted(stores, settings):
             text = msgspec.json.encode(Ownership.of(settings), order="sorted")
-            state.write(_DATASET_NOTE, text)
+            there = state.look(_DATASET_NOTE)
+            lease.check()
+            state.swap(_DATASET_NOTE, text, there.version if there else None)
 
 
-def is_noted(state: Store, settings: Settings) -> bool:
+def is_noted(stores: Stores, settings: Settings) -> bool:
     """Whether the dataset is known to be made with these settings; writes nothing.
+
+    Where the note is lost, the first part that is there tells with what it was made.
 
     Raises:
         UsageError: As `open_dataset_state` does.
     """
-    mine, noted = Ownership.of(settings), state.read_if_there(_DATASET_NOTE)
-    if noted is None:
+    mine, noted = Ownership.of(settings), stores.state.read_if_there(_DATASET_NOTE)
+    theirs = _of_parts(stores.dataset) if noted is None else _of_note(noted, stores.state.uri)
+    if theirs is None:
         return False
-    try:
-        theirs = msgspec.json.decode(noted, type=Ownership)
-    except msgspec.DecodeError as error:
-        what, hint = f"{_DATASET_NOTE} is damaged ({error})", "Put it back or remove it"
-        raise UsageError(what, state.uri, hint) from error
     if not theirs.admits(mine):
         raise UsageError(
             f"the dataset was made with {theirs}; now it is {mine}",
-            state.uri,
+            stores.state.uri,
             "Use the same values, or convert everything into a new dataset",
         )
-    return theirs == mine
+    return noted is not None and theirs == mine
+
+
+def _of_note(noted: bytes, where: str) -> Ownership:
+    try:
+        return msgspec.json.decode(noted, type=Ownership)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        what, hint = f"{_DATASET_NOTE} is damaged ({error})", "Put it back or remove it"
+        raise UsageError(what, where, hint) from error
+
+
+def _of_parts(dataset: Store) -> Ownership | None:
+    """What the first part of a dataset was made with; None where there is none."""
+    part = next((one for one in dataset.files("") if unit_of(one.key) is not None), None)
+    if part is None:
+        return None
+    text = said(read_footer(dataset, part.key), "settings")
+    try:
+        return msgspec.json.decode(text, type=Ownership)
+    except msgspec.DecodeError:
+        return None  # a part of somebody else's

@@ -8,7 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from itertools import islice
 from operator import attrgetter
@@ -18,12 +18,14 @@ import msgspec
 
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.cost import cost
+from cloudtrail_parquet.due import NEVER, UNFINISHED, why_damaged, why_outdated
 from cloudtrail_parquet.events import MAX_UNITS, Only
-from cloudtrail_parquet.layout import Unit, Window, day_folder
-from cloudtrail_parquet.receipt import Receipt, read_receipt, receipt_days
-from cloudtrail_parquet.schema import SCHEMA_VERSION
-from cloudtrail_parquet.source import Discovery, delivered_file, minute_of, usual_keys
-from cloudtrail_parquet.storage import Entry, Store
+from cloudtrail_parquet.identities import Fingerprint
+from cloudtrail_parquet.layout import LogFile, Unit, Window, day_folder, place_folder
+from cloudtrail_parquet.notes import unfinished
+from cloudtrail_parquet.receipt import receipt_days
+from cloudtrail_parquet.source import Discovery, delivered_file, is_log_file, usual_keys
+from cloudtrail_parquet.storage import Store
 
 MEMORY_MB = 1769
 """One whole vCPU. Source: Lambda Developer Guide, "Configure Lambda function memory"."""
@@ -49,11 +51,21 @@ _AT_A_TIME = 32  # accounts and regions that are looked at together
 
 
 class Sized(NamedTuple):
-    """A unit, with the log files that were delivered on its day: how many, and their bytes."""
+    """A unit, with the log files that were delivered on its day.
+
+    Attributes:
+        unit: The unit.
+        files: How many log files.
+        bytes: Their size as stored.
+        fingerprint: Of all log files in its window; empty where they were not asked for.
+        why: Why it wants converting, in words; empty where all units do.
+    """
 
     unit: Unit
     files: int
     bytes: int
+    fingerprint: str = ""
+    why: str = ""
 
     @property
     def seconds(self) -> float:
@@ -76,24 +88,42 @@ class Range(NamedTuple):
         )
 
 
+class Receipts(NamedTuple):
+    """What units are compared with that were converted before.
+
+    Attributes:
+        state: Where the receipts are.
+        dataset: Where the parts are, if they are to be compared with the receipts as well: that
+            lists them all.
+    """
+
+    state: Store
+    dataset: Store | None = None
+
+
 def plan(  # noqa: PLR0913, PLR0917
-    source: Store, state: Store, found: Discovery, of: Range, only: Only, settings: Settings
+    source: Store, receipts: Receipts, found: Discovery, of: Range, only: Only, settings: Settings
 ) -> Iterator[Sized]:
     """Yield the units of a range that want converting, sorted by account, region and day.
 
     Args:
         source: Where the logs are.
-        state: Where the receipts are.
+        receipts: What there is already.
         found: What `source.discover` found.
         of: Which units are meant.
-        only: Those never converted; or also those converted before but `outdated`; or all.
-        settings: Their window is used.
+        only: Those never converted; or also those converted before but outdated; or also those
+            whose files would look otherwise; or all.
+        settings: How they would be converted.
     """
     places = sorted(place for place in found.trails if of.holds(*place))
+    open_ = frozenset[Unit]() if only == "all" else frozenset(unfinished(receipts.state))
 
     def look(place: tuple[str, str]) -> list[Sized]:
         sized = _sizes(source, place, found.trails[place], of, settings.window)
-        return list(_wanted(state, place, sized, only))
+        if only == "all":
+            return sized
+        sized = sorted(sized + _gone(sized, (unit for unit in open_ if unit[:2] == place), of))
+        return list(_wanted(receipts, place, sized, open_, only, settings))
 
     if source.parallel == 1:
         for place in places:
@@ -107,63 +137,50 @@ def plan(  # noqa: PLR0913, PLR0917
             looking += [threads.submit(look, place) for place in islice(waiting, 1)]
 
 
+def _gone(sized: list[Sized], units: Iterable[Unit], of: Range) -> list[Sized]:
+    """Units of a range that no log file is left of."""
+    there = {one.unit for one in sized}
+    return [
+        Sized(unit, 0, 0, str(Fingerprint()))
+        for unit in sorted(units)
+        if unit not in there and of.first <= unit.day <= of.last
+    ]
+
+
 @dataclass(slots=True)
-class _Delivered:
-    """What was delivered on one day, in the order of keys, which is that of time.
+class _Day:
+    """What lies in the window of a day, and was delivered on it."""
 
-    Attributes:
-        usual: How the keys of that day usually begin.
-        first: The first log file.
-        last: The last one.
-        files: How many there are.
-        bytes: Their size.
-        odd: Whether a name is not as CloudTrail gives them, so that the order is another one.
-    """
-
-    usual: str
-    first: Entry
-    last: Entry
     files: int = 0
     bytes: int = 0
-    odd: bool = False
-
-    def add(self, entry: Entry) -> None:
-        """Take the next log file."""
-        self.last = entry
-        self.files += 1
-        self.bytes += entry.size
-        self.odd = self.odd or minute_of(entry.key, self.usual) is None
-
-    def reaches(self, day: date, event_day: date, window: Window) -> bool:
-        """Whether a file of this day lies in the window of another, as far as one can tell."""
-        ends = (delivered_file(entry, day, self.usual) for entry in (self.first, self.last))
-        return self.odd or any(window.holds(one.delivered, event_day) for one in ends)
+    fingerprint: Fingerprint = field(default_factory=Fingerprint)
 
 
 def _sizes(
     source: Store, place: tuple[str, str], trails: Iterable[str], of: Range, window: Window
 ) -> list[Sized]:
     """The units of an account and region whose windows hold a log file."""
-    from_day, to_day = window.delivery_days(of.first)[0], window.delivery_days(of.last)[-1]
-    files: dict[date, int] = defaultdict(int)
-    sizes: dict[date, int] = defaultdict(int)
+    days = defaultdict[date, _Day](_Day)
     for trail in trails:
-        for day, delivered in _deliveries(source, trail, from_day, to_day).items():
-            files[day] += delivered.files
-            sizes[day] += delivered.bytes
+        for file, day in _deliveries(source, trail, of, window):
             for event_day in window.event_days(day):
-                if delivered.reaches(day, event_day, window):
-                    files[event_day] += 0  # it is there, if only by this
+                if window.holds(file.delivered, event_day):
+                    days[event_day].fingerprint.add(file.key, file.size)
+            if of.first <= day <= of.last:
+                days[day].files += 1
+                days[day].bytes += file.size
     return [
-        Sized(Unit(*place, day), files[day], sizes[day])
-        for day in sorted(files)
+        Sized(Unit(*place, day), one.files, one.bytes, str(one.fingerprint))
+        for day, one in sorted(days.items())
         if of.first <= day <= of.last
     ]
 
 
-def _deliveries(source: Store, trail: str, from_day: date, to_day: date) -> dict[date, _Delivered]:
-    """What was delivered below a trail's region, by day, from one day to another."""
-    found: dict[date, _Delivered] = {}
+def _deliveries(
+    source: Store, trail: str, of: Range, window: Window
+) -> Iterator[tuple[LogFile, date]]:
+    """The log files below a trail's region that lie in the windows of a range, with their days."""
+    from_day, to_day = window.delivery_days(of.first)[0], window.delivery_days(of.last)[-1]
     folder, day, usual = "", None, ""
     for entry in source.files(trail, (trail, f"{trail}{day_folder(from_day)}")):
         if not entry.key.startswith(folder, len(trail)) or not folder:
@@ -176,9 +193,8 @@ def _deliveries(source: Store, trail: str, from_day: date, to_day: date) -> dict
             continue
         if day > to_day:
             break
-        if day >= from_day and entry.size:
-            found.setdefault(day, _Delivered(usual, entry, entry)).add(entry)
-    return found
+        if day >= from_day and is_log_file(entry):
+            yield delivered_file(entry, day, usual), day
 
 
 def _day(match: re.Match[str]) -> date | None:
@@ -189,34 +205,42 @@ def _day(match: re.Match[str]) -> date | None:
         return None
 
 
-def _wanted(
-    state: Store, place: tuple[str, str], sized: list[Sized], only: Only
+def _wanted(  # noqa: PLR0913, PLR0917
+    receipts: Receipts,
+    place: tuple[str, str],
+    sized: list[Sized],
+    open_: frozenset[Unit],
+    only: Only,
+    settings: Settings,
 ) -> Iterator[Sized]:
-    if only == "all" or not sized:
-        yield from sized
+    """The units of an account and region that want converting, with why."""
+    if not sized:
         return
-    converted = receipt_days(state, *place)
+    converted = receipt_days(receipts.state, *place)
+    there = _parts(receipts.dataset, sized[0].unit, settings) if only != "missing" else None
     for one in sized:
         if one.unit.day not in converted:
-            yield one
-        elif only == "outdated":
-            receipt = read_receipt(state, one.unit)
-            if receipt is None or outdated(receipt, one):
-                yield one
+            yield one._replace(why=NEVER)
+        elif only == "missing":
+            continue
+        elif one.unit in open_:
+            yield one._replace(why=UNFINISHED)
+        else:
+            why, receipt = why_outdated(
+                receipts.state, one.unit, one.fingerprint, settings, reshaped=only == "reshaped"
+            )
+            if not why and receipt is not None and there is not None:
+                why = why_damaged(receipt, there)
+            if why:
+                yield one._replace(why=why)
 
 
-def outdated(receipt: Receipt, now: Sized) -> bool:
-    """Whether a conversion would give something else than the one that wrote a receipt.
-
-    That is so when its window had not passed, when the schema has changed since, when a log file
-    could not be read that may be readable now, or when the log files of the day have changed.
-    """
-    return (
-        not receipt.settled
-        or receipt.schema_version < SCHEMA_VERSION
-        or receipt.bytes_in != now.bytes
-        or any(bad.retryable for bad in receipt.quarantined)
-    )
+def _parts(dataset: Store | None, unit: Unit, settings: Settings) -> dict[str, int] | None:
+    """The parts of an account and region: bytes by key."""
+    if dataset is None:
+        return None
+    entries = dataset.files(place_folder(unit, settings.partition_layout))
+    return {entry.key: entry.size for entry in entries}
 
 
 def pack(units: Iterable[Sized], seconds: float, most: int) -> Iterator[list[Sized]]:

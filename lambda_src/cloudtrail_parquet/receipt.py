@@ -10,7 +10,8 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from cloudtrail_parquet.layout import Shard, Unit, state_folder, state_key, state_unit
+from cloudtrail_parquet.errors import ReconciliationError
+from cloudtrail_parquet.layout import WHOLE, Shard, Unit, state_folder, state_key, state_unit
 from cloudtrail_parquet.storage import Store
 
 _MAX_NAMES = 1000
@@ -48,16 +49,27 @@ class Files(msgspec.Struct, frozen=True, kw_only=True):
     quarantined: int
 
 
-class Records(msgspec.Struct, frozen=True, kw_only=True):
+class Records(msgspec.Struct, kw_only=True):
     """What became of every record read; ``read`` is the sum of the others."""
 
-    read: int
-    written: int
-    straggled: int
-    elsewhere: int
-    duplicate: int
-    discarded: int
-    quarantined: int
+    read: int = 0
+    written: int = 0
+    straggled: int = 0
+    elsewhere: int = 0
+    duplicate: int = 0
+    discarded: int = 0
+    quarantined: int = 0
+
+    def check(self, where: str) -> None:
+        """Prove that nothing is silently gone.
+
+        Raises:
+            ReconciliationError: The records read are not the sum of all others.
+        """
+        total = sum(msgspec.structs.astuple(self)) - self.read
+        if total != self.read:
+            what = f"{self.read} records read, {total} accounted for: {self}"
+            raise ReconciliationError(what, where, "Nothing was replaced; please report this")
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +87,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         lookbehind_s: The window used.
         lookahead_s: The window used.
         folders: The folders of logs that were read.
-        source_fingerprint: Changes when the set of log files does.
+        source_fingerprint: Changes when the set of log files does; see `identities`.
         files: Log files.
         records: Records.
         conflicts: Records kept although another one has their eventID and another content.
@@ -95,6 +107,9 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         redacted: Values that a rule took out, repeated records' too, by rule.
         kept: Why the last run replaced nothing: its source had shrunk since the run that the
             other figures are about. Empty otherwise.
+        kept_source: The fingerprint of the log files that this last run saw.
+        settings: Those that the files depend on, by name, as in the parts' footers.
+        run: The name of the run that wrote the parts, as in its intent.
     """
 
     account: str
@@ -126,6 +141,9 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     discarded: dict[str, int] = {}
     redacted: dict[str, int] = {}
     kept: str = ""
+    kept_source: str = ""
+    settings: dict[str, Any] = {}
+    run: str = ""
 
     @property
     def unit(self) -> Unit:
@@ -161,7 +179,7 @@ class ShardReceipt(Receipt, frozen=True, kw_only=True):
         return Shard(self.number, self.of)
 
 
-def total(receipts: Iterable[ShardReceipt]) -> Receipt:
+def total(receipts: Iterable[ShardReceipt], run: str) -> Receipt:
     """The receipt of a unit whose shards have these, in the order of their numbers.
 
     Conflicts are those within shards: an ``eventID`` that has other contents in another shard is
@@ -200,6 +218,9 @@ def total(receipts: Iterable[ShardReceipt]) -> Receipt:
         discarded=dict(_add(one.discarded for one in some)),
         redacted=dict(_add(one.redacted for one in some)),
         kept="; ".join(f"shard {one.shard}: {one.kept}" for one in some if one.kept),
+        kept_source=next((one.kept_source for one in some if one.kept), ""),
+        settings=current.settings,
+        run=run,
     )
 
 
@@ -214,10 +235,33 @@ def _add(counts: Iterable[dict[str, int]]) -> Counter[str]:
     return added
 
 
-def as_kept(before: R, why: str, quarantined: list[Quarantined], when: datetime) -> R:
-    """The receipt of a run that replaced nothing: that of the run before it, and why."""
+def as_kept(  # noqa: PLR0913
+    before: R,
+    why: str,
+    *,
+    source: str,
+    quarantined: list[Quarantined],
+    when: datetime,
+    settled: bool,
+) -> R:
+    """The receipt of a run that replaced nothing: that of the run before it, and why.
+
+    Args:
+        before: The receipt of the run before.
+        why: What the source has lost, in words.
+        source: The fingerprint of what it holds now.
+        quarantined: What could not be read of that.
+        when: The time.
+        settled: Whether the unit's window has passed by now.
+    """
     return msgspec.structs.replace(
-        before, status="partial", kept=why, quarantined=quarantined, converted_at=when
+        before,
+        status="partial",
+        kept=why,
+        kept_source=source,
+        quarantined=quarantined,
+        converted_at=when,
+        settled=settled,
     )
 
 
@@ -226,37 +270,16 @@ def commonest(names: Counter[str]) -> dict[str, int]:
     return dict(names.most_common(_MAX_NAMES))
 
 
-def write_receipt(state: Store, receipt: Receipt) -> None:
-    """Put a receipt in place of the last one of the unit, or of the shard."""
-    key = state_key("receipts", receipt.unit)
-    if isinstance(receipt, ShardReceipt):
-        key = shard_key(receipt.unit, receipt.shard)
-    state.write(key, msgspec.json.format(msgspec.json.encode(receipt)))
-
-
-def shard_key(unit: Unit, shard: Shard) -> str:
-    """The key of the receipt of a shard."""
+def receipt_key(unit: Unit, shard: Shard = WHOLE) -> str:
+    """The key of the receipt of a unit, or of a shard."""
+    if shard == WHOLE:
+        return state_key("receipts", unit)
     return state_key("shards", unit, f"/{shard.name}.json")
 
 
-def read_receipt(state: Store, unit: Unit) -> Receipt | None:
-    """The unit's receipt; None if there is none or if another version wrote it in another form."""
-    return _read(state, state_key("receipts", unit), Receipt)
-
-
-def read_shard_receipt(state: Store, unit: Unit, shard: Shard) -> ShardReceipt | None:
-    """A shard's receipt; None as with `read_receipt`."""
-    return _read(state, shard_key(unit, shard), ShardReceipt)
-
-
-def _read(state: Store, key: str, kind: type[R]) -> R | None:
-    text = state.read_if_there(key)
-    if text is None:
-        return None
-    try:
-        return msgspec.json.decode(text, type=kind)
-    except msgspec.DecodeError:
-        return None
+def to_text(receipt: Receipt) -> bytes:
+    """A receipt as it is kept."""
+    return msgspec.json.format(msgspec.json.encode(receipt))
 
 
 def receipt_days(state: Store, account: str, region: str) -> set[date]:

@@ -6,12 +6,11 @@ place.
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict
 from datetime import date, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple
+from uuid import uuid4
 
-import msgspec
 import pyarrow as pa
 
 from cloudtrail_parquet import __version__
@@ -21,21 +20,18 @@ from cloudtrail_parquet.decode import decode, raw_records
 from cloudtrail_parquet.duplicates import Duplicates
 from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError, UnreadableLogError
 from cloudtrail_parquet.fetch import Fetched, fetch, fetch_text
+from cloudtrail_parquet.identities import Fingerprint, Identities
 from cloudtrail_parquet.layout import WHOLE, LogFile, Shard, Unit, part_key, straggler_key
+from cloudtrail_parquet.notes import Noted, read_notes, read_shard_notes
 from cloudtrail_parquet.receipt import (
     Files,
     Part,
     Quarantined,
     Receipt,
-    Records,
     ShardReceipt,
-    as_kept,
     commonest,
-    read_receipt,
-    read_shard_receipt,
 )
 from cloudtrail_parquet.schema import METADATA_PREFIX, RECORD_VERSION, SCHEMA_VERSION
-from cloudtrail_parquet.shards import shrunk, stands
 from cloudtrail_parquet.source import window_files
 from cloudtrail_parquet.standing import Standing
 from cloudtrail_parquet.storage import Staging, Stores
@@ -50,10 +46,11 @@ class Task(NamedTuple):
         shard: Which of its log files.
         window: All log files of the unit, in delivery order.
         files: Those of them that are to be read.
-        fingerprint: A digest of the names and sizes of them all.
-        before: The last receipt, of the unit or of the shard.
+        fingerprint: Of the names and sizes of them all.
+        noted: What the state says of the unit, or of the shard.
         stores: Where everything is.
         settings: How to do it.
+        run: The name of this run.
     """
 
     unit: Unit
@@ -61,9 +58,10 @@ class Task(NamedTuple):
     window: list[LogFile]
     files: list[LogFile]
     fingerprint: str
-    before: Receipt | None
+    noted: Noted[Any]
     stores: Stores
     settings: Settings
+    run: str
 
     @classmethod
     def of(
@@ -71,28 +69,45 @@ class Task(NamedTuple):
     ) -> "Task":
         """Look what there is to do."""
         window = window_files(stores.source, trails, unit, settings.window)
-        before = (
-            read_receipt(stores.state, unit)
-            if shard == WHOLE
-            else read_shard_receipt(stores.state, unit, shard)
-        )
+        fingerprint = Fingerprint()
+        for file in window:
+            fingerprint.add(file.key, file.size)
         return cls(
             unit,
             shard,
             window,
             [file for file in window if settings.window.takes(shard, file, unit.day)],
-            _fingerprint(window),
-            before,
+            str(fingerprint),
+            read_notes(stores.state, unit)
+            if shard == WHOLE
+            else read_shard_notes(stores.state, unit, shard),
             stores,
             settings,
+            uuid4().hex,
         )
+
+    @property
+    def before(self) -> Receipt | None:
+        """The last receipt, of the unit or of the shard, if it can be read."""
+        receipt: Receipt | None = self.noted.receipt
+        return receipt
 
     @property
     def is_void(self) -> bool:
         """Whether there is nothing to convert and never was."""
-        if self.window or self.before is not None:
+        if self.window or not self.noted.is_void:
             return False
-        return self.shard == WHOLE or read_receipt(self.stores.state, self.unit) is None
+        return self.shard == WHOLE or read_notes(self.stores.state, self.unit).is_void
+
+    def goes(self, shard: Shard) -> bool:
+        """Whether the parts of a shard of the unit are replaced."""
+        return self.shard in {WHOLE, shard}
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the window has passed, with a margin, so that the result is final."""
+        margin = timedelta(seconds=self.settings.settle_margin_s)
+        return self.stores.now() >= self.settings.window.ends(self.unit.day) + margin
 
     def standing(self) -> Standing:
         """What stands already, to leave out what repeats it.
@@ -135,6 +150,7 @@ class Run:
             ),
         )
         self._straggler_parts: dict[date, list[Part]] = {}
+        self.identities = Identities()
         self._read: list[LogFile] = []
         self._bytes_inflated = 0
         self._inexact: Counter[str] = Counter()
@@ -160,7 +176,16 @@ class Run:
             for file, position, reason in self.collation.quarantined
         ]
 
+    def note_again(self) -> None:
+        """Read again what the state says of a shard, which the whole unit may have changed since.
+
+        Only of use under the unit's lease.
+        """
+        task = self.task
+        self.task = task._replace(noted=read_shard_notes(task.stores.state, task.unit, task.shard))
+
     def _take(self, file: LogFile, text: Fetched) -> None:
+        self.identities.add(file.key, 0)
         try:
             if isinstance(text, CloudTrailParquetError):
                 raise text
@@ -174,8 +199,11 @@ class Run:
         self._read.append(file)
         self._bytes_inflated += len(text)
         self.collation.begin(file)
+        records = 0
         for batch in batches:
             self.collation.add(batch)
+            records += len(batch.records)
+        self.identities.add(file.key, records)
 
     def _read_again(self, number: int) -> list[Any]:
         file = self._read[number]
@@ -217,35 +245,19 @@ class Run:
         own_files = any(file.delivered.date() == self.unit.day for file in self._files)
         return bool(own_files or counts.written or self.quarantined)
 
-    def kept(self) -> Receipt | None:
-        """The receipt of a run that leaves what stands, as the source no longer holds all of it."""
-        before, read = self.task.before, self.collation.counts.read
-        why = shrunk(before, self.settings, len(self._files), read) if before else ""
-        if before is None or not why:
-            return None
-        if not stands((part.key for part in before.parts), self.task.stores.dataset):
-            return None
-        kept = as_kept(before, why, self.quarantined, self.task.stores.now())
-        if isinstance(kept, ShardReceipt):
-            return msgspec.structs.replace(kept, seen=self.task.seen)
-        return kept
-
     def receipt(self, seconds: float) -> Receipt:
         """The account of this run."""
         parts = self._own.parts + [
             part for parts in self._straggler_parts.values() for part in parts
         ]
-        collation, settings, when = self.collation, self.settings, self.task.stores.now()
-        settled_from = settings.window.ends(self.unit.day) + timedelta(
-            seconds=settings.settle_margin_s
-        )
+        collation, settings = self.collation, self.settings
         receipt = Receipt(
             account=self.unit.account,
             region=self.unit.region,
             day=self.unit.day,
             status="partial" if self.quarantined else "complete",
-            settled=when >= settled_from,
-            converted_at=when,
+            settled=self.task.is_settled,
+            converted_at=self.task.stores.now(),
             converter=__version__,
             schema_version=SCHEMA_VERSION,
             lookbehind_s=settings.lookbehind_s,
@@ -257,7 +269,7 @@ class Run:
                 read=len(self._read),
                 quarantined=len(self._files) - len(self._read),
             ),
-            records=Records(**asdict(collation.counts)),
+            records=collation.counts,
             conflicts=self.duplicates.conflicts,
             bytes_in=sum(
                 file.size for file in self._files if file.delivered.date() == self.unit.day
@@ -276,7 +288,13 @@ class Run:
             quarantined=self.quarantined,
             discarded=dict(collation.discarded),
             redacted=dict(collation.redactor.counts),
+            settings=settings.shaping(),
+            run=self.task.run,
         )
+        return self.as_whose(receipt)
+
+    def as_whose(self, receipt: Receipt) -> Receipt:
+        """A receipt as that of what is converted: of the unit, or of the shard."""
         shard = self.task.shard
         if shard == WHOLE:
             return receipt
@@ -286,11 +304,3 @@ class Run:
             of=shard.of,
             seen=self.task.seen,
         )
-
-
-def _fingerprint(files: list[LogFile]) -> str:
-    """A digest of the names and sizes of log files; names are unique, whatever their prefix."""
-    digest = sha256()
-    for name, size in sorted((file.key.rpartition("/")[2], file.size) for file in files):
-        digest.update(f"{name}\0{size}\n".encode())
-    return digest.hexdigest()

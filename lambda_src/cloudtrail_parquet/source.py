@@ -312,10 +312,15 @@ def _files_of_day(
         for entry in source.files(
             f"{trail}{day_folder(day)}", _outside(usual, day, event_day, window)
         )
-        if entry.size and not entry.key.rpartition("/")[2].startswith(".")
+        if is_log_file(entry)
         for file in [delivered_file(entry, day, usual)]
         if window.holds(file.delivered, event_day)
     ]
+
+
+def is_log_file(entry: Entry) -> bool:
+    """Whether an object in the folder of a day is read."""
+    return bool(entry.size) and not entry.key.rpartition("/")[2].startswith(".")
 
 
 def usual_keys(trail: str, day: date) -> str:

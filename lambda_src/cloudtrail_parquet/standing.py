@@ -6,24 +6,20 @@ that the record stands exactly once does not. The shards of a unit are such othe
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from cloudtrail_parquet.duplicates import content, key_without_id
+from cloudtrail_parquet.duplicates import content
 from cloudtrail_parquet.errors import StorageError
-from cloudtrail_parquet.eventtime import to_us
 from cloudtrail_parquet.layout import WHOLE, Owner, Shard, Unit, owner_of, partition
+from cloudtrail_parquet.parts import read_footer, readable, row_group_keys, said
 from cloudtrail_parquet.restore import restore_json
-from cloudtrail_parquet.schema import METADATA_PREFIX, TIMESTAMP, PartitionLayout
+from cloudtrail_parquet.schema import TIMESTAMP, PartitionLayout
 from cloudtrail_parquet.storage import Entry, Store
-
-_WITHOUT_ID = ["eventTime", "eventSource", "eventName", "sourceIPAddress"]
 
 
 class Standing:
@@ -57,7 +53,7 @@ class Standing:
         self._layout = layout
         self._owner = Owner(unit.day, shard)
         self._source = source_fingerprint
-        self._seen: dict[date, list[Entry]] = {}
+        self._listed: dict[date, list[Entry]] = {}
         self._relied: dict[date, set[Entry]] = defaultdict(set)
         self._times: dict[date, list[pa.Array | None]] = defaultdict(list)
         self._footers: dict[Entry, pq.FileMetaData] = {}
@@ -73,18 +69,37 @@ class Standing:
             times: timestamp[us, UTC][n]: the event times of the same records. With them, only row
                 groups are read that hold one of these times.
         """
-        if day not in self._seen:
-            self._seen[day] = self._parts(day)
         self._times[day].append(times)
         found: dict[int, set[bytes]] = defaultdict(set)
-        for entry in list(self._seen[day]):
+        for entry in list(self._others(day)):
             try:
-                for key, row in self._matches(entry, day, keys, times):
-                    found[key].add(content(restore_json(row).encode()))
+                for key, one in self._matches(entry, day, keys, times):
+                    found[key].add(one)
                     self._relied[day].add(entry)
-            except (StorageError, OSError):  # gone or replaced: `changed` will look at it
-                self._seen[day].remove(entry)
+            except StorageError:
+                if self._is_still_there(entry):
+                    raise
+                self._listed[day].remove(entry)  # gone or replaced: `changed` will look at it
         return found
+
+    def own(self, day: date) -> list[Entry]:
+        """The parts of a day's partition that this run's owner has there."""
+        return [one for one in self._at(day) if self._is_own(owner_of(one.key, day))]
+
+    def _others(self, day: date) -> list[Entry]:
+        return [one for one in self._at(day) if self._is_anothers(owner_of(one.key, day))]
+
+    def _at(self, day: date) -> list[Entry]:
+        if day not in self._listed:
+            self._listed[day] = self._list(day)
+        return self._listed[day]
+
+    def _list(self, day: date) -> list[Entry]:
+        return list(self._dataset.files(partition(self._unit.on(day), self._layout)))
+
+    def _is_still_there(self, entry: Entry) -> bool:
+        folder = entry.key.rpartition("/")[0] + "/"
+        return _same([entry]) <= _same(self._dataset.files(folder))
 
     def changed(self, day: date, keys: pa.Array) -> bool:
         """Whether `contents` would answer otherwise by now, to all keys that it was asked about.
@@ -93,18 +108,24 @@ class Standing:
         gone or been replaced for which a record may have been left out. Only of use while the
         lease of the day's partition is held.
         """
-        seen, now = set(self._seen.get(day, [])), set(self._parts(day))
-        if not self._relied[day] <= now:
+        seen = _same(self._others(day)) if day in self._listed else frozenset()
+        self._listed[day] = self._list(day)
+        now = self._others(day)
+        if not _same(self._relied[day]) <= _same(now):
             return True
         asked = self._times[day]
         times = None if any(one is None for one in asked) else pa.chunked_array(asked, TIMESTAMP)
-        return any(
-            True for entry in sorted(now - seen) for _ in self._matches(entry, day, keys, times)
-        )
+        fresh = (entry for entry in now if not _same([entry]) <= seen)
+        return any(True for entry in fresh for _ in self._matches(entry, day, keys, times))
 
-    def _parts(self, day: date) -> list[Entry]:
-        entries = self._dataset.files(partition(self._unit.on(day), self._layout))
-        return [entry for entry in entries if self._is_anothers(owner_of(entry.key, day))]
+    def latest(self, day: date) -> list[Entry]:
+        """The parts of a day's partition, as `changed` has listed them last."""
+        return self._listed[day]
+
+    def _is_own(self, owner: Owner | None) -> bool:
+        if owner is None or owner.day != self._owner.day:
+            return False
+        return self._owner.shard in {WHOLE, owner.shard}
 
     def _is_anothers(self, owner: Owner | None) -> bool:
         if owner is None or owner.day != self._owner.day:
@@ -115,28 +136,32 @@ class Standing:
         owner = owner_of(entry.key, day)
         if self._source is None or owner is None or owner.day != self._owner.day:
             return True
-        said = footer.metadata or {}
-        return said.get(f"{METADATA_PREFIX}source_fingerprint".encode()) == self._source.encode()
+        return said(footer, "source_fingerprint") == self._source
 
     def _matches(
         self, entry: Entry, day: date, keys: pa.Array, times: pa.Array | None
-    ) -> Iterator[tuple[int, dict[str, Any]]]:
-        with suppress(pa.ArrowInvalid):  # if damaged: none
+    ) -> Iterator[tuple[int, bytes]]:
+        with readable(self._dataset, entry.key):
             if entry not in self._footers:
-                with self._dataset.open(entry.key) as file:
-                    self._footers[entry] = pq.read_metadata(file)
+                self._footers[entry] = read_footer(self._dataset, entry.key)
             footer = self._footers[entry]
             groups = list(_groups(footer, times)) if self._counts(entry, day, footer) else []
             if not groups:
                 return
             with self._dataset.open(entry.key) as file:
-                part = pq.ParquetFile(file, metadata=footer)
+                part = pq.ParquetFile(file, metadata=footer, page_checksum_verification=True)
                 for number in groups:
-                    standing = _keys(part, number)
+                    standing = row_group_keys(part, number)
                     hits = pc.is_in(standing, value_set=keys)
                     if hits.true_count:
                         rows = part.read_row_group(number).filter(hits).to_pylist()
-                        yield from zip(standing.filter(hits).to_pylist(), rows, strict=True)
+                        contents = [content(restore_json(row).encode()) for row in rows]
+                        yield from zip(standing.filter(hits).to_pylist(), contents, strict=True)
+
+
+def _same(entries: Iterable[Entry]) -> frozenset[tuple[str, str]]:
+    """What tells whether parts are the same, even if they were written again."""
+    return frozenset((entry.key, entry.version) for entry in entries)
 
 
 def _groups(footer: pq.FileMetaData, times: pa.Array | None) -> Iterator[int]:
@@ -152,19 +177,6 @@ def _groups(footer: pq.FileMetaData, times: pa.Array | None) -> Iterator[int]:
         inside = pc.and_(pc.greater_equal(times, known.min), pc.less_equal(times, known.max))
         if pc.any(inside).as_py():
             yield number
-
-
-def _keys(part: pq.ParquetFile, row_group: int) -> pa.Array:
-    """The keys of a row group's rows, as `duplicates` makes them from records."""
-    ids = part.read_row_group(row_group, columns=["eventID"])["eventID"].to_pylist()
-    keys = list(map(hash, ids))
-    if None in ids:
-        rows = part.read_row_group(row_group, columns=_WITHOUT_ID).to_pylist()
-        for number, row in enumerate(rows):
-            if ids[number] is None:
-                time, source, name, address = (row[column] for column in _WITHOUT_ID)
-                keys[number] = key_without_id(to_us(time), source, name, address)
-    return pa.array(keys, pa.int64())
 
 
 def without(

@@ -41,7 +41,8 @@ from cloudtrail_parquet.handler import Function, function_of
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.ownership import open_dataset_state
 from cloudtrail_parquet.places import Places
-from cloudtrail_parquet.receipt import Receipt, read_receipt
+from cloudtrail_parquet.notes import read_notes
+from cloudtrail_parquet.receipt import Receipt
 from cloudtrail_parquet.source import discover, units
 from cloudtrail_parquet.storage import Staging, Stores, objects, open_store
 from cloudtrail_parquet.telemetry import Telemetry
@@ -521,7 +522,7 @@ def test_a_unit_too_large_for_an_invocation_is_converted_in_shards() -> None:
         again.stores = bench.stores
         assert again.work(event)["handed_back"] == 0
 
-    receipt = read_receipt(bench.stores.state, bench.units[0])
+    receipt = read_notes(bench.stores.state, bench.units[0]).receipt
     assert receipt is not None
     assert (receipt.records.written, receipt.files.read) == (8, 8)
     assert len(list(bench.stores.dataset.files(""))) > 2

@@ -2,16 +2,27 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.convert import convert_unit
+from cloudtrail_parquet.events import Only
 from cloudtrail_parquet.layout import Unit
-from cloudtrail_parquet.plan import Range, Sized, estimate, outdated, pack, plan
-from cloudtrail_parquet.receipt import read_receipt, receipt_days
+from cloudtrail_parquet.notes import intent_key, read_notes
+from cloudtrail_parquet.plan import Range, Receipts, Sized, estimate, pack, plan
+from cloudtrail_parquet.receipt import (
+    Quarantined,
+    Receipt,
+    receipt_days,
+    receipt_key,
+    to_text,
+)
+from cloudtrail_parquet.schema import SCHEMA_VERSION
 from cloudtrail_parquet.source import account_roots, discover, trails_of, units
 from cloudtrail_parquet.storage import Entry, LocalStore, Store, Stores, open_store
 from tests.builders import ACCOUNT, REGION, log_file, log_key, record
@@ -31,14 +42,19 @@ def deliver(store: Store, delivered: datetime, size: int = 0, **where: str) -> N
     store.write(key, log_file(record(eventTime=when)) + b"\0" * size)
 
 
-def planned(stores: Stores, of: Range = ALWAYS, only: str = "all") -> list[Sized]:
+def planned(
+    stores: Stores, of: Range = ALWAYS, only: Only = "all", *, with_parts: bool = False
+) -> list[Sized]:
     found = discover(stores.source, SETTINGS.folders)
-    return list(plan(stores.source, stores.state, found, of, only, SETTINGS))  # type: ignore[arg-type]
+    receipts = Receipts(stores.state, stores.dataset if with_parts else None)
+    return list(plan(stores.source, receipts, found, of, only, SETTINGS))
 
 
-def convert(stores: Stores, unit: Unit) -> None:
+def convert(stores: Stores, unit: Unit) -> Receipt:
     trails = discover(stores.source, SETTINGS.folders).trails[unit.account, unit.region]
-    assert convert_unit(unit, trails, stores, SETTINGS) is not None
+    receipt = convert_unit(unit, trails, stores, SETTINGS)
+    assert receipt is not None
+    return receipt
 
 
 @pytest.fixture(params=["disk", "memory"])
@@ -57,9 +73,9 @@ def test_a_unit_has_the_files_and_bytes_delivered_on_its_day(stores: Stores) -> 
     for entry in stores.source.files(""):
         sizes[int(entry.key.split("/")[-2])] += entry.size
 
-    assert planned(stores) == [
-        Sized(Unit(ACCOUNT, REGION, TENTH), 2, sizes[10]),
-        Sized(Unit(ACCOUNT, REGION, date(2026, 1, 12)), 1, sizes[12]),
+    assert [one[:3] for one in planned(stores)] == [
+        (Unit(ACCOUNT, REGION, TENTH), 2, sizes[10]),
+        (Unit(ACCOUNT, REGION, date(2026, 1, 12)), 1, sizes[12]),
     ]
 
 
@@ -72,14 +88,14 @@ def test_a_day_without_files_is_planned_when_its_window_holds_one(stores: Stores
     assert days == [(10, 0), (11, 1), (20, 1), (21, 0)]
 
 
-def test_a_file_with_an_odd_name_may_belong_to_any_window_that_touches_its_folder(
+def test_a_file_with_an_odd_name_belongs_to_the_windows_that_its_object_time_lies_in(
     stores: Stores,
 ) -> None:
     deliver(stores.source, at(11, 12))
     odd = log_key(ACCOUNT, REGION, at(11, 12)).replace("_CloudTrail_", "-copy-")
     stores.source.write(odd, log_file(record()))
 
-    assert [one.unit.day.day for one in planned(stores)] == [10, 11, 12]
+    assert [one.unit.day.day for one in planned(stores)] == [11, 12]  # written after the 11th
 
 
 times = st.datetimes(datetime(2026, 1, 5), datetime(2026, 1, 9), timezones=st.just(UTC))  # noqa: DTZ001
@@ -95,7 +111,7 @@ def test_every_unit_whose_window_holds_a_file_is_planned(
         source.write(key.replace("_CloudTrail_", "-") if odd else key, b"x")
     found = discover(source, SETTINGS.folders)
 
-    of = {one.unit.day for one in plan(source, source, found, ALWAYS, "all", SETTINGS)}
+    of = {one.unit.day for one in plan(source, Receipts(source), found, ALWAYS, "all", SETTINGS)}
 
     window = SETTINGS.window
     held = {
@@ -166,21 +182,107 @@ def test_a_unit_is_outdated_when_its_log_files_have_changed(stores: Stores) -> N
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"settled": False}, {"schema_version": 0}, {"bytes_in": 1}],
+    ("change", "why"),
+    [
+        ({"settled": False}, "its window had not passed"),
+        ({"schema_version": 0}, f"of schema version 0; now it is {SCHEMA_VERSION}"),
+        ({"source_fingerprint": "sum:00"}, "log files of its window have changed"),
+        ({"source_fingerprint": "00"}, "its receipt does not say which log files it was made of"),
+        ({"kept": "gone", "kept_source": "x"}, "log files of its window have changed since it was"),
+        ({"quarantined": [Quarantined(key="a", reason="b", retryable=True)]}, "may be readable"),
+        ({"settings": {"json_encoding": "json", "redact": [1]}}, "other json_encoding, redact"),
+        ({"settings": {"page_rows": 1, "folders": ["A"]}}, "made with other folders"),
+    ],
 )
-def test_a_unit_is_outdated_when_its_receipt_says_so(change: dict[str, int]) -> None:
-    import msgspec  # noqa: PLC0415
-
+def test_a_plan_says_why_a_unit_is_outdated(change: dict[str, Any], why: str) -> None:
     stores = Stores(*(open_store("memory:///") for _ in range(3)))
     deliver(stores.source, at(10))
     convert(stores, Unit(ACCOUNT, REGION, TENTH))
-    receipt = read_receipt(stores.state, Unit(ACCOUNT, REGION, TENTH))
-    (now,) = planned(stores)
-    assert receipt is not None
+    put_receipt(stores, **change)
 
-    assert not outdated(receipt, now)
-    assert outdated(msgspec.structs.replace(receipt, **change), now)
+    (one,) = planned(stores, only="outdated")
+
+    assert why in one.why
+
+
+def put_receipt(stores: Stores, **change: Any) -> None:  # noqa: ANN401
+    receipt = read_notes(stores.state, Unit(ACCOUNT, REGION, TENTH)).receipt
+    assert receipt is not None
+    changed = msgspec.structs.replace(receipt, **change)
+    stores.state.write(receipt_key(receipt.unit), to_text(changed))
+
+
+def test_other_settings_of_files_are_asked_for_by_themselves(stores: Stores) -> None:
+    deliver(stores.source, at(10))
+    convert(stores, Unit(ACCOUNT, REGION, TENTH))
+    put_receipt(stores, settings={**SETTINGS.shaping(), "compression": "gzip", "sort_by": []})
+
+    (one,) = planned(stores, only="reshaped")
+
+    assert one.why == "its files were made with other compression, sort_by"
+    assert planned(stores, only="outdated") == []
+
+
+def test_a_kept_unit_is_looked_at_again_only_when_its_log_files_change(stores: Stores) -> None:
+    deliver(stores.source, at(10))
+    deliver(stores.source, at(10, 13), unique="Z" * 16)
+    convert(stores, Unit(ACCOUNT, REGION, TENTH))
+    stores.source.delete([next(iter(stores.source.files(""))).key])
+    kept = convert(stores, Unit(ACCOUNT, REGION, TENTH))
+    assert "1 of 2 log files are gone" in kept.kept
+
+    assert planned(stores, only="outdated") == []
+    deliver(stores.source, at(10, 14), unique="Y" * 16)
+    (one,) = planned(stores, only="outdated")
+    assert one.why == "log files of its window have changed since it was kept"
+
+
+def test_early_files_of_the_next_day_that_come_late_make_both_days_outdated(stores: Stores) -> None:
+    deliver(stores.source, at(10))
+    deliver(stores.source, at(11))
+    for day in (10, 11):
+        convert(stores, Unit(ACCOUNT, REGION, date(2026, 1, day)))
+    assert planned(stores, only="outdated") == []
+
+    deliver(stores.source, at(11, 0, 2), unique="Z" * 16)  # with a record of 23:57 the day before
+
+    assert [one.unit.day.day for one in planned(stores, only="outdated")] == [10, 11]
+
+
+def test_a_part_that_is_gone_or_has_another_size_makes_its_unit_outdated(stores: Stores) -> None:
+    deliver(stores.source, at(10))
+    convert(stores, Unit(ACCOUNT, REGION, TENTH))
+    (part,) = stores.dataset.files("")
+    data = stores.dataset.read(part.key)
+    assert planned(stores, only="outdated", with_parts=True) == []
+
+    stores.dataset.write(part.key, data + b"x")
+    (resized,) = planned(stores, only="outdated", with_parts=True)
+    stores.dataset.delete([part.key])
+    (gone,) = planned(stores, only="outdated", with_parts=True)
+    stores.dataset.write(part.key, data)
+    stores.dataset.write(part.key.replace("00000", "00001"), data)
+    (more,) = planned(stores, only="outdated", with_parts=True)
+
+    assert resized.why == f"{part.key} has {len(data) + 1} bytes in place of {len(data)}"
+    assert gone.why == f"{part.key} is gone"
+    assert "part-00001.parquet is in no receipt" in more.why
+    assert planned(stores, only="outdated") == []  # parts are listed only where that is asked for
+
+
+def test_a_unit_whose_replacement_has_not_finished_is_outdated(stores: Stores) -> None:
+    deliver(stores.source, at(10))
+    unit = Unit(ACCOUNT, REGION, TENTH)
+    convert(stores, unit)
+    stores.state.write(intent_key(unit), b"{}")
+
+    (one,) = planned(stores, only="outdated")
+    assert one.why == "a run that was replacing it has not finished"
+
+    for entry in list(stores.source.files("")):
+        stores.source.delete([entry.key])
+    deliver(stores.source, at(20))
+    assert [one.unit.day.day for one in planned(stores, only="outdated")] == [10, 20]
 
 
 def test_a_damaged_receipt_makes_a_unit_outdated(stores: Stores) -> None:
@@ -189,7 +291,8 @@ def test_a_damaged_receipt_makes_a_unit_outdated(stores: Stores) -> None:
     (key,) = [entry.key for entry in stores.state.files("receipts/")]
     stores.state.write(key, b"{")
 
-    assert len(planned(stores, only="outdated")) == 1
+    (one,) = planned(stores, only="outdated")
+    assert one.why == "its receipt cannot be read"
 
 
 # Packing.
@@ -262,7 +365,7 @@ class Slow:
 
     def files(self, prefix: str, skip: tuple[str, str] | None = None) -> Iterator[Entry]:
         self.requests += 1
-        if prefix.startswith("receipts/"):
+        if prefix.startswith(("receipts/", "intents/")):
             return
         _, account, _, region, _ = prefix.split("/")
         for day in range(1, self.days + 1):
@@ -278,7 +381,7 @@ def test_an_organization_is_planned_with_a_request_for_each_region_of_an_account
     found = discover(store, SETTINGS.folders)  # type: ignore[arg-type]
     of = Range(date(2026, 1, 1), date(2026, 1, 6))
 
-    total = estimate(plan(store, store, found, of, "missing", SETTINGS))  # type: ignore[arg-type]
+    total = estimate(plan(store, Receipts(store), found, of, "missing", SETTINGS))  # type: ignore[arg-type]
 
     assert total.units == 300 * 17 * 6
     assert total.files == total.units * 3

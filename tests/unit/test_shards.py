@@ -21,7 +21,8 @@ from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.convert import convert_unit, preview_unit
 from cloudtrail_parquet.errors import LeaseTimeoutError, UsageError
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit, owner_of, shard_of, state_key, unit_of
-from cloudtrail_parquet.receipt import Receipt, ShardReceipt, read_receipt
+from cloudtrail_parquet.notes import read_notes
+from cloudtrail_parquet.receipt import Receipt, ShardReceipt
 from cloudtrail_parquet.schema import DEFAULT_LAYOUT, TIMESTAMP
 from cloudtrail_parquet.source import discover, units
 from cloudtrail_parquet.standing import Standing
@@ -65,7 +66,7 @@ def split(stores: Stores, of: int, settings: Settings = SETTINGS) -> Receipt:
 
 
 def receipt_of(stores: Stores, unit: Unit = UNIT) -> Receipt:
-    receipt = read_receipt(stores.state, unit)
+    receipt = read_notes(stores.state, unit).receipt
     assert receipt is not None
     return receipt
 
@@ -115,8 +116,8 @@ def assert_like_a_lone_conversion(stores: Stores, files: list[File], of: int) ->
     names = sorted(f"{shard.name}.json" for shard in Shard(1, of).siblings)
     keys = [key.rpartition("/")[2] for key in state_keys(stores) if key.startswith("shards/")]
     assert keys == names
-    assert {key.split("/")[0] for key in state_keys(stores)} == {"receipts", "shards"}
-    theirs, mine = read_receipt(lone.state, UNIT), receipt_of(stores)
+    assert {key.split("/")[0] for key in state_keys(stores)} == {"identities", "receipts", "shards"}
+    theirs, mine = read_notes(lone.state, UNIT).receipt, receipt_of(stores)
     if theirs is not None:
         assert comparable(mine) == comparable(theirs)
     assert sorted(part.key for part in mine.parts) == parts(stores)
@@ -125,7 +126,7 @@ def assert_like_a_lone_conversion(stores: Stores, files: list[File], of: int) ->
 def comparable(receipt: Receipt) -> dict[str, Any]:
     """What the sums of shards have in common with one conversion."""
     plain = receipt.to_json()
-    for name in ("converted_at", "seconds", "parts", "bytes_out", "conflicts", "derived"):
+    for name in ("converted_at", "seconds", "parts", "bytes_out", "conflicts", "derived", "run"):
         del plain[name]
     for name in ("quarantined", "unstamped"):
         plain[name] = sorted(plain[name], key=str)
@@ -261,7 +262,15 @@ class Mortal:
             self._tick()
             self._store.delete([key])
 
-    def staging(self, name: str) -> Staging:
+    def swap(self, key: str, data: bytes, version: str | None) -> str:
+        self._tick()
+        return self._store.swap(key, data, version)
+
+    def remove(self, key: str, version: str) -> None:
+        self._tick()
+        self._store.remove(key, version)
+
+    def staging(self) -> Staging:
         return MortalStaging(self._store.staging(), self._tick)
 
 
@@ -456,7 +465,7 @@ def test_a_shard_publishes_only_what_was_delivered_in_its_range() -> None:
         assert numbers == [n for n in range(24) if (n + 0.25) * 5 // 26.25 == shard.number - 1]
         assert {shard_of(key) for key in parts(stores)} == {shard}
         assert (receipt.shard, receipt.files.listed) == (shard, len(numbers))
-        assert read_receipt(stores.state, UNIT) is None
+        assert read_notes(stores.state, UNIT).receipt is None
 
 
 def test_a_shard_without_records_has_a_receipt_too() -> None:
@@ -538,7 +547,7 @@ def test_shards_of_different_sources_make_no_unit() -> None:
     put(stores, [file(EVENING, 2, log_file(event(2, EVENING)))])
 
     convert(stores, SECOND)
-    assert read_receipt(stores.state, UNIT) is None
+    assert read_notes(stores.state, UNIT).receipt is None
     convert(stores, FIRST)
 
     assert receipt_of(stores).records.written == 2
@@ -670,7 +679,7 @@ def test_shards_that_were_never_completed_are_not_replaced_by_less() -> None:
     stores.source.delete([TWO[0][0]])
     stood = checksums(stores)
 
-    with pytest.raises(UsageError, match=r"shard 1 of 2 stands, and 1 of 2 log files are gone"):
+    with pytest.raises(UsageError, match=r"shard 1 of 2 is there, and 1 of 2 log files are gone"):
         convert(stores)
     convert(stores, Shard(1, 3))
     convert(stores, Shard(2, 3))
@@ -693,7 +702,7 @@ class Interrupted(Mortal):
         super().__init__(store, lambda: None)
         self._act: Callable[[], object] | None = act
 
-    def staging(self, name: str) -> Staging:
+    def staging(self) -> Staging:
         return InterruptedStaging(self._store.staging(), self._interrupt)
 
     def _interrupt(self) -> None:

@@ -1,0 +1,126 @@
+"""Which log files a unit was made of: all of them in one number, and what identifies each.
+
+A fingerprint is the sum, modulo 2**256, of the SHA-256 of each file's name and size: the same in
+whatever order files come, and added up from parts, so that a plan makes it from listings without
+holding them. It says whether anything has changed.
+
+Identities say whether something is gone: of each log file 8 bytes of the SHA-256 of its name, and
+how many records could be read. They lie in an object of their own beside the
+receipt, which is written before any part that is made of these files is; so what stands of a unit
+was made of nothing else.
+"""
+
+import struct
+from collections.abc import Container, Iterable
+from hashlib import blake2b, sha256
+from typing import Self
+
+from cloudtrail_parquet.layout import WHOLE, Shard, Unit, state_key
+
+_MODULUS = 1 << 256
+_FORM = "sum:"  # of the fingerprints of this version
+_MAGIC = b"logfiles"
+_ENTRY = struct.Struct(">QI")
+_DIGEST_BYTES = 8
+_MAX_COUNT = (1 << 32) - 1
+
+
+def _name(key: str) -> bytes:
+    """A log file's name, which is unique whatever its prefix; on a disk it may be no UTF-8."""
+    return key.rpartition("/")[2].encode(errors="surrogateescape")
+
+
+class Fingerprint:
+    """The fingerprint of the log files added so far."""
+
+    def __init__(self) -> None:
+        self._sum = 0
+
+    def add(self, key: str, size: int) -> None:
+        """Add a log file, by its key and its bytes as stored."""
+        digest = sha256(b"%s\0%d" % (_name(key), size)).digest()
+        self._sum += int.from_bytes(digest)
+
+    def __str__(self) -> str:
+        return f"{_FORM}{self._sum % _MODULUS:064x}"
+
+
+def is_fingerprint(text: str) -> bool:
+    """Whether a text is a fingerprint as this version makes them; others compare with none."""
+    return text.startswith(_FORM)
+
+
+class Identities:
+    """Log files, and what could be read of them.
+
+    Attributes:
+        counts: How many records, by the number that identifies a log file's name.
+    """
+
+    def __init__(self, counts: Iterable[tuple[int, int]] = ()) -> None:
+        self.counts = dict(counts)
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Identities) and self.counts == other.counts
+
+    __hash__ = None  # type: ignore[assignment]  # they grow
+
+    def add(self, key: str, records: int) -> None:
+        """Add a log file of which so many records could be read."""
+        self.counts[_number(key)] = min(records, _MAX_COUNT)
+
+    def merge(self, other: "Identities") -> None:
+        """Add all log files of others; of one in both, count the more records."""
+        for number, records in other.counts.items():
+            self.counts[number] = max(records, self.counts.get(number, 0))
+
+    def lacking(self, later: "Identities") -> str:
+        """What these have and later ones have not, in words; empty if that is nothing.
+
+        A log file of which nothing could be read may go.
+        """
+        gone = self._gone(later.counts)
+        if gone:
+            return gone
+        unread = sum(
+            max(0, records - later.counts.get(number, 0)) for number, records in self.counts.items()
+        )
+        total = sum(self.counts.values())
+        return f"{unread} of {total} records can no longer be read" if unread else ""
+
+    def among(self, keys: Iterable[str]) -> str:
+        """What these have that is not among some log files by name, in words, as `lacking`."""
+        return self._gone(set(map(_number, keys)))
+
+    def _gone(self, numbers: Container[int]) -> str:
+        gone = sum(records > 0 and number not in numbers for number, records in self.counts.items())
+        return f"{gone} of {len(self)} log files are gone from the source" if gone else ""
+
+    def to_bytes(self) -> bytes:
+        """12 bytes a log file, sorted; the same for the same log files."""
+        body = _MAGIC + b"".join(_ENTRY.pack(*entry) for entry in sorted(self.counts.items()))
+        return body + _digest(body)
+
+    @classmethod
+    def of_bytes(cls, data: bytes) -> Self | None:
+        """What `to_bytes` gave; None for anything else, such as a damaged object."""
+        body, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
+        if not body.startswith(_MAGIC) or digest != _digest(body):
+            return None
+        return cls(_ENTRY.iter_unpack(body[len(_MAGIC) :]))
+
+
+def _number(key: str) -> int:
+    return int.from_bytes(sha256(_name(key)).digest()[:8])
+
+
+def _digest(body: bytes) -> bytes:
+    return blake2b(body, digest_size=_DIGEST_BYTES).digest()
+
+
+def identities_key(unit: Unit, shard: Shard = WHOLE) -> str:
+    """The key of the identities of a unit's log files, or of those of a shard."""
+    return state_key("identities", unit, ".bin" if shard == WHOLE else f"/{shard.name}.bin")

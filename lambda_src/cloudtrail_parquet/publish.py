@@ -1,0 +1,194 @@
+"""The one protocol by which parts are put in place, whoever wrote them; its steps in their order.
+
+docs/architecture.md says what holds after each step. Everything here is done under the lease of
+the unit, and a partition is changed only under its own lease as well. Whatever is written or
+removed is first checked to be still ours to change, and is changed on condition that it is what
+was seen before that check: a run that wakes too late changes nothing.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from typing import Any, NamedTuple
+
+import msgspec
+
+from cloudtrail_parquet.config import Settings
+from cloudtrail_parquet.errors import StorageError
+from cloudtrail_parquet.identities import Identities, identities_key
+from cloudtrail_parquet.layout import WHOLE, Shard, Unit, owner_of, state_key, unit_of
+from cloudtrail_parquet.notes import Intent, Noted, intent_key
+from cloudtrail_parquet.receipt import Receipt, receipt_key, to_text
+from cloudtrail_parquet.storage import Entry, Staging, Store, Stores
+
+Check = Callable[[], None]
+"""Raises if something must not be replaced any more, since a lease has been lost."""
+
+
+class Partitions(NamedTuple):
+    """How to look at partitions while they are changed.
+
+    Attributes:
+        has_changed: Whether somebody has put something into the partition of a day, or taken it
+            away, that makes the new parts wrong.
+        entries: The parts of a day's partition, as they were when that was asked.
+    """
+
+    has_changed: Callable[[date], bool]
+    entries: Callable[[date], Iterable[Entry]]
+
+
+class Change(NamedTuple):
+    """What is to be replaced, and by what.
+
+    Attributes:
+        unit: Whose parts they are.
+        shard: Whose receipt is written: the unit's, or that of a shard.
+        goes: Of which shards the parts go that are not written anew.
+        receipt: The new receipt; its parts that are not there yet are staged.
+        identities: Of the log files that they are made of; None when those noted still are right.
+        noted: What the state says of the unit, or of the shard.
+        others: What it says of shards that are no more when this is done.
+        finished: The shards whose receipts stay, and whose intents go with the unit's.
+        partitions: How to look at partitions.
+        staging: Where the new parts wait; None when they are all there already.
+    """
+
+    unit: Unit
+    shard: Shard
+    goes: Callable[[Shard], bool]
+    receipt: Receipt
+    identities: Identities | None
+    noted: Noted[Any]
+    others: dict[Shard, Noted[Any]]
+    finished: dict[Shard, Noted[Any]]
+    partitions: Partitions
+    staging: Staging | None
+
+    @property
+    def new(self) -> frozenset[str]:
+        """The keys of the parts that there will be."""
+        return frozenset(part.key for part in self.receipt.parts)
+
+    @property
+    def touched(self) -> frozenset[str]:
+        """The keys of all parts that are written or may have to go, as far as the state knows."""
+        return self.new.union(self.noted.parts, *(one.parts for one in self.others.values()))
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether all there is to do is to put one part where nothing was."""
+        fresh = self.noted.is_void and not self.others and self.shard == WHOLE
+        return fresh and len(self.new) <= 1 and all(unit_of(key) == self.unit for key in self.new)
+
+
+def publish(change: Change, stores: Stores, settings: Settings, check: Check) -> bool:
+    """Make the dataset and the state say what a change says.
+
+    Args:
+        change: What is to be replaced, and by what.
+        stores: Where everything is.
+        settings: For how long to wait for leases.
+        check: Of the leases that are held.
+
+    Returns:
+        False when somebody else has meanwhile put a record of the new parts into a partition: they
+        have to be made again, and published. The intent stays.
+
+    Raises:
+        StorageError, LeaseTimeoutError: From step 3 on something may have been replaced; the same
+            run again completes it.
+    """
+    unit, shard, state = change.unit, change.shard, stores.state
+
+    # 1. The intent: from here on the receipt that is there is not believed.
+    intent_version = change.noted.intent_version
+    if not change.is_simple:
+        intent = Intent(change.receipt.run, stores.now(), change.touched)
+        text = msgspec.json.encode(intent, order="deterministic")
+        check()
+        intent_version = state.swap(intent_key(unit, shard), text, intent_version)
+
+    # 2. The log files that the new parts are made of, and no part that stands is made of others.
+    if change.identities is not None:
+        _write_identities(change, change.identities, state, check)
+
+    # 3. One partition after the other, the unit's own first: new parts, then what is left over.
+    with _begun(change):
+        for target in _targets(change):
+            key = state_key("leases/partitions", target)
+            with state.lease(key, settings.lease_wait_s, settings.lease_s) as lease:
+                if change.partitions.has_changed(target.day):
+                    return False
+
+                def check_all() -> None:
+                    check()
+                    lease.check()
+
+                _replace(change, target, stores.dataset, check_all)
+
+        # 4. The receipt, of the same run as the intent: from here on it is true.
+        check()
+        version = change.noted.receipt_version
+        state.swap(receipt_key(unit, shard), to_text(change.receipt), version)
+
+        # 5. What is about parts that are no more; then the intents.
+        for one, noted in change.others.items():
+            _forget(state, unit, one, noted, check)
+        for one, noted in change.finished.items():
+            _remove(state, intent_key(unit, one), noted.intent_version, check)
+        if shard == WHOLE:  # a shard's stays until all shards are done
+            _remove(state, intent_key(unit), intent_version, check)
+    return True
+
+
+@contextmanager
+def _begun(change: Change) -> Iterator[None]:
+    """Say of what goes wrong that something may have been replaced."""
+    try:
+        yield
+    except StorageError as error:
+        what, where, _ = error.args
+        hint = f"Convert {change.unit.name} again: that completes what has been begun"
+        raise type(error)(what, where, hint) from error
+
+
+def _targets(change: Change) -> list[Unit]:
+    """The partitions to look at, as the units of these days: the own one first."""
+    others = {unit_of(key) or change.unit for key in change.touched} - {change.unit}
+    return [change.unit, *sorted(others)]
+
+
+def _replace(change: Change, target: Unit, dataset: Store, check: Check) -> None:
+    entries = {entry.key: entry for entry in change.partitions.entries(target.day)}
+    if change.staging is not None:
+        for key in sorted(key for key in change.new if unit_of(key) == target):
+            check()
+            change.staging.publish(key, entries[key].version if key in entries else None)
+    for key, entry in sorted(entries.items()):
+        owner = owner_of(key, target.day)
+        is_ours = owner is not None and owner.day == change.unit.day and change.goes(owner.shard)
+        if is_ours and key not in change.new:
+            check()
+            dataset.remove(key, entry.version)
+
+
+def _write_identities(change: Change, identities: Identities, state: Store, check: Check) -> None:
+    key = identities_key(change.unit, change.shard)
+    there, data = state.look(key), identities.to_bytes()
+    if there is None or there.data != data:
+        check()
+        state.swap(key, data, there.version if there else None)
+
+
+def _forget(state: Store, unit: Unit, shard: Shard, noted: Noted[Any], check: Check) -> None:
+    _remove(state, receipt_key(unit, shard), noted.receipt_version, check)
+    identities = state.look(identities_key(unit, shard))
+    _remove(state, identities_key(unit, shard), identities and identities.version, check)
+    _remove(state, intent_key(unit, shard), noted.intent_version, check)
+
+
+def _remove(state: Store, key: str, version: str | None, check: Check) -> None:
+    if version is not None:
+        check()
+        state.remove(key, version)
