@@ -3,8 +3,9 @@
 -- say that a record came after the window of its day, and on which day. AWS's own word is addendum.
 -- An UPDATED_DATA record does not replace the one it corrects: both are there.
 SELECT eventTime, account, region,
-    try_strptime(regexp_extract(filename, 'straggler-([0-9]{8})-[0-9]+\.parquet$', 1), '%Y%m%d')
-        ::DATE AS deliveredOn,
+    try_strptime(
+        regexp_extract(filename, 'straggler-([0-9]{8})-[0-9of-]+\.parquet$', 1), '%Y%m%d')::DATE
+        AS deliveredOn,
     addendum.reason AS reason, addendum.originalEventID AS originalEventID,
     eventSource, eventName, eventID
 FROM read_parquet(

@@ -15,6 +15,10 @@ from typing import Any
 import duckdb
 import pytest
 
+from cloudtrail_parquet.config import Settings
+from cloudtrail_parquet.convert import convert_unit
+from cloudtrail_parquet.layout import Shard, Unit
+from cloudtrail_parquet.storage import Stores, open_store
 from tests.builders import log_file, log_key, record
 from tests.end_to_end.program import succeed
 
@@ -472,6 +476,28 @@ def test_a_query_finds_what_it_asks_for_and_nothing_else(
     assert [tuple(row[name] for name in columns) for row in rows] == expected
     ((total,),) = con.sql("SELECT count(*) FROM cloudtrail").fetchall()
     assert len(shown) < total / 4
+
+
+def test_records_that_shards_of_a_day_found_late_are_told_with_the_day_of_their_delivery(
+    tmp_path: Path,
+) -> None:
+    account, delivered = "000000000099", datetime(2026, 2, 12, tzinfo=UTC)
+    stores = Stores(*(open_store(tmp_path / name) for name in ("logs", "cloudtrail", "state")))
+    for hour in (5, 17):
+        key = log_key(account, REGION, delivered.replace(hour=hour))
+        stores.source.write(key, log_file(named(f"late-{hour}", hour, {})))
+    unit = Unit(account, REGION, delivered.date())
+    for shard in Shard(1, 2).siblings:
+        trail = f"AWSLogs/{account}/CloudTrail/{REGION}/"
+        convert_unit(unit, [trail], stores, Settings(), shard=shard)
+
+    with duckdb.connect() as con:
+        rows = ask(con, "late_records", tmp_path / "cloudtrail")
+
+    names = sorted(path.name for path in (tmp_path / "cloudtrail").rglob("*.parquet"))
+    assert names == [f"straggler-20260212-{n}of02-00000.parquet" for n in ("01", "02")]
+    shown = [(row["eventID"], row["deliveredOn"]) for row in rows]
+    assert shown == [("late-5", delivered.date()), ("late-17", delivered.date())]
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if CASES[name].variables])
