@@ -58,6 +58,7 @@ SETTINGS: dict[str, list[str]] = {
     "Bloom filters at 1 %": ["--bloom-fpp", "0.01"],
     "pages of 64 KiB": ["--page-bytes", "65536"],
     "pages of 1 MiB": ["--page-bytes", "1048576"],
+    "no page checksums": ["--no-page-checksums"],
     "zstd 1": ["--compression-level", "1"],
     "zstd 3": ["--compression-level", "3"],
     "zstd 9": ["--compression-level", "9"],

@@ -94,6 +94,12 @@ class Settings:
         256 << 10, Number(1, 1 << 30), "bytes of a data page before compression", shapes="files"
     )
     page_rows: int = knob(20_000, Number(1, 16_777_216), "rows of a data page", shapes="files")
+    page_checksums: bool = knob(
+        True,  # noqa: FBT003 - a default
+        Flag(),
+        "a checksum in the header of each page, by which readers that verify it find damage",
+        shapes="files",
+    )
     sort_by: tuple[str, ...] = knob(
         ("eventSource", "eventName", "userIdentity.arn", "eventTime"),
         Names("columns", sortable_column),

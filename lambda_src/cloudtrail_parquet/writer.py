@@ -202,6 +202,7 @@ def parquet_options(settings: Settings) -> dict[str, Any]:
         "data_page_size": settings.page_bytes,
         "write_batch_size": _BATCH_ROWS,
         "max_rows_per_page": settings.page_rows,
+        "write_page_checksum": settings.page_checksums,
         "bloom_filter_options": dict.fromkeys(_among(settings.bloom_columns, paths), bloom),
         "sorting_columns": [pq.SortingColumn(paths.index(name)) for name in settings.sort_by],
         "store_schema": False,  # engines read the Parquet types; an Arrow schema is noise to them

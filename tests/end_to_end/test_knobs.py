@@ -5,6 +5,7 @@ import io
 import json
 import re
 import string
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -357,6 +358,93 @@ def test_pages_of_large_values_are_not_many_times_larger_than_the_settings_say(
     assert sum(page.size > 4 * limit for page in found) == 1  # the one with 2 MB
     assert len(found) > 3
     assert exported(tmp_path / "out") == large.records
+
+
+# Checksums of pages.
+
+
+class PageHeader(NamedTuple):
+    """The header of a page of any kind, with where the page begins and ends after it."""
+
+    kind: int
+    checksum: int | None
+    start: int
+    end: int
+
+
+DATA_PAGE, DICTIONARY_PAGE = 0, 2
+
+
+def page_headers(path: Path) -> dict[str, list[PageHeader]]:
+    """The headers of all pages of the first row group, by column.
+
+    Source: parquet.thrift, PageHeader.
+    """
+    data = path.read_bytes()
+    return {name: list(_headers(data, chunk)) for name, chunk in chunks(path).items()}
+
+
+def _headers(data: bytes, chunk: pq.ColumnChunkMetaData) -> Iterable[PageHeader]:
+    reader = Reader(data, chunk.dictionary_page_offset or chunk.data_page_offset)
+    end = reader.at + chunk.total_compressed_size
+    while reader.at < end:
+        header = reader.struct()
+        size, checksum = header[3].value, header.get(4)
+        crc = checksum and checksum.value % (1 << 32)  # Thrift's integers are signed
+        yield PageHeader(header[1].value, crc, reader.at, reader.at + size)
+        reader.at += size
+
+
+def verified(path: Path) -> pa.Table:
+    """The rows as a reader sees them that verifies checksums where there are any."""
+    return pq.ParquetFile(path, page_checksum_verification=True).read()
+
+
+def damage(path: Path, at: int) -> Path:
+    """A copy of a file in which one bit of a byte differs."""
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    damaged = path.with_name("damaged.parquet")
+    damaged.write_bytes(data)
+    return damaged
+
+
+def test_each_page_has_the_crc_32_of_its_bytes(make: Make) -> None:
+    path = part(make("--page-rows", 300))
+    data = path.read_bytes()
+
+    headers = [header for column in page_headers(path).values() for header in column]
+
+    kinds = Counter(header.kind for header in headers)
+    assert kinds[DICTIONARY_PAGE] > 50
+    assert kinds[DATA_PAGE] > 5 * kinds[DICTIONARY_PAGE]
+    for header in headers:
+        assert header.checksum == zlib.crc32(data[header.start : header.end])
+
+
+@pytest.mark.parametrize("encoding", ["string", "json", "variant"])
+def test_a_byte_that_has_changed_in_a_page_of_any_column_is_found_by_who_verifies(
+    make: Make, encoding: str
+) -> None:
+    path = part(make("--json-encoding", encoding))
+    columns = page_headers(path)
+
+    assert verified(path).num_rows == 1500
+    for header in (column[-1] for column in columns.values()):
+        with pytest.raises(OSError, match="CRC checksum verification failed"):
+            verified(damage(path, header.start))
+    assert len(columns) > 50
+
+
+def test_without_page_checksums_a_changed_byte_is_read_as_if_nothing_were(
+    make: Make, values: Values
+) -> None:
+    bare = part(make("--compression", "none", toml="page_checksums = false"))
+    event_ids = {event_id for _, event_id, *_ in values}
+    place = bare.read_bytes().index(min(filter(None, event_ids)).encode())
+
+    assert {one.checksum for column in page_headers(bare).values() for one in column} == {None}
+    assert len(set(verified(damage(bare, place))["eventID"].to_pylist()) - event_ids) == 1
 
 
 # Encodings, statistics, filters, order.
@@ -977,6 +1065,7 @@ OTHERWISE: Json = {  # a value other than the default for each setting that shap
     "part_bytes": 200000,
     "page_bytes": 20000,
     "page_rows": 300,
+    "page_checksums": False,
     "sort_by": ["eventName", "userIdentity.arn", "eventTime"],
     "column_encoding": {"eventName": "PLAIN"},
     "without_statistics": ["unmapped", "resources"],

@@ -14,6 +14,7 @@ import duckdb
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from cloudtrail_parquet.dialects import render
@@ -176,6 +177,7 @@ def test_pyarrow_and_pandas(here: Path) -> None:
     assert len(names["filled_in"]) >= 1
     assert GOOGLE in names["attributes"]
     assert len(names["frame"]) == len(ONE_DAY)
+    assert names["intact_rows"] == len(ONE_DAY)
 
 
 def test_pyarrow_reads_only_the_day_that_is_asked_for(ruined: Path) -> None:
@@ -185,6 +187,22 @@ def test_pyarrow_reads_only_the_day_that_is_asked_for(ruined: Path) -> None:
     assert names["calls"].num_rows == len(ONE_DAY)
     with pytest.raises(pa.ArrowInvalid):
         names["cloudtrail"].to_table(columns=["eventName"])
+
+
+def test_pyarrow_finds_a_changed_byte_as_the_page_says(folder: Path, tmp_path: Path) -> None:
+    path = shutil.copytree(folder / "cloudtrail", tmp_path / "cloudtrail") / MINE
+    group = pq.read_metadata(path).row_group(0)
+    chunks = [group.column(number) for number in range(group.num_columns)]
+    (ids,) = [chunk for chunk in chunks if chunk.path_in_schema == "eventID"]
+    data = bytearray(path.read_bytes())
+    data[ids.data_page_offset + ids.total_compressed_size - 1] ^= 1
+    path.write_bytes(data)
+
+    with (
+        chdir(tmp_path),
+        pytest.raises(OSError, match="CRC checksum verification failed"),
+    ):
+        run_python("pyarrow and pandas")
 
 
 @pytest.mark.slow

@@ -35,6 +35,7 @@ OTHER: dict[str, tuple[str, str, object]] = {  # name: as text, as TOML, as the 
     "part_bytes": ("5", "5", 5),
     "page_bytes": ("4096", "4096", 4096),
     "page_rows": ("100", "100", 100),
+    "page_checksums": ("false", "false", False),
     "sort_by": ("userIdentity.arn,eventTime", '["userIdentity.arn", "eventTime"]', ...),
     "column_encoding": ("eventName=PLAIN", '{eventName = "PLAIN"}', ...),
     "without_statistics": ("userAgent, unmapped", '["userAgent", "unmapped"]', ...),
