@@ -9,6 +9,8 @@ WITH calls AS (
             AS recent
     FROM cloudtrail
     WHERE regexp_matches(sourceIPAddress, '^[0-9]+(\.[0-9]+){3}$|:')
+    QUALIFY eventID IS NULL OR 1 = rank() OVER (
+        PARTITION BY account, eventID ORDER BY region <> awsRegion, region)
 )
 SELECT account, who, sourceIPAddress, min(eventTime) AS firstTime, count(*) AS calls,
     list(DISTINCT eventName ORDER BY eventName) AS names

@@ -6,4 +6,6 @@ SELECT eventTime, userIdentity.sessionContext.attributes.creationDate AS session
     errorCode, sourceIPAddress, requestParameters, eventID
 FROM cloudtrail
 WHERE userIdentity.arn = getvariable('session')
+QUALIFY eventID IS NULL OR 1 = rank() OVER (
+    PARTITION BY account, eventID ORDER BY region <> awsRegion, region)
 ORDER BY ALL;

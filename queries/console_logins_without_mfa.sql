@@ -8,4 +8,6 @@ FROM cloudtrail
 WHERE eventName = 'ConsoleLogin'
   AND (responseElements->>'$.ConsoleLogin') = 'Success'
   AND (additionalEventData->>'$.MFAUsed') IS DISTINCT FROM 'Yes'
+QUALIFY eventID IS NULL OR 1 = rank() OVER (
+    PARTITION BY account, eventID ORDER BY region <> awsRegion, region)
 ORDER BY ALL;

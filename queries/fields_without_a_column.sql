@@ -1,8 +1,15 @@
 -- Which fields have no column, or hold what does not fit theirs?
 -- A field with a column's name that shows here has a value of another kind, or new members: look at
 -- the example. Its column holds whatever did fit.
+WITH records AS (
+    SELECT *
+    FROM cloudtrail
+    WHERE unmapped IS NOT NULL
+    QUALIFY eventID IS NULL OR 1 = rank() OVER (
+        PARTITION BY account, eventID ORDER BY region <> awsRegion, region)
+)
 SELECT field, account, eventSource, eventVersion, count(*) AS records,
     min(eventTime) AS firstTime, max(eventTime) AS lastTime, min(unmapped) AS example
-FROM cloudtrail, unnest(json_keys(unmapped)) AS fields (field)
+FROM records, unnest(json_keys(unmapped)) AS fields (field)
 GROUP BY ALL
 ORDER BY field, account, eventSource, eventVersion;

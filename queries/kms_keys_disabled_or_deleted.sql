@@ -7,4 +7,6 @@ SELECT eventTime, account, awsRegion, eventName, requestParameters->>'$.keyId' A
 FROM cloudtrail
 WHERE eventSource = 'kms.amazonaws.com'
   AND eventName IN ('ScheduleKeyDeletion', 'DisableKey', 'DeleteImportedKeyMaterial')
+QUALIFY eventID IS NULL OR 1 = rank() OVER (
+    PARTITION BY account, eventID ORDER BY region <> awsRegion, region)
 ORDER BY ALL;

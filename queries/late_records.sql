@@ -1,7 +1,8 @@
 -- Which records came late, or correct an earlier one?
 -- Variable: dataset, its folder, default cloudtrail. This reads the files itself: only their names
 -- say that a record came after the window of its day, and on which day. AWS's own word is addendum.
--- An UPDATED_DATA record does not replace the one it corrects: both are there.
+-- An UPDATED_DATA record does not replace the one it corrects: both are there. A record in the
+-- folders of several regions is listed for each.
 SELECT eventTime, account, region,
     try_strptime(
         regexp_extract(filename, 'straggler-([0-9]{8})-[0-9of-]+\.parquet$', 1), '%Y%m%d')::DATE

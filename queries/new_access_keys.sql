@@ -8,4 +8,6 @@ FROM cloudtrail
 WHERE eventSource = 'iam.amazonaws.com'
   AND eventName = 'CreateAccessKey'
   AND errorCode IS NULL
+QUALIFY eventID IS NULL OR 1 = rank() OVER (
+    PARTITION BY account, eventID ORDER BY region <> awsRegion, region)
 ORDER BY ALL;

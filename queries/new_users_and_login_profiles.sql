@@ -7,4 +7,6 @@ FROM cloudtrail
 WHERE eventSource = 'iam.amazonaws.com'
   AND eventName IN ('CreateUser', 'CreateLoginProfile', 'UpdateLoginProfile')
   AND errorCode IS NULL
+QUALIFY eventID IS NULL OR 1 = rank() OVER (
+    PARTITION BY account, eventID ORDER BY region <> awsRegion, region)
 ORDER BY ALL;

@@ -12,6 +12,8 @@ WITH changes AS (
       AND eventName IN ('AttachUserPolicy', 'AttachGroupPolicy', 'AttachRolePolicy',
                         'PutUserPolicy', 'PutGroupPolicy', 'PutRolePolicy',
                         'CreatePolicy', 'CreatePolicyVersion')
+    QUALIFY eventID IS NULL OR 1 = rank() OVER (
+        PARTITION BY account, eventID ORDER BY region <> awsRegion, region)
 ), judged AS (
     SELECT *, CASE
         WHEN (requestParameters->'$.omitted') IS NOT NULL THEN 'omitted'

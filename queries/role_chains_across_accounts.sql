@@ -10,11 +10,13 @@ WITH RECURSIVE hops AS (
         requestParameters->>'$.roleArn' AS roleArn,
         split_part(roleArn, ':', 5) AS toAccount,
         responseElements->>'$.credentials.accessKeyId' AS newAccessKey,
-        count(*) OVER (PARTITION BY sharedEventID) AS copies
+        coalesce(sharedEventID, account || eventID) AS action,
+        count(DISTINCT eventID) OVER (PARTITION BY action) AS copies
     FROM cloudtrail
     WHERE eventSource = 'sts.amazonaws.com' AND eventName = 'AssumeRole' AND errorCode IS NULL
-    QUALIFY sharedEventID IS NULL OR 1 = row_number() OVER (
-        PARTITION BY sharedEventID ORDER BY userIdentity.arn NULLS LAST, eventID)
+    QUALIFY action IS NULL OR 1 = row_number() OVER (
+        PARTITION BY action
+        ORDER BY userIdentity.arn NULLS LAST, eventID, region <> awsRegion, region)
 ), chains AS (
     SELECT *, caller AS firstCaller, [roleArn] AS roles FROM hops
     WHERE accessKey IS NULL

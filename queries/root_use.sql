@@ -8,4 +8,6 @@ FROM cloudtrail
 WHERE userIdentity.type = 'Root'
   AND userIdentity.invokedBy IS NULL
   AND eventType IS DISTINCT FROM 'AwsServiceEvent'
+QUALIFY eventID IS NULL OR 1 = rank() OVER (
+    PARTITION BY account, eventID ORDER BY region <> awsRegion, region)
 ORDER BY ALL;

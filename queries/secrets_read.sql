@@ -1,6 +1,18 @@
 -- Who read which secrets and encrypted parameters?
 -- A secret is named as it was asked for: by name or by ARN. Parameters count when the call asked
 -- for their decrypted value, which it may do for plain ones too.
+WITH calls AS (
+    SELECT *
+    FROM cloudtrail
+    WHERE (eventSource = 'secretsmanager.amazonaws.com'
+           AND eventName IN ('GetSecretValue', 'BatchGetSecretValue'))
+       OR (eventSource = 'ssm.amazonaws.com'
+           AND eventName IN ('GetParameter', 'GetParameters', 'GetParametersByPath',
+                             'GetParameterHistory')
+           AND (requestParameters->>'$.withDecryption') = 'true')
+    QUALIFY eventID IS NULL OR 1 = rank() OVER (
+        PARTITION BY account, eventID ORDER BY region <> awsRegion, region)
+)
 SELECT account, coalesce(requestParameters->>'$.secretId', requestParameters->>'$.name',
                          requestParameters->>'$.names', requestParameters->>'$.path',
                          requestParameters->>'$.secretIdList') AS secret,
@@ -9,12 +21,6 @@ SELECT account, coalesce(requestParameters->>'$.secretId', requestParameters->>'
     count(*) - count(errorCode) AS reads, count(errorCode) AS refused,
     count(DISTINCT sourceIPAddress) AS addresses,
     min(eventTime) AS firstTime, max(eventTime) AS lastTime
-FROM cloudtrail
-WHERE (eventSource = 'secretsmanager.amazonaws.com'
-       AND eventName IN ('GetSecretValue', 'BatchGetSecretValue'))
-   OR (eventSource = 'ssm.amazonaws.com'
-       AND eventName IN ('GetParameter', 'GetParameters', 'GetParametersByPath',
-                         'GetParameterHistory')
-       AND (requestParameters->>'$.withDecryption') = 'true')
+FROM calls
 GROUP BY ALL
 ORDER BY account, secret, reads DESC, who;

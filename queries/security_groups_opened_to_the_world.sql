@@ -12,4 +12,6 @@ WHERE eventSource = 'ec2.amazonaws.com'
   AND errorCode IS NULL
   AND (contains(requestParameters, '"0.0.0.0/0"') OR contains(requestParameters, '"::/0"')
        OR (requestParameters->'$.omitted') IS NOT NULL)
+QUALIFY eventID IS NULL OR 1 = rank() OVER (
+    PARTITION BY account, eventID ORDER BY region <> awsRegion, region)
 ORDER BY ALL;

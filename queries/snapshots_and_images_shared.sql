@@ -9,6 +9,8 @@ WITH calls AS (
     WHERE errorCode IS NULL
       AND eventName IN ('ModifySnapshotAttribute', 'ModifyImageAttribute',
                         'ModifyDBSnapshotAttribute', 'ModifyDBClusterSnapshotAttribute')
+    QUALIFY eventID IS NULL OR 1 = rank() OVER (
+        PARTITION BY account, eventID ORDER BY region <> awsRegion, region)
 )
 SELECT eventTime, account, awsRegion, eventName,
     coalesce(requestParameters->>'$.snapshotId', requestParameters->>'$.imageId',

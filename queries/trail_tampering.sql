@@ -10,4 +10,6 @@ WHERE eventSource = 'cloudtrail.amazonaws.com'
   AND eventName IN ('StopLogging', 'DeleteTrail', 'UpdateTrail', 'PutEventSelectors',
                     'PutInsightSelectors', 'DeleteEventDataStore', 'UpdateEventDataStore',
                     'StopEventDataStoreIngestion', 'DeregisterOrganizationDelegatedAdmin')
+QUALIFY eventID IS NULL OR 1 = rank() OVER (
+    PARTITION BY account, eventID ORDER BY region <> awsRegion, region)
 ORDER BY ALL;

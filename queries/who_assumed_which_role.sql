@@ -3,12 +3,13 @@
 -- best is taken; account is the role's. Services that run code (Lambda, ECS, EC2) show by their
 -- host's name.
 WITH calls AS (
-    SELECT *
+    SELECT *, coalesce(sharedEventID, account || eventID) AS action
     FROM cloudtrail
     WHERE eventSource = 'sts.amazonaws.com'
       AND eventName IN ('AssumeRole', 'AssumeRoleWithSAML', 'AssumeRoleWithWebIdentity')
-    QUALIFY sharedEventID IS NULL OR 1 = row_number() OVER (
-        PARTITION BY sharedEventID ORDER BY userIdentity.arn NULLS LAST, eventID)
+    QUALIFY action IS NULL OR 1 = row_number() OVER (
+        PARTITION BY action
+        ORDER BY userIdentity.arn NULLS LAST, eventID, region <> awsRegion, region)
 )
 SELECT requestParameters->>'$.roleArn' AS roleArn, split_part(roleArn, ':', 5) AS account,
     coalesce(userIdentity.sessionContext.sessionIssuer.arn, userIdentity.arn,

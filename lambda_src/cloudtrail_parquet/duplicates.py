@@ -4,6 +4,9 @@ Two records are duplicates when they have the same ``eventID`` and the same cont
 have no ``eventID``, the same content. Of each record 16 bytes are kept: a key that is equal for
 records that may be the same, and where it stands in the source. Records whose keys meet are read
 again from there and compared whole, so that nothing is ever dropped by a hash alone.
+
+Only the records of one account and region are compared: what CloudTrail delivers to two regions
+stands once in each.
 """
 
 from collections import OrderedDict, defaultdict

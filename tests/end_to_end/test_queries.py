@@ -1,12 +1,14 @@
 """Each investigation finds what it asks for, and not what merely looks like it.
 
 Every case has an account of its own: records to be found, decoys that differ in what matters, and
-what is to be found. All of them are converted together with a generated tree.
+what is to be found. Each record is delivered into the folders of two regions, as CloudTrail does
+when two trails write to one bucket, and is to be found once. All of them are converted together
+with a generated tree.
 """
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -24,7 +26,7 @@ from tests.end_to_end.program import succeed
 
 ROOT = Path(__file__).parents[2]
 QUERIES = {path.stem: path for path in sorted((ROOT / "queries").glob("*.sql"))}
-REGION = "us-east-1"
+REGION, COPY_REGION = "us-east-1", "ap-south-1"  # of the records, and where copies lie
 DAY = datetime(2026, 2, 3, tzinfo=UTC)
 WEEK_BEFORE = "2026-01-27T10:00:00Z"
 VIEW = """
@@ -34,6 +36,7 @@ VIEW = """
                        'year': BIGINT, 'month': BIGINT, 'day': BIGINT}})"""
 
 Row = dict[str, Any]
+Convert = Callable[[dict[str, list[Row]]], Path]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,7 @@ class Case:
         says: The columns and the values of the expected rows, in order.
         variables: The query's variables.
         late: Changes that make records of `DAY` delivered three days later.
+        lone: Changes that make records which are delivered into one region's folders only.
     """
 
     found: list[Row]
@@ -53,6 +57,7 @@ class Case:
     decoys: list[Row] = field(default_factory=list)
     variables: dict[str, Any] = field(default_factory=dict)
     late: list[Row] = field(default_factory=list)
+    lone: list[Row] = field(default_factory=list)
 
 
 def iam(name: str, /, **parameters: object) -> Row:
@@ -246,7 +251,7 @@ CASES = {
         found=[{"eventID": "the-one"}],
         decoys=[{"sharedEventID": "the-one"}],
         variables={"event_id": "the-one"},
-        says=(["eventID", "eventName"], [("the-one", "GetBucketAcl")]),
+        says=(["eventID", "region"], [("the-one", COPY_REGION), ("the-one", REGION)]),
     ),
     "trail_tampering": Case(
         found=[
@@ -388,8 +393,25 @@ CASES = {
         late=[{"eventID": "late"}],
         variables={"dataset": ...},
         says=(
-            ["eventID", "deliveredOn", "reason"],
-            [("found-0", None, "UPDATED_DATA"), ("late", date(2026, 2, 6), None)],
+            ["eventID", "region", "deliveredOn", "reason"],
+            [
+                ("found-0", COPY_REGION, None, "UPDATED_DATA"),
+                ("found-0", REGION, None, "UPDATED_DATA"),
+                ("late", COPY_REGION, date(2026, 2, 6), None),
+                ("late", REGION, date(2026, 2, 6), None),
+            ],
+        ),
+    ),
+    "copies_in_other_regions": Case(
+        found=[sign_in("Success", "Yes"), sign_in("Failure", "Yes"), iam("GetUser")],
+        decoys=[{"eventID": None}],
+        lone=[iam("GetUser")],
+        says=(
+            ["eventName", "regions", "events", "copies"],
+            [
+                ("ConsoleLogin", [COPY_REGION, REGION], 2, 2),
+                ("GetUser", [COPY_REGION, REGION], 1, 1),
+            ],
         ),
     ),
     "fields_without_a_column": Case(
@@ -416,22 +438,26 @@ def plant(logs: Path, name: str, case: Case) -> None:
     """Write the records of a case: found-0, found-1, ... a second apart, then the decoys."""
     found = [named(f"found-{n}", n, changes) for n, changes in enumerate(case.found)]
     decoys = [named(f"decoy-{n}", 30 + n, changes) for n, changes in enumerate(case.decoys)]
-    deliveries = {
-        DAY.replace(hour=12): [one for one in found + decoys if one["eventTime"] != WEEK_BEFORE],
-        DAY.replace(hour=12, month=1, day=27): [
-            one for one in found + decoys if one["eventTime"] == WEEK_BEFORE
-        ],
-        DAY.replace(hour=12, day=6): [named("late", 59, changes) for changes in case.late],
-    }
-    for delivered, records in deliveries.items():
-        if records:
-            path = logs / log_key(account_of(name), REGION, delivered)
-            path.parent.mkdir(parents=True)
-            path.write_bytes(log_file(*records))
+    lone = [named(f"lone-{n}", 50 + n, changes) for n, changes in enumerate(case.lone)]
+    now = [one for one in found + decoys if one["eventTime"] != WEEK_BEFORE]
+    before = [one for one in found + decoys if one["eventTime"] == WEEK_BEFORE]
+    late = [named("late", 59, changes) for changes in case.late]
+    for region in (REGION, COPY_REGION):
+        deliver(logs, name, region, DAY, now + lone if region == REGION else now)
+        deliver(logs, name, region, DAY.replace(month=1, day=27), before)
+        deliver(logs, name, region, DAY.replace(day=6), late)
+
+
+def deliver(logs: Path, name: str, region: str, day: datetime, records: list[Row]) -> None:
+    if records:
+        path = logs / log_key(account_of(name), region, day.replace(hour=12))
+        path.parent.mkdir(parents=True)
+        path.write_bytes(log_file(*records))
 
 
 def named(event_id: str, second: int, changes: Row) -> Row:
-    return record(**{"eventID": event_id, "eventTime": f"2026-02-03T11:00:{second:02d}Z"} | changes)
+    when = f"2026-02-03T11:00:{second:02d}Z"
+    return record(**{"eventID": event_id, "eventTime": when, "awsRegion": REGION} | changes)
 
 
 @pytest.fixture(scope="module")
@@ -476,6 +502,52 @@ def test_a_query_finds_what_it_asks_for_and_nothing_else(
     assert [tuple(row[name] for name in columns) for row in rows] == expected
     ((total,),) = con.sql("SELECT count(*) FROM cloudtrail").fetchall()
     assert len(shown) < total / 4
+
+
+@pytest.fixture
+def convert(tmp_path: Path) -> Convert:
+    """Converts one log file a region of February 3rd, and names the dataset."""
+
+    def convert_regions(records: dict[str, list[Row]]) -> Path:
+        for region, some in records.items():
+            deliver(tmp_path / "logs", "root_use", region, DAY, some)
+        succeed("convert", tmp_path / "logs", tmp_path / "out", "--workers", 1, folder=tmp_path)
+        return tmp_path / "out"
+
+    return convert_regions
+
+
+def calls_of_the_day(dataset: Path) -> list[tuple[str, int]]:
+    with duckdb.connect() as con:
+        con.execute(VIEW.format(dataset=dataset))
+        rows = ask(con, "services_and_errors_of_a_day", dataset)
+    return [(row["eventSource"], row["calls"]) for row in rows]
+
+
+def test_an_event_in_two_regions_neither_of_which_is_its_own_is_counted_once(
+    convert: Convert,
+) -> None:
+    dataset = convert({"eu-west-1": [named("a", 1, {})], "eu-west-2": [named("a", 1, {})]})
+
+    assert calls_of_the_day(dataset) == [("s3.amazonaws.com", 1)]
+
+
+def test_records_without_an_id_are_all_counted_since_nothing_tells_copies(convert: Convert) -> None:
+    records = [named("", second, {"eventID": ...}) for second in (1, 2)]
+
+    dataset = convert({REGION: records, COPY_REGION: records[:1]})
+
+    assert calls_of_the_day(dataset) == [("s3.amazonaws.com", 3)]
+
+
+def test_records_with_one_id_and_other_content_are_all_counted_where_the_event_happened(
+    convert: Convert,
+) -> None:
+    records = [named("a", 1, {}), named("a", 1, {"userAgent": "other"})]
+
+    dataset = convert({REGION: records, COPY_REGION: records[:1]})
+
+    assert calls_of_the_day(dataset) == [("s3.amazonaws.com", 2)]
 
 
 def test_records_that_shards_of_a_day_found_late_are_told_with_the_day_of_their_delivery(
@@ -577,4 +649,4 @@ def test_the_readmes_smaller_view_shows_and_reads_one_month_of_one_account(
     days = con.sql("SELECT DISTINCT account, month, day FROM cloudtrail").fetchall()
     assert days == [(account, 1, 27)]
     plan = con.execute("EXPLAIN ANALYZE SELECT eventName FROM cloudtrail").fetchall()[0][1]
-    assert re.search(r"Total Files Read: 1\b", plan)
+    assert re.search(r"Total Files Read: 2\b", plan)

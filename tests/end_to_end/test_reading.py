@@ -50,6 +50,12 @@ RECORDS = [
         },
     ),
 ]
+SIGN_IN = record(  # delivered to two regions
+    eventID="sign-in",
+    eventTime="2026-01-11T07:59:00Z",
+    eventName="ConsoleLogin",
+    awsRegion=REGION,
+)
 ARN = f"arn:aws:sts::{ACCOUNT}:assumed-role/reader/ada"
 ONE_DAY = [(8, "GetBucketAcl"), (12, "GetObject"), (13, "GetBucketAcl")]  # hours and calls
 
@@ -62,7 +68,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     succeed("generate", folder / "logs", *tree.split(), folder=folder)
     path = folder / "logs" / log_key(ACCOUNT, REGION, datetime(2026, 1, 11, 8, 5, tzinfo=UTC))
     path.parent.mkdir(parents=True)
-    path.write_bytes(log_file(RECORDS[-1]))
+    path.write_bytes(log_file(RECORDS[-1], SIGN_IN))
+    path = folder / "logs" / log_key(ACCOUNT, "us-west-2", datetime(2026, 1, 11, 8, tzinfo=UTC))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(log_file(SIGN_IN))
     path = folder / "logs" / log_key(ACCOUNT, REGION, datetime(2026, 1, 10, 13, 5, tzinfo=UTC))
     path.parent.mkdir(parents=True)
     path.write_bytes(log_file(*RECORDS[:-1]))
@@ -119,10 +128,11 @@ def test_every_block_belongs_to_a_section_that_is_tested() -> None:
 
 def test_duckdb(here: Path) -> None:
     assert here.is_dir()
-    day, json_text, resources, attributes, unmapped, derived = run_duckdb()
+    day, sign_ins, json_text, resources, attributes, unmapped, derived = run_duckdb()
 
     assert [(row["eventTime"].hour, row["eventName"]) for row in day] == ONE_DAY
     assert {row["arn"] for row in day} == {ARN}
+    assert [row["eventID"] for row in sign_ins].count("sign-in") == 1
     assert ("orders-data", "a") in [(row["bucket"], row["key"]) for row in json_text]
     assert any(row["ARN"] == "arn:aws:s3:::orders-data/a" for row in resources)
     assert [row["first"] for row in attributes if row["names"] == list(GOOGLE)] == ["an-app"]
