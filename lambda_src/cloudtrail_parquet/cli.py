@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -40,12 +41,13 @@ from cloudtrail_parquet.generate import generate as generate_tree
 from cloudtrail_parquet.inspection import inspect as inspect_place
 from cloudtrail_parquet.inspection_tables import tables
 from cloudtrail_parquet.layout import ROOT, Unit
+from cloudtrail_parquet.notes import unfinished
 from cloudtrail_parquet.places import Places
 from cloudtrail_parquet.plan import Range, Receipts, estimate
 from cloudtrail_parquet.plan import plan as plan_units
 from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.source import Discovery, count_siblings, discover, units
-from cloudtrail_parquet.storage import open_source, open_store
+from cloudtrail_parquet.storage import Store, open_source, open_store
 
 app = typer.Typer(
     name="cloudtrail-parquet",
@@ -182,8 +184,12 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
     try:
         done = collect(outcomes, len(jobs), as_json=as_json)
     except KeyboardInterrupt:
-        note("interrupted: what is converted is whole; run it again for the rest")
+        note(
+            "interrupted: a unit that was being replaced is named by the next run; "
+            "the same command converts all selected units again"
+        )
         os._exit(INTERRUPTED)  # the workers end with this process
+    _note_unfinished(places.open().state, set(selected))
     for name, count in sorted(count_siblings(store, found.siblings).items()):
         note(f"skipped {name}: {count} objects that are no event logs")
     if dry_run:
@@ -192,6 +198,14 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
         STDOUT.print(summary(done, time.monotonic() - started))
     status = report(done)
     raise typer.Exit(FAILED if _note_left_out(found, selection) else status)
+
+
+def _note_unfinished(state: Store, units: Collection[Unit]) -> None:
+    """Name the units, other than some, that a run has begun to replace and not finished."""
+    for unit, since in sorted(unfinished(state).items()):
+        if unit not in units:
+            began = f"a run began to replace it at {since:%Y-%m-%d %H:%M} UTC"
+            note(f"not finished: {unit.name}: {began}; if it has ended, convert that day again")
 
 
 def _note_left_out(found: Discovery, selection: Selection) -> bool:
@@ -250,6 +264,8 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
         open_store(dataset) if dataset else None,
     )
     planned = list(plan_units(store, receipts, found, selection.range, only, settings))
+    if state:
+        _note_unfinished(receipts.state, {one.unit for one in planned})
     total = estimate(planned)
     if as_json:
         rows = [

@@ -44,6 +44,7 @@ from cloudtrail_parquet.events import (
 )
 from cloudtrail_parquet.fanout import EventsFanout, Fanout, QueueFanout
 from cloudtrail_parquet.layout import MAX_SHARDS, WHOLE, LogFile, Shard, Unit
+from cloudtrail_parquet.notes import unfinished
 from cloudtrail_parquet.ownership import open_dataset_state
 from cloudtrail_parquet.places import Places
 from cloudtrail_parquet.plan import BATCH_S, FUNCTION_S, Range, Receipts, Sized, pack, plan
@@ -141,6 +142,12 @@ class Function:
         # To compare all parts is asked for by hand; the daily run would list thousands of folders.
         receipts = Receipts(state, None if scheduled else self.stores.dataset)
         units = plan(source, receipts, found, of, asked.only, self.settings)
+        others = self._unfinished(of)
+        if scheduled:
+            units = chain(
+                units,
+                *(plan(source, receipts, found, one, "outdated", self.settings) for one in others),
+            )
         counts = self._dispatch(units, scheduled=scheduled)
         if not refused:
             return counts
@@ -148,6 +155,20 @@ class Function:
             raise next(iter(refused.values()))
         self.fanout().send([replace_in(asked, accounts=tuple(refused))])
         return {**counts, "accounts_refused": len(refused)}
+
+    def _unfinished(self, of: Range) -> list[Range]:
+        """The units outside of a range that a run has begun to replace and not finished.
+
+        A daily run completes them. A run that is still under way is no older than an invocation.
+        """
+        left, now = list[Range](), self.stores.clock.now()
+        for unit, since in sorted(unfinished(self.stores.state).items()):
+            inside = of.first <= unit.day <= of.last and of.holds(unit.account, unit.region)
+            if not inside and now - since > timedelta(seconds=FUNCTION_S):
+                self.telemetry.unfinished(unit, since)
+                places = frozenset([unit.account]), frozenset([unit.region])
+                left.append(Range(unit.day, unit.day, *places))
+        return left
 
     def _dispatch(self, units: Iterator[Sized], *, scheduled: bool) -> dict[str, int]:
         """Send planned units on in batches, or convert them here if there is but one."""

@@ -97,6 +97,11 @@ class Telemetry:
             self._oldest_unsettled_days = max(self._oldest_unsettled_days or 0, age)
         self._log.info("planned", extra={"units": units, "batches": batches})
 
+    def unfinished(self, unit: Unit, since: datetime) -> None:
+        """Tell about a unit that a run has begun to replace and not finished."""
+        facts = {**unit.to_json(), "since": since.isoformat()}
+        self._log.warning("unit_unfinished", extra=facts)
+
     def account_refused(self, account: str, error: CloudTrailParquetError) -> None:
         """Tell about an account that a plan has left out, since it may not be listed."""
         self._sums["AccountsRefused"] += 1

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from cloudtrail_parquet.column_names import by_leaf, covers
 from cloudtrail_parquet.config import Settings
+from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.footer import annotate_variants
 from cloudtrail_parquet.freeform import PATHS, as_variant, file_schema
 from cloudtrail_parquet.knobs import DICTIONARY, split_codec
@@ -143,7 +144,10 @@ class _OpenPart:
 
 
 class _Sink:
-    """A file being written whose end can be changed before it is."""
+    """A file being written whose end can be changed before it is.
+
+    What the disk refuses is a `StorageError` that names the file.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -152,7 +156,8 @@ class _Sink:
 
     def write(self, data: Any) -> int:  # noqa: ANN401 - whatever has a buffer
         if self._kept is None:
-            return self._file.write(data)
+            with self._named():
+                return self._file.write(data)
         self._kept.append(bytes(data))
         return len(self._kept[-1])
 
@@ -160,7 +165,17 @@ class _Sink:
         return self._file.tell() + sum(map(len, self._kept or ()))
 
     def flush(self) -> None:
-        self._file.flush()
+        with self._named():
+            self._file.flush()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            what = f"cannot be written ({error.strerror})"
+            hint = "Make room there and run it again; nothing was replaced"
+            raise StorageError(what, str(getattr(self._file, "name", "a part")), hint) from error
 
     def keep(self) -> None:
         """Keep what is written from here on, up to the footer."""
@@ -169,13 +184,14 @@ class _Sink:
     def finish(self, variants: Collection[str]) -> int:
         """Write what was kept, with these columns declared as VARIANT; how many bytes there are."""
         tail, self._kept = b"".join(self._kept or ()), None
-        self._file.write(annotate_variants(tail, variants) if variants else tail)
+        self.write(annotate_variants(tail, variants) if variants else tail)
         size = self._file.tell()
         self.close()
         return size
 
     def close(self) -> None:
-        self._file.close()
+        with self._named():
+            self._file.close()
         self.closed = True
 
 

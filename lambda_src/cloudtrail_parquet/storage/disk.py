@@ -91,10 +91,13 @@ class LocalStore:
             raise _unreadable(self._path(key), error) from error
 
     def write(self, key: str, data: bytes) -> None:
-        with self.staging() as staging:
-            with staging.create(key) as sink:
-                sink.write(data)
-            staging.replace(key)
+        try:
+            with self.staging() as staging:
+                with staging.create(key) as sink:
+                    sink.write(data)
+                staging.replace(key)
+        except OSError as error:
+            raise _unwritable(self._path(key), error) from error
 
     def swap(self, key: str, data: bytes, version: str | None) -> str:
         self.check(key, version)
@@ -176,6 +179,10 @@ def _unreadable(path: Path, error: OSError) -> StorageError:
     return kind(f"cannot be read ({error.strerror})", str(path), RUN_AGAIN)
 
 
+def _unwritable(path: Path, error: OSError) -> StorageError:
+    return StorageError(f"cannot be written ({error.strerror})", str(path), RUN_AGAIN)
+
+
 def _lock(file: BinaryIO) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -233,8 +240,7 @@ class _LocalStaging:
         try:
             self._put_in_place(self._staged(key), target)
         except OSError as error:
-            what = f"cannot be written ({error.strerror})"
-            raise StorageError(what, str(target), RUN_AGAIN) from error
+            raise _unwritable(target, error) from error
 
     def _put_in_place(self, staged: Path, target: Path) -> None:
         _sync(staged)
