@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from cloudtrail_parquet import __version__
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.identities import Identities
-from cloudtrail_parquet.layout import Shard, Unit, owner_of, place_folder, unit_of
+from cloudtrail_parquet.layout import Shard, Unit, owner_of, place_folder, shard_of, unit_of
 from cloudtrail_parquet.notes import Noted, read_identities
 from cloudtrail_parquet.parts import read_footer, readable, row_group_keys, said
 from cloudtrail_parquet.receipt import Files, Part, Receipt, Records
@@ -77,14 +77,14 @@ def lost_rows(
         StorageError: A part is damaged, so that nobody can tell.
     """
     rows = gone = 0
-    days: dict[date, list[Entry]] = {}
+    splits: dict[tuple[date, int], list[Entry]] = {}  # of which each may hold all records
     for entry in going:
         footer = read_footer(stores.dataset, entry.key)
         unit = unit_of(entry.key)
         if unit is not None and said(footer, "source_fingerprint") != fingerprint:
             rows += footer.num_rows
-            days.setdefault(unit.day, []).append(entry)
-    for day, entries in days.items():
+            splits.setdefault((unit.day, shard_of(entry.key).of), []).append(entry)
+    for (day, _), entries in splits.items():
         gone += _missing(stores.dataset, entries, keys(day), settings)
     return f"{gone} of {rows} records that it holds are not in the source" if gone else ""
 

@@ -164,7 +164,14 @@ def _replace(change: Change, target: Unit, dataset: Store, check: Check) -> None
     if change.staging is not None:
         for key in sorted(key for key in change.new if unit_of(key) == target):
             check()
-            change.staging.publish(key, entries[key].version if key in entries else None)
+            seen = entries[key].version if key in entries else None
+            written = change.staging.publish(key, seen)
+            try:
+                check()
+            except StorageError:
+                if seen is None and written:  # put too late, where no newer run put anything
+                    dataset.remove(key, written)
+                raise
     for key, entry in sorted(entries.items()):
         owner = owner_of(key, target.day)
         is_ours = owner is not None and owner.day == change.unit.day and change.goes(owner.shard)

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pytest
@@ -39,6 +38,7 @@ from tests.unit.deliveries import (
     found,
     memory,
 )
+from tests.unit.mortal import Killed, KilledError, Mortal, MortalStaging
 
 DAY = date(2026, 1, 10)
 START = datetime(2026, 1, 10, tzinfo=UTC)
@@ -227,77 +227,6 @@ def test_every_record_stands_once_whatever_is_split_when(
 # Killed.
 
 
-class KilledError(Exception):
-    pass
-
-
-class Killed:
-    """A store that dies at the nth change, and everything that is to come after it."""
-
-    def __init__(self, stores: Stores, changes: int) -> None:
-        self._left = changes
-        self.stores = Stores(
-            stores.source, Mortal(stores.dataset, self.tick), Mortal(stores.state, self.tick)
-        )
-
-    def tick(self) -> None:
-        self._left -= 1
-        if self._left < 0:
-            raise KilledError
-
-
-class Mortal:
-    def __init__(self, store: Store, tick: Callable[[], None]) -> None:
-        self._store, self._tick = store, tick
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
-        return getattr(self._store, name)
-
-    def write(self, key: str, data: bytes) -> None:
-        self._tick()
-        self._store.write(key, data)
-
-    def delete(self, keys: Iterable[str]) -> None:
-        for key in keys:
-            self._tick()
-            self._store.delete([key])
-
-    def swap(self, key: str, data: bytes, version: str | None) -> str:
-        self._tick()
-        return self._store.swap(key, data, version)
-
-    def remove(self, key: str, version: str) -> None:
-        self._tick()
-        self._store.remove(key, version)
-
-    def staging(self) -> Staging:
-        return MortalStaging(self._store.staging(), self._tick)
-
-
-class MortalStaging:
-    def __init__(self, staging: Staging, tick: Callable[[], None]) -> None:
-        self._staging, self._tick = staging, tick
-
-    def create(self, key: str) -> BinaryIO:
-        return self._staging.create(key)
-
-    def publish(self, key: str, version: str | None) -> None:
-        self._tick()
-        self._staging.publish(key, version)
-
-    def __enter__(self) -> Self:
-        self._staging.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._staging.__exit__(kind, error, trace)
-
-
 @FEWER
 @given(windows(), st.integers(1, 4), st.data())
 def test_a_shard_that_was_killed_anywhere_is_healed_by_running_it_again(
@@ -326,7 +255,7 @@ def test_a_shard_that_was_killed_anywhere_is_healed_by_running_it_again(
         lone = of_files(files)
         convert(lone)
         assert found(stores) == found(lone)
-        assert {key.split("/")[0] for key in state_keys(stores)} <= {"receipts"}
+        assert {key.split("/")[0] for key in state_keys(stores)} <= {"identities", "receipts"}
 
 
 WITH_STRAGGLERS = [

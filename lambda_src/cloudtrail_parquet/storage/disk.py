@@ -91,18 +91,20 @@ class LocalStore:
             raise _unreadable(self._path(key), error) from error
 
     def write(self, key: str, data: bytes) -> None:
+        self._write(key, data)
+
+    def _write(self, key: str, data: bytes) -> str:
         try:
             with self.staging() as staging:
                 with staging.create(key) as sink:
                     sink.write(data)
-                staging.replace(key)
+                return staging.replace(key)
         except OSError as error:
             raise _unwritable(self._path(key), error) from error
 
     def swap(self, key: str, data: bytes, version: str | None) -> str:
         self.check(key, version)
-        self.write(key, data)
-        return _version(self._path(key).stat())
+        return self._write(key, data)
 
     def check(self, key: str, version: str | None) -> None:
         """Make sure that a version of a file, or nothing, is there.
@@ -229,16 +231,17 @@ class _LocalStaging:
     def _staged(self, key: str) -> Path:
         return self._folder / quote(key, safe="")
 
-    def publish(self, key: str, version: str | None) -> None:
+    def publish(self, key: str, version: str | None) -> str:
         self._store.check(key, version)
-        self.replace(key)
+        return self.replace(key)
 
-    def replace(self, key: str) -> None:
-        """Put a file in its place, whatever is there."""
+    def replace(self, key: str) -> str:
+        """Put a file in its place, whatever is there, and say its version."""
         self._sinks[key].close()
         target = self._store.root / key
         try:
             self._put_in_place(self._staged(key), target)
+            return _version(target.stat())
         except OSError as error:
             raise _unwritable(target, error) from error
 

@@ -54,8 +54,12 @@ class Staging(Protocol):
         """Begin the object that is to replace ``key``."""
         ...
 
-    def publish(self, key: str, version: str | None) -> None:
+    def publish(self, key: str, version: str | None) -> str:
         """Put an object in its place, at once and whole, as `Store.swap` does.
+
+        Returns:
+            The new version; empty when the same bytes were there already, perhaps put by this very
+            call whose answer was lost, perhaps by somebody else.
 
         Raises:
             StorageError: What is there is not that version.

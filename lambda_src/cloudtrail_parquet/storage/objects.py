@@ -125,29 +125,32 @@ class ObjectStore:
         self._ask("written", key, lambda client: client.put(key, data))
 
     def swap(self, key: str, data: bytes, version: str | None) -> str:
-        return self._swap(key, data, version, lambda: data)
+        written, found = self._swap(key, data, version, lambda: data)
+        return written or found
 
-    def upload(self, key: str, path: Path, version: str | None) -> None:
-        """Replace one version of an object by a file, as `swap` does.
+    def upload(self, key: str, path: Path, version: str | None) -> str:
+        """Replace one version of an object by a file, as `Staging.publish` does.
 
         That is a single request, however large the file is: S3 takes no conditions for an upload
         in several.
         """
-        self._swap(key, path, version, path.read_bytes)
+        written, _ = self._swap(key, path, version, path.read_bytes)
+        return written
 
     def _swap(
         self, key: str, data: bytes | Path, version: str | None, content: Callable[[], bytes]
-    ) -> str:
+    ) -> tuple[str, str]:
+        """Put an object, and say which version was written, or else was found with its bytes."""
         if version is None:
             written = self._create("written", key, data)
         else:
             written = self._replace("written", key, data, version)
         if written is not None:
-            return written
+            return written, ""
         found = self.look(key)  # perhaps what we have put ourselves: the answer may have been lost
         if found is None or found.data != content():
             raise StorageError(LOST, self._at(key), RUN_LATER)
-        return found.version
+        return "", found.version
 
     def create(self, key: str, data: bytes) -> str | None:
         """Make an object, or return None: there is one already, perhaps this very one."""

@@ -12,9 +12,7 @@ from cloudtrail_parquet.storage.scratch import scratch_folder
 class ObjectStaging:
     """Keeps parts in a temporary folder until they are published."""
 
-    def __init__(
-        self, upload: Callable[[str, Path, str | None], None], parent: Path | None
-    ) -> None:
+    def __init__(self, upload: Callable[[str, Path, str | None], str], parent: Path | None) -> None:
         """``upload`` replaces a version of an object by a file; the folder goes into ``parent``."""
         self._upload, self._parent = upload, parent
         self._open = ExitStack()
@@ -32,11 +30,12 @@ class ObjectStaging:
         self._staged[key] = path, sink
         return sink
 
-    def publish(self, key: str, version: str | None) -> None:
+    def publish(self, key: str, version: str | None) -> str:
         path, sink = self._staged[key]
         sink.close()
-        self._upload(key, path, version)
+        written = self._upload(key, path, version)
         path.unlink()  # there may be little room
+        return written
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
