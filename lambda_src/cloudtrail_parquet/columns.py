@@ -21,6 +21,7 @@ from cloudtrail_parquet.fit import Leftovers, fit
 from cloudtrail_parquet.jsontext import NULL
 from cloudtrail_parquet.redact import Redactor
 from cloudtrail_parquet.schema import RECORD, SCHEMA, TIMESTAMP, kind
+from cloudtrail_parquet.strict import EXACT_TEXT, wrap
 
 CODE = pa.int32()
 KEYS = (
@@ -191,8 +192,10 @@ class Columns:
         texts: list[bytes | None] = [None] * rows
         for row, parts in leftovers.items():
             kept = sorted(self._redactor.leftovers(parts))  # whichever path found them
-            texts[row] = jsontext.compose(kept)
+            exact = jsontext.compose(kept)
+            texts[row] = wrap(exact)
             self.unmapped.update(_names(kept))
+            self.unmapped[EXACT_TEXT] += texts[row] is not exact
         return pa.array(texts, pa.string())
 
     def _derived(self, rows: int, derived: dict[int, list[str]]) -> pa.Array:

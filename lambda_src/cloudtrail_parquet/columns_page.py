@@ -39,7 +39,9 @@ Made from `lambda_src/cloudtrail_parquet/schema.py`; change that, then run
 
 Schema version {SCHEMA_VERSION}, for CloudTrail records up to version {RECORD_VERSION}. Every
 column but `eventTime` can be null, and null is neither false nor empty. Account ids are text and
-keep their leading zeros. JSON text is AWS's own, byte for byte.
+keep their leading zeros. JSON text is AWS's own, byte for byte, unless some readers of JSON refuse
+it: then it is changed where they do, and `unmapped` keeps it as it was
+([reading.md](reading.md#text-that-some-readers-of-json-refuse)).
 
 *since* is the `eventVersion` that brought the field; `+` marks one that came without a new
 version, and columns that the conversion adds have none.

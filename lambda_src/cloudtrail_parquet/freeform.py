@@ -1,12 +1,13 @@
 """Free-form columns as files hold them: text, text marked as JSON, or VARIANT.
 
-Within a conversion free-form values are AWS's own JSON text. ``json`` marks that text with
-Parquet's logical type and changes no byte. ``variant`` encodes it; a value that the encoding
-cannot hold exactly is written as near as can be and stands in ``unmapped`` as the text it was, so
-that nothing is lost. ``unmapped`` itself stays text.
+Within a conversion free-form values are AWS's own JSON text. Files hold that text, if it is one
+that every reader takes (`strict`); ``json`` marks it with Parquet's logical type. ``variant``
+encodes it. A value that is not held exactly is written as near as can be and stands in ``unmapped``
+as the text it was, so that nothing is lost. ``unmapped`` itself stays text, and `strict`.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -15,9 +16,14 @@ import pyarrow.compute as pc
 
 from cloudtrail_parquet import jsontext, variant, variant_text
 from cloudtrail_parquet.schema import JSON_COLUMNS, SCHEMA, UNMAPPED, JsonEncoding, kind
+from cloudtrail_parquet.strict import EXACT_TEXT, is_wrapped, strict_column, unwrap, wrap
 
 PATHS = tuple(path for path in JSON_COLUMNS if path != UNMAPPED)
 """The columns that VARIANT is for."""
+
+_TOP_LEVEL = frozenset(path.partition(".")[0] for path in PATHS)
+_Write = Callable[[pa.Array], tuple[pa.Array, list[int]]]
+"""Makes the column of a file from JSON texts, and names the rows that it changes."""
 
 
 @cache
@@ -35,39 +41,47 @@ def _file_field(field: pa.Field, of: pa.DataType, encoding: JsonEncoding) -> pa.
     return field.with_type(of)
 
 
-def as_variant(table: pa.Table) -> tuple[pa.Table, Counter[str]]:
-    """Encode the free-form columns of n rows of `SCHEMA` as VARIANT.
+def as_in_files(table: pa.Table, encoding: JsonEncoding) -> tuple[pa.Table, Counter[str]]:
+    """Write the free-form columns of n rows of `SCHEMA` as files hold them.
 
     Returns:
-        n rows of ``file_schema("variant")``, and how many of them hold something of each free-form
-        column in ``unmapped`` since it could not be encoded exactly.
+        n rows of `file_schema`, and how many of them hold something of each free-form column in
+        ``unmapped`` since their column does not hold it exactly.
     """
+    write: _Write = variant.encode_column if encoding == "variant" else strict_column
     inexact: dict[str, list[int]] = {}
-    arrays = []
-    for field, column in zip(SCHEMA, table.columns, strict=True):
-        arrays.append(_encoded(field.name, field, column.combine_chunks(), inexact))
+    written = {
+        field.name: _written(field.name, field, table[field.name].combine_chunks(), write, inexact)
+        for field in SCHEMA
+        if field.name in _TOP_LEVEL
+    }
     texts = table[UNMAPPED].to_pylist() if inexact else []
+    wrapped = sum(map(_is_wrapped, texts))
     for path, rows in inexact.items():
         originals = _leaf(table, path)
         for row in rows:
             texts[row] = _with(texts[row], path.split("."), originals[row].as_py())
     if inexact:
-        arrays[table.schema.get_field_index(UNMAPPED)] = pa.array(texts, pa.string())
+        written[UNMAPPED] = pa.array(texts, pa.string())
     counts = Counter({path: len(rows) for path, rows in inexact.items()})
-    return pa.Table.from_arrays(arrays, schema=file_schema("variant")), counts
+    counts[EXACT_TEXT] += sum(map(_is_wrapped, texts)) - wrapped
+    columns = [written.get(field.name, table[field.name]) for field in SCHEMA]
+    if encoding == "json":
+        return pa.Table.from_arrays(columns, schema=SCHEMA).cast(file_schema("json")), +counts
+    return pa.Table.from_arrays(columns, schema=file_schema(encoding)), +counts
 
 
-def _encoded(
-    path: str, field: pa.Field, column: pa.Array, inexact: dict[str, list[int]]
+def _written(
+    path: str, field: pa.Field, column: pa.Array, write: _Write, inexact: dict[str, list[int]]
 ) -> pa.Array:
     if path in PATHS:
-        values, rows = variant.encode_column(column)
+        values, rows = write(column)
         if rows:
             inexact[path] = rows
         return values
-    if pa.types.is_struct(field.type) and any(one.startswith(f"{path}.") for one in PATHS):
+    if pa.types.is_struct(field.type):
         members = [
-            _encoded(f"{path}.{child.name}", child, member, inexact)
+            _written(f"{path}.{child.name}", child, member, write, inexact)
             for child, member in zip(field.type, column.flatten(), strict=True)
         ]
         names = [child.name for child in field.type]
@@ -83,12 +97,19 @@ def _leaf(table: pa.Table, path: str) -> pa.Array:
 
 def _with(unmapped: str | None, path: list[str], text: str) -> str:
     """What is unmapped, with the text of one more value, members in the order of their names."""
+    exact = unwrap(unmapped.encode()) if unmapped else b"{}"
+    return wrap(_with_member(exact, path, text.encode())).decode()
+
+
+def _with_member(whole: bytes, path: list[str], text: bytes) -> bytes:
     name, *below = path
-    members = jsontext.members(unmapped.encode()) if unmapped else {}
-    if below:
-        text = _with(members[name].decode() if name in members else None, below, text)
-    members[name] = text.encode()
-    return jsontext.compose(sorted(members.items())).decode()
+    members = jsontext.members(whole)
+    members[name] = _with_member(members.get(name, b"{}"), below, text) if below else text
+    return jsontext.compose(sorted(members.items()))
+
+
+def _is_wrapped(unmapped: str | None) -> bool:
+    return unmapped is not None and is_wrapped(unmapped.encode())
 
 
 def text_of(value: Any) -> str:  # noqa: ANN401

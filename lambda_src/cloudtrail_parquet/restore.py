@@ -16,6 +16,7 @@ from cloudtrail_parquet import jsontext
 from cloudtrail_parquet.eventtime import format_time, to_us
 from cloudtrail_parquet.freeform import text_of
 from cloudtrail_parquet.schema import RECORD, UNMAPPED, kind
+from cloudtrail_parquet.strict import unwrap
 
 
 def restore(row: dict[str, Any]) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def restore_json(row: dict[str, Any]) -> str:
         if value is not None and name not in derived:
             record[name] = write(value)
     if row.get(UNMAPPED) is not None:
-        _overlay(record, row[UNMAPPED].encode())
+        _overlay(record, unwrap(row[UNMAPPED].encode()))
     return _write(record).decode()
 
 

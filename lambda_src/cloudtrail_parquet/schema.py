@@ -2,7 +2,8 @@
 
 Field metadata says what Arrow types alone cannot:
 
-* ``kind``: ``json`` is AWS's own JSON text, kept byte for byte; ``text-boolean`` is a boolean
+* ``kind``: ``json`` is AWS's own JSON text, byte for byte unless strict readers refuse it (then
+  ``unmapped`` keeps the exact text); ``text-boolean`` is a boolean
   that CloudTrail writes as the string ``"true"`` or ``"false"``; ``account`` is a 12-digit text.
 * ``since``: the eventVersion that brought the field; a ``+`` marks one that came without a bump.
 * ``alias``: another spelling that is accepted for the same field.
@@ -17,7 +18,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1  # grows when a row could come out differently
+SCHEMA_VERSION = 2  # grows when a row could come out differently
 RECORD_VERSION = "1.11"  # the newest eventVersion the columns cover
 METADATA_PREFIX = "cloudtrail_parquet."  # of our keys in the footers of parts
 

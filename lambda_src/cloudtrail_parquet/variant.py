@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from cloudtrail_parquet import jsontext
+from cloudtrail_parquet.strict import MAX_DEPTH, strict
 
 VARIANT_STORAGE = pa.struct(
     [
@@ -28,14 +29,6 @@ VARIANT_STORAGE = pa.struct(
     ]
 )
 """The columns that a VARIANT is made of: "Variant in Parquet"."""
-
-MAX_DEPTH = 100
-"""Nesting beyond this becomes text.
-
-Readers follow nesting with their stacks. Spark 4.3 dies between 1,000 and 2,000 levels, DuckDB 2.0
-between 10,000 and 30,000; Apache Doris declares a limit of 128, Python's parser stops at 1,000 less
-what the caller has used. Records of AWS stay far below.
-"""
 
 _VERSION = 1
 _SORTED_STRINGS = 1 << 4
@@ -73,7 +66,7 @@ def encode(text: bytes) -> Encoded:
     Changed, with ``exact`` False, are: numbers whose digits no number of the encoding can have
     (the nearest double if they have an exponent or are a negative zero, else a string of the
     digits); members whose name stands again in their object (the last wins); lone surrogates
-    (U+FFFD); and whole values nested deeper than `MAX_DEPTH` (a string that holds the text).
+    (U+FFFD); and values nested deeper than `MAX_DEPTH` (a string that holds the text).
 
     Raises:
         ValueError: The text is not JSON in UTF-8.
@@ -81,7 +74,7 @@ def encode(text: bytes) -> Encoded:
     try:
         return _encode(text.decode())
     except (RecursionError, _TooDeepError):
-        return Encoded(_dictionary(()).metadata, _string(text), exact=False)
+        return _encode(strict(text).decode())._replace(exact=False)
 
 
 class _TooDeepError(Exception):

@@ -15,7 +15,7 @@ from cloudtrail_parquet.column_names import by_leaf, covers
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.footer import annotate_variants
-from cloudtrail_parquet.freeform import PATHS, as_variant, file_schema
+from cloudtrail_parquet.freeform import PATHS, as_in_files, file_schema
 from cloudtrail_parquet.knobs import DICTIONARY, split_codec
 from cloudtrail_parquet.receipt import Part
 from cloudtrail_parquet.schema import leaves
@@ -48,7 +48,7 @@ class PartsWriter:
     Attributes:
         parts: The parts written and closed.
         inexact: How many rows hold something of each free-form column in ``unmapped`` because
-            VARIANT cannot hold it exactly.
+            the column does not hold it exactly.
     """
 
     def __init__(
@@ -86,15 +86,9 @@ class PartsWriter:
             self.close()
 
     def _as_in_files(self, table: pa.Table) -> pa.Table:
-        match self._settings.json_encoding:
-            case "string":
-                return table
-            case "json":
-                return table.cast(self._schema)
-            case "variant":
-                encoded, inexact = as_variant(table)
-                self.inexact += inexact
-                return encoded
+        in_files, inexact = as_in_files(table, self._settings.json_encoding)
+        self.inexact += inexact
+        return in_files
 
     def close(self) -> None:
         """Finish the part that is open, if one is."""

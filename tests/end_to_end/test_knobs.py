@@ -25,6 +25,7 @@ import pytest
 from fastparquet.cencoding import from_buffer
 
 from cloudtrail_parquet.config import Settings
+from cloudtrail_parquet.strict import unwrap
 from cloudtrail_parquet.thrift import Reader
 from tests.builders import ACCOUNT, as_text, envelope, exact, log_file, log_key, normal, record
 from tests.end_to_end.datasets import (
@@ -716,6 +717,7 @@ INEXACT = {
     "arrays": "[" * 5000 + "]" * 5000,
 }
 HOSTILE = EXACT | INEXACT
+TAKEN_BY_ALL = {"exponent", "minus", "names"}  # as text; what else is inexact, some readers refuse
 
 
 def hostile(name: str, column: str) -> str:
@@ -755,7 +757,8 @@ def test_what_a_variant_cannot_hold_comes_back_as_it_was_delivered(
     (again,) = convert(logs, dataset, environment={"JSON_ENCODING": "variant"})
 
     assert contents(dataset) == first
-    assert receipt["unmapped"] == again["unmapped"] == {column: len(INEXACT)}
+    told = {column: len(INEXACT), "exactText": len(set(INEXACT) - TAKEN_BY_ALL)}
+    assert receipt["unmapped"] == again["unmapped"] == told
     assert receipt["records"]["written"] == len(HOSTILE)
     lines = {_event_id(line): line for line in exported(dataset)}
     assert lines.keys() == HOSTILE.keys()
@@ -781,10 +784,12 @@ def test_what_a_variant_cannot_hold_stands_as_text_in_unmapped_and_nothing_else_
         deliver_texts(tmp_path / column, [hostile(name, column) for name in HOSTILE])
         convert(tmp_path / column, tmp_path / f"{column} out", toml='json_encoding = "variant"')
 
-    top, nested = (
-        dict(ask("FROM read_parquet(?) SELECT eventID, unmapped", part(tmp_path / f"{column} out")))
-        for column in COLUMNS
-    )
+    def unmapped(column: str) -> dict[str, str | None]:
+        path = part(tmp_path / f"{column} out")
+        rows = ask("FROM read_parquet(?) SELECT eventID, unmapped", path)
+        return {name: text and unwrap(text.encode()).decode() for name, text in rows}
+
+    top, nested = map(unmapped, COLUMNS)
     assert top == {
         name: f'{{"requestParameters":{text}}}' if name in INEXACT else None
         for name, text in HOSTILE.items()

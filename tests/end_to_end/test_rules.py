@@ -374,7 +374,7 @@ def secret(number: int) -> str:
 
 
 REQUEST = (
-    '{ "a" : 1.10,"sessionToken" : "<50>" ,\t"b":[1e400, {"x":"\\u003c\\/",  "x-amz-id-2":"<51>"}],'
+    '{ "a" : 1.10,"sessionToken" : "<50>" ,\t"b":[1e40, {"x":"\\u003c\\/",  "x-amz-id-2":"<51>"}],'
     '"sessionToken": null , "sessionTokens":"kept", "SessionToken" : "kept"}'
 )
 PLANTED = {

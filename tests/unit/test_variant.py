@@ -130,17 +130,21 @@ def test_a_value_nested_deeper_than_the_limit_becomes_a_string_of_its_text(
 ) -> None:
     for depth in (MAX_DEPTH + 1, 990, 1_000, 100_000):
         text = opening * depth + inside + closing * depth
-        assert json.loads(there_and_back(text)) == text
-        assert encode(text.encode()) == (*encode(json.dumps(text).encode())[:2], False)
+        deeper = opening * (depth - MAX_DEPTH) + inside + closing * (depth - MAX_DEPTH)
+        changed = opening * MAX_DEPTH + json.dumps(deeper) + closing * MAX_DEPTH
+        assert there_and_back(text) == changed
+        assert encode(text.encode()) == (*encode(changed.encode())[:2], False)
     deepest = opening * MAX_DEPTH + inside + closing * MAX_DEPTH
     assert there_and_back(deepest) == deepest
     assert encode(deepest.encode()).exact
 
 
-def test_a_deep_value_with_a_lone_surrogate_becomes_its_text_too() -> None:
+def test_a_lone_surrogate_beside_a_deep_value_is_marked_too() -> None:
     text = '["\\ud800",' + "[" * MAX_DEPTH + "]" * MAX_DEPTH + "]"
 
-    assert json.loads(there_and_back(text)) == text
+    shallower = '["\ufffd",' + "[" * (MAX_DEPTH - 1) + '"[]"' + "]" * (MAX_DEPTH - 1) + "]"
+    assert there_and_back(text) == shallower
+    assert not encode(text.encode()).exact
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1,]", "NaN", "[-Infinity]", "1 2", "'a'", "01"])
