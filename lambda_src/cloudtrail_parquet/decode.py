@@ -8,7 +8,7 @@ tolerant path of `fit`: their columns hold what fits and the rest is left over, 
 import base64
 import codecs
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
@@ -112,8 +112,9 @@ def decode(text: bytes, where: str) -> Iterator[Batch]:
         All its records in file order, in one batch or, for a large file, in several.
 
     Raises:
-        UnreadableLogError: The text is not a JSON object with one list ``Records``. It is raised
-            before the first batch: no file is half decoded.
+        UnreadableLogError: The text is not a JSON object with one list ``Records``, or it is so
+            damaged that nobody can tell where its records end. It is raised before the first
+            batch: no file is half decoded.
     """
     body, is_utf8 = _body(text), _is_utf8(text)
     if body is not None and len(text) <= _WHOLE_MAX_BYTES and is_utf8:
@@ -128,7 +129,7 @@ def decode(text: bytes, where: str) -> Iterator[Batch]:
 
 
 def raw_records(text: bytes, where: str) -> list[Any]:
-    """The elements of ``Records``, each as its JSON text (bytes or `Raw`).
+    """The elements of ``Records``, each as its JSON text (bytes, or anything with a buffer).
 
     Raises:
         UnreadableLogError: As `decode` does.
@@ -157,22 +158,38 @@ def _enveloped(text: bytes, where: str) -> list[Any]:
         try:
             members = _split_members(text)
         except (ValueError, RecursionError) as invalid:
-            what = _not_an_envelope(text, invalid if isinstance(error, RecursionError) else error)
-            raise UnreadableLogError(what, where, _SET_ASIDE) from error
+            try:
+                members = _split_members(text, jsontext.split_loosely)
+            except ValueError:
+                reason = invalid if isinstance(error, RecursionError) else error
+                what = _not_an_envelope(text, reason)
+                raise UnreadableLogError(what, where, _SET_ASIDE) from error
     lists = [raw for name, raw in members if name == "Records"]
     if len(lists) != 1:
         count = "no" if not lists else str(len(lists))
         raise UnreadableLogError(f"the JSON object has {count} Records", where, _SET_ASIDE)
     try:
-        return list(jsontext.items(lists[0]))
+        return _elements(bytes(lists[0]))
     except ValueError as error:
         raise UnreadableLogError(f"Records is {error}", where, _SET_ASIDE) from error
 
 
-def _split_members(text: bytes) -> list[tuple[str, bytes]]:
+def _elements(text: bytes) -> list[Any]:
+    """The elements of a list, of which some may be damaged: each will be looked at by itself."""
+    try:
+        return list(jsontext.items(text))
+    except ValueError:
+        if text[:1] != b"[":
+            raise
+        return [element for _, element in jsontext.split_loosely(text)]
+
+
+def _split_members(
+    text: bytes, split: Callable[[bytes], Iterable[tuple[bytes, Any]]] = jsontext.split
+) -> list[tuple[str, Any]]:
     if text.lstrip()[:1] != b"{":
         raise ValueError("not a JSON object")
-    return [(jsontext.string(name)[0] or "", raw) for name, raw in jsontext.split(text)]
+    return [(jsontext.string(name)[0] or "", raw) for name, raw in split(text)]
 
 
 def _not_an_envelope(text: bytes, error: Exception) -> str:

@@ -38,12 +38,19 @@ _AFTER = {  # what may come after a kind of token, where it may come
     ("comma", "close"): "comma",
 }
 _WITHIN = {  # "first" and "next" depend on the bracket around them
-    ("first", b"{"): "first name",
-    ("first", b"["): "first value",
-    ("next", b"{"): "name",
-    ("next", b"["): "value",
+    ("first", ord("{")): "first name",
+    ("first", ord("[")): "first value",
+    ("next", ord("{")): "name",
+    ("next", ord("[")): "value",
 }
-_CLOSED_BY = {b"{": b"}", b"[": b"]"}
+_CLOSED_BY = {ord("{"): b"}", ord("["): b"]"}
+_LOOSE_TOKEN = re.compile(
+    rb'[ \t\n\r]*(?:(?P<string>"[^"\\]*+(?:\\.[^"\\]*+)*+")'
+    rb"|(?P<open>[{\[])|(?P<close>[}\]])|(?P<colon>:)|(?P<comma>,)"
+    rb'|(?P<scalar>[^"\\{}\[\]:, \t\n\r]++))',
+    re.DOTALL,
+)
+_JOINED = {("string", "string"), ("string", "scalar"), ("scalar", "string")}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -89,10 +96,9 @@ def split(raw: bytes) -> list[tuple[bytes, bytes]]:
     Raises:
         ValueError: The text is not one JSON object or array; says at which byte.
     """
-    if raw.lstrip()[:1] not in {b"{", b"["}:
-        raise ValueError("not a JSON object or array")
+    _check_begin(raw)
     parts: list[tuple[bytes, bytes]] = []
-    brackets: list[bytes] = []
+    brackets = bytearray()  # a byte for each level, of which hostile text may have very many
     expected, name, start, at = "value", b"", 0, 0
     while brackets or not at:
         match, depth = TOKEN.match(raw, at), len(brackets)
@@ -105,19 +111,66 @@ def split(raw: bytes) -> list[tuple[bytes, bytes]]:
         elif depth == 1 and expected in {"value", "first value"}:
             start = match.start(kind)
         if kind == "open":
-            brackets.append(match[kind])
+            brackets += match[kind]
         elif kind == "close":
             brackets.pop()
         at = match.end()
         if len(brackets) == 1 and after == "comma":
             parts.append((name, raw[start:at]))
         expected = _WITHIN[after, brackets[-1]] if after in {"first", "next"} else after
-    if raw[at:].strip(b" \t\n\r"):
-        raise ValueError(f"bytes after the closing bracket at byte {at}")
+    _check_end(raw, at)
     return parts
 
 
-def _fits(match: re.Match[bytes], brackets: list[bytes]) -> bool:
+def split_loosely(raw: bytes) -> list[tuple[bytes, memoryview]]:
+    """Split one JSON object or array of which single values may be damaged, as `split` does.
+
+    What stands directly in it has to be in order. Of all below, brackets must match and quotes must
+    pair up, so that it is known where values end, whatever else is in them (``NaN``, a comma too
+    many): that is for others to check. It takes time in proportion to the text.
+
+    Raises:
+        ValueError: It cannot be told where values end.
+    """
+    _check_begin(raw)
+    parts: list[tuple[bytes, memoryview]] = []
+    brackets, view = bytearray(), memoryview(raw)
+    expected, name, start, at, last = "value", b"", 0, 0, ""
+    while brackets or not at:
+        match, depth = _LOOSE_TOKEN.match(raw, at), len(brackets)
+        kind = (match and match.lastgroup) or ""
+        after = "inside" if depth > 1 else _AFTER.get((expected, kind))
+        if match is None or after is None or not _fits(match, brackets) or (last, kind) in _JOINED:
+            raise ValueError(f"invalid JSON at byte {at}")
+        if depth == 1 and after == "colon":
+            name = match[kind]
+        elif depth == 1 and expected in {"value", "first value"}:
+            start = match.start(kind)
+        if kind == "open":
+            brackets += match[kind]
+        elif kind == "close":
+            brackets.pop()
+            after = "comma"
+        at, last = match.end(), kind
+        if len(brackets) == 1:
+            if after == "comma":
+                parts.append((name, view[start:at]))
+            expected = _WITHIN.get((after, brackets[-1]), after)
+    _check_end(raw, at)
+    return parts
+
+
+def _check_begin(raw: bytes) -> None:
+    if raw.lstrip()[:1] not in {b"{", b"["}:
+        raise ValueError("not a JSON object or array")
+
+
+def _check_end(raw: bytes, at: int) -> None:
+    if raw[at:].strip(b" \t\n\r"):
+        raise ValueError(f"bytes after the closing bracket at byte {at}")
+
+
+def _fits(match: re.Match[bytes], brackets: bytearray) -> bool:
     return match.lastgroup != "close" or match["close"] == _CLOSED_BY[brackets[-1]]
 
 

@@ -107,6 +107,8 @@ BAD_RECORDS = {
     "number": (20260110, "not a JSON object"),
     "null": (None, "not a JSON object"),
     "list": ([event()], "not a JSON object"),
+    "nan": (event(responseElements={"a": float("nan")}), r"invalid JSON at byte \d+"),
+    "infinity": (event(responseElements=[float("-inf")]), r"invalid JSON at byte \d+"),
 }
 NO_UTF8 = b'{"eventTime":"2026-01-10T11:00:00Z","eventID":"latin","userAgent":"\xe9"}'
 
@@ -172,7 +174,8 @@ def test_a_bad_record_stands_in_the_receipt_with_its_place_and_reason(
 ) -> None:
     (bad,) = converted.quarantined(name)
 
-    assert (bad["record"], bad["reason"]) == (1, BAD_RECORDS[name][1])
+    assert bad["record"] == 1
+    assert re.fullmatch(BAD_RECORDS[name][1], bad["reason"])
 
 
 def test_all_that_can_be_read_is_converted(converted: Converted) -> None:

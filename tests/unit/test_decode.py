@@ -110,9 +110,10 @@ def test_a_damaged_text_is_reported_or_gives_records(text: bytes) -> None:
     except UnreadableLogError:
         return
     raws = raw_records(text, "a.json.gz")
-    assert sum(len(batch.records) + len(batch.rejected) for batch in found) == len(raws)
-    for raw in raws:
-        json.loads(bytes(raw).decode(errors="replace"), parse_constant=pytest.fail)
+    taken, rejected = positions(found)
+    assert sorted(taken + rejected) == list(range(len(raws)))
+    for position in taken:
+        json.loads(bytes(raws[position]).decode(errors="replace"), parse_constant=pytest.fail)
 
 
 # The envelope.
@@ -167,11 +168,19 @@ def test_a_file_without_records_has_none(text: str) -> None:
         (f'{{"Records":[{ONE}]}}x', "not one JSON object"),
         (f'{{"Records":[{ONE}]}}]}}', "not one JSON object"),
         (f'{{"Records":[{ONE}]}}\0', "not one JSON object"),
-        (f'{{"Records":[{ONE},]}}', "not one JSON object"),
+        (f'{{"Records":[{ONE},]}}', "Records is invalid JSON"),
         (f'{{"Records":[{ONE}', "not one JSON object"),
         (f'{{"Records":[{ONE}]', "not one JSON object"),
         (f'{{"Records":[{ONE[:-1]}]}}', "not one JSON object"),
-        ('{"Records":[{"a":NaN}]}', "not one JSON object"),
+        (f'{{"Records":[{ONE},{{"a":NaN]]}}', "not one JSON object"),
+        (f'{{"Records":[{ONE},,{TWO}]}}', "Records is invalid JSON"),
+        (f'{{"Records":[{ONE} {TWO}]}}', "Records is invalid JSON"),
+        (f'{{"Records":[{ONE},{{"a":"b"c","d":1}}]}}', "not one JSON object"),
+        (f'{{"Records":[{ONE},{{"a":"b,"d":"1"}}]}}', "not one JSON object"),
+        (f'{{"Records":[{ONE},{{"a":\\"b"}}]}}', "not one JSON object"),
+        ('{"Records":{"a":NaN}}', "Records is not a JSON array"),
+        ('{"Records":[],"Records":[NaN]}', "2 Records"),
+        ("[NaN]", "a JSON list"),
         ("null", "not one JSON object"),
         ('"Records"', "not one JSON object"),
         ("hello", "not one JSON object"),
@@ -205,6 +214,73 @@ def test_an_element_that_is_no_object_is_rejected_and_the_others_are_taken(text:
 
     assert positions(found) == ([0, 2], [1])
     assert [reason for batch in found for _, reason in batch.rejected] == ["not a JSON object"]
+
+
+DAMAGED = [
+    *("NaN", "Infinity", "-Infinity", "undefined", "None", "nul", "01", "1.", "+1", ".5", "0x1F"),
+    *("[1,]", "[,]", "{,}", '{"b"}', '{"b":}', '{"b":1,}', "{1:2}", "{b:1}", "'b'", "/**/", "1 2"),
+    *(r'"\q"', r'"\u12"', '"tab\t"', '"line\nend"', '[{"b":[NaN,{}]}]', "", "\x00", "é", "="),
+]
+
+
+@pytest.mark.parametrize("value", DAMAGED)
+def test_a_value_that_is_no_json_costs_its_record_and_no_other(value: str) -> None:
+    for damaged in (f'{{"eventName":{value}}}', f'{{"z":"}},{{","a":[{{"b":{value}}}],"c":"["}}'):
+        text = f'{{"Records":[{ONE}, {damaged},{TWO} ]}}'
+
+        found = batches(text)
+
+        assert positions(found) == ([0, 2], [1])
+        assert [reason[:15] for batch in found for _, reason in batch.rejected] == [
+            "invalid JSON at"
+        ]
+        assert rows_of_batches(found) == rows_of([ONE, TWO])
+        assert [bytes(raw).decode() for raw in raw_records(text.encode(), "a")] == [
+            *(ONE, damaged, TWO)
+        ]
+
+
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", "x", "01"])
+def test_an_element_that_is_no_json_at_all_is_rejected(value: str) -> None:
+    found = batches(f'{{"Records":[{ONE},{value},{TWO}]}}')
+
+    assert positions(found) == ([0, 2], [1])
+
+
+def test_a_damaged_record_costs_no_other_whatever_the_envelope() -> None:
+    for text in ('{{"a":NaN,"Records":[{}],"b":[01]}}', ' {{"\\u0052ecords" : [{}]\n}} \n'):
+        found = batches(text.format(f'{ONE},{{"a":NaN}},{TWO}'))
+
+        assert positions(found) == ([0, 2], [1])
+        assert rows_of_batches(found) == rows_of([ONE, TWO])
+
+
+@given(
+    st.lists(st.one_of(odd_records, fitting_records.map(as_text)), max_size=3),
+    st.lists(st.one_of(odd_records, fitting_records.map(as_text)), max_size=3),
+    st.lists(st.sampled_from([*"[]{},:", '"a"', "NaN", "1", " ", r'"\ud800"']), max_size=8),
+)
+def test_damage_inside_a_record_is_told_from_records_or_reported(
+    before: list[str], after: list[str], tokens: list[str]
+) -> None:
+    damaged = f'{{{TIMED},"a":[{"".join(tokens)}]}}'
+    try:
+        found = batches(envelope([*before, damaged, *after]))
+    except UnreadableLogError:
+        return
+
+    others = [*before, *after]
+    if len(raw_records(envelope([*before, damaged, *after]), "a")) == len(others) + 1:
+        assert rows_of_batches(found)[: len(before)] == rows_of(before)
+        taken, _ = positions(found)
+        kept = len(before) + 1
+        assert set(taken) >= set(range(len(before))) | set(range(kept, kept + len(after)))
+
+
+def test_brackets_without_an_end_are_reported() -> None:
+    text = ('{"Records":[' + "[{" * 200_000).replace("{[", '{"a":[').encode()
+    with pytest.raises(UnreadableLogError, match="not one JSON object"):
+        batches(text)
 
 
 def test_a_record_without_a_single_member_is_taken() -> None:

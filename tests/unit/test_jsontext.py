@@ -14,6 +14,7 @@ from cloudtrail_parquet.jsontext import (
     members,
     quote,
     split,
+    split_loosely,
     string,
 )
 from tests.builders import broken, exact, json_strings, json_values, odd_records
@@ -151,6 +152,28 @@ def test_split_refuses_what_python_refuses(text: bytes) -> None:
     else:
         with pytest.raises(ValueError, match=r"invalid JSON|not a JSON|closing bracket"):
             split(text)
+
+
+@given(
+    st.one_of(
+        json_values.map("[{}]".format), odd_records, json_values.filter(lambda t: t[0] in "[{")
+    )
+)
+def test_valid_text_is_split_loosely_as_it_is_split(text: str) -> None:
+    loosely = [(name, bytes(value)) for name, value in split_loosely(text.encode())]
+
+    assert loosely == split(text.encode())
+
+
+@given(json_values.map("[[{}],{{}}]".format).flatmap(lambda text: broken(text.encode())))
+def test_what_is_split_loosely_stands_in_the_text_in_order(text: bytes) -> None:
+    try:
+        parts = split_loosely(text)
+    except ValueError:
+        return
+    at = 0
+    for _, value in parts:
+        at = text.index(bytes(value), at) + len(value)
 
 
 def _refuse(constant: str) -> None:
