@@ -11,7 +11,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from cloudtrail_parquet.config import Source, settings_of
-from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.errors import MistakesError, UsageError
+from cloudtrail_parquet.printable import printable
 from stacks.contradictions import contradictions
 from stacks.environment import Environment
 
@@ -65,8 +66,8 @@ def load(*files: Path) -> dict[str, Environment]:
         if names[one.account, one.name] > 1
     ]
     if problems:
-        what = "".join(f"\n  {problem}" for problem in problems)
-        raise UsageError(
+        what = "".join(f"\n  {printable(problem)}" for problem in problems)
+        raise MistakesError(
             what, "environments", f"\nenvironments/{EXAMPLE}.toml explains every field"
         )
     return {path.stem: one for path, one in environments.items()}

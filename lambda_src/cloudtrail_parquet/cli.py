@@ -25,6 +25,7 @@ from cloudtrail_parquet.cli_report import (
     WRONG_USAGE,
     collect,
     note,
+    note_error,
     plan_table,
     report,
     summary,
@@ -376,10 +377,10 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except UsageError as error:
-        note(f"error: {error}")
+        note_error(error)
         sys.exit(WRONG_USAGE)
     except CloudTrailParquetError as error:
-        note(f"error: {error}")
+        note_error(error)
         sys.exit(FAILED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: be quiet

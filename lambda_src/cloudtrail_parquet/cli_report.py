@@ -9,9 +9,12 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from cloudtrail_parquet.dispatch import Outcome
+from cloudtrail_parquet.errors import CloudTrailParquetError
 from cloudtrail_parquet.plan import Estimate
+from cloudtrail_parquet.printable import printable
 from cloudtrail_parquet.receipt import Quarantined
 
 FAILED, WRONG_USAGE, QUARANTINED, INTERRUPTED = 1, 2, 3, 130
@@ -21,8 +24,16 @@ _STDERR = Console(stderr=True, highlight=False)
 
 
 def note(text: str) -> None:
-    """Say something beside the results."""
-    _STDERR.print(text, markup=False, soft_wrap=True)
+    """Say something beside the results, on one line, whatever the names in it hold."""
+    _STDERR.print(printable(text), markup=False, emoji=False, soft_wrap=True)
+
+
+def note_error(error: CloudTrailParquetError) -> None:
+    """Say what went wrong."""
+    first, *more = error.lines
+    note(f"error: {first}")
+    for line in more:
+        note(line)
 
 
 def collect(found: Iterable[Outcome], total: int, *, as_json: bool) -> list[Outcome]:
@@ -92,18 +103,28 @@ def _quarantined(outcomes: list[Outcome]) -> list[Quarantined]:
     return list(dict.fromkeys(bad for receipt in receipts for bad in receipt.quarantined))
 
 
+def _unnamed(outcomes: list[Outcome]) -> int:
+    """How many log files and records are quarantined that the receipts, being full, do not name."""
+    receipts = [outcome.receipt for outcome in outcomes if outcome.receipt]
+    counts = (one.files.quarantined + one.records.quarantined for one in receipts if not one.kept)
+    named = (len(one.quarantined) for one in receipts if not one.kept)
+    return sum(counts) - sum(named)
+
+
 def report(outcomes: list[Outcome]) -> int:
     """Say what went wrong, and with which exit status that ends."""
     bad = _quarantined(outcomes)
     for one in bad:
         place = one.key if one.record is None else f"{one.key} record {one.record}"
         note(f"quarantined: {place}: {one.reason}{' (retry may help)' if one.retryable else ''}")
+    if unnamed := _unnamed(outcomes):
+        note(f"quarantined: {unnamed:,} more, which receipts count and do not name")
     kept = [one.receipt for one in outcomes if one.receipt and one.receipt.kept]
     for receipt in kept:
         note(f"kept as it was: {receipt.unit.name}: {receipt.kept} (see --replace-shrunk)")
     failures = [outcome.error for outcome in outcomes if outcome.error]
     for error in failures:
-        note(f"error: {error}")
+        note_error(error)
     return FAILED if failures else QUARANTINED if bad or kept else 0
 
 
@@ -127,5 +148,5 @@ def two_columns(rows: dict[str, str]) -> Table:
     table.add_column()
     table.add_column(justify="right")
     for name, value in rows.items():
-        table.add_row(name, value)
+        table.add_row(Text(printable(name)), Text(printable(value)))
     return table

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, get_args
 import msgspec
 
 from cloudtrail_parquet.column_names import filterable_column, known_column, sortable_column
-from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.errors import MistakesError, UsageError
 from cloudtrail_parquet.knobs import (
     CODECS,
     ByColumn,
@@ -33,6 +33,7 @@ from cloudtrail_parquet.knobs import (
     level_problem,
 )
 from cloudtrail_parquet.layout import Window
+from cloudtrail_parquet.printable import printable
 from cloudtrail_parquet.rules import Discard, Redact, check
 from cloudtrail_parquet.schema import JsonEncoding, PartitionLayout
 
@@ -274,8 +275,9 @@ def settings_of(*sources: Source) -> Settings:
         settings = replace(settings, **{name: read})
     problems += _contradictions(settings)
     if problems:
-        what = problems[0] if len(problems) == 1 else "".join(f"\n  {one}" for one in problems)
-        raise UsageError(what, "settings", "docs/settings.md lists all settings")
+        shown = list(map(printable, problems))
+        what = shown[0] if len(shown) == 1 else "".join(f"\n  {one}" for one in shown)
+        raise MistakesError(what, "settings", "docs/settings.md lists all settings")
     return settings
 
 

@@ -2,6 +2,7 @@
 
 CloudTrailParquetError
 ├── UsageError           fix the command or the settings, then start again
+│   └── MistakesError    several of them, each on a line of its own
 ├── UnreadableLogError   the log file is damaged or is none: it is quarantined, the others go on
 ├── StorageError         retrying may help: nothing was replaced
 │   └── RefusedError     not before it is allowed to these credentials
@@ -11,9 +12,14 @@ CloudTrailParquetError
 └── ReconciliationError  the counts of a run do not meet: a defect, nothing was replaced
 """
 
+from cloudtrail_parquet.printable import printable
+
 
 class CloudTrailParquetError(Exception):
-    """What went wrong, where, and what to do about it."""
+    """What went wrong, where, and what to do about it.
+
+    As text it is one line that is safe to print, whatever the names in it hold.
+    """
 
     def __init__(self, what: str, where: str, hint: str) -> None:
         super().__init__(what, where, hint)  # all three, so that a worker process can pickle it
@@ -23,13 +29,28 @@ class CloudTrailParquetError(Exception):
         """What went wrong, without the place and the advice."""
         return str(self.args[0])
 
-    def __str__(self) -> str:
+    @property
+    def lines(self) -> list[str]:
+        """What to print, one line unless there are several mistakes."""
         what, where, hint = self.args
-        return f"{where}: {what}. {hint}"
+        return [printable(f"{where}: {what}. {hint}")]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
 
 
 class UsageError(CloudTrailParquetError):
     """The command or a setting is wrong."""
+
+
+class MistakesError(UsageError):
+    """Several things are wrong; ``what``, ``where`` and ``hint`` are shown line by line."""
+
+    @property
+    def lines(self) -> list[str]:
+        """What to print."""
+        what, where, hint = self.args
+        return list(map(printable, f"{where}: {what}. {hint}".split("\n")))
 
 
 class UnreadableLogError(CloudTrailParquetError):

@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cloudtrail_parquet.inspection import DatasetReport, PartReport, RowGroup, Size
+from cloudtrail_parquet.printable import printable
 
 _MAX_NAMES = 20
 _ALWAYS = {"converter", "lookahead_s", "lookbehind_s", "record_version"}
@@ -131,4 +132,4 @@ def _table(first: str, *numbers: str, text: tuple[str, ...] = ()) -> Table:
 
 def _text(text: str) -> Text:
     """A cell as it stands: no markup in it counts, and no control character reaches a terminal."""
-    return Text("".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text))
+    return Text(printable(text))

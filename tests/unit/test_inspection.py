@@ -356,5 +356,5 @@ def test_names_in_tables_are_shown_as_they_are_and_command_no_terminal() -> None
     text = shown(report)
 
     assert "[bold]x" in text
-    assert "[red]a\N{REPLACEMENT CHARACTER}[2J" in text
+    assert r"[red]a\x1b[2J" in text
     assert "\x1b" not in text
