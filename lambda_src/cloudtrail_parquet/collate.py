@@ -39,6 +39,7 @@ from cloudtrail_parquet.upgrade import incomplete, upgrade
 from cloudtrail_parquet.writer import order_by
 
 _PIECE_ROWS = 1024  # records are arranged in columns as soon as so many have come
+_MAX_NAMED = 1000
 _NO_TIME = "no eventTime"
 _BAD_TIME = "eventTime is not a time"
 _TIME_LENGTH, _TIME_T = len("2026-01-10T12:34:56Z"), len("2026-01-10")
@@ -72,7 +73,7 @@ class Collation:
         counts: What became of the records so far.
         versions: Records that the unit owns, repeated ones too, by eventVersion.
         straggled_to: Stragglers by the day they belong to.
-        quarantined: (log file, index in its ``Records``, reason).
+        quarantined: (log file, index in its ``Records``, reason) of the first `_MAX_NAMED`.
         discarded: Records discarded, by rule.
     """
 
@@ -188,7 +189,8 @@ class Collation:
     def _reject(self, file: LogFile, position: int, reason: str) -> None:
         if file.delivered.date() == self._unit.day:
             self.counts.quarantined += 1
-            self.quarantined.append((file, position, reason))
+            if len(self.quarantined) < _MAX_NAMED:  # a file may have any number
+                self.quarantined.append((file, position, reason))
         else:
             self.counts.elsewhere += 1
 

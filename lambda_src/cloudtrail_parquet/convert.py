@@ -12,7 +12,14 @@ from cloudtrail_parquet.guard import lost, lost_rows, parts_of, receipt_of_parts
 from cloudtrail_parquet.layout import WHOLE, LogFile, Shard, Unit, state_key
 from cloudtrail_parquet.notes import read_notes, shard_notes
 from cloudtrail_parquet.publish import Change, Check, Partitions, publish
-from cloudtrail_parquet.receipt import Receipt, ShardReceipt, as_kept, receipt_key, to_text
+from cloudtrail_parquet.receipt import (
+    Receipt,
+    ShardReceipt,
+    as_kept,
+    first_of,
+    receipt_key,
+    to_text,
+)
 from cloudtrail_parquet.run import Run, Task
 from cloudtrail_parquet.shards import Split, are_there, guard_others
 from cloudtrail_parquet.storage import Entry, Lease, Stores, open_store
@@ -207,7 +214,7 @@ def _kept(run: Run) -> Receipt | None:
         before,
         why,
         source=task.fingerprint,
-        quarantined=run.quarantined,
+        quarantined=first_of(run.quarantined),
         when=stores.now(),
         settled=task.is_settled,
     )

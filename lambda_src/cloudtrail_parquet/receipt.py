@@ -6,22 +6,33 @@ A shard writes one of its own, and the last of a split makes the unit's receipt 
 from collections import Counter
 from collections.abc import Iterable
 from datetime import date, datetime
+from itertools import islice
 from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from cloudtrail_parquet.errors import ReconciliationError
-from cloudtrail_parquet.layout import WHOLE, Shard, Unit, state_folder, state_key, state_unit
+from cloudtrail_parquet.layout import (
+    WHOLE,
+    LogFile,
+    Shard,
+    Unit,
+    state_folder,
+    state_key,
+    state_unit,
+)
+from cloudtrail_parquet.printable import printable, shortened, writable
 from cloudtrail_parquet.storage import Store
 
 _MAX_NAMES = 1000
+"""So many names a receipt has of a kind of which hostile files and records may have any number."""
 
 
 class Quarantined(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A log file that could not be read, or a record in it that is none.
+    r"""A log file that could not be read, or a record in it that is none.
 
     Attributes:
-        key: The log file, below the source.
+        key: The log file, below the source; bytes that are no UTF-8 as ``\\xe9``.
         reason: What is wrong with it.
         record: Index in its ``Records``; absent when the whole file is meant.
         retryable: Whether another run may find it readable.
@@ -98,11 +109,13 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         seconds: How long the conversion took.
         parts: What it wrote, stragglers in other partitions included.
         stragglers: Records written into other days' partitions, by day.
-        versions: Records that the unit owns, repeated ones too, by eventVersion ("" for none).
-        unmapped: Of these, how many hold something under this dotted name in ``unmapped``.
+        versions: Records that the unit owns, repeated ones too, by eventVersion ("" for none); the
+            1,000 commonest.
+        unmapped: Of these, how many hold something under this dotted name in ``unmapped``; the
+            1,000 commonest names, long ones shortened.
         derived: Of these, in how many this column was filled in.
-        unstamped: Log files read whose names have no delivery time.
-        quarantined: What could not be read.
+        unstamped: Log files read whose names have no delivery time; the first 1,000.
+        quarantined: What could not be read; the first 1,000, files before records.
         discarded: Records that a rule discarded, by rule.
         redacted: Values that a rule took out, repeated records' too, by rule.
         kept: Why the last run replaced nothing: its source had shrunk since the run that the
@@ -210,11 +223,11 @@ def total(receipts: Iterable[ShardReceipt], run: str) -> Receipt:
         seconds=round(sum(one.seconds for one in some), 3),
         parts=[part for one in some for part in one.parts],
         stragglers=dict(sorted(_add(one.stragglers for one in some).items())),
-        versions=dict(sorted(_add(one.versions for one in some).items())),
+        versions=dict(sorted(commonest(_add(one.versions for one in some)).items())),
         unmapped=commonest(_add(one.unmapped for one in some)),
         derived=dict(_add(one.derived for one in some)),
-        unstamped=[key for one in some for key in one.unstamped],
-        quarantined=list(dict.fromkeys(bad for one in some for bad in one.quarantined)),
+        unstamped=[key for one in some for key in one.unstamped][:_MAX_NAMES],
+        quarantined=first_of(bad for one in some for bad in one.quarantined),
         discarded=dict(_add(one.discarded for one in some)),
         redacted=dict(_add(one.redacted for one in some)),
         kept="; ".join(f"shard {one.shard}: {one.kept}" for one in some if one.kept),
@@ -267,7 +280,30 @@ def as_kept(  # noqa: PLR0913
 
 def commonest(names: Counter[str]) -> dict[str, int]:
     """The counts of the commonest names; hostile records may have any number of others."""
-    return dict(names.most_common(_MAX_NAMES))
+    shown: Counter[str] = Counter()
+    for name, count in names.items():
+        shown[shortened(name)] += count
+    return dict(shown.most_common(_MAX_NAMES))
+
+
+def unstamped_of(files: Iterable[LogFile]) -> list[str]:
+    """The keys of log files without a stamp, for a receipt."""
+    keys = (writable(file.key) for file in files if not file.stamped)
+    return list(islice(keys, _MAX_NAMES))
+
+
+def quarantined(
+    key: str, reason: str, record: int | None = None, *, retryable: bool = False
+) -> Quarantined:
+    """Say of a log file, or of a record in it, why it is not read, in words of any origin."""
+    reason = shortened(printable(reason))
+    return Quarantined(key=writable(key), reason=reason, record=record, retryable=retryable)
+
+
+def first_of(bad: Iterable[Quarantined]) -> list[Quarantined]:
+    """The entries for a receipt, each once: what another run may mend, other files, records."""
+    each = dict.fromkeys(bad)
+    return sorted(each, key=lambda one: (not one.retryable, one.record is not None))[:_MAX_NAMES]
 
 
 def receipt_key(unit: Unit, shard: Shard = WHOLE) -> str:

@@ -30,6 +30,9 @@ from cloudtrail_parquet.receipt import (
     Receipt,
     ShardReceipt,
     commonest,
+    first_of,
+    quarantined,
+    unstamped_of,
 )
 from cloudtrail_parquet.schema import METADATA_PREFIX, RECORD_VERSION, SCHEMA_VERSION
 from cloudtrail_parquet.source import window_files
@@ -172,7 +175,7 @@ class Run:
             self.collation.finish()
         self._inexact += self._own.inexact
         self.quarantined += [
-            Quarantined(key=file.key, record=position, reason=reason)
+            quarantined(file.key, reason, position)
             for file, position, reason in self.collation.quarantined
         ]
 
@@ -192,9 +195,7 @@ class Run:
             batches = decode(text, file.key)
         except (StorageError, UnreadableLogError) as error:
             retryable = isinstance(error, StorageError)
-            self.quarantined.append(
-                Quarantined(key=file.key, reason=error.what, retryable=retryable)
-            )
+            self.quarantined.append(quarantined(file.key, error.what, retryable=retryable))
             return
         self._read.append(file)
         self._bytes_inflated += len(text)
@@ -251,6 +252,7 @@ class Run:
             part for parts in self._straggler_parts.values() for part in parts
         ]
         collation, settings = self.collation, self.settings
+        versions = Counter({name or "": rows for name, rows in collation.versions.items()})
         receipt = Receipt(
             account=self.unit.account,
             region=self.unit.region,
@@ -281,11 +283,11 @@ class Run:
             stragglers={
                 str(day): rows for day, rows in sorted(collation.straggled_to.items()) if rows
             },
-            versions=dict(sorted((name or "", rows) for name, rows in collation.versions.items())),
+            versions=dict(sorted(commonest(versions).items())),
             unmapped=commonest(collation.columns.unmapped + self._inexact),
             derived=dict(collation.columns.derived),
-            unstamped=[file.key for file in self._read if not file.stamped],
-            quarantined=self.quarantined,
+            unstamped=unstamped_of(self._read),
+            quarantined=first_of(self.quarantined),
             discarded=dict(collation.discarded),
             redacted=dict(collation.redactor.counts),
             settings=settings.shaping(),
