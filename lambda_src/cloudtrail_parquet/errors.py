@@ -12,7 +12,18 @@ CloudTrailParquetError
 └── ReconciliationError  the counts of a run do not meet: a defect, nothing was replaced
 """
 
+from collections.abc import Iterable
+
 from cloudtrail_parquet.printable import printable
+
+_SHOWN = 20
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names for an error's advice, sorted; of many the first ones."""
+    ordered = sorted(set(names))
+    more = len(ordered) - _SHOWN
+    return ", ".join(ordered[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "") or "none"
 
 
 class CloudTrailParquetError(Exception):

@@ -256,7 +256,6 @@ FILTERS: dict[str, Callable[[str, str, int], bool]] = {
     f"--region us-east-1 --account {ACCOUNT} --day 2026-01-12": lambda account, region, day: (
         (account, region, day) == (ACCOUNT, "us-east-1", 12)
     ),
-    "--day 2026-01-13": lambda *_: False,
 }
 
 
@@ -279,6 +278,24 @@ def test_filters_select_units(
         found = exported(dataset, *options.split())
 
     assert found == wanted
+
+
+NOTHING = {
+    "--day 2026-01-15": "days from 2026-01-10 to 2026-01-12",
+    "--from 2026-02-01": "days from 2026-01-10 to 2026-01-12",
+    "--account 12345678901": f"{ACCOUNT}, {OTHER_ACCOUNT}",
+    "--region us-east1": "eu-central-1, us-east-1",
+}
+
+
+@pytest.mark.parametrize("options", NOTHING)
+def test_an_export_of_nothing_is_no_success_and_says_what_there_is(
+    dataset: Path, options: str
+) -> None:
+    done = run("export", dataset, *options.split())
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert NOTHING[options] in done.stderr
 
 
 def test_records_that_were_delivered_with_line_breaks_are_exported_one_a_line(
