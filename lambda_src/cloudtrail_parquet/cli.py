@@ -123,16 +123,6 @@ class Selection:
         of = self.range
         return of.first <= unit.day <= of.last and of.holds(unit.account, unit.region)
 
-    def check(self, found: Discovery, where: str) -> None:
-        """Refuse accounts and regions that the source does not have, most likely misspelt."""
-        for option, wanted, there in (
-            ("--account", self.accounts, {one for one, _ in found.trails} | set(found.refused)),
-            ("--region", self.regions, {region for _, region in found.trails}),
-        ):
-            if missing := sorted(wanted - there):
-                hint = f"There are: {', '.join(sorted(there)) or 'none'}"
-                raise UsageError(f"no logs for {option} {', '.join(missing)}", where, hint)
-
 
 def _date(moment: datetime | None) -> date | None:
     return moment.date() if moment else None
@@ -173,7 +163,7 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
     settings = replace(settings, folders=_folders(settings.folders, folder or []))
     store = open_source(places.source)
     found = discover(store, settings.folders)
-    selection.check(found, source)
+    found.check(selection.accounts, selection.regions, source)
     selected = [
         unit
         for unit in units(store, found, settings.window, selection.first, selection.last)
@@ -259,7 +249,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
         raise UsageError(f"--only {only} needs receipts", "plan", "Name the DATASET or --state")
     store = open_source(source)
     found = discover(store, settings.folders)
-    selection.check(found, source)
+    found.check(selection.accounts, selection.regions, source)
     receipts = Receipts(
         open_store(state) if state else store,  # only asked for what is missing
         open_store(dataset) if dataset else None,

@@ -129,12 +129,14 @@ def parse(raw: Any) -> Event:  # noqa: ANN401 - whatever an invocation brings
     return event
 
 
-def parse_text(text: str | bytes) -> Event:
+def parse_text(text: object) -> Event:
     """Read an event that is JSON text, such as the body of an SQS message.
 
     Raises:
-        UsageError: It is none; says what was expected.
+        UsageError: It is not an event, or not a text; says what was expected.
     """
+    if not isinstance(text, str | bytes):
+        raise UsageError("not an event (there is no text)", "event", _EXPECTED)
     try:
         return parse(msgspec.json.decode(text))
     except msgspec.DecodeError as error:

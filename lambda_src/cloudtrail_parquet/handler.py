@@ -23,6 +23,7 @@ from typing import Any, Protocol
 
 from msgspec.structs import replace as replace_in
 
+from cloudtrail_parquet.accounts import Accounts
 from cloudtrail_parquet.config import PREFIX, Settings, Source, settings_environment, settings_of
 from cloudtrail_parquet.convert import convert_unit
 from cloudtrail_parquet.errors import (
@@ -44,13 +45,13 @@ from cloudtrail_parquet.events import (
 )
 from cloudtrail_parquet.fanout import EventsFanout, Fanout, QueueFanout
 from cloudtrail_parquet.layout import MAX_SHARDS, WHOLE, LogFile, Shard, Unit
-from cloudtrail_parquet.notes import unfinished
+from cloudtrail_parquet.notes import read_notes, unfinished
 from cloudtrail_parquet.ownership import open_dataset_state
 from cloudtrail_parquet.places import Places
 from cloudtrail_parquet.plan import BATCH_S, FUNCTION_S, Range, Receipts, Sized, pack, plan
 from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.receipt import Receipt
-from cloudtrail_parquet.source import account_roots, discover, trails_of
+from cloudtrail_parquet.source import discover
 from cloudtrail_parquet.storage import Stores
 from cloudtrail_parquet.telemetry import SERVICE, Telemetry
 
@@ -136,6 +137,7 @@ class Function:
         found = discover(source, self.settings.folders)
         for place in found.without_logs:
             self.telemetry.without_logs(place)
+        found.check(asked.accounts, asked.regions, "plan")
         refused = found.refused_of(of.accounts)
         for account, error in refused.items():
             self.telemetry.account_refused(account, error)
@@ -201,10 +203,13 @@ class Function:
         late = self.whole_s - self.left_s() > START_S  # other work has taken the time
         got_on, converted = False, 0
         left, failures = list[UnitRef](), list[CloudTrailParquetError]()
-        roots = self._roots() if units else []
+        if not units:
+            return {"converted": 0, "handed_back": 0}
+        open_dataset_state(self.stores, self.settings)
+        accounts = Accounts(self.stores.source, self.settings.folders)
         for number, unit in enumerate(units):
             try:
-                receipt = self._convert_unit(unit, roots)
+                receipt = self._convert_unit(unit, accounts)
             except NotEnoughTimeError as error:
                 left += units[number:]
                 failures.append(error)
@@ -232,20 +237,39 @@ class Function:
             self.telemetry.handed_back(len(left))
         return {"converted": converted, "handed_back": len(left)}
 
-    def _roots(self) -> list[str]:
-        open_dataset_state(self.stores, self.settings)
-        return account_roots(self.stores.source)
+    def _convert_unit(self, ref: UnitRef, accounts: Accounts) -> Receipt | None:
+        """Convert a unit or a shard of it.
 
-    def _convert_unit(self, ref: UnitRef, roots: list[str]) -> Receipt | None:
+        Raises:
+            UsageError: The source has no logs for it, and it was never converted.
+        """
         unit, shard = ref.unit, Shard(*ref.shard)
-        admit = partial(self._admit, unit, shard)
-        admit([])
+        self._admit(unit, shard, [])
+        holds_logs = False
+
+        def admit(files: list[LogFile]) -> None:
+            nonlocal holds_logs
+            holds_logs = True  # it is asked only when there is something to convert
+            self._admit(unit, shard, files)
+
         longest_s = LEASE_WAIT_S if shard == WHOLE else SHARD_WAIT_S
         wait_s = min(self.settings.lease_wait_s, longest_s, int(self.left_s() - MARGIN_S))
         settings = replace(self.settings, lease_wait_s=wait_s)
-        trails = trails_of(roots, unit.account, unit.region, settings.folders)
         with _as_ours(unit.name):
-            return convert_unit(unit, trails, self.stores, settings, admit, shard)
+            trails = self._trails(unit, accounts)
+            receipt = convert_unit(unit, trails, self.stores, settings, admit, shard)
+            if receipt is None and not holds_logs:
+                raise accounts.no_logs(unit)
+        return receipt
+
+    def _trails(self, unit: Unit, accounts: Accounts) -> list[str]:
+        """Where the logs of a unit lie: nowhere any longer, for one that was converted once."""
+        try:
+            return accounts.trails(unit)
+        except UsageError:
+            if read_notes(self.stores.state, unit).is_void:
+                raise
+            return []
 
     def _admit(self, unit: Unit, shard: Shard, files: list[LogFile]) -> None:
         """Let a unit be converted if there is time for its log files.
@@ -313,7 +337,7 @@ def _messages(event: Any) -> list[dict[str, Any]]:  # noqa: ANN401
 def _is_done(function: Function, message: dict[str, Any]) -> bool:
     """Work on a message; one that fails comes again, or goes to the dead-letter queue."""
     try:
-        _work(function, parse_text, message["body"])
+        _work(function, parse_text, message.get("body"))
     except CloudTrailParquetError as error:
         function.telemetry.event_failed(error, message["messageId"])
         return False

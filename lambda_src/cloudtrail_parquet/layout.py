@@ -58,6 +58,11 @@ class Unit(NamedTuple):
         return self._replace(day=day)
 
 
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of one folder, as an account's or a region's is."""
+    return text not in {"", ".", ".."} and "/" not in text and text.isprintable()
+
+
 def partition(unit: Unit, layout: PartitionLayout = DEFAULT_LAYOUT) -> str:
     """The folder of the unit's day, as hive writes it, with a slash at its end."""
     year, month, day = f"{unit.day:%Y}".zfill(4), f"{unit.day:%m}", f"{unit.day:%d}"

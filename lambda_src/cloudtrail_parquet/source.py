@@ -14,7 +14,7 @@ from functools import partial
 from itertools import islice
 from typing import TypeVar
 
-from cloudtrail_parquet.errors import RefusedError, UsageError
+from cloudtrail_parquet.errors import RefusedError, UsageError, listed
 from cloudtrail_parquet.layout import (
     ORGANIZATION,
     ROOT,
@@ -22,6 +22,7 @@ from cloudtrail_parquet.layout import (
     Unit,
     Window,
     day_folder,
+    is_name,
     log_file,
 )
 from cloudtrail_parquet.storage import Entry, Store
@@ -57,10 +58,36 @@ class Discovery:
     refused: dict[str, RefusedError] = field(default_factory=dict)
     without_logs: list[str] = field(default_factory=list)
 
+    def check(self, accounts: Collection[str], regions: Collection[str], where: str) -> None:
+        """Refuse accounts and regions that the source does not have, most likely misspelt.
+
+        Raises:
+            UsageError: Names them, and those that there are.
+        """
+        known = {account for account, _ in self.trails} | set(self.refused)
+        check_known("account", accounts, known, where)
+        if not self.refused_of(accounts):  # else they may have regions that nobody sees
+            check_known("region", regions, {region for _, region in self.trails}, where)
+
     def refused_of(self, accounts: Collection[str]) -> dict[str, RefusedError]:
         """The refused ones of some accounts, or, without any, of all."""
         refused = sorted(self.refused.items())
         return {one: error for one, error in refused if not accounts or one in accounts}
+
+
+def check_known(kind: str, wanted: Iterable[str], known: Collection[str], where: str) -> None:
+    """Refuse accounts, or regions, for which there are no logs.
+
+    Raises:
+        UsageError: Names them, and those that are known.
+    """
+    if missing := [name for name in wanted if name not in known]:
+        what = f"no logs for {kind} {listed(map(_quoted, missing))}"
+        raise UsageError(what, where, f"There are: {listed(known)}")
+
+
+def _quoted(name: str) -> str:
+    return name if is_name(name) else repr(name)
 
 
 def discover(source: Store, folders: Iterable[str]) -> Discovery:
@@ -97,16 +124,20 @@ def discover(source: Store, folders: Iterable[str]) -> Discovery:
     return found
 
 
-def account_roots(source: Store) -> list[str]:
+def account_roots(source: Store) -> dict[str, list[str]]:
     """The prefixes directly below which accounts lie: ``AWSLogs`` and organization ids in it.
 
     For who knows the account and region already: it takes a few listings, however many accounts
     there are.
+
+    Returns:
+        By prefix the names of the folders there: accounts, and what else there is.
     """
-    roots, found = _topmost(source), list[str]()
+    roots, found = _topmost(source), dict[str, list[str]]()
     while roots:
-        found += roots
-        below = [f"{root}{name}/" for root, names in _below(source, roots) for name in names]
+        names_of = dict(_below(source, roots))
+        found |= names_of
+        below = [f"{root}{name}/" for root, names in names_of.items() for name in names]
         others = [one for one in below if not _name(one).isdigit()]
         deeper = [one for one in others if ORGANIZATION.fullmatch(_name(one)) or _name(one) == ROOT]
         roots = deeper + _roots(source, [one for one in others if one not in deeper])
@@ -230,25 +261,46 @@ def count_siblings(source: Store, siblings: dict[str, list[str]]) -> dict[str, s
 
 
 def delivery_days(
-    source: Store, trail: str, first: date = date.min, last: date = date.max
+    source: Store,
+    trail: str,
+    first: date = date.min,
+    last: date = date.max,
+    *,
+    backwards: bool = False,
 ) -> Iterator[date]:
     """The days that have a folder below a trail's region, in order, from one day to another.
 
     Folders of years and months in which none can lie are not listed.
     """
-    for year in filter(_YEAR.fullmatch, source.folders(trail)):
+
+    def below(prefix: str, grammar: re.Pattern[str]) -> list[str]:
+        names = filter(grammar.fullmatch, source.folders(prefix))
+        return sorted(names, reverse=backwards)
+
+    for year in below(trail, _YEAR):
         if not first.year <= int(year) <= last.year:
             continue
-        for month in filter(_MONTH_OR_DAY.fullmatch, source.folders(f"{trail}{year}/")):
+        for month in below(f"{trail}{year}/", _MONTH_OR_DAY):
             if not (first.year, first.month) <= (int(year), int(month)) <= (last.year, last.month):
                 continue
-            for day in filter(_MONTH_OR_DAY.fullmatch, source.folders(f"{trail}{year}/{month}/")):
+            for day in below(f"{trail}{year}/{month}/", _MONTH_OR_DAY):
                 try:
                     delivered = date(int(year), int(month), int(day))
                 except ValueError:
                     continue
                 if first <= delivered <= last:
                     yield delivered
+
+
+def days_known(source: Store, trails: Iterable[str]) -> str:
+    """The first and the last day that have a folder below some trails, for an error's advice."""
+
+    def ends(trail: str) -> list[date]:
+        ways = (delivery_days(source, trail, backwards=backwards) for backwards in (False, True))
+        return [day for days in ways for day in islice(days, 1)]
+
+    days = [day for some in _each(source, ends, trails) for day in some]
+    return f"days from {min(days)} to {max(days)}" if days else "no days"
 
 
 def units(
@@ -319,8 +371,8 @@ def _files_of_day(
 
 
 def is_log_file(entry: Entry) -> bool:
-    """Whether an object in the folder of a day is read."""
-    return bool(entry.size) and not entry.key.rpartition("/")[2].startswith(".")
+    """Whether a unit reads an object of its folders: not a folder marker, nor a hidden file."""
+    return entry.size > 0 and not entry.key.rpartition("/")[2].startswith(".")
 
 
 def usual_keys(trail: str, day: date) -> str:

@@ -38,10 +38,10 @@ from cloudtrail_parquet.errors import (
 from cloudtrail_parquet.events import Convert, Event, Plan
 from cloudtrail_parquet.generate import TreeSpec, Truth, generate
 from cloudtrail_parquet.handler import Function, function_of
-from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.layout import Unit, unit_of
+from cloudtrail_parquet.notes import read_notes
 from cloudtrail_parquet.ownership import open_dataset_state
 from cloudtrail_parquet.places import Places
-from cloudtrail_parquet.notes import read_notes
 from cloudtrail_parquet.receipt import Receipt
 from cloudtrail_parquet.source import discover, units
 from cloudtrail_parquet.storage import Staging, Stores, objects, open_store
@@ -561,6 +561,173 @@ def test_a_unit_too_large_for_any_invocation_ends_up_with_what_has_failed(
     )
     assert all(re.search(pattern, one) for one in said)
     assert deployed.litter() == []
+
+
+# Names of units.
+
+
+OTHER = "444455556666"
+FIRST = Unit(ACCOUNT, REGION, DAY)
+
+
+def bench_of_an_organization() -> Workbench:
+    """An account by itself, and it and another one again below an organization."""
+    bench = Workbench(days=2)
+    for account in (ACCOUNT, OTHER):
+        key = log_key(account, REGION, at(DAY, 13), organization="o-abcdefghij")
+        bench.stores.source.write(key, log_file(record(eventTime=f"{DAY}T12:00:00Z")))
+    return bench
+
+
+WRONG_UNITS = {
+    "an organization before the account": (Unit(f"o-abcdefghij/{OTHER}", REGION, DAY), OTHER),
+    "an organization": (Unit("o-abcdefghij", REGION, DAY), OTHER),
+    "a folder further up": (Unit("..", REGION, DAY), OTHER),
+    "two folders further up": (Unit("../..", REGION, DAY), OTHER),
+    "this folder": (Unit(".", REGION, DAY), OTHER),
+    "no account": (Unit("", REGION, DAY), OTHER),
+    "an account that lost its zero": (Unit(ACCOUNT.lstrip("0"), REGION, DAY), ACCOUNT),
+    "a control character": (Unit(f"{ACCOUNT}\n", REGION, DAY), ACCOUNT),
+    "a region that is misspelt": (Unit(ACCOUNT, "eucentral1", DAY), REGION),
+    "a region of no account": (Unit(ACCOUNT, "..", DAY), REGION),
+    "a region with a day": (Unit(ACCOUNT, f"{REGION}/2026", DAY), REGION),
+    "no region": (Unit(ACCOUNT, "", DAY), REGION),
+    "a day without logs": (
+        Unit(ACCOUNT, REGION, DAY + timedelta(days=40)),
+        "days from 2026-01-10 to 2026-01-11",
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_UNITS)
+def test_a_unit_that_cannot_be_fails_alone_and_it_is_said_what_there_is(wrong: str) -> None:
+    bench = bench_of_an_organization()
+    unit, said = WRONG_UNITS[wrong]
+    before = sorted(entry.key for entry in bench.stores.source.files(""))
+
+    counts = bench.work(Convert.of([FIRST, unit, Unit(OTHER, REGION, DAY)]))
+
+    assert counts == {"converted": 2, "handed_back": 1}
+    assert bench.sent == [Convert.of([unit])]
+    accounts = {unit_of(entry.key) for entry in bench.stores.dataset.files("")}
+    assert accounts == {FIRST, Unit(OTHER, REGION, DAY)}
+    assert sorted(entry.key for entry in bench.stores.source.files("")) == before
+
+    bench.sent = Sent()
+    with pytest.raises(UsageError, match=re.escape(said)):
+        bench.work(Convert.of([unit]))
+    assert bench.sent == []
+
+
+def test_a_place_on_a_disk_is_not_left_by_the_name_of_an_account(tmp_path: Path) -> None:
+    bench = Workbench(days=1)
+    outside, source = open_store(tmp_path), open_store(tmp_path / "a" / "b")
+    for store in (outside, source):
+        key = log_key(ACCOUNT, REGION, at(DAY, 12))
+        store.write(key, log_file(record(eventTime=f"{DAY}T11:00:00Z")))
+    bench.stores = bench.stores._replace(source=source)
+
+    with pytest.raises(UsageError, match="no logs for account"):
+        bench.work(Convert.of([Unit(f"../../../AWSLogs/{ACCOUNT}", REGION, DAY)]))
+
+    assert list(bench.stores.dataset.files("")) == []
+
+
+def test_a_unit_whose_logs_are_gone_is_kept_though_its_account_is_gone_too() -> None:
+    bench = Workbench(days=1)
+    bench.run()
+    parts = [entry.key for entry in bench.stores.dataset.files("")]
+    source = bench.stores.source
+    source.delete([entry.key for entry in source.files("")])
+    source.write(log_key(OTHER, REGION, at(DAY, 12)), log_file(record()))
+
+    assert bench.run() == {"converted": 1, "handed_back": 0}
+
+    receipt = read_notes(bench.stores.state, FIRST).receipt
+    assert receipt is not None
+    assert receipt.kept
+    assert [entry.key for entry in bench.stores.dataset.files("")] == parts
+
+
+@pytest.mark.parametrize(
+    ("accounts", "regions", "said"),
+    [
+        ((ACCOUNT.lstrip("0"),), (), f"{ACCOUNT}, {OTHER}"),
+        ((ACCOUNT, "../.."), (), f"'../..'. There are: {ACCOUNT}, {OTHER}"),
+        ((), ("us-east1",), f"us-east1. There are: {REGION}"),
+    ],
+)
+def test_a_plan_that_names_what_is_not_there_fails_and_says_what_is(
+    accounts: tuple[str, ...], regions: tuple[str, ...], said: str
+) -> None:
+    bench = bench_of_an_organization()
+
+    with pytest.raises(UsageError, match=re.escape(said)):
+        bench.work(Plan(DAY, DAY, accounts=accounts, regions=regions, only="all"))
+
+    assert (bench.sent, bench.done) == ([], [])
+
+
+def test_accounts_are_listed_once_and_the_regions_of_each_once(deployed: Deployment) -> None:
+    units = []
+    for account in (ACCOUNT, OTHER):
+        for day in (10, 14, 18):
+            key = log_key(
+                account, REGION, at(DAY.replace(day=day), 12), organization="o-abcdef1234"
+            )
+            body = log_file(record(eventTime=f"2026-01-{day}T11:00:00Z"))
+            deployed.s3.put_object(Bucket=deployed.buckets["logs"], Key=f"org/{key}", Body=body)
+            units.append({"account": account, "region": REGION, "day": f"2026-01-{day}"})
+    box = deployed.start()
+    deployed.proxy.clear()
+
+    done = box.invoke({"kind": "convert", "units": units})
+
+    assert done.payload == {"converted": 6, "handed_back": 0}
+    listed = Counter(
+        one.query.get("prefix", "")
+        for one in deployed.proxy.requests
+        if one.lists and one.query.get("delimiter") and "/logs-" in one.path
+    )
+    assert listed == dict.fromkeys(
+        [
+            "org/",
+            "org/AWSLogs/",
+            "org/AWSLogs/o-abcdef1234/",
+            *(f"org/AWSLogs/o-abcdef1234/{one}/CloudTrail/" for one in (ACCOUNT, OTHER)),
+        ],
+        1,
+    )
+
+
+def test_messages_that_cannot_be_done_fail_by_themselves(deployed: Deployment) -> None:
+    put_log(deployed, at(DAY, 12), at(DAY, 11))
+    box = deployed.start()
+    day = {"from": "2026-01-10", "to": "2026-01-10", "only": "all"}
+    unit = {"account": ACCOUNT, "region": REGION, "day": "2026-01-10"}
+    bodies: dict[str, Any] = {
+        "good": {"body": json.dumps({"kind": "convert", "units": [unit]})},
+        "without a body": {},
+        "a body that is no text": {"body": {"kind": "daily"}},
+        "a plan of an unknown account": {
+            "body": json.dumps({"kind": "plan", **day, "accounts": [ACCOUNT.lstrip("0")]})
+        },
+        "a unit of an unknown region": {
+            "body": json.dumps({"kind": "convert", "units": [{**unit, "region": "eucentral1"}]})
+        },
+    }
+    records = [
+        {"messageId": name, "eventSource": "aws:sqs", **body} for name, body in bodies.items()
+    ]
+
+    done = box.invoke({"Records": records})
+
+    assert done.ok
+    failed = [one["itemIdentifier"] for one in done.payload["batchItemFailures"]]
+    assert failed == [name for name in bodies if name != "good"]
+    assert [one.unit.region for one in deployed.receipts()] == [REGION]
+    assert box.metrics()["EventsRefused"] == 2
+    assert [one["message_id"] for one in box.lines("message_failed")] == failed
 
 
 # Faults.

@@ -56,6 +56,12 @@ def test_an_event_of_a_bus_means_its_detail() -> None:
     )
 
 
+@pytest.mark.parametrize("body", [None, 1, {"kind": "daily"}, ["daily"], '"daily"', "", "{"])
+def test_a_body_that_is_no_text_of_an_event_is_refused(body: object) -> None:
+    with pytest.raises(UsageError, match=r"docs/events\.md"):
+        parse_text(body)
+
+
 @given(st.lists(units, min_size=1, max_size=4))
 def test_an_event_comes_back_from_its_text(some: list[Unit]) -> None:
     event = Convert.of(some)

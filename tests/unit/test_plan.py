@@ -23,7 +23,7 @@ from cloudtrail_parquet.receipt import (
     to_text,
 )
 from cloudtrail_parquet.schema import SCHEMA_VERSION
-from cloudtrail_parquet.source import account_roots, discover, trails_of, units
+from cloudtrail_parquet.source import account_roots, discover, trails_of, units, window_files
 from cloudtrail_parquet.storage import Entry, LocalStore, Store, Stores, open_store
 from tests.builders import ACCOUNT, REGION, log_file, log_key, record
 
@@ -88,21 +88,29 @@ def test_a_day_without_files_is_planned_when_its_window_holds_one(stores: Stores
     assert days == [(10, 0), (11, 1), (20, 1), (21, 0)]
 
 
-def test_a_file_with_an_odd_name_belongs_to_the_windows_that_its_object_time_lies_in(
+def test_a_file_with_an_odd_name_belongs_to_the_windows_that_hold_its_time(
     stores: Stores,
 ) -> None:
     deliver(stores.source, at(11, 12))
     odd = log_key(ACCOUNT, REGION, at(11, 12)).replace("_CloudTrail_", "-copy-")
-    stores.source.write(odd, log_file(record()))
+    stores.source.write(odd, log_file(record()))  # its object time is moved to the day's end
 
-    assert [one.unit.day.day for one in planned(stores)] == [11, 12]  # written after the 11th
+    assert [one.unit.day.day for one in planned(stores)] == [11, 12]
+
+
+def test_a_day_with_nothing_but_hidden_files_is_not_planned(stores: Stores) -> None:
+    deliver(stores.source, at(11, 12))
+    hidden = log_key(ACCOUNT, REGION, at(20, 12)).replace(f"/{ACCOUNT}_", f"/.{ACCOUNT}_")
+    stores.source.write(hidden, log_file(record()))
+
+    assert [one.unit.day.day for one in planned(stores)] == [11]
 
 
 times = st.datetimes(datetime(2026, 1, 5), datetime(2026, 1, 9), timezones=st.just(UTC))  # noqa: DTZ001
 
 
 @given(st.lists(st.tuples(times, st.booleans()), min_size=1, max_size=6))
-def test_every_unit_whose_window_holds_a_file_is_planned(
+def test_the_units_whose_windows_hold_a_file_are_planned_and_no_others(
     files: list[tuple[datetime, bool]],
 ) -> None:
     source = open_store("memory:///")
@@ -113,15 +121,12 @@ def test_every_unit_whose_window_holds_a_file_is_planned(
 
     of = {one.unit.day for one in plan(source, Receipts(source), found, ALWAYS, "all", SETTINGS)}
 
-    window = SETTINGS.window
-    held = {
-        day
-        for delivered, odd in files
-        if not odd
-        for day in window.event_days(delivered.date())
-        if window.holds(delivered, day)
+    trails = found.trails[ACCOUNT, REGION]
+    assert of == {
+        unit.day
+        for unit in units(source, found, SETTINGS.window)
+        if window_files(source, trails, unit, SETTINGS.window)
     }
-    assert held <= of <= {unit.day for unit in units(source, found, window)}
 
 
 def test_a_folder_of_no_day_is_not_planned(stores: Stores) -> None:
@@ -402,4 +407,4 @@ def test_the_trails_of_an_account_are_found_without_listing_all_accounts(stores:
 def test_the_roots_of_a_place_that_is_called_awslogs_are_found(tmp_path: Path) -> None:
     deliver(LocalStore(tmp_path), at(10))
 
-    assert account_roots(LocalStore(tmp_path / "AWSLogs")) == [""]
+    assert account_roots(LocalStore(tmp_path / "AWSLogs")) == {"": [ACCOUNT]}
