@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError, UsageError
 from cloudtrail_parquet.storage import (
     Entry,
+    Level,
     LocalStore,
     ObjectStore,
     Store,
@@ -164,13 +165,15 @@ def test_objects_are_listed_sorted_by_key_in_every_kind_of_store(
             == keys(memory, prefix)
             == sorted(n for n in names if n.startswith(prefix))
         )
-        assert disk.folders(prefix) == memory.folders(prefix)
+        assert disk.level(prefix) == memory.level(prefix)
 
 
 def test_folders_are_those_directly_below_and_no_objects(store: Store) -> None:
     for key in ("a/b/c", "a/b2", "a/d/e/f", "ab/c", "g"):
         store.write(key, b"x")
 
+    assert store.level("") == Level(["a", "ab"], ["g"])
+    assert store.level("a/") == Level(["b", "d"], ["b2"])
     assert store.folders("") == ["a", "ab"]
     assert store.folders("a/") == ["b", "d"]
     assert store.folders("a/b/") == store.folders("nowhere/") == store.folders("g/") == []
@@ -517,9 +520,9 @@ class Asked(ObjectStore):
         super().__init__(uri, obstore.store.MemoryStore())
         self.prefixes: list[tuple[str, tuple[str, str] | None]] = []
 
-    def folders(self, prefix: str) -> list[str]:
+    def level(self, prefix: str) -> Level:
         self.prefixes.append((prefix, None))
-        return super().folders(prefix)
+        return super().level(prefix)
 
     def files(self, prefix: str, skip: tuple[str, str] | None = None) -> Iterator[Entry]:
         self.prefixes.append((prefix, skip))
@@ -548,6 +551,7 @@ def test_several_places_are_listed_like_one(members: list[Asked]) -> None:
     assert union.tops == tuple(TOPS)
     prefixes = ["", "two/", "two/a/", "tw/", "nowhere/", "one/x/y/", "one/x/y/1/"]
     for prefix in prefixes + [top + below for top in TOPS for below in ("", "x/", "n/")]:
+        assert union.level(prefix) == single.level(prefix)
         assert union.folders(prefix) == single.folders(prefix)
         assert keys(union, prefix) == keys(single, prefix)
     for key in keys(single):

@@ -19,7 +19,7 @@ import obstore.store
 from cloudtrail_parquet.clock import SYSTEM_CLOCK, Clock
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.storage.disk import LocalStore
-from cloudtrail_parquet.storage.interface import Entry, Lease, Staging, Store, Stored
+from cloudtrail_parquet.storage.interface import Entry, Lease, Level, Staging, Store, Stored
 from cloudtrail_parquet.storage.objects import ObjectStore
 from cloudtrail_parquet.storage.s3 import (
     SCHEMES,
@@ -34,6 +34,7 @@ from cloudtrail_parquet.storage.union import UnionStore
 __all__ = [
     "Entry",
     "Lease",
+    "Level",
     "LocalStore",
     "ObjectStore",
     "Staging",

@@ -14,7 +14,7 @@ from typing import BinaryIO, Self
 from urllib.parse import quote
 
 from cloudtrail_parquet.errors import LeaseTimeoutError, RefusedError, StorageError
-from cloudtrail_parquet.storage.interface import LOST, RUN_AGAIN, RUN_LATER, Entry, Stored
+from cloudtrail_parquet.storage.interface import LOST, RUN_AGAIN, RUN_LATER, Entry, Level, Stored
 from cloudtrail_parquet.storage.scratch import scratch_folder
 
 _MAKE_TIMES = 100
@@ -34,7 +34,13 @@ class LocalStore:
         self._staging = staging or self.root.with_name(self.root.name + ".staging")
 
     def folders(self, prefix: str) -> list[str]:
-        return sorted(entry.name for entry in self._entries(prefix) if _is_folder(entry))
+        return self.level(prefix).folders
+
+    def level(self, prefix: str) -> Level:
+        folders, files = list[str](), list[str]()
+        for entry in self._entries(prefix):
+            (folders if _is_folder(entry) else files).append(entry.name)
+        return Level(sorted(folders), sorted(files))
 
     def _entries(self, prefix: str) -> "list[os.DirEntry[str]]":
         path = self._path(prefix)

@@ -35,6 +35,13 @@ class Stored(NamedTuple):
     modified: datetime
 
 
+class Level(NamedTuple):
+    """What lies directly below a prefix: names of folders and of objects, each sorted."""
+
+    folders: list[str]
+    files: list[str]
+
+
 class Lease(Protocol):
     """A lease that is held."""
 
@@ -91,6 +98,10 @@ class Store(Protocol):
 
     def folders(self, prefix: str) -> list[str]:
         """Names of the folders directly below a prefix ("" or ending in "/"), sorted."""
+        ...
+
+    def level(self, prefix: str) -> Level:
+        """The same, with the names of the objects there: listings tell both at once."""
         ...
 
     def files(self, prefix: str, skip: tuple[str, str] | None = None) -> Iterator[Entry]:

@@ -21,7 +21,7 @@ from cloudtrail_parquet.storage.failures import (
     may_be_done,
     may_pass,
 )
-from cloudtrail_parquet.storage.interface import LOST, RUN_LATER, Entry, Stored
+from cloudtrail_parquet.storage.interface import LOST, RUN_LATER, Entry, Level, Stored
 from cloudtrail_parquet.storage.leases import ObjectLease
 from cloudtrail_parquet.storage.staging import ObjectStaging
 
@@ -72,12 +72,18 @@ class ObjectStore:
         self._clock = clock
 
     def folders(self, prefix: str) -> list[str]:
+        return self.level(prefix).folders
+
+    def level(self, prefix: str) -> Level:
         listed = self._ask(
             "listed",
             prefix,
             lambda client: client.list_with_delimiter(prefix.rstrip("/") or None),
         )
-        return sorted(folder.rpartition("/")[2] for folder in listed["common_prefixes"])
+        return Level(
+            sorted(folder.rpartition("/")[2] for folder in listed["common_prefixes"]),
+            sorted(meta["path"].rpartition("/")[2] for meta in listed["objects"]),
+        )
 
     def files(self, prefix: str, skip: tuple[str, str] | None = None) -> Iterator[Entry]:
         first, last = skip or (None, "")

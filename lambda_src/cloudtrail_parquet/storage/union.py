@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import BinaryIO, NoReturn
 
 from cloudtrail_parquet.errors import StorageError, UsageError
-from cloudtrail_parquet.storage.interface import RUN_AGAIN, Entry, Store, Stored
+from cloudtrail_parquet.storage.interface import RUN_AGAIN, Entry, Level, Store, Stored
 
 
 class UnionStore:
@@ -33,11 +33,14 @@ class UnionStore:
         self.parallel = max(store.parallel for store in self._stores.values())
 
     def folders(self, prefix: str) -> list[str]:
+        return self.level(prefix).folders
+
+    def level(self, prefix: str) -> Level:
         for top, store in self._stores.items():
             if prefix.startswith(top):
-                return store.folders(prefix[len(top) :])
+                return store.level(prefix[len(top) :])
         below = (top[len(prefix) :] for top in self.tops if top.startswith(prefix))
-        return sorted({rest.partition("/")[0] for rest in below})
+        return Level(sorted({rest.partition("/")[0] for rest in below}), [])
 
     def files(self, prefix: str, skip: tuple[str, str] | None = None) -> Iterator[Entry]:
         for top, store in self._stores.items():
