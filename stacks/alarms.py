@@ -111,6 +111,13 @@ def _alarms(environment: Environment, failures: str, backfill: tuple[str, ...]) 
         of_converter(name, "AccountsRefused"),
         above=0,
     )
+    yield Alarm(
+        "unplaced",
+        "Log files lie where nothing reads them, or hold no bytes. The log has unplaced with the"
+        " folder and an example, or the day's receipt names them; put them where they belong.",
+        of_converter(name, "FilesUnplaced"),
+        above=0,
+    )
     if environment.schedule.enabled:
         yield Alarm(
             "not_settled",

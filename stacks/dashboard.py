@@ -35,7 +35,9 @@ def _graphs(name: str, queues: tuple[str, ...]) -> dict[str, list[Metric]]:
     return {
         "Units": ours("UnitsConverted", "UnitsSettled", "UnitsPartial", "UnitsFailed"),
         "Records": ours("RecordsRead", "RecordsWritten", "RecordsStraggled", "RecordsDuplicate"),
-        "Not kept": ours("RecordsDiscarded", "RecordsQuarantined", "FilesQuarantined"),
+        "Not kept": ours(
+            "RecordsDiscarded", "RecordsQuarantined", "FilesQuarantined", "FilesUnplaced"
+        ),
         "Bytes": ours("BytesIn", "BytesOut"),
         "Oldest day that is not final": [of_converter(name, "OldestUnsettledDays", "Maximum")],
         "Invocations": [of_function(name, one) for one in ("Invocations", "Errors", "Throttles")],

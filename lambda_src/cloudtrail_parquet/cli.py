@@ -1,7 +1,8 @@
 """The command ``cloudtrail-parquet``.
 
 Results go to stdout, everything else to stderr. Exit status: 0 all good, 1 some unit failed,
-2 wrong usage, 3 finished but something was quarantined.
+2 wrong usage, or nothing to do it with; 3 finished, but something was quarantined or lies where no
+unit reads it.
 """
 
 import json
@@ -21,11 +22,14 @@ from cloudtrail_parquet.cli_options import with_settings
 from cloudtrail_parquet.cli_report import (
     FAILED,
     INTERRUPTED,
+    QUARANTINED,
     STDOUT,
     WRONG_USAGE,
+    beside,
     collect,
     note,
     note_error,
+    note_unplaced,
     plan_table,
     report,
     summary,
@@ -47,7 +51,13 @@ from cloudtrail_parquet.places import Places
 from cloudtrail_parquet.plan import Range, Receipts, estimate
 from cloudtrail_parquet.plan import plan as plan_units
 from cloudtrail_parquet.process import prepare_process
-from cloudtrail_parquet.source import Discovery, count_siblings, discover, units
+from cloudtrail_parquet.source import (
+    Discovery,
+    count_siblings,
+    discover,
+    look_into_odd_siblings,
+    units,
+)
 from cloudtrail_parquet.storage import Store, open_source, open_store
 
 app = typer.Typer(
@@ -164,11 +174,12 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
     store = open_source(places.source)
     found = discover(store, settings.folders)
     found.check(selection.accounts, selection.regions, source)
-    selected = [
-        unit
-        for unit in units(store, found, settings.window, selection.first, selection.last)
-        if selection.holds(unit)
-    ]
+    wanted = selection.range
+    selected = units(store, found, settings.window, selection.first, selection.last, wanted.holds)
+    if not selected and not found.refused_of(selection.accounts):
+        look_into_odd_siblings(store, found)
+        note_unplaced(found.unplaced)
+        raise found.no_logs(store, wanted.holds)
     jobs = jobs_of(selected, found)
     workers = workers or cores()
     outcomes = convert_all(jobs, places, settings, workers, dry_run=dry_run)
@@ -181,13 +192,18 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
         )
         os._exit(INTERRUPTED)  # the workers end with this process
     _note_unfinished(places.open().state, set(selected))
-    for name, count in sorted(count_siblings(store, found.siblings).items()):
-        note(f"skipped {name}: {count} objects that are no event logs")
+    for name, count in sorted(count_siblings(store, found).items()):
+        note(beside(name, count))
+    for outcome in done:
+        found.unplaced.merge(outcome.receipt.unplaced if outcome.receipt else ())
+    note_unplaced(found.unplaced)
+    if not any(outcome.looked for outcome in done) and not found.refused_of(selection.accounts):
+        raise found.no_logs(store, wanted.holds)
     if dry_run:
         note("dry run: nothing was written; this is what would be")
     if not as_json:
         STDOUT.print(summary(done, time.monotonic() - started))
-    status = report(done)
+    status = report(done) or (QUARANTINED if found.unplaced else 0)
     raise typer.Exit(FAILED if _note_left_out(found, selection) else status)
 
 
@@ -257,19 +273,28 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
     planned = list(plan_units(store, receipts, found, selection.range, only, settings))
     if state:
         _note_unfinished(receipts.state, {one.unit for one in planned})
+    look_into_odd_siblings(store, found)
+    note_unplaced(found.unplaced)
+    left_out = found.refused_of(selection.accounts)
+    if not found.with_logs and not left_out:
+        raise found.no_logs(store, selection.range.holds)
     total = estimate(planned)
     if as_json:
         rows = [
             {**one.unit.to_json(), "files": one.files, "bytes": one.bytes, "why": one.why}
             for one in planned
         ]
-        print(json.dumps({"units": rows, "total": msgspec.to_builtins(total)}))
+        unplaced = msgspec.to_builtins(found.unplaced.folders)
+        total_ = msgspec.to_builtins(total)
+        print(json.dumps({"units": rows, "total": total_, "unplaced": unplaced}))
     else:
         for one in planned if only != "all" else ():
             STDOUT.print(f"{one.unit.name}: {one.why}", markup=False, soft_wrap=True)
         STDOUT.print(plan_table(total))
     if _note_left_out(found, selection):
         raise typer.Exit(FAILED)
+    if found.unplaced:
+        raise typer.Exit(QUARANTINED)
 
 
 @app.command()

@@ -11,11 +11,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from cloudtrail_parquet.config import (
+    LOG_FOLDERS,
+    OPTIONAL_LOG_FOLDERS,
+    OTHER_FOLDERS,
+    UNREAD_LOG_FOLDERS,
+)
 from cloudtrail_parquet.dispatch import Outcome
 from cloudtrail_parquet.errors import CloudTrailParquetError
+from cloudtrail_parquet.layout import ROOT
 from cloudtrail_parquet.plan import Estimate
 from cloudtrail_parquet.printable import printable
 from cloudtrail_parquet.receipt import Quarantined
+from cloudtrail_parquet.unplaced import Unplaced
 
 FAILED, WRONG_USAGE, QUARANTINED, INTERRUPTED = 1, 2, 3, 130
 
@@ -34,6 +42,31 @@ def note_error(error: CloudTrailParquetError) -> None:
     note(f"error: {first}")
     for line in more:
         note(line)
+
+
+def beside(name: str, count: str) -> str:
+    """What is said of a folder beside the logs, with so many objects that are not read."""
+    if name in OPTIONAL_LOG_FOLDERS:
+        return f"not read: {name}, {count} objects; --folder {name} reads them"
+    if name in LOG_FOLDERS:
+        return f"not read: {name}, {count} objects; the setting folders leaves it out"
+    if name in UNREAD_LOG_FOLDERS:
+        return f"not read: {name}, {count} objects; they are event logs in another form"
+    if name in OTHER_FOLDERS:
+        return f"skipped {name}: {count} objects that are no event logs"
+    return f"skipped {name}: {count} objects that are not named like event logs"
+
+
+def note_unplaced(unplaced: Unplaced) -> None:
+    """Say which log files no unit reads, and where they would be read."""
+    for one in unplaced.folders:
+        count = f"{one.files:,}{' or more' if one.more else ''} log file{'s'[: one.files != 1]}"
+        note(f"unplaced: {one.folder or 'the source'}: {count}, such as {one.example}")
+    if unplaced:
+        right = f"{ROOT}/ACCOUNT/CloudTrail/REGION/YYYY/MM/DD/"
+        note(
+            f"no unit reads these {unplaced.files:,}: they have to lie in {right} and not be empty"
+        )
 
 
 def collect(found: Iterable[Outcome], total: int, *, as_json: bool) -> list[Outcome]:

@@ -48,6 +48,14 @@ PLACES = ("SETTINGS", "SOURCE", "DATASET", "STATE", "DISPATCH", "EVENT_BUS", "QU
 
 LOG_FOLDERS = ("CloudTrail",)
 OPTIONAL_LOG_FOLDERS = ("CloudTrail-NetworkActivity", "CloudTrail-Insight")
+UNREAD_LOG_FOLDERS = ("CloudTrail-Aggregated",)
+"""Folders of event logs whose records have another shape."""
+
+OTHER_FOLDERS = (
+    *("CloudTrail-Digest", "Config", "elasticloadbalancing", "vpcflowlogs", "vpcdnsquerylogs"),
+    *("WAFLogs", "GuardDuty", "network-firewall", "globalaccelerator", "redshift", "CloudFront"),
+)
+"""What else AWS puts beside them."""
 
 DEFAULT_LEVELS = {"zstd": 2}
 """Levels used when none is said, of the codecs whose own level is another."""

@@ -90,8 +90,13 @@ def convert_unit(  # noqa: PLR0913, PLR0917
         )
 
 
-def preview_unit(
-    unit: Unit, trails: Iterable[str], stores: Stores, settings: Settings, shard: Shard = WHOLE
+def preview_unit(  # noqa: PLR0913, PLR0917
+    unit: Unit,
+    trails: Iterable[str],
+    stores: Stores,
+    settings: Settings,
+    shard: Shard = WHOLE,
+    admit: Callable[[list[LogFile]], None] | None = None,
 ) -> Receipt | None:
     """What `convert_unit` would do, as the receipt that it would write; nothing is replaced.
 
@@ -100,6 +105,10 @@ def preview_unit(
     """
     started = stores.clock.monotonic()
     task = Task.of(unit, trails, stores, settings, shard)
+    if task.is_void:
+        return None
+    if admit is not None:
+        admit(task.files)
     with TemporaryDirectory() as folder, open_store(folder).staging() as staging:
         run = Run(task, staging)
         run.read()

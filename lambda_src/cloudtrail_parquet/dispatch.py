@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.convert import convert_unit, preview_unit
 from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError
-from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.layout import LogFile, Unit
 from cloudtrail_parquet.ownership import is_noted, open_dataset_state
 from cloudtrail_parquet.places import Places
 from cloudtrail_parquet.process import prepare_process
@@ -37,15 +37,36 @@ def jobs_of(units: Iterable[Unit], found: Discovery) -> list[Job]:
     return [Job(unit, tuple(found.trails[unit.account, unit.region])) for unit in units]
 
 
-Act = Callable[[Unit, Iterable[str], Stores, Settings], Receipt | None]
+class Act(Protocol):
+    """Converts a unit, or says what that would do."""
+
+    def __call__(
+        self,
+        unit: Unit,
+        trails: Iterable[str],
+        stores: Stores,
+        settings: Settings,
+        *,
+        admit: Callable[[list[LogFile]], None],
+    ) -> Receipt | None:
+        """``admit`` is shown the log files before any is read."""
+        ...
 
 
 class Outcome(NamedTuple):
-    """What came of a job: a receipt, or an error, or neither when there was nothing to convert."""
+    """What came of a job: a receipt, or an error, or neither when there was nothing to convert.
+
+    Attributes:
+        unit: What was to be converted.
+        receipt: What came of it.
+        error: What prevented it.
+        looked: Whether there was something to look at: log files in its window, or a last receipt.
+    """
 
     unit: Unit
     receipt: Receipt | None
     error: CloudTrailParquetError | None
+    looked: bool = True
 
 
 def cores() -> int:
@@ -115,14 +136,20 @@ def _end_with(sentinel: int) -> None:
 
 
 def _convert(act: Act, job: Job, places: Places, settings: Settings) -> Outcome:
+    looked = False
+
+    def admit(_: list[LogFile]) -> None:
+        nonlocal looked
+        looked = True
+
     try:
-        receipt = act(job.unit, job.trails, _opened(places), settings)
+        receipt = act(job.unit, job.trails, _opened(places), settings, admit=admit)
     except CloudTrailParquetError as error:
         return Outcome(job.unit, None, error)
     except (OSError, pa.ArrowException) as error:  # no room on the disk, for one
         what, hint = f"could not be converted ({error})", "Mend that and run it again"
         return Outcome(job.unit, None, StorageError(what, job.unit.name, hint))
-    return Outcome(job.unit, receipt, None)
+    return Outcome(job.unit, receipt, None, looked)
 
 
 @cache

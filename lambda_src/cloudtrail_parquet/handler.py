@@ -51,7 +51,7 @@ from cloudtrail_parquet.places import Places
 from cloudtrail_parquet.plan import BATCH_S, FUNCTION_S, Range, Receipts, Sized, pack, plan
 from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.receipt import Receipt
-from cloudtrail_parquet.source import discover
+from cloudtrail_parquet.source import discover, look_into_odd_siblings
 from cloudtrail_parquet.storage import Stores
 from cloudtrail_parquet.telemetry import SERVICE, Telemetry
 
@@ -150,8 +150,14 @@ class Function:
                 units,
                 *(plan(source, receipts, found, one, "outdated", self.settings) for one in others),
             )
-        counts = self._dispatch(units, scheduled=scheduled)
+        look_into_odd_siblings(source, found)
+        try:
+            counts = self._dispatch(units, scheduled=scheduled)
+        finally:
+            self.telemetry.unplaced(found.unplaced)
         if not refused:
+            if not found.with_logs:
+                raise found.no_logs(source, of.holds)
             return counts
         if self.fanout is None or not any(of.holds(*place) for place in found.trails):
             raise next(iter(refused.values()))

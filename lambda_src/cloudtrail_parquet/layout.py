@@ -22,6 +22,10 @@ from cloudtrail_parquet.storage import Entry
 
 ROOT = "AWSLogs"
 ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
+LIKE_ORGANIZATION = re.compile(r"o-[A-Za-z0-9]+")
+"""An organization's id if accounts follow; other programs make shorter ones up."""
+
+ACCOUNT = re.compile(r"[0-9]{12}")
 
 _STAMP = re.compile(
     r".*?_CloudTrail(?:-[A-Za-z]+)?_[^_]+_(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)Z.*", re.DOTALL

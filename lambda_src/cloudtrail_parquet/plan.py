@@ -26,6 +26,7 @@ from cloudtrail_parquet.notes import unfinished
 from cloudtrail_parquet.receipt import receipt_days
 from cloudtrail_parquet.source import Discovery, delivered_file, is_log_file, usual_keys
 from cloudtrail_parquet.storage import Store
+from cloudtrail_parquet.unplaced import Unplaced
 
 MEMORY_MB = 1769
 """One whole vCPU. Source: Lambda Developer Guide, "Configure Lambda function memory"."""
@@ -109,7 +110,8 @@ def plan(  # noqa: PLR0913, PLR0917
     Args:
         source: Where the logs are.
         receipts: What there is already.
-        found: What `source.discover` found.
+        found: What `source.discover` found; receives where there are log files, and those that no
+            unit reads, as far as they are listed.
         of: Which units are meant.
         only: Those never converted; or also those converted before but outdated; or also those
             whose files would look otherwise; or all.
@@ -119,7 +121,10 @@ def plan(  # noqa: PLR0913, PLR0917
     open_ = frozenset[Unit]() if only == "all" else frozenset(unfinished(receipts.state))
 
     def look(place: tuple[str, str]) -> list[Sized]:
-        sized = _sizes(source, place, found.trails[place], of, settings.window)
+        sized, unplaced = _sizes(source, place, found.trails[place], of, settings.window)
+        found.unplaced.merge(unplaced.folders)
+        if sized:
+            found.with_logs.add(place)
         if only == "all":
             return sized
         sized = sorted(sized + _gone(sized, (unit for unit in open_ if unit[:2] == place), of))
@@ -158,42 +163,49 @@ class _Day:
 
 def _sizes(
     source: Store, place: tuple[str, str], trails: Iterable[str], of: Range, window: Window
-) -> list[Sized]:
-    """The units of an account and region whose windows hold a log file."""
-    days = defaultdict[date, _Day](_Day)
+) -> tuple[list[Sized], Unplaced]:
+    """The units of an account and region whose windows hold a log file; and what none reads."""
+    days, unplaced = defaultdict[date, _Day](_Day), Unplaced()
     for trail in trails:
-        for file, day in _deliveries(source, trail, of, window):
+        for file, day in _deliveries(source, trail, of, window, unplaced):
             for event_day in window.event_days(day):
                 if window.holds(file.delivered, event_day):
                     days[event_day].fingerprint.add(file.key, file.size)
             if of.first <= day <= of.last:
                 days[day].files += 1
                 days[day].bytes += file.size
-    return [
+    units = [
         Sized(Unit(*place, day), one.files, one.bytes, str(one.fingerprint))
         for day, one in sorted(days.items())
         if of.first <= day <= of.last
     ]
+    return units, unplaced
 
 
 def _deliveries(
-    source: Store, trail: str, of: Range, window: Window
+    source: Store, trail: str, of: Range, window: Window, unplaced: Unplaced
 ) -> Iterator[tuple[LogFile, date]]:
-    """The log files below a trail's region that lie in the windows of a range, with their days."""
+    """The log files below a trail's region that lie in the windows of a range, with their days.
+
+    Log files that no unit reads go to ``unplaced``.
+    """
     from_day, to_day = window.delivery_days(of.first)[0], window.delivery_days(of.last)[-1]
     folder, day, usual = "", None, ""
     for entry in source.files(trail, (trail, f"{trail}{day_folder(from_day)}")):
         if not entry.key.startswith(folder, len(trail)) or not folder:
             match = _DAY_FOLDER.match(entry.key, len(trail))
             if match is None:
+                unplaced.add(entry.key)
                 continue
             folder, day = match[0], _day(match)
             usual = usual_keys(trail, day) if day else ""
         if day is None:
-            continue
-        if day > to_day:
+            unplaced.add(entry.key)
+        elif day > to_day:
             break
-        if day >= from_day and is_log_file(entry):
+        elif not is_log_file(entry):
+            unplaced.add(entry.key)
+        elif day >= from_day:
             yield delivered_file(entry, day, usual), day
 
 

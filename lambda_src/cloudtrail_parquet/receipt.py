@@ -23,6 +23,7 @@ from cloudtrail_parquet.layout import (
 )
 from cloudtrail_parquet.printable import printable, shortened, writable
 from cloudtrail_parquet.storage import Store
+from cloudtrail_parquet.unplaced import Misplaced
 
 _MAX_NAMES = 1000
 """So many names a receipt has of a kind of which hostile files and records may have any number."""
@@ -123,6 +124,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         kept_source: The fingerprint of the log files that this last run saw.
         settings: Those that the files depend on, by name, as in the parts' footers.
         run: The name of the run that wrote the parts, as in its intent.
+        unplaced: What is named like a log file of the day and has no bytes, by folder.
     """
 
     account: str
@@ -157,6 +159,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     kept_source: str = ""
     settings: dict[str, Any] = {}
     run: str = ""
+    unplaced: list[Misplaced] = []
 
     @property
     def unit(self) -> Unit:
@@ -234,6 +237,7 @@ def total(receipts: Iterable[ShardReceipt], run: str) -> Receipt:
         kept_source=next((one.kept_source for one in some if one.kept), ""),
         settings=current.settings,
         run=run,
+        unplaced=current.unplaced,
     )
 
 

@@ -38,6 +38,7 @@ from cloudtrail_parquet.schema import METADATA_PREFIX, RECORD_VERSION, SCHEMA_VE
 from cloudtrail_parquet.source import window_files
 from cloudtrail_parquet.standing import Standing
 from cloudtrail_parquet.storage import Staging, Stores
+from cloudtrail_parquet.unplaced import Misplaced, Unplaced
 from cloudtrail_parquet.writer import PartsWriter, in_background
 
 
@@ -54,6 +55,7 @@ class Task(NamedTuple):
         stores: Where everything is.
         settings: How to do it.
         run: The name of this run.
+        unplaced: Log files of no bytes in the folders of its day.
     """
 
     unit: Unit
@@ -65,13 +67,15 @@ class Task(NamedTuple):
     stores: Stores
     settings: Settings
     run: str
+    unplaced: list[Misplaced]
 
     @classmethod
     def of(
         cls, unit: Unit, trails: Iterable[str], stores: Stores, settings: Settings, shard: Shard
     ) -> "Task":
         """Look what there is to do."""
-        window = window_files(stores.source, trails, unit, settings.window)
+        empty = Unplaced()
+        window = window_files(stores.source, trails, unit, settings.window, empty)
         fingerprint = Fingerprint()
         for file in window:
             fingerprint.add(file.key, file.size)
@@ -87,6 +91,7 @@ class Task(NamedTuple):
             stores,
             settings,
             uuid4().hex,
+            empty.folders,
         )
 
     @property
@@ -98,7 +103,7 @@ class Task(NamedTuple):
     @property
     def is_void(self) -> bool:
         """Whether there is nothing to convert and never was."""
-        if self.window or not self.noted.is_void:
+        if self.window or self.unplaced or not self.noted.is_void:
             return False
         return self.shard == WHOLE or read_notes(self.stores.state, self.unit).is_void
 
@@ -244,7 +249,8 @@ class Run:
         """Whether there is anything to tell: files of the unit's own day, rows, or bad files."""
         counts = self.collation.counts
         own_files = any(file.delivered.date() == self.unit.day for file in self._files)
-        return bool(own_files or counts.written or self.quarantined)
+        unplaced = self.task.unplaced
+        return bool(own_files or counts.written or self.quarantined or unplaced)
 
     def receipt(self, seconds: float) -> Receipt:
         """The account of this run."""
@@ -287,6 +293,7 @@ class Run:
             unmapped=commonest(collation.columns.unmapped + self._inexact),
             derived=dict(collation.columns.derived),
             unstamped=unstamped_of(self._read),
+            unplaced=self.task.unplaced,
             quarantined=first_of(self.quarantined),
             discarded=dict(collation.discarded),
             redacted=dict(collation.redactor.counts),

@@ -14,8 +14,16 @@ from functools import partial
 from itertools import islice
 from typing import TypeVar
 
+from cloudtrail_parquet.config import (
+    LOG_FOLDERS,
+    OPTIONAL_LOG_FOLDERS,
+    OTHER_FOLDERS,
+    UNREAD_LOG_FOLDERS,
+)
 from cloudtrail_parquet.errors import RefusedError, UsageError, listed
 from cloudtrail_parquet.layout import (
+    ACCOUNT,
+    LIKE_ORGANIZATION,
     ORGANIZATION,
     ROOT,
     LogFile,
@@ -25,10 +33,12 @@ from cloudtrail_parquet.layout import (
     is_name,
     log_file,
 )
-from cloudtrail_parquet.storage import Entry, Store
+from cloudtrail_parquet.storage import Entry, Level, Store
+from cloudtrail_parquet.unplaced import Unplaced, look_into
 
-_YEAR = re.compile(r"\d{4}")
-_MONTH_OR_DAY = re.compile(r"\d\d")
+_YEAR = re.compile(r"[0-9]{4}")
+_MONTH_OR_DAY = re.compile(r"[0-9]{2}")
+_EVENT_LOGS = frozenset(LOG_FOLDERS + OPTIONAL_LOG_FOLDERS + UNREAD_LOG_FOLDERS)
 _MAX_DEPTH = 12  # folders between SOURCE and AWSLogs; prefixes of trails are short
 _MAX_FOLDERS = 10_000  # looked through for AWSLogs
 _MAX_COUNT = 1000  # a page of S3's
@@ -51,12 +61,17 @@ class Discovery:
         refused: Accounts of which not all can be listed, and why. They have no trails: what a
             conversion cannot read, it must not leave out.
         without_logs: Those of several places that have no ``AWSLogs`` yet, as prefixes.
+        unplaced: Log files that no unit reads, as far as somebody has come across them: who looks
+            further into the source adds to it.
+        with_logs: Where a plan has found log files.
     """
 
     trails: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     siblings: dict[str, list[str]] = field(default_factory=dict)
     refused: dict[str, RefusedError] = field(default_factory=dict)
     without_logs: list[str] = field(default_factory=list)
+    unplaced: Unplaced = field(default_factory=Unplaced)
+    with_logs: set[tuple[str, str]] = field(default_factory=set)
 
     def check(self, accounts: Collection[str], regions: Collection[str], where: str) -> None:
         """Refuse accounts and regions that the source does not have, most likely misspelt.
@@ -68,6 +83,19 @@ class Discovery:
         check_known("account", accounts, known, where)
         if not self.refused_of(accounts):  # else they may have regions that nobody sees
             check_known("region", regions, {region for _, region in self.trails}, where)
+
+    def no_logs(self, source: Store, holds: Callable[[str, str], bool]) -> UsageError:
+        """The error for a selection without a single log file; says what there is.
+
+        Args:
+            source: What was looked at.
+            holds: Whether an account and region are selected.
+        """
+        trails = [self.trails[place] for place in self.trails if holds(*place)]
+        days = days_known(source, [one for some in trails or self.trails.values() for one in some])
+        accounts, regions = ({place[which] for place in self.trails} for which in (0, 1))
+        hint = f"There are: accounts {listed(accounts)}; regions {listed(regions)}; {days}"
+        return UsageError("no log files for what was selected", source.uri, hint)
 
     def refused_of(self, accounts: Collection[str]) -> dict[str, RefusedError]:
         """The refused ones of some accounts, or, without any, of all."""
@@ -93,8 +121,8 @@ def _quoted(name: str) -> str:
 def discover(source: Store, folders: Iterable[str]) -> Discovery:
     """Find every account and region at or below a source.
 
-    That lists each folder between the source and the regions once, and no objects. An account
-    that may not be listed stops no other.
+    That lists each folder between the source and the regions once; log files that lie in one of
+    them are unplaced. An account that may not be listed stops no other.
 
     Args:
         source: A place at or above ``AWSLogs``, or several; one of those may be empty.
@@ -105,7 +133,7 @@ def discover(source: Store, folders: Iterable[str]) -> Discovery:
         RefusedError: No account may be listed.
     """
     found, wanted = Discovery(), frozenset(folders)
-    roots = _topmost(source)
+    roots = _topmost(source, found.unplaced)
     found.without_logs = [
         top for top in source.tops if not any(root.startswith(top) for root in roots)
     ]
@@ -116,12 +144,20 @@ def discover(source: Store, folders: Iterable[str]) -> Discovery:
     if not found.trails and found.refused:
         raise next(iter(found.refused.values()))
     if not found.trails and not found.siblings:
-        raise UsageError(
-            f"no {ROOT} folder with CloudTrail logs", source.uri, f"Name a place at or above {ROOT}"
-        )
+        raise _no_root(source, found.unplaced)
     for prefixes in (*found.trails.values(), *found.siblings.values()):
         prefixes.sort(key=lambda prefix: prefix.split("/"))
     return found
+
+
+def _no_root(source: Store, unplaced: Unplaced) -> UsageError:
+    what, hint = f"no {ROOT} folder with CloudTrail logs", f"Name a place at or above {ROOT}"
+    if unplaced:
+        what += (
+            f", but {unplaced.files:,} log files elsewhere, such as {unplaced.folders[0].example}"
+        )
+        hint += f", or put them into {ROOT}/ACCOUNT/CloudTrail/REGION/YYYY/MM/DD/"
+    return UsageError(what, source.uri, hint)
 
 
 def account_roots(source: Store) -> dict[str, list[str]]:
@@ -133,15 +169,24 @@ def account_roots(source: Store) -> dict[str, list[str]]:
     Returns:
         By prefix the names of the folders there: accounts, and what else there is.
     """
-    roots, found = _topmost(source), dict[str, list[str]]()
+    unplaced = Unplaced()  # who discovers a source tells about them
+    roots, found = _topmost(source, unplaced), dict[str, list[str]]()
     while roots:
-        names_of = dict(_below(source, roots))
+        names_of = dict(_below(source, roots, unplaced))
         found |= names_of
         below = [f"{root}{name}/" for root, names in names_of.items() for name in names]
         others = [one for one in below if not _name(one).isdigit()]
         deeper = [one for one in others if ORGANIZATION.fullmatch(_name(one)) or _name(one) == ROOT]
-        roots = deeper + _roots(source, [one for one in others if one not in deeper])
+        alike = [
+            one for one in others if one not in deeper and LIKE_ORGANIZATION.fullmatch(_name(one))
+        ]
+        deeper += [one for one, names in _below(source, alike, unplaced) if _are_accounts(names)]
+        roots = deeper + _roots(source, [one for one in others if one not in deeper], unplaced)
     return found
+
+
+def _are_accounts(names: Iterable[str]) -> bool:
+    return any(map(ACCOUNT.fullmatch, names))
 
 
 def trails_of(roots: Iterable[str], account: str, region: str, folders: Iterable[str]) -> list[str]:
@@ -158,10 +203,14 @@ def _each(source: Store, ask: Callable[[T], R], of: Iterable[T]) -> list[R]:
         return list(threads.map(ask, questions))
 
 
-def _below(source: Store, prefixes: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+def _below(
+    source: Store, prefixes: Iterable[str], unplaced: Unplaced
+) -> Iterator[tuple[str, list[str]]]:
     """Prefixes, each with the names of the folders directly below it."""
     prefixes = list(prefixes)
-    return zip(prefixes, _each(source, source.folders, prefixes), strict=True)
+    for prefix, level in zip(prefixes, _each(source, source.level, prefixes), strict=True):
+        unplaced.add_level(prefix, level.files)
+        yield prefix, level.folders
 
 
 def _below_accounts(
@@ -172,30 +221,31 @@ def _below_accounts(
     An account that may not be listed is noted instead.
     """
 
-    def ask(prefix: str) -> list[str] | RefusedError:
+    def ask(prefix: str) -> Level | RefusedError:
         try:
-            return source.folders(prefix)
+            return source.level(prefix)
         except RefusedError as error:
             return error
 
-    for (prefix, account), names in zip(
+    for (prefix, account), level in zip(
         accounts.items(), _each(source, ask, accounts), strict=True
     ):
-        if not isinstance(names, RefusedError):
-            yield prefix, account, names
+        if not isinstance(level, RefusedError):
+            found.unplaced.add_level(prefix, level.files)
+            yield prefix, account, level.folders
         elif account.isdigit():
-            found.refused.setdefault(account, names)
+            found.refused.setdefault(account, level)
         else:  # a trail's prefix, maybe, with any accounts in it
-            raise names
+            raise level
 
 
-def _topmost(source: Store) -> list[str]:
+def _topmost(source: Store, unplaced: Unplaced) -> list[str]:
     """The prefixes of the topmost ``AWSLogs`` folders; a place may itself be one."""
     at_root = [top for top in source.tops if _AT_ROOT.search(f"{source.uri}/{top}")]
-    return at_root + _roots(source, [top for top in source.tops if top not in at_root])
+    return at_root + _roots(source, [top for top in source.tops if top not in at_root], unplaced)
 
 
-def _roots(source: Store, prefixes: list[str]) -> list[str]:
+def _roots(source: Store, prefixes: list[str], unplaced: Unplaced) -> list[str]:
     """The prefixes of the topmost ``AWSLogs`` folders below some others."""
     roots: list[str] = []
     seen = 0
@@ -204,7 +254,8 @@ def _roots(source: Store, prefixes: list[str]) -> list[str]:
         if seen > _MAX_FOLDERS:
             what = f"more than {_MAX_FOLDERS:,} folders to look through for {ROOT}"
             raise UsageError(what, source.uri, f"Name the folder that {ROOT} is in")
-        found = [f"{prefix}{name}/" for prefix, names in _below(source, prefixes) for name in names]
+        below = _below(source, prefixes, unplaced)
+        found = [f"{prefix}{name}/" for prefix, names in below for name in names]
         roots += [prefix for prefix in found if _name(prefix) == ROOT]
         prefixes = [prefix for prefix in found if _name(prefix) != ROOT]
     return roots
@@ -222,74 +273,116 @@ def _read_roots(
     Returns:
         What is to be read likewise.
     """
-    below = [f"{root}{name}/" for root, names in _below(source, roots) for name in names]
-    deeper = [one for one in below if ORGANIZATION.fullmatch(_name(one)) or _name(one) == ROOT]
-    accounts = {one: _name(one) for one in below if one not in deeper}
-    nameless, logs = list[str](), dict[str, str]()
+    below = _below(source, roots, found.unplaced)
+    inside = [f"{root}{name}/" for root, names in below for name in names]
+    deeper = [one for one in inside if ORGANIZATION.fullmatch(_name(one)) or _name(one) == ROOT]
+    accounts = {one: _name(one) for one in inside if one not in deeper}
+    nameless, logs, siblings = list[str](), dict[str, str](), list[str]()
     for prefix, account, inner in _below_accounts(source, accounts, found):
         if not account.isdigit() and folders.isdisjoint(inner):
+            if LIKE_ORGANIZATION.fullmatch(account) and _are_accounts(inner):
+                deeper.append(prefix)
+                continue
             nameless.append(prefix)  # a trail's prefix may itself hold AWSLogs
-        for folder in inner:
-            if folder in folders:
-                logs[f"{prefix}{folder}/"] = account
-            elif folder != ROOT:
-                found.siblings.setdefault(folder, []).append(f"{prefix}{folder}/")
+        logs |= {f"{prefix}{folder}/": account for folder in inner if folder in folders}
+        siblings += [f"{prefix}{folder}/" for folder in inner if folder not in folders]
     for prefix, account, regions in _below_accounts(source, logs, found):
         for region in regions:
             found.trails.setdefault((account, region), []).append(f"{prefix}{region}/")
-    return deeper + (_roots(source, nameless) if nameless else [])
+    further = _roots(source, nameless, found.unplaced) if nameless else []
+    for sibling in siblings:
+        if not any(root.startswith(sibling) for root in further):
+            found.siblings.setdefault(_name(sibling), []).append(sibling)
+    return deeper + further
 
 
-def count_siblings(source: Store, siblings: dict[str, list[str]]) -> dict[str, str]:
+def count_siblings(source: Store, found: Discovery) -> dict[str, str]:
     """How many objects lie in the folders that are not read, by folder name, in words.
 
-    Of each folder a thousand are counted at most, which is one request to S3.
+    Of each folder a thousand are counted at most, which is one request to S3. Log files among them
+    are unplaced instead, unless all of the folder is event logs that are not read.
     """
-    folders = [(name, prefix) for name, prefixes in siblings.items() for prefix in prefixes]
-
-    def count(folder: tuple[str, str]) -> tuple[str, int]:
-        name, prefix = folder
-        return name, sum(1 for _ in islice(source.files(prefix), _MAX_COUNT))
-
-    counts: Counter[str] = Counter()
-    for name, number in _each(source, count, folders):
-        counts[name] += number
+    counts = _look_beside(source, found, found.siblings)
     return {
         name: str(number) if number < _MAX_COUNT else f"{_MAX_COUNT:,} or more"
         for name, number in counts.items()
+        if number
     }
 
 
-def delivery_days(
+def look_into_odd_siblings(source: Store, found: Discovery) -> None:
+    """Look for unplaced log files in folders beside the logs that are none of AWS's.
+
+    An ordinary source has none of them, so that it costs no request.
+    """
+    known = {*_EVENT_LOGS, *OTHER_FOLDERS}
+    _look_beside(source, found, [name for name in found.siblings if name not in known])
+
+
+def _look_beside(source: Store, found: Discovery, names: Iterable[str]) -> Counter[str]:
+    folders = [(name, prefix) for name in names for prefix in found.siblings[name]]
+    counts: Counter[str] = Counter()
+    answers = _each(source, partial(look_into, source), [prefix for _, prefix in folders])
+    for (name, _), (others, logs) in zip(folders, answers, strict=True):
+        counts[name] += others
+        if name in _EVENT_LOGS:
+            counts[name] += sum(one.files for one in logs)
+        else:
+            found.unplaced.merge(logs)
+    return counts
+
+
+def delivery_days(  # noqa: PLR0913
     source: Store,
     trail: str,
     first: date = date.min,
     last: date = date.max,
     *,
     backwards: bool = False,
+    unplaced: Unplaced | None = None,
 ) -> Iterator[date]:
     """The days that have a folder below a trail's region, in order, from one day to another.
 
     Folders of years and months in which none can lie are not listed.
+
+    Args:
+        source: Where the logs are.
+        trail: The prefix below which the days lie.
+        first: The first day.
+        last: The last day.
+        backwards: Whether to begin with the last one.
+        unplaced: Receives log files beside the folders of days, and in folders that are none.
     """
 
-    def below(prefix: str, grammar: re.Pattern[str]) -> list[str]:
-        names = filter(grammar.fullmatch, source.folders(prefix))
-        return sorted(names, reverse=backwards)
+    def below(prefix: str, is_part: Callable[[str], object]) -> list[str]:
+        level = source.level(prefix)
+        if unplaced is not None:
+            unplaced.add_level(prefix, level.files)
+            for odd in (name for name in level.folders if not is_part(name)):
+                unplaced.merge(look_into(source, f"{prefix}{odd}/")[1])
+        return sorted(filter(is_part, level.folders), reverse=backwards)
 
-    for year in below(trail, _YEAR):
+    for year in below(trail, partial(_part_of_day, ())):
         if not first.year <= int(year) <= last.year:
             continue
-        for month in below(f"{trail}{year}/", _MONTH_OR_DAY):
+        for month in below(f"{trail}{year}/", partial(_part_of_day, (year,))):
             if not (first.year, first.month) <= (int(year), int(month)) <= (last.year, last.month):
                 continue
-            for day in below(f"{trail}{year}/{month}/", _MONTH_OR_DAY):
-                try:
-                    delivered = date(int(year), int(month), int(day))
-                except ValueError:
-                    continue
+            for day in below(f"{trail}{year}/{month}/", partial(_part_of_day, (year, month))):
+                delivered = date(int(year), int(month), int(day))
                 if first <= delivered <= last:
                     yield delivered
+
+
+def _part_of_day(above: tuple[str, ...], name: str) -> bool:
+    """Whether a name is a year, or a month or a day below those above it."""
+    if not (_MONTH_OR_DAY if above else _YEAR).fullmatch(name):
+        return False
+    try:
+        date(*map(int, (*above, name, "1", "1")[:3]))
+    except ValueError:
+        return False
+    return True
 
 
 def days_known(source: Store, trails: Iterable[str]) -> str:
@@ -303,34 +396,43 @@ def days_known(source: Store, trails: Iterable[str]) -> str:
     return f"days from {min(days)} to {max(days)}" if days else "no days"
 
 
-def units(
+def units(  # noqa: PLR0913, PLR0917
     source: Store,
     found: Discovery,
     window: Window,
     first: date | None = None,
     last: date | None = None,
+    holds: Callable[[str, str], bool] = lambda _account, _region: True,
 ) -> list[Unit]:
     """The units of a source, sorted: every day whose window touches a delivery day.
 
     That is one day more at each end than there are folders: the first minutes of a folder hold
-    events of the evening before.
+    events of the evening before. Log files that lie beside the folders of days, or in folders that
+    are no days, are unplaced.
 
     Args:
         source: Where to look.
-        found: What `discover` found in it.
+        found: What `discover` found in it; receives what is unplaced.
         window: The window of a day.
         first: Only this day and later ones.
         last: Only this day and earlier ones.
+        holds: Whether an account and region are wanted.
     """
     first, last = first or date.min, last or date.max
     delivered_from = window.delivery_days(first)[0]
     delivered_to = window.delivery_days(last)[-1]
-    trails = [(of, trail) for of, prefixes in found.trails.items() for trail in prefixes]
+    places = [place for place in found.trails if holds(*place)]
+    trails = [(place, trail) for place in places for trail in found.trails[place]]
 
-    def look(trail: str) -> list[date]:
-        return list(delivery_days(source, trail, delivered_from, delivered_to))
+    def look(trail: str) -> tuple[list[date], Unplaced]:
+        unplaced = Unplaced()
+        days = delivery_days(source, trail, delivered_from, delivered_to, unplaced=unplaced)
+        return list(days), unplaced
 
-    days = _each(source, look, [trail for _, trail in trails])
+    days = []
+    for delivery, unplaced in _each(source, look, [trail for _, trail in trails]):
+        days.append(delivery)
+        found.unplaced.merge(unplaced.folders)
     return sorted(
         {
             Unit(account, region, day)
@@ -342,32 +444,50 @@ def units(
     )
 
 
-def window_files(source: Store, trails: Iterable[str], unit: Unit, window: Window) -> list[LogFile]:
+def window_files(
+    source: Store,
+    trails: Iterable[str],
+    unit: Unit,
+    window: Window,
+    unplaced: Unplaced | None = None,
+) -> list[LogFile]:
     """The log files that a unit reads, from all its layouts, in delivery order.
 
     Objects of no bytes are folder markers and are left out, as are names that begin with a dot.
+
+    Args:
+        source: Where the logs are.
+        trails: The prefixes below which the unit's days lie.
+        unit: Whose log files.
+        window: The window of a day.
+        unplaced: Receives what is named like a log file of the unit's own day and has no bytes.
     """
     folders = [(trail, day) for trail in trails for day in window.delivery_days(unit.day)]
     found = _each(source, partial(_files_of_day, source, unit.day, window), folders)
+    for (_, day), (_, empty) in zip(folders, found, strict=True):
+        if unplaced is not None and day == unit.day:
+            unplaced.merge(empty.folders)
     return sorted(
-        (file for files in found for file in files), key=lambda file: (file.delivered, file.key)
+        (file for files, _ in found for file in files), key=lambda file: (file.delivered, file.key)
     )
 
 
 def _files_of_day(
     source: Store, event_day: date, window: Window, folder: tuple[str, date]
-) -> list[LogFile]:
+) -> tuple[list[LogFile], Unplaced]:
+    """The log files of a folder that lie in the window of a day, and those without any bytes."""
     trail, day = folder
     usual = usual_keys(trail, day)
-    return [
-        file
-        for entry in source.files(
-            f"{trail}{day_folder(day)}", _outside(usual, day, event_day, window)
-        )
-        if is_log_file(entry)
-        for file in [delivered_file(entry, day, usual)]
-        if window.holds(file.delivered, event_day)
-    ]
+    files, empty = list[LogFile](), Unplaced()
+    prefix = f"{trail}{day_folder(day)}"
+    for entry in source.files(prefix, _outside(usual, day, event_day, window)):
+        if not is_log_file(entry):
+            empty.add(entry.key)
+            continue
+        file = delivered_file(entry, day, usual)
+        if window.holds(file.delivered, event_day):
+            files.append(file)
+    return files, empty
 
 
 def is_log_file(entry: Entry) -> bool:

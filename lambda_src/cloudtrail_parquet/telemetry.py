@@ -14,9 +14,12 @@ from msgspec.structs import asdict
 from cloudtrail_parquet.errors import CloudTrailParquetError
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.receipt import Receipt
+from cloudtrail_parquet.unplaced import Unplaced
 
 NAMESPACE = "CloudTrailParquet"
 SERVICE = "cloudtrail-parquet"
+
+_MAX_LINES = 100  # about folders with log files that no unit reads
 
 _UNITS_OF = {
     "BytesIn": MetricUnit.Bytes,
@@ -57,6 +60,7 @@ class Telemetry:
                 RecordsQuarantined=records.quarantined,
                 FilesRead=receipt.files.read,
                 FilesQuarantined=receipt.files.quarantined,
+                FilesUnplaced=sum(one.files for one in receipt.unplaced),
                 BytesIn=receipt.bytes_in,
                 BytesOut=receipt.bytes_out,
                 Milliseconds=round(receipt.seconds * 1000),
@@ -70,6 +74,7 @@ class Telemetry:
                 "kept": receipt.kept,
                 "files_read": receipt.files.read,
                 "files_quarantined": receipt.files.quarantined,
+                "files_unplaced": sum(one.files for one in receipt.unplaced),
                 **{f"records_{name}": count for name, count in asdict(records).items()},
                 "conflicts": receipt.conflicts,
                 "bytes_in": receipt.bytes_in,
@@ -110,6 +115,15 @@ class Telemetry:
     def without_logs(self, place: str) -> None:
         """Tell about a place of the source in which there are no logs yet."""
         self._log.warning("without_logs", extra={"place": place})
+
+    def unplaced(self, unplaced: Unplaced) -> None:
+        """Tell about log files that a plan has come across and that no unit reads."""
+        if not unplaced:
+            return
+        self._sums["FilesUnplaced"] += unplaced.files
+        for one in unplaced.folders[:_MAX_LINES]:
+            facts = {"folder": one.folder, "files": one.files, "example": one.example}
+            self._log.warning("unplaced", extra=facts)
 
     def refused(self) -> None:
         """Count an event that is none."""

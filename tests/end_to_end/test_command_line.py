@@ -214,18 +214,131 @@ def test_folders_beside_the_logs_are_counted_on_stderr(tmp_path: Path) -> None:
     deliver(tmp_path / "logs", event("mine"))
     for number in range(3):
         deliver(tmp_path / "logs", {}, folder="CloudTrail-Digest", unique=f"{number:016}")
-    deliver(tmp_path / "logs", {}, folder="CloudTrail-Aggregated")
-    deliver(tmp_path / "logs", {}, folder="CloudTrailExtra")
+    network = "CloudTrail-NetworkActivity"
+    for folder in ("CloudTrail-Aggregated", "CloudTrail-Insight", network):
+        deliver(tmp_path / "logs", {}, folder=folder)
+    deliver(tmp_path / "logs", {}, folder="Config")
+    deliver(tmp_path / "logs", {}, folder="backups")
 
     done = run("convert", tmp_path / "logs", tmp_path / "out", "--json", "--workers", 1)
 
+    assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 1
-    assert [line.partition(" objects")[0] for line in done.stderr.splitlines()] == [
-        "skipped CloudTrail-Aggregated: 1",
-        "skipped CloudTrail-Digest: 3",
-        "skipped CloudTrailExtra: 1",
+    assert done.stderr.splitlines() == [
+        "not read: CloudTrail-Aggregated, 1 objects; they are event logs in another form",
+        "skipped CloudTrail-Digest: 3 objects that are no event logs",
+        "not read: CloudTrail-Insight, 1 objects; --folder CloudTrail-Insight reads them",
+        f"not read: {network}, 1 objects; --folder {network} reads them",
+        "skipped Config: 1 objects that are no event logs",
+        "skipped backups: 1 objects that are not named like event logs",
     ]
     assert exported(tmp_path / "out") == ["mine"]
+
+
+# Log files that no unit reads, and nothing to read.
+
+
+def misplace(tree: Path, folder: str, data: bytes = b"x") -> str:
+    """Put something named like a log file into a folder; its key."""
+    name = deliver(tree, event("mine")).name
+    (tree / folder).mkdir(parents=True, exist_ok=True)
+    (tree / folder / name.replace("_2026", "_2025")).write_bytes(data)
+    return f"{folder}/{name.replace('_2026', '_2025')}"
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        f"AWSLogs/{ACCOUNT}/CloudTrail/eu-central-1/2026-01-09",
+        f"AWSLogs/team_a/{ACCOUNT}/CloudTrail/eu-central-1/2026/01/10",
+        f"awslogs/{ACCOUNT}/CloudTrail/eu-central-1/2026/01/10",
+        f"AWSLogs/{ACCOUNT}/cloudtrail/eu-central-1/2026/01/10",
+    ],
+)
+def test_log_files_that_no_unit_reads_end_a_command_with_exit_code_3(
+    tmp_path: Path, folder: str
+) -> None:
+    key = misplace(tmp_path / "logs", folder)
+
+    done = run("convert", tmp_path / "logs", tmp_path / "out", "--workers", 1)
+    planned = run("plan", tmp_path / "logs", "--json")
+
+    assert (done.returncode, planned.returncode) == (3, 3)
+    for one in (done, planned):
+        assert f"unplaced: {folder}/: 1 log file, such as {key}" in one.stderr.splitlines()
+    assert json.loads(planned.stdout)["unplaced"] == [
+        {"folder": f"{folder}/", "files": 1, "example": key}
+    ]
+    assert exported(tmp_path / "out") == ["mine"]
+
+
+@pytest.mark.parametrize("option", ["--workers=2", "--dry-run"])
+def test_a_log_file_without_bytes_is_told_once_and_ends_a_conversion_with_exit_code_3(
+    tmp_path: Path, option: str
+) -> None:
+    folder = f"AWSLogs/{ACCOUNT}/CloudTrail/eu-central-1/2026/01/10"
+    key = misplace(tmp_path / "logs", folder, b"")
+
+    done = run("convert", tmp_path / "logs", tmp_path / "out", option)
+
+    assert done.returncode == 3
+    said = [line for line in done.stderr.splitlines() if line.startswith("unplaced: ")]
+    assert said == [f"unplaced: {folder}/: 1 log file, such as {key}"]
+
+
+def test_what_fails_counts_more_than_what_is_unplaced(tmp_path: Path) -> None:
+    misplace(tmp_path / "logs", f"AWSLogs/{ACCOUNT}")
+    blocked = tmp_path / "out" / f"account={ACCOUNT}"
+    blocked.parent.mkdir(parents=True)
+    blocked.write_bytes(b"in the way")
+
+    done = run("convert", tmp_path / "logs", tmp_path / "out", "--workers", 1)
+
+    assert done.returncode == 1
+    assert "unplaced: " in done.stderr
+
+
+@pytest.mark.parametrize("command", ["convert", "plan"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--from", "2026-01-13"],
+        ["--from", "2026-01-13", "--to", "2026-01-13"],  # beside a day with logs
+        ["--to", "2026-01-01", "--account", ACCOUNT],
+    ],
+)
+def test_a_selection_without_any_log_file_is_no_success_and_it_is_said_what_there_is(
+    tree: Path, tmp_path: Path, command: str, options: list[str]
+) -> None:
+    done = run(command, tree, tmp_path / "out", *options)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert (
+        f"no log files for what was selected. There are: accounts {ACCOUNT}, {OTHER_ACCOUNT};"
+        " regions eu-central-1, us-east-1; days from 2026-01-10 to 2026-01-12"
+    ) in done.stderr
+    assert not list((tmp_path / "out").rglob("*.parquet"))
+
+
+def test_a_plan_of_what_is_converted_already_is_a_success(tree: Path, dataset: Path) -> None:
+    for only in ("missing", "outdated"):
+        done = run("plan", tree, dataset, "--only", only)
+
+        assert done.returncode == 0
+        assert done.stderr == ""
+
+
+def test_a_source_of_nothing_but_unplaced_log_files_is_no_success(tmp_path: Path) -> None:
+    folder = f"AWSLogs/team_a/{ACCOUNT}/CloudTrail/eu-central-1/2026/01/10"
+    misplace(tmp_path / "logs", folder)
+    shutil.rmtree(tmp_path / "logs" / "AWSLogs" / ACCOUNT)
+
+    for name in ("convert", "plan"):
+        done = run(name, tmp_path / "logs", tmp_path / "out")
+
+        assert done.returncode == 2
+        assert f"unplaced: {folder}/: 1 log file" in done.stderr
+        assert "There are: accounts none" in done.stderr
 
 
 def test_network_activity_is_read_when_it_is_asked_for(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def plant(logs: Path, odd: bytes, data: bytes) -> None:
         path.parent.mkdir(parents=True)
         path.write_bytes(log_file(event(day, 1)))
         if day == 1:
-            Path(os.fsdecode(os.path.join(os.fsencode(path.parent), odd))).write_bytes(data)
+            (path.parent / os.fsdecode(odd)).write_bytes(data)
 
 
 def receipts(done: Done) -> dict[str, dict[str, object]]:

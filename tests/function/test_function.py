@@ -36,6 +36,7 @@ from cloudtrail_parquet.errors import (
     UsageError,
 )
 from cloudtrail_parquet.events import Convert, Event, Plan
+from cloudtrail_parquet.events import Daily as DailyEvent
 from cloudtrail_parquet.generate import TreeSpec, Truth, generate
 from cloudtrail_parquet.handler import Function, function_of
 from cloudtrail_parquet.layout import Unit, unit_of
@@ -44,7 +45,7 @@ from cloudtrail_parquet.ownership import open_dataset_state
 from cloudtrail_parquet.places import Places
 from cloudtrail_parquet.receipt import Receipt
 from cloudtrail_parquet.source import discover, units
-from cloudtrail_parquet.storage import Staging, Stores, objects, open_store
+from cloudtrail_parquet.storage import Level, Staging, Stores, objects, open_store
 from cloudtrail_parquet.telemetry import Telemetry
 from tests.builders import ACCOUNT, REGION, ago, at, log_file, log_key, record
 from tests.function.conftest import Deploy
@@ -445,11 +446,11 @@ def test_an_event_that_gets_no_further_in_a_new_invocation_fails() -> None:
     bench = Workbench(whole_s=40, left_s=40)
     source = bench.stores.source
 
-    def slow_folders(prefix: str) -> list[str]:
+    def slow_level(prefix: str) -> Level:
         bench.clock.left_s = 20.2
-        return source.folders(prefix)
+        return source.level(prefix)
 
-    slow: Any = Changed(source, folders=slow_folders)
+    slow: Any = Changed(source, level=slow_level)
     bench.stores = bench.stores._replace(source=slow)
 
     with pytest.raises(NotEnoughTimeError, match="2026-01-10: needs about 1 s; 0 s are left"):
@@ -730,6 +731,64 @@ def test_messages_that_cannot_be_done_fail_by_themselves(deployed: Deployment) -
     assert [one["message_id"] for one in box.lines("message_failed")] == failed
 
 
+# Log files that no unit reads, and nothing to read.
+
+
+def test_log_files_that_no_unit_reads_are_told_and_measured(deployed: Deployment) -> None:
+    put_log(deployed, at(DAY, 12), at(DAY, 11))
+    name = log_key(ACCOUNT, REGION, at(DAY, 13)).rpartition("/")[2]
+    below = f"AWSLogs/{ACCOUNT}"
+    folders = [f"{below}/", f"{below}/CloudTrail/{REGION}/2026/01/9/", f"{below}/cloudtrail/"]
+    for number, folder in enumerate(folders):
+        for other in range(number + 1):
+            key = f"org/{folder}{name.replace('1300Z', f'130{other}Z')}"
+            deployed.s3.put_object(Bucket=deployed.buckets["logs"], Key=key, Body=b"x")
+    box = deployed.start()
+
+    done = box.invoke({"kind": "plan", "from": "2026-01-10", "to": "2026-01-10"})
+
+    assert done.payload == {"converted": 1, "handed_back": 0}
+    told = {line["folder"]: line["files"] for line in box.lines("unplaced")}
+    assert told == {folder: number + 1 for number, folder in enumerate(folders)}
+    assert all(line["example"].startswith(line["folder"]) for line in box.lines("unplaced"))
+    assert box.metrics()["FilesUnplaced"] == 6
+
+
+def test_a_log_file_without_bytes_is_measured_and_in_the_receipt(deployed: Deployment) -> None:
+    put_log(deployed, at(DAY, 12), at(DAY, 11))
+    key = log_key(ACCOUNT, REGION, at(DAY, 13))
+    deployed.s3.put_object(Bucket=deployed.buckets["logs"], Key=f"org/{key}", Body=b"")
+    box = deployed.start()
+
+    unit = {"account": ACCOUNT, "region": REGION, "day": "2026-01-10"}
+    box.invoke({"kind": "convert", "units": [unit]})
+
+    (receipt,) = deployed.receipts()
+    assert [(one.files, one.example) for one in receipt.unplaced] == [(1, key)]
+    assert box.metrics()["FilesUnplaced"] == 1
+    assert box.lines("unit_converted")[0]["files_unplaced"] == 1
+
+
+@pytest.mark.parametrize("only", ["missing", "outdated", "all"])
+def test_a_plan_without_any_log_file_fails_and_says_which_days_there_are(only: Any) -> None:  # noqa: ANN401
+    bench = Workbench(days=2)
+
+    with pytest.raises(UsageError, match="days from 2026-01-10 to 2026-01-11"):
+        bench.work(Plan(DAY + timedelta(days=9), DAY + timedelta(days=19), only=only))
+    with pytest.raises(UsageError, match=f"accounts {ACCOUNT}; regions {REGION}"):
+        bench.work(DailyEvent())
+
+
+@pytest.mark.parametrize("only", ["missing", "outdated"])
+def test_a_plan_of_days_that_are_all_up_to_date_is_a_success(only: Any) -> None:  # noqa: ANN401
+    bench = Workbench(days=2)
+    bench.run()
+
+    done = bench.work(Plan(DAY, DAY + timedelta(days=1), only=only))
+
+    assert done == {"converted": 0, "handed_back": 0}
+
+
 # Faults.
 
 
@@ -929,12 +988,12 @@ def test_a_plan_of_nothing_but_accounts_that_refuse_fails(sent: Sent | None) -> 
     bench.stores.source.write(other, log_file(record(eventTime=f"{DAY}T11:00:00Z")))
     source = bench.stores.source
 
-    def folders(prefix: str) -> list[str]:
+    def level(prefix: str) -> Level:
         if "123456789012" in prefix:
             raise RefusedError("cannot be listed", prefix, "Allow it")
-        return source.folders(prefix)
+        return source.level(prefix)
 
-    refusing: Any = Changed(source, folders=folders)
+    refusing: Any = Changed(source, level=level)
     bench.stores = bench.stores._replace(source=refusing)
     asked = Plan(DAY, DAY + timedelta(days=9), regions=(REGION,), only="all")
 

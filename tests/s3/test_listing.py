@@ -9,9 +9,19 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 from mypy_boto3_s3 import S3Client
 
+from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.layout import Unit, Window
-from cloudtrail_parquet.source import account_roots, count_siblings, discover, units, window_files
+from cloudtrail_parquet.plan import Range, plan
+from cloudtrail_parquet.source import (
+    Discovery,
+    account_roots,
+    count_siblings,
+    discover,
+    look_into_odd_siblings,
+    units,
+    window_files,
+)
 from cloudtrail_parquet.storage import Store, open_source, open_store
 from tests.builders import log_key
 from tests.s3.faults import Fault, FaultProxy, Request, error
@@ -207,10 +217,60 @@ def test_objects_beside_the_logs_are_counted_to_a_thousand(fill: Fill, proxy: Fa
     found = discover(store, FOLDERS)
     proxy.clear()
 
-    counts = count_siblings(store, found.siblings)
+    counts = count_siblings(store, found)
 
     assert counts == {"CloudTrail-Digest": "1,000 or more", "Config": "3"}
     assert len(proxy.requests) == 2
+
+
+def test_what_is_unplaced_costs_an_ordinary_source_no_request(
+    fill: Fill, proxy: FaultProxy
+) -> None:
+    accounts = [f"{number:012d}" for number in range(3)]
+    keys = [
+        log_key(account, region, MIDNIGHT + timedelta(days=day), folder=folder)
+        for account in accounts
+        for region in ("eu-central-1", "us-east-1")
+        for folder in ("CloudTrail", "CloudTrail-Digest", "CloudTrail-Insight", "Config")
+        for day in range(3)
+    ]
+    store = fill(keys)
+    state = open_store("memory:///")
+
+    def planned() -> Discovery:
+        found = discover(store, FOLDERS)
+        of = Range(DAY, DAY + timedelta(days=2))
+        assert len(list(plan(store, state, found, of, "all", Settings()))) == 3 * 2 * 3
+        look_into_odd_siblings(store, found)
+        return found
+
+    assert not planned().unplaced
+    # the bucket, AWSLogs; each account and its CloudTrail; and each region's days
+    assert len(proxy.requests) == 2 + 3 * 2 + 3 * 2
+
+    fill(f"{key.replace('/CloudTrail/', '/cloudtrail/')}" for key in keys[:3])
+    fill([f"AWSLogs/{accounts[0]}/{keys[0].rpartition('/')[2]}"])
+    proxy.clear()
+
+    assert planned().unplaced.files == 3 + 1
+    assert len(proxy.requests) == 2 + 3 * 2 + 3 * 2 + 1
+
+
+def test_odd_folders_cost_a_request_each_however_much_they_hold(
+    fill: Fill, proxy: FaultProxy
+) -> None:
+    name = log_key(ACCOUNT, REGION, MIDNIGHT).rpartition("/")[2].removesuffix(".json.gz")
+    odd = ["2026-01-09/", "2026/1/9/", "2026/02/30/"]
+    keys = [f"{TRAIL}{folder}{name}{n}.json.gz" for folder in odd for n in range(1_100)]
+    store = fill([log_key(ACCOUNT, REGION, MIDNIGHT), *keys])
+    found = discover(store, FOLDERS)
+    proxy.clear()
+
+    units(store, found, WINDOW)
+
+    assert [(one.files, one.more) for one in found.unplaced.folders] == [(1000, True)] * 3
+    # the region, the year, January, February; and the odd ones
+    assert len(proxy.requests) == 4 + 3
 
 
 # Several buckets, and what may not be listed.

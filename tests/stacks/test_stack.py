@@ -22,6 +22,7 @@ from cloudtrail_parquet.fanout import EventsFanout
 from cloudtrail_parquet.handler import FETCH_THREADS, function_of
 from cloudtrail_parquet.receipt import Files, Receipt, Records
 from cloudtrail_parquet.schema import PARTITION_SCHEMAS
+from cloudtrail_parquet.unplaced import Misplaced
 from stacks.contradictions import ENVIRONMENT_BYTES, OTHERS_BYTES
 from stacks.environment import Environment
 from stacks.environment_file import load
@@ -590,6 +591,7 @@ def alarms(environment: Environment) -> dict[str, tuple[str, str, dict[str, str]
         "errors": ("AWS/Lambda", "Errors", function, "Sum", 0),
         "throttles": ("AWS/Lambda", "Throttles", function, "Sum", 0),
         "accounts-refused": ("CloudTrailParquet", "AccountsRefused", ours, "Sum", 0),
+        "unplaced": ("CloudTrailParquet", "FilesUnplaced", ours, "Sum", 0),
         "duration": ("AWS/Lambda", "Duration", function, "Maximum", near_limit),
         "failures": ("AWS/SQS", visible, {"QueueName": f"{name}-failures"}, "Maximum", 0),
         "partial": ("CloudTrailParquet", "UnitsPartial", ours, "Sum", 0),
@@ -680,6 +682,7 @@ def emitted(
         bytes_in=1,
         bytes_out=1,
         seconds=1.0,
+        unplaced=[Misplaced("a/", 1, "a/b")],
     )
     error = StorageError("it failed", "a place", "Run it again")
     telemetry.converted(cast("Receipt", receipt))

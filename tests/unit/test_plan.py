@@ -24,7 +24,7 @@ from cloudtrail_parquet.receipt import (
 )
 from cloudtrail_parquet.schema import SCHEMA_VERSION
 from cloudtrail_parquet.source import account_roots, discover, trails_of, units, window_files
-from cloudtrail_parquet.storage import Entry, LocalStore, Store, Stores, open_store
+from cloudtrail_parquet.storage import Entry, Level, LocalStore, Store, Stores, open_store
 from tests.builders import ACCOUNT, REGION, log_file, log_key, record
 
 SETTINGS = Settings()
@@ -356,17 +356,18 @@ class Slow:
     def __init__(self) -> None:
         self.requests = 0
 
-    def folders(self, prefix: str) -> list[str]:
+    def level(self, prefix: str) -> Level:
         self.requests += 1
         match prefix.count("/"):
             case 0:
-                return ["AWSLogs"]
+                names = ["AWSLogs"]
             case 1:
-                return [f"{number:012d}" for number in range(self.accounts)]
+                names = [f"{number:012d}" for number in range(self.accounts)]
             case 2:
-                return ["CloudTrail"]
+                names = ["CloudTrail"]
             case _:
-                return [f"region-{number}" for number in range(self.regions)]
+                names = [f"region-{number}" for number in range(self.regions)]
+        return Level(names, [])
 
     def files(self, prefix: str, skip: tuple[str, str] | None = None) -> Iterator[Entry]:
         self.requests += 1

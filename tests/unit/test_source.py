@@ -24,6 +24,7 @@ from cloudtrail_parquet.source import (
 )
 from cloudtrail_parquet.storage import (
     Entry,
+    Level,
     LocalStore,
     ObjectStore,
     Store,
@@ -101,7 +102,7 @@ def test_only_the_folders_asked_for_are_read_and_the_others_are_counted(tree: Tr
         "CloudTrail-Insight",
         "CloudTrail-Aggregated",
         "Config",
-        "cloudtrail",
+        "cloud-trail",
     ]
     store = tree(
         log_key(ONE, REGION, NOON),
@@ -113,7 +114,8 @@ def test_only_the_folders_asked_for_are_read_and_the_others_are_counted(tree: Tr
 
     assert found.trails == {(ONE, REGION): [f"AWSLogs/{ONE}/CloudTrail/{REGION}/"]}
     assert set(found.siblings) == set(others)
-    assert count_siblings(store, found.siblings) == {**dict.fromkeys(others, "1"), "Config": "2"}
+    assert count_siblings(store, found) == {**dict.fromkeys(others, "1"), "Config": "2"}
+    assert not found.unplaced
 
 
 def test_other_folders_are_read_when_asked_for(tree: Tree) -> None:
@@ -476,10 +478,10 @@ class Refusing(ObjectStore):
 
     refused: tuple[str, ...] = ()
 
-    def folders(self, prefix: str) -> list[str]:
+    def level(self, prefix: str) -> Level:
         if any(text in prefix for text in self.refused):
             raise RefusedError("cannot be listed (AccessDenied)", f"{self.uri}/{prefix}", "Allow")
-        return super().folders(prefix)
+        return super().level(prefix)
 
 
 @pytest.fixture

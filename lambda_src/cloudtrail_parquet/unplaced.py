@@ -1,0 +1,112 @@
+"""Log files that no unit reads: their names are CloudTrail's, but not their places.
+
+They lie beside the folders of days, or below something that is not ``AWSLogs``, or hold no bytes.
+Source of names: CloudTrail Processing Library; one old sample has no underscore after the Z.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import islice
+
+import msgspec
+
+from cloudtrail_parquet.storage import Store
+
+_LOG_NAME = re.compile(
+    r"\d{12}_CloudTrail(?!-Digest_)[^_]*_[^_]+_\d{8}T\d{4}Z_?[^/]*\.json(?:\.gz)?",
+    re.ASCII | re.DOTALL,
+)
+_MOST_OBJECTS = 1000  # a page of S3's
+
+
+def is_log_name(key: str) -> bool:
+    """Whether the name of an object is one that CloudTrail gives to log files."""
+    return _LOG_NAME.fullmatch(key.rpartition("/")[2]) is not None
+
+
+class Misplaced(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Log files of one folder that no unit reads.
+
+    Attributes:
+        folder: Where they lie below the source; "" or ending in "/".
+        files: How many there are.
+        example: The key of one of them.
+        more: Whether there may be more, as not all of the folder was listed.
+    """
+
+    folder: str
+    files: int
+    example: str
+    more: bool = False
+
+
+@dataclass
+class Unplaced:
+    """Collects log files that no unit reads, by folder.
+
+    A folder may be listed more than once, in different ways; its log files count once.
+    """
+
+    _folders: dict[str, Misplaced] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self._folders)
+
+    @property
+    def files(self) -> int:
+        """How many there are."""
+        return sum(one.files for one in self._folders.values())
+
+    @property
+    def folders(self) -> list[Misplaced]:
+        """By folder, sorted."""
+        return [self._folders[folder] for folder in sorted(self._folders)]
+
+    def add(self, key: str) -> bool:
+        """Take the next object of a listing, if its name is a log file's.
+
+        Returns:
+            Whether it is.
+        """
+        if not is_log_name(key):
+            return False
+        folder = key[: key.rfind("/") + 1]
+        before = self._folders.get(folder)
+        self._folders[folder] = Misplaced(
+            folder, before.files + 1 if before else 1, before.example if before else key
+        )
+        return True
+
+    def merge(self, folders: Iterable[Misplaced]) -> None:
+        """Take what another listing has found."""
+        for one in folders:
+            known = self._folders.get(one.folder)
+            if known is None or (known.files, known.more) < (one.files, one.more):
+                self._folders[one.folder] = one
+
+    def add_level(self, prefix: str, names: Iterable[str]) -> None:
+        """Take the names of all objects directly below a prefix."""
+        level = Unplaced()
+        for name in names:
+            level.add(f"{prefix}{name}")
+        self.merge(level.folders)
+
+
+def look_into(source: Store, prefix: str) -> tuple[int, list[Misplaced]]:
+    """List a folder that is not read, to a thousand objects, which is one request to S3.
+
+    Returns:
+        How many of these are not named like log files, and the log files.
+    """
+    found, others, seen, last = Unplaced(), 0, 0, ""
+    for entry in islice(source.files(prefix), _MOST_OBJECTS):
+        seen += 1
+        if found.add(entry.key):
+            last = entry.key[: entry.key.rfind("/") + 1]
+        else:
+            others += 1
+    more = seen == _MOST_OBJECTS
+    return others, [
+        msgspec.structs.replace(one, more=more and one.folder == last) for one in found.folders
+    ]
