@@ -3,15 +3,17 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from cloudtrail_parquet.reach import catch_up_days, days_until_final
 from stacks.environment import Environment
 from stacks.metrics import Metric, of_converter, of_function, of_queue
+from stacks.runs import runs_of
 from stacks.toolkit import CloudwatchMetricAlarm, Construct
 
 MINUTES_5 = 300
 HOUR = 3600
 DAY_S = 86_400
-SETTLED_WITHIN_HOURS = 26
-"""A day is settled once a day, and the run may take up to two hours longer than the day before."""
+LONGER_H = 2
+"""By so many hours a run may take longer than that of the day before."""
 
 NEAR_LIMIT = 0.9
 
@@ -68,6 +70,20 @@ class Alarms(Construct):
             )
 
 
+def settled_within_hours(environment: Environment) -> int:
+    """A day is settled at each day of the schedule, at the same time but for what may delay it."""
+    runs = runs_of(environment.schedule.daily)
+    if runs is None:  # refused as a contradiction
+        raise ValueError(environment.schedule.daily)
+    return runs.days * DAY_S // HOUR + LONGER_H + runs.drift_h
+
+
+def oldest_unsettled_days(environment: Environment) -> int:
+    """The age that the oldest day may have that a daily run finds not final, if none was missed."""
+    runs = runs_of(environment.schedule.daily)
+    return (runs.days if runs else 1) + days_until_final(environment.settings)
+
+
 def _alarms(environment: Environment, failures: str, backfill: tuple[str, ...]) -> Iterator[Alarm]:
     name = environment.name
     yield Alarm(
@@ -119,14 +135,23 @@ def _alarms(environment: Environment, failures: str, backfill: tuple[str, ...]) 
         above=0,
     )
     if environment.schedule.enabled:
+        hours = settled_within_hours(environment)
         yield Alarm(
             "not_settled",
-            f"No day was settled in {SETTLED_WITHIN_HOURS} hours: the daily run did not come or"
-            " not get through, or no logs are delivered.",
+            f"No day was settled in {hours} hours: the daily run did not come or not get through,"
+            " or no logs are delivered.",
             of_converter(name, "UnitsSettled"),
             below=1,
             period_s=HOUR,
-            periods=SETTLED_WITHIN_HOURS,
+            periods=hours,
+        )
+        days, given_up = oldest_unsettled_days(environment), catch_up_days(environment.settings) + 1
+        yield Alarm(
+            "oldest_unsettled",
+            f"A day is older than {days} days and not final: daily runs were missed or fail. Those"
+            f" older than {given_up} days only a plan has converted.",
+            of_converter(name, "OldestUnsettledDays", "Maximum"),
+            above=days,
         )
     if backfill:
         queue, dead_letters = backfill

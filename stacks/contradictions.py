@@ -4,8 +4,10 @@ import json
 from collections.abc import Iterator
 from itertools import permutations
 
+from cloudtrail_parquet.reach import SPARE_DAYS, final_at_min
 from cloudtrail_parquet.storage import is_below
 from stacks.environment import Environment, partition_of
+from stacks.runs import runs_of
 
 ENVIRONMENT_BYTES = 4096
 """What Lambda allows all environment variables of a function together, as JSON (Lambda quotas)."""
@@ -21,6 +23,24 @@ def contradictions(environment: Environment) -> Iterator[str]:
     yield from _regions(environment)
     yield from _keys_and_others(environment)
     yield from _limits(environment)
+    yield from _schedule(environment)
+
+
+def _schedule(environment: Environment) -> Iterator[str]:
+    """Days that become final have to be looked at again by a daily run, and soon."""
+    daily, settings = environment.schedule.daily, environment.settings
+    runs, most = runs_of(daily), SPARE_DAYS + 1
+    if runs is None or runs.days > most:
+        yield (
+            f"schedule.daily: {daily} does not run at least every {most} days, as far as can be"
+            " told, so that some days would never be final"
+        )
+    elif runs.latest is not None and runs.latest < final_at_min(settings):
+        hour, minute = divmod(final_at_min(settings), 60)
+        yield (
+            f"schedule.daily: {daily} runs before {hour:02d}:{minute:02d}, when days are final by"
+            " converter.lookahead_s and converter.settle_margin_s: let it run then or later"
+        )
 
 
 def _sources(environment: Environment) -> Iterator[str]:

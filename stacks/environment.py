@@ -196,7 +196,8 @@ class Schedules(_Table):
     """When the function runs by itself, in UTC.
 
     Attributes:
-        daily: Converts yesterday; after its window and margin, so that it is settled.
+        daily: Converts yesterday, and again what is not final of the days before; not before
+            window and margin have passed, and three days apart at most.
         provisional: Converts today as far as it has come; off unless given.
         enabled: Whether both are on.
     """

@@ -9,8 +9,8 @@ from textwrap import fill
 
 from cloudtrail_parquet.config import PREFIX, Settings
 from cloudtrail_parquet.events import DETAIL_TYPE, EVENT_SOURCE
-from cloudtrail_parquet.handler import CATCH_UP_DAYS
 from cloudtrail_parquet.markdown import table
+from cloudtrail_parquet.reach import catch_up_days
 from stacks.environment import Environment, OutputPlace
 from stacks.grants import NO_ACCOUNT, Grant, Json, grants, key_grants, role_arn
 from stacks.handover_words import permission_lines, resource_rows
@@ -59,7 +59,7 @@ def readme(
         delete_failure=_sqs("delete-message", "failures_url")
         + " \\\n  --receipt-handle \"$(jq -r '.Messages[0].ReceiptHandle' message.json)\"",
         redrive=_redrive(environment),
-        daily=f"{CATCH_UP_DAYS + 1} days",
+        daily=f"{catch_up_days(environment.settings) + 1} days",
         versions=" ".join(_versions(environment)),
         keep_buckets=_keep_buckets(stack),
         resources=table(("address", "what it is"), resource_rows(stack)),

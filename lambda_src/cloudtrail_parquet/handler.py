@@ -50,13 +50,11 @@ from cloudtrail_parquet.ownership import open_dataset_state
 from cloudtrail_parquet.places import Places
 from cloudtrail_parquet.plan import BATCH_S, FUNCTION_S, Range, Receipts, Sized, pack, plan
 from cloudtrail_parquet.process import prepare_process
+from cloudtrail_parquet.reach import scheduled_days
 from cloudtrail_parquet.receipt import Receipt
 from cloudtrail_parquet.source import discover, look_into_odd_siblings
 from cloudtrail_parquet.storage import Stores
 from cloudtrail_parquet.telemetry import SERVICE, Telemetry
-
-CATCH_UP_DAYS = 3
-"""Days before the scheduled one that are looked at again: not settled then, changed, or missed."""
 
 START_S = 10
 """What an invocation may take before its first unit: listings, mostly."""
@@ -123,9 +121,9 @@ class Function:
             case Plan():
                 return self._plan(event, scheduled=False)
             case Daily(days_back):
-                day = self.stores.clock.now().date() - timedelta(days=days_back)
-                first = day - timedelta(days=CATCH_UP_DAYS)
-                return self._plan(Plan(first, day, only="outdated"), scheduled=True)
+                today = self.stores.clock.now().date()
+                days = scheduled_days(today, days_back, self.settings)
+                return self._plan(Plan(*days, only="outdated"), scheduled=True)
 
     def _plan(self, asked: Plan, *, scheduled: bool) -> dict[str, int]:
         """Have units converted; accounts that may not be listed go on as a plan of their own.

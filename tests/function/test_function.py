@@ -247,6 +247,25 @@ def test_a_day_without_records_beside_a_log_file_is_not_told_as_unsettled(
     assert len(deployed.receipts()) == 1
 
 
+def test_a_window_of_days_is_looked_at_by_the_daily_run_until_it_has_passed(
+    deployed: Deployment,
+) -> None:
+    put_log(deployed, at(ago(7), 12), at(ago(7), 11))
+    put_log(deployed, at(ago(3), 12), at(ago(7), 11, 30))  # days late, and within the window
+    box = deployed.start(CLOUDTRAIL_PARQUET_LOOKAHEAD_S=str(5 * 86_400))
+
+    box.invoke({"kind": "daily"})
+    deployed.carry_events(box.invoke)
+
+    (receipt,) = [one for one in deployed.receipts() if one.day == ago(7)]
+    assert receipt.records.written == 2
+    rows = [
+        pq.ParquetFile(io.BytesIO(data)).metadata.num_rows
+        for key, data in deployed.objects("lake").items()
+    ]
+    assert sum(rows) == 2
+
+
 # A backfill by the queue.
 
 

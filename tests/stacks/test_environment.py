@@ -484,6 +484,9 @@ def test_a_file_that_is_no_toml_is_named_beside_the_other_mistakes(
             {"backend.region": "us-east-1", "backend.kms_key": KEY},
             "backend.kms_key: it is in eu-cent",
         ),
+        ({"schedule.daily": "cron(0 2 * * ? *)"}, "schedule.daily: cron(0 2 * * ? *) runs before"),
+        ({"schedule.daily": "rate(7 days)"}, "schedule.daily: rate(7 days) does not run at least"),
+        ({"converter.lookahead_s": 36_000}, "schedule.daily: cron(15 3 * * ? *) runs before 11:00"),
         (
             {"converter.discard": [{"name": "many", "eventName": ["x" * 99] * 40}]},
             "converter: the function's environment would take",

@@ -598,6 +598,8 @@ def alarms(environment: Environment) -> dict[str, tuple[str, str, dict[str, str]
     }
     if environment.schedule.enabled:
         wanted["not-settled"] = ("CloudTrailParquet", "UnitsSettled", ours, "Sum", 1)
+        oldest = ("CloudTrailParquet", "OldestUnsettledDays", ours, "Maximum", 2)
+        wanted["oldest-unsettled"] = oldest
     if environment.backfill_queue.enabled:
         dead, queue = f"{name}-backfill-dead-letters", f"{name}-backfill"
         age = "ApproximateAgeOfOldestMessage"

@@ -1,0 +1,80 @@
+"""When a schedule runs, as far as its expression tells.
+
+Source: EventBridge Scheduler User Guide, "Schedule types".
+"""
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+_RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)", re.ASCII)
+_MINUTES = {"minute": 1, "hour": 60, "day": 1440}
+_ITEM = re.compile(r"(?:(\*)|(\w+)(?:-(\w+))?)(?:/(\d+))?", re.ASCII)
+_WEEK = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")  # numbers begin with 1
+_DAY_MINUTES = 1440
+
+
+class Runs(NamedTuple):
+    """When a schedule runs.
+
+    Attributes:
+        latest: The last minute of the day at which it runs; None where that changes, or depends on
+            when the schedule was made.
+        days: It is so many days at most from a day on which it runs to the next.
+        drift_h: By how many hours the first run after a time of the day may come later than the
+            day before.
+    """
+
+    latest: int | None
+    days: int
+    drift_h: int = 0
+
+
+def runs_of(expression: str) -> Runs | None:
+    """When a schedule runs; None if that cannot be told, or is not so all through the year."""
+    if match := _RATE.fullmatch(expression):
+        minutes = int(match[1]) * _MINUTES[match[2]]
+        apart = -(-minutes // _DAY_MINUTES)
+        steady = _DAY_MINUTES * apart % minutes == 0
+        return Runs(None, apart, 0 if steady else -(-min(minutes, _DAY_MINUTES) // 60))
+    try:
+        minute, hour, of_month, month, of_week, year = expression[len("cron(") : -1].split()
+        minutes_, hours = _values(minute, 0, 59), _values(hour, 0, 23)
+        week = range(1, 8) if of_week == "?" else _values(of_week, 1, 7, _WEEK)
+        every_day = all(one in {"*", "?", "*/1", "1/1"} for one in (of_month, month, year))
+    except ValueError:
+        return None
+    if not (every_day and minutes_ and hours and week):
+        return None
+    days = sorted(week)
+    apart = max(later - day for day, later in pairwise([*days, days[0] + len(_WEEK)]))
+    return Runs(max(hours) * 60 + max(minutes_), apart)
+
+
+def _values(field: str, low: int, high: int, names: tuple[str, ...] = ()) -> set[int]:
+    """The values that a field of a cron expression stands for.
+
+    Raises:
+        ValueError: It is not legal, or none of the forms that are read here.
+    """
+    return {value for item in field.split(",") for value in _item(item, low, high, names)}
+
+
+def _item(item: str, low: int, high: int, names: tuple[str, ...]) -> Iterator[int]:
+    def number(text: str) -> int:
+        value = names.index(text) + low if text in names else int(text)
+        if not low <= value <= high:
+            raise ValueError(text)
+        return value
+
+    match = _ITEM.fullmatch(item)
+    if match is None:
+        raise ValueError(item)
+    every, first, last, step = match.groups()
+    begin = low if every else number(first)
+    end = high if every or (step and not last) else number(last or first)
+    if end < begin and names:  # FRI-MON
+        end += high
+    values = range(begin, end + 1, int(step or 1))  # a step of 0 is a ValueError
+    yield from ((value - low) % (high - low + 1) + low for value in values)
