@@ -182,9 +182,9 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
         raise found.no_logs(store, wanted.holds)
     jobs = jobs_of(selected, found)
     workers = workers or cores()
-    outcomes = convert_all(jobs, places, settings, workers, dry_run=dry_run)
+    converting = convert_all(jobs, places, settings, workers, dry_run=dry_run)
     try:
-        done = collect(outcomes, len(jobs), as_json=as_json)
+        outcomes = collect(converting, len(jobs), as_json=as_json)
     except KeyboardInterrupt:
         note(
             "interrupted: a unit that was being replaced is named by the next run; "
@@ -194,10 +194,11 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
     _note_unfinished(places.open().state, set(selected))
     for name, count in sorted(count_siblings(store, found).items()):
         note(beside(name, count))
+    done = [outcome for outcome in outcomes if outcome.receipt or outcome.error]
     for outcome in done:
         found.unplaced.merge(outcome.receipt.unplaced if outcome.receipt else ())
     note_unplaced(found.unplaced)
-    if not any(outcome.looked for outcome in done) and not found.refused_of(selection.accounts):
+    if not any(outcome.looked for outcome in outcomes) and not found.refused_of(selection.accounts):
         raise found.no_logs(store, wanted.holds)
     if dry_run:
         note("dry run: nothing was written; this is what would be")

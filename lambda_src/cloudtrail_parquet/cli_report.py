@@ -70,7 +70,7 @@ def note_unplaced(unplaced: Unplaced) -> None:
 
 
 def collect(found: Iterable[Outcome], total: int, *, as_json: bool) -> list[Outcome]:
-    """Wait for all outcomes, printed as they come if as JSON; those that say something, by unit."""
+    """Wait for all outcomes, printed as they come if as JSON; by unit."""
     outcomes = []
     columns = (
         TextColumn("converting"),
@@ -89,11 +89,10 @@ def collect(found: Iterable[Outcome], total: int, *, as_json: bool) -> list[Outc
         task = bar.add_task("convert", total=total)
         for outcome in found:
             bar.advance(task)
-            if outcome.receipt or outcome.error:
-                outcomes.append(outcome)
-                if as_json:
-                    sys.stdout.write(json.dumps(_as_json(outcome)) + "\n")
-                    sys.stdout.flush()
+            outcomes.append(outcome)
+            if as_json and (outcome.receipt or outcome.error):
+                sys.stdout.write(json.dumps(_as_json(outcome)) + "\n")
+                sys.stdout.flush()
     return sorted(outcomes, key=lambda outcome: outcome.unit)
 
 

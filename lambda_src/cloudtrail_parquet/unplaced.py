@@ -6,11 +6,13 @@ Source of names: CloudTrail Processing Library; one old sample has no underscore
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
 import msgspec
 
+from cloudtrail_parquet.errors import RefusedError
 from cloudtrail_parquet.storage import Store
 
 _LOG_NAME = re.compile(
@@ -96,16 +98,19 @@ class Unplaced:
 def look_into(source: Store, prefix: str) -> tuple[int, list[Misplaced]]:
     """List a folder that is not read, to a thousand objects, which is one request to S3.
 
+    What may not be listed is left alone: it is not what anybody wants converted.
+
     Returns:
         How many of these are not named like log files, and the log files.
     """
     found, others, seen, last = Unplaced(), 0, 0, ""
-    for entry in islice(source.files(prefix), _MOST_OBJECTS):
-        seen += 1
-        if found.add(entry.key):
-            last = entry.key[: entry.key.rfind("/") + 1]
-        else:
-            others += 1
+    with suppress(RefusedError):
+        for entry in islice(source.files(prefix), _MOST_OBJECTS):
+            seen += 1
+            if found.add(entry.key):
+                last = entry.key[: entry.key.rfind("/") + 1]
+            else:
+                others += 1
     more = seen == _MOST_OBJECTS
     return others, [
         msgspec.structs.replace(one, more=more and one.folder == last) for one in found.folders

@@ -320,6 +320,19 @@ def test_a_selection_without_any_log_file_is_no_success_and_it_is_said_what_ther
     assert not list((tmp_path / "out").rglob("*.parquet"))
 
 
+def test_a_day_of_which_only_a_file_beside_it_was_read_is_a_success(tmp_path: Path) -> None:
+    evening = NOON.replace(
+        hour=23, minute=50
+    )  # in the window of the day after, whose records it lacks
+    deliver(tmp_path / "logs", event("mine", evening), delivered=evening)
+
+    done = run("convert", tmp_path / "logs", tmp_path / "out", "--day", "2026-01-11")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert not list((tmp_path / "out").rglob("*.parquet"))
+
+
 def test_a_plan_of_what_is_converted_already_is_a_success(tree: Path, dataset: Path) -> None:
     for only in ("missing", "outdated"):
         done = run("plan", tree, dataset, "--only", only)

@@ -1,15 +1,16 @@
 """Log files that no unit reads are found wherever they lie, and counted once."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import obstore.store
 import pytest
 
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.convert import convert_unit
-from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.errors import RefusedError, UsageError
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.plan import Range, plan
 from cloudtrail_parquet.receipt import read_receipt
@@ -22,7 +23,7 @@ from cloudtrail_parquet.source import (
     units,
     window_files,
 )
-from cloudtrail_parquet.storage import Store, Stores, open_store
+from cloudtrail_parquet.storage import Entry, ObjectStore, Store, Stores, open_store
 from cloudtrail_parquet.unplaced import Misplaced, is_log_name
 from tests.builders import ACCOUNT, REGION, log_file, log_key, record
 
@@ -177,6 +178,25 @@ def test_log_files_without_a_folder_for_awslogs_are_named_in_the_refusal() -> No
 )
 def test_a_log_file_is_known_by_its_name(name: str, *, is_one: bool) -> None:
     assert is_log_name(name) == is_log_name(f"a/{name}") == is_one
+
+
+class Refusing(ObjectStore):
+    """Lists nothing below a folder."""
+
+    def files(self, prefix: str, skip: tuple[str, str] | None = None) -> Iterator[Entry]:
+        if "/odd/" in prefix:
+            raise RefusedError("cannot be listed (AccessDenied)", prefix, "Allow it")
+        return super().files(prefix, skip)
+
+
+def test_an_odd_folder_that_may_not_be_listed_stops_nothing() -> None:
+    store = Refusing("s3://logs", obstore.store.MemoryStore())
+    store.write(log_key(ACCOUNT, REGION, NOON), log_file(record()))
+    store.write(f"{TRAIL}odd/{NAME}", b"x")
+    store.write(f"AWSLogs/{ACCOUNT}/odd/{NAME}", b"x")
+
+    for look in (found_by_converting, found_by_planning):
+        assert (ACCOUNT, REGION) in look(store).trails
 
 
 # Files of no bytes.
