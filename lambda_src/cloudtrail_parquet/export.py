@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 
 from cloudtrail_parquet.errors import UsageError, listed
 from cloudtrail_parquet.layout import Unit, unit_of
+from cloudtrail_parquet.parts import readable
 from cloudtrail_parquet.restore import restore_json
 from cloudtrail_parquet.storage import Store
 
@@ -17,9 +18,11 @@ def export(dataset: Store, wanted: Callable[[Unit], bool]) -> Iterator[str]:
 
     Raises:
         UsageError: None is wanted; says which there are.
+        StorageError: A part is damaged; the records before the damage have been given.
     """
     for key in _wanted(dataset, wanted):
-        with dataset.open(key) as file, pq.ParquetFile(file) as part:
+        with readable(dataset, key), dataset.open(key) as file:
+            part = pq.ParquetFile(file, page_checksum_verification=True)
             for batch in part.iter_batches(_BATCH_ROWS):
                 for text in map(restore_json, batch.to_pylist()):
                     yield text.replace("\n", " ").replace(
