@@ -235,8 +235,18 @@ class Window:
 
     def holds(self, delivered: datetime, day: date) -> bool:
         """Whether a delivery lies in ``[day - lookbehind, day + 1 d + lookahead)``."""
-        seconds = (delivered - _midnight(day)).total_seconds()
-        return -self.lookbehind_s <= seconds < _DAY_S + self.lookahead_s
+        begin, end = self.seconds(day, day)
+        return begin <= self.second(delivered, day) < end
+
+    @staticmethod
+    def second(delivered: datetime, day: date) -> float:
+        """Seconds from the beginning of a day to a delivery."""
+        return (delivered - _midnight(day)).total_seconds()
+
+    def seconds(self, day: date, since: date) -> tuple[int, int]:
+        """The window of a day as seconds since the beginning of another: first, and first after."""
+        start = (day - since).days * _DAY_S
+        return start - self.lookbehind_s, start + _DAY_S + self.lookahead_s
 
     def takes(self, shard: Shard, file: "LogFile", day: date) -> bool:
         """Whether a shard of a unit reads a log file of the window of the unit's day.
