@@ -71,13 +71,15 @@ def convert_unit(  # noqa: PLR0913, PLR0917
             admit(task.files)
         if shard != WHOLE and (kept := _kept_split(task, lease)):
             return kept
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             with stores.dataset.staging() as staging:
                 run = Run(task, staging)
                 run.read()
                 if task.noted.is_void and shard == WHOLE and not run.matters:
                     return None
                 with _turn(task, lease) as check:
+                    if attempt or shard != WHOLE:
+                        run.note_again()
                     receipt = _publish(run, stores.clock.monotonic() - started, check)
                     if receipt is not None and shard != WHOLE:
                         Split(task).finish(check)
@@ -114,7 +116,7 @@ def preview_unit(  # noqa: PLR0913, PLR0917
         run.read()
         if task.noted.is_void and shard == WHOLE and not run.matters:
             return None
-        return _kept(run) or run.receipt(stores.clock.monotonic() - started)
+        return _kept(run, _unknown(run)) or run.receipt(stores.clock.monotonic() - started)
 
 
 def _lease_key(unit: Unit, shard: Shard) -> str:
@@ -161,12 +163,11 @@ def _publish(run: Run, seconds: float, check: Check) -> Receipt | None:
     Returns:
         The receipt, which has been written; None when the run has to be repeated.
     """
-    if run.task.shard != WHOLE:
-        run.note_again()
     task, state, shard = run.task, run.task.stores.state, run.task.shard
     others = shard_notes(state, task.unit) if shard == WHOLE else {}
     guard_others(others, task, task.before, state)
-    kept = _kept(run)
+    unknown = _unknown(run)
+    kept = _kept(run, unknown)
     if kept is not None:
         check()
         state.swap(receipt_key(task.unit, shard), to_text(kept), task.noted.receipt_version)
@@ -179,6 +180,7 @@ def _publish(run: Run, seconds: float, check: Check) -> Receipt | None:
         receipt=receipt,
         identities=None if _is_same_source(run) else run.identities,
         noted=task.noted,
+        unknown=frozenset(entry.key for entry in unknown or ()),
         others=others,
         finished={},
         partitions=Partitions(
@@ -200,22 +202,32 @@ def _is_same_source(run: Run) -> bool:
     )
 
 
-def _kept(run: Run) -> Receipt | None:
+def _unknown(run: Run) -> list[Entry] | None:
+    """All parts that the run's owner has, where the state does not tell; None where it does.
+
+    A unit of which nothing is noted, and that has parts, is one whose state was lost.
+    """
+    task, noted = run.task, run.task.noted
+    if noted.tells_all or (noted.is_void and not run.standing.own(task.unit.day)):
+        return None
+    return parts_of(task.stores.dataset, task.unit, run.settings, task.goes)
+
+
+def _kept(run: Run, unknown: list[Entry] | None) -> Receipt | None:
     """The receipt of a run that leaves what is there, as the source no longer holds all of it."""
     task, unit, noted, stores = run.task, run.task.unit, run.task.noted, run.task.stores
-    if run.settings.replace_shrunk or (noted.is_void and not run.standing.own(unit.day)):
+    if run.settings.replace_shrunk or (noted.is_void and unknown is None):
         return None
-    read = run.collation.counts.read
+    read, going = run.collation.counts.read, unknown
     why = lost(unit, [task.shard], noted, task.fingerprint, read, run.identities, stores.state)
-    going = list[Entry]()
-    if why is None or (why and task.before is None):  # the state does not tell enough
+    if going is None and (why is None or (why and task.before is None)):
         going = parts_of(stores.dataset, unit, run.settings, task.goes)
     if why is None:
-        why = lost_rows(stores, going, run.duplicates.keys, task.fingerprint, run.settings)
+        why = lost_rows(stores, going or (), run.duplicates.keys, task.fingerprint, run.settings)
     if not why:
         return None
     before = task.before or run.as_whose(
-        receipt_of_parts(stores.dataset, unit, going, run.settings, stores.now())
+        receipt_of_parts(stores.dataset, unit, going or (), run.settings, stores.now())
     )
     if not any(are_there((part.key for part in before.parts), stores.dataset)):
         return None

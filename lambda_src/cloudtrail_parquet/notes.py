@@ -35,13 +35,17 @@ class Intent(msgspec.Struct, frozen=True):
     parts: frozenset[str]
 
 
+UNREADABLE = Intent("?", datetime.min, frozenset())  # noqa: DTZ901 - nobody knows when
+"""Stands for an intent that is damaged or of another form: some run was about to do something."""
+
+
 class Noted(NamedTuple, Generic[R]):
     """What the state says; versions are as seen under a lease, None where there is nothing.
 
     Attributes:
         receipt: The receipt, if there is one that can be read.
         receipt_version: Of the object, whether it can be read or not.
-        intent: The intent, if there is one; of one that cannot be read, an empty one.
+        intent: The intent, if there is one; of one that cannot be read, `UNREADABLE`.
         intent_version: See ``receipt_version``.
     """
 
@@ -61,6 +65,13 @@ class Noted(NamedTuple, Generic[R]):
         if self.receipt is None:
             return False
         return self.intent is None or self.intent.run == self.receipt.run
+
+    @property
+    def tells_all(self) -> bool:
+        """Whether all parts that were written, or were about to be, are known."""
+        if self.intent is UNREADABLE:
+            return False
+        return self.receipt is not None or (self.receipt_version is None and not self.is_void)
 
     @property
     def parts(self) -> frozenset[str]:
@@ -110,7 +121,7 @@ def _intent(text: bytes) -> Intent:
     try:
         return msgspec.json.decode(text, type=Intent)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return Intent("", datetime.min, frozenset())  # noqa: DTZ901 - unknown
+        return UNREADABLE
 
 
 def shard_notes(state: Store, unit: Unit) -> dict[Shard, Noted[ShardReceipt]]:

@@ -48,6 +48,7 @@ class Change(NamedTuple):
         receipt: The new receipt; its parts that are not there yet are staged.
         identities: Of the log files that they are made of; None when those noted still are right.
         noted: What the state says of the unit, or of the shard.
+        unknown: The keys of parts that the owner has and the state does not tell of.
         others: What it says of shards that are no more when this is done.
         finished: The shards whose receipts stay, and whose intents go with the unit's.
         partitions: How to look at partitions.
@@ -60,6 +61,7 @@ class Change(NamedTuple):
     receipt: Receipt
     identities: Identities | None
     noted: Noted[Any]
+    unknown: frozenset[str]
     others: dict[Shard, Noted[Any]]
     finished: dict[Shard, Noted[Any]]
     partitions: Partitions
@@ -73,12 +75,13 @@ class Change(NamedTuple):
     @property
     def touched(self) -> frozenset[str]:
         """The keys of all parts that are written or may have to go, as far as the state knows."""
-        return self.new.union(self.noted.parts, *(one.parts for one in self.others.values()))
+        others = (one.parts for one in self.others.values())
+        return self.new.union(self.noted.parts, self.unknown, *others)
 
     @property
     def is_simple(self) -> bool:
         """Whether all there is to do is to put one part where nothing was."""
-        fresh = self.noted.is_void and not self.others and self.shard == WHOLE
+        fresh = self.noted.is_void and not (self.unknown or self.others) and self.shard == WHOLE
         return fresh and len(self.new) <= 1 and all(unit_of(key) == self.unit for key in self.new)
 
 

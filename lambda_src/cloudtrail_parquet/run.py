@@ -79,20 +79,25 @@ class Task(NamedTuple):
         fingerprint = Fingerprint()
         for file in window:
             fingerprint.add(file.key, file.size)
-        return cls(
+        task = cls(
             unit,
             shard,
             window,
             [file for file in window if settings.window.takes(shard, file, unit.day)],
             str(fingerprint),
-            read_notes(stores.state, unit)
-            if shard == WHOLE
-            else read_shard_notes(stores.state, unit, shard),
+            Noted(),
             stores,
             settings,
             uuid4().hex,
             empty.folders,
         )
+        return task._replace(noted=task.look_up())
+
+    def look_up(self) -> Noted[Any]:
+        """What the state says of the unit, or of the shard."""
+        if self.shard == WHOLE:
+            return read_notes(self.stores.state, self.unit)
+        return read_shard_notes(self.stores.state, self.unit, self.shard)
 
     @property
     def before(self) -> Receipt | None:
@@ -185,12 +190,11 @@ class Run:
         ]
 
     def note_again(self) -> None:
-        """Read again what the state says of a shard, which the whole unit may have changed since.
+        """Read again what the state says, which may have changed since.
 
         Only of use under the unit's lease.
         """
-        task = self.task
-        self.task = task._replace(noted=read_shard_notes(task.stores.state, task.unit, task.shard))
+        self.task = self.task._replace(noted=self.task.look_up())
 
     def _take(self, file: LogFile, text: Fetched) -> None:
         self.identities.add(file.key, 0)

@@ -197,6 +197,7 @@ class Split:
             receipt=receipt,
             identities=self._identities() if goes(WHOLE) else None,
             noted=unit,
+            unknown=frozenset(),
             others=others,
             finished={shard: one for shard, one in noted.items() if not goes(shard)},
             partitions=Partitions(lambda _: False, self._entries),

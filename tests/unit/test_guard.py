@@ -315,3 +315,16 @@ def test_a_fingerprint_is_the_same_in_whatever_order_and_changes_with_any_file(
     for gone in files:
         assert of([one for one in files if one != gone]) != whole
         assert of([(n, s + ((n, s) == gone)) for n, s in files]) != whole
+
+
+def test_stragglers_that_nothing_tells_of_any_more_go_when_their_unit_no_longer_has_them() -> None:
+    stores = memory()
+    put(stores, 1, -1, -2)
+    put(stores, -3, hour=1)
+    convert(stores, dataclasses.replace(SETTINGS, row_group_rows=1))  # a part for each straggler
+    cut(stores)
+    rule = Discard(name="some", eventName=("Call",))
+
+    convert(stores, dataclasses.replace(SETTINGS, discard=(rule,)))
+
+    assert checksums(stores) == {}
