@@ -12,8 +12,8 @@ from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.convert import convert_unit
 from cloudtrail_parquet.errors import RefusedError, UsageError
 from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.notes import read_notes
 from cloudtrail_parquet.plan import Range, plan
-from cloudtrail_parquet.receipt import read_receipt
 from cloudtrail_parquet.source import (
     Discovery,
     account_roots,
@@ -214,7 +214,7 @@ def test_a_log_file_without_bytes_is_unplaced_in_the_receipt_of_its_day() -> Non
         unit = Unit(ACCOUNT, REGION, date(2026, 1, day))
         convert_unit(unit, found.trails[ACCOUNT, REGION], stores, SETTINGS)
 
-    receipt = read_receipt(stores.state, Unit(ACCOUNT, REGION, DAY))
+    receipt = read_notes(stores.state, Unit(ACCOUNT, REGION, DAY)).receipt
     assert receipt is not None
     assert receipt.unplaced == [Misplaced(f"{TRAIL}2026/01/10/", 1, empty)]
     assert len(list(stores.state.files("receipts/"))) == 1

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.decode import decode
+from cloudtrail_parquet.restore import restore_json
 from cloudtrail_parquet.schema import SCHEMA, leaves
 from cloudtrail_parquet.storage import LocalStore, Store, open_store
 from cloudtrail_parquet.writer import PartsWriter, in_background, order_by
@@ -130,7 +131,9 @@ def test_rows_read_back_are_the_rows_written(texts: list[str]) -> None:
     write(store, [table, table])
 
     read = part(store, "part-0.parquet").read()
-    assert read.to_pylist() == table.to_pylist() * 2
+    assert [restore_json(row) for row in read.to_pylist()] == [
+        restore_json(row) for row in table.to_pylist() * 2
+    ]
     read.validate(full=True)
 
 
@@ -191,7 +194,7 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
 def test_a_part_that_fails_half_way_is_not_published(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store")
 
-    with pytest.raises((pa.ArrowInvalid, ValueError)):
+    with pytest.raises((pa.ArrowInvalid, ValueError, KeyError)):
         write(store, [many(3), pa.table({"a": [1]})])
 
     assert list(store.files("")) == []
