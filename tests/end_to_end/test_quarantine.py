@@ -365,7 +365,7 @@ def test_a_folder_in_place_of_a_log_file_stops_nothing(tmp_path: Path) -> None:
 def test_folder_markers_of_no_bytes_and_hidden_files_are_passed_over(tmp_path: Path) -> None:
     tree, dataset = tmp_path / "logs", tmp_path / "dataset"
     keys = {"good": deliver(tree, "good", log_file(event(eventID="good")))}
-    deliver(tree, "marker", b"")
+    (tree / keys["good"]).with_name("marker").write_bytes(b"")
     (tree / keys["good"]).with_name(".DS_Store").write_bytes(b"\0\0\0\1Bud1")
 
     done = convert(tree, dataset, keys)
