@@ -189,11 +189,6 @@ def _are_accounts(names: Iterable[str]) -> bool:
     return any(map(ACCOUNT.fullmatch, names))
 
 
-def trails_of(roots: Iterable[str], account: str, region: str, folders: Iterable[str]) -> list[str]:
-    """The prefixes below which the days of an account and region may lie; some may be empty."""
-    return [f"{root}{account}/{folder}/{region}/" for root in roots for folder in folders]
-
-
 def _each(source: Store, ask: Callable[[T], R], of: Iterable[T]) -> list[R]:
     """The answers to many questions, in order; several at a time where that helps."""
     questions = list(of)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloudtrail_parquet.accounts import Accounts
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.convert import convert_unit
 from cloudtrail_parquet.events import Only
@@ -23,7 +24,7 @@ from cloudtrail_parquet.receipt import (
     to_text,
 )
 from cloudtrail_parquet.schema import SCHEMA_VERSION
-from cloudtrail_parquet.source import account_roots, discover, trails_of, units, window_files
+from cloudtrail_parquet.source import account_roots, discover, units, window_files
 from cloudtrail_parquet.storage import Entry, Level, LocalStore, Store, Stores, open_store
 from tests.builders import ACCOUNT, REGION, log_file, log_key, record
 
@@ -400,7 +401,8 @@ def test_the_trails_of_an_account_are_found_without_listing_all_accounts(stores:
     deliver(stores.source, at(10), organization="o-abcdefghij", prefix="trail/one")
     found = discover(stores.source, SETTINGS.folders)
 
-    trails = trails_of(account_roots(stores.source), ACCOUNT, REGION, SETTINGS.folders)
+    accounts = Accounts(stores.source, SETTINGS.folders)
+    trails = accounts.trails(Unit(ACCOUNT, REGION, TENTH))
 
     assert trails == found.trails[ACCOUNT, REGION]
 

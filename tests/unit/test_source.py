@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from cloudtrail_parquet.accounts import Accounts
 from cloudtrail_parquet.errors import RefusedError, UsageError
 from cloudtrail_parquet.layout import Unit, Window
 from cloudtrail_parquet.source import (
@@ -17,7 +18,6 @@ from cloudtrail_parquet.source import (
     delivered_file,
     delivery_days,
     discover,
-    trails_of,
     units,
     usual_keys,
     window_files,
@@ -441,8 +441,7 @@ def test_several_places_are_one_with_their_names_above(keys: list[tuple[str, str
                 (file.key, file.delivered) for file in expected
             ]
             assert all(union.read(file.key) == b"x" for file in read)
-            roots = account_roots(union)
-            assert set(of) <= set(trails_of(roots, unit.account, unit.region, FOLDERS))
+            assert set(Accounts(union, FOLDERS).trails(unit)) == set(of)
 
 
 def test_a_place_may_lie_deep(tmp_path: Path) -> None:
