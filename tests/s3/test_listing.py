@@ -12,7 +12,7 @@ from mypy_boto3_s3 import S3Client
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.layout import Unit, Window
-from cloudtrail_parquet.plan import Range, plan
+from cloudtrail_parquet.plan import Range, Receipts, plan
 from cloudtrail_parquet.source import (
     Discovery,
     account_roots,
@@ -235,12 +235,12 @@ def test_what_is_unplaced_costs_an_ordinary_source_no_request(
         for day in range(3)
     ]
     store = fill(keys)
-    state = open_store("memory:///")
+    receipts = Receipts(open_store("memory:///"))
 
     def planned() -> Discovery:
         found = discover(store, FOLDERS)
         of = Range(DAY, DAY + timedelta(days=2))
-        assert len(list(plan(store, state, found, of, "all", Settings()))) == 3 * 2 * 3
+        assert len(list(plan(store, receipts, found, of, "all", Settings()))) == 3 * 2 * 3
         look_into_odd_siblings(store, found)
         return found
 

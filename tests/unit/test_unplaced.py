@@ -13,7 +13,7 @@ from cloudtrail_parquet.convert import convert_unit
 from cloudtrail_parquet.errors import RefusedError, UsageError
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.notes import read_notes
-from cloudtrail_parquet.plan import Range, plan
+from cloudtrail_parquet.plan import Range, Receipts, plan
 from cloudtrail_parquet.source import (
     Discovery,
     account_roots,
@@ -77,7 +77,7 @@ def found_by_converting(source: Store) -> Discovery:
 
 def found_by_planning(source: Store) -> Discovery:
     found = discover(source, FOLDERS)
-    list(plan(source, source, found, Range(date.min, date.max), "all", SETTINGS))
+    list(plan(source, Receipts(source), found, Range(date.min, date.max), "all", SETTINGS))
     look_into_odd_siblings(source, found)
     return found
 
@@ -180,6 +180,11 @@ def test_a_log_file_is_known_by_its_name(name: str, *, is_one: bool) -> None:
     assert is_log_name(name) == is_log_name(f"a/{name}") == is_one
 
 
+def in_memory() -> Stores:
+    source, dataset, state = (open_store("memory:///") for _ in range(3))
+    return Stores(source, dataset, state)
+
+
 class Refusing(ObjectStore):
     """Lists nothing below a folder."""
 
@@ -203,7 +208,7 @@ def test_an_odd_folder_that_may_not_be_listed_stops_nothing() -> None:
 
 
 def test_a_log_file_without_bytes_is_unplaced_in_the_receipt_of_its_day() -> None:
-    stores = Stores(*(open_store("memory:///") for _ in range(3)))
+    stores = in_memory()
     empty = log_key(ACCOUNT, REGION, NOON, unique="empty")
     stores.source.write(log_key(ACCOUNT, REGION, NOON), log_file(record()))
     stores.source.write(empty, b"")
@@ -222,7 +227,7 @@ def test_a_log_file_without_bytes_is_unplaced_in_the_receipt_of_its_day() -> Non
 
 
 def test_a_day_of_nothing_but_log_files_without_bytes_has_a_receipt_that_says_so() -> None:
-    stores = Stores(*(open_store("memory:///") for _ in range(3)))
+    stores = in_memory()
     stores.source.write(log_key(ACCOUNT, REGION, NOON), b"")
     unit = Unit(ACCOUNT, REGION, DAY)
 
