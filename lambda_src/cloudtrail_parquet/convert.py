@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.errors import LeaseTimeoutError
-from cloudtrail_parquet.guard import lost, lost_rows, parts_of, receipt_of_parts
-from cloudtrail_parquet.layout import WHOLE, LogFile, Shard, Unit, state_key
+from cloudtrail_parquet.guard import lost, lost_rows, parts_of, receipt_of_parts, staying
+from cloudtrail_parquet.layout import WHOLE, LogFile, Shard, Unit, shard_of, state_key
 from cloudtrail_parquet.notes import read_notes, shard_notes
 from cloudtrail_parquet.publish import Change, Check, Partitions, publish
 from cloudtrail_parquet.receipt import (
@@ -21,7 +21,7 @@ from cloudtrail_parquet.receipt import (
     to_text,
 )
 from cloudtrail_parquet.run import Run, Task
-from cloudtrail_parquet.shards import Split, are_there, guard_others
+from cloudtrail_parquet.shards import Shards, Split, are_there, guard_others
 from cloudtrail_parquet.storage import Entry, Lease, Stores, open_store
 
 _ATTEMPTS = 10
@@ -75,7 +75,7 @@ def convert_unit(  # noqa: PLR0913, PLR0917
             with stores.dataset.staging() as staging:
                 run = Run(task, staging)
                 run.read()
-                if task.noted.is_void and shard == WHOLE and not run.matters:
+                if shard == WHOLE and not run.matters and _is_unknown(task):
                     return None
                 with _turn(task, lease) as check:
                     if attempt or shard != WHOLE:
@@ -114,9 +114,14 @@ def preview_unit(  # noqa: PLR0913, PLR0917
     with TemporaryDirectory() as folder, open_store(folder).staging() as staging:
         run = Run(task, staging)
         run.read()
-        if task.noted.is_void and shard == WHOLE and not run.matters:
+        if shard == WHOLE and not run.matters and _is_unknown(task):
             return None
-        return _kept(run, _unknown(run)) or run.receipt(stores.clock.monotonic() - started)
+        return _kept(run, _untold(run)) or run.receipt(stores.clock.monotonic() - started)
+
+
+def _is_unknown(task: Task) -> bool:
+    """Whether the state says nothing of a unit, nor of shards of it."""
+    return task.noted.is_void and not shard_notes(task.stores.state, task.unit)
 
 
 def _lease_key(unit: Unit, shard: Shard) -> str:
@@ -165,13 +170,11 @@ def _publish(run: Run, seconds: float, check: Check) -> Receipt | None:
     """
     task, state, shard = run.task, run.task.stores.state, run.task.shard
     others = shard_notes(state, task.unit) if shard == WHOLE else {}
-    guard_others(others, task, task.before, state)
-    unknown = _unknown(run)
+    unknown = _untold(run)
     kept = _kept(run, unknown)
     if kept is not None:
-        check()
-        state.swap(receipt_key(task.unit, shard), to_text(kept), task.noted.receipt_version)
-        return kept
+        return _keep(run, kept, others, check)
+    guard_others(others, task, task.before, run.duplicates.keys)
     receipt = run.receipt(seconds)
     change = Change(
         unit=task.unit,
@@ -191,6 +194,39 @@ def _publish(run: Run, seconds: float, check: Check) -> Receipt | None:
     return receipt if publish(change, task.stores, task.settings, check) else None
 
 
+def _keep(run: Run, kept: Receipt, others: Shards, check: Check) -> Receipt:
+    """Write the receipt of a run that leaves what is there; splits never completed go."""
+    task, state, shard = run.task, run.task.stores.state, run.task.shard
+    splits = {shard_of(part.key).of for part in kept.parts}
+
+    def goes(one: Shard) -> bool:
+        return one != WHOLE and one.of not in splits
+
+    incomplete = {one: noted for one, noted in others.items() if goes(one)}
+    if not incomplete or not (task.noted.is_true or task.noted.is_void):
+        check()
+        state.swap(receipt_key(task.unit, shard), to_text(kept), task.noted.receipt_version)
+        return kept
+    keys = staying(task.stores.dataset, task.unit, run.settings, goes)
+    guard_others(incomplete, task, task.before, keys)
+    kept = replace(kept, run=task.run)
+    change = Change(
+        unit=task.unit,
+        shard=shard,
+        goes=goes,
+        receipt=kept,
+        identities=None,
+        noted=task.noted,
+        unknown=frozenset(),
+        others=incomplete,
+        finished={},
+        partitions=Partitions(lambda _: False, task.entries),
+        staging=None,
+    )
+    publish(change, task.stores, task.settings, check)
+    return kept
+
+
 def _is_same_source(run: Run) -> bool:
     """Whether the last receipt is about the same log files, as far as they can be read."""
     before = run.task.before
@@ -202,7 +238,7 @@ def _is_same_source(run: Run) -> bool:
     )
 
 
-def _unknown(run: Run) -> list[Entry] | None:
+def _untold(run: Run) -> list[Entry] | None:
     """All parts that the run's owner has, where the state does not tell; None where it does.
 
     A unit of which nothing is noted, and that has parts, is one whose state was lost.
@@ -238,6 +274,7 @@ def _kept(run: Run, unknown: list[Entry] | None) -> Receipt | None:
         quarantined=first_of(run.quarantined),
         when=stores.now(),
         settled=task.is_settled,
+        run=before.run,
     )
     if isinstance(kept, ShardReceipt):
         return replace(kept, seen=task.seen)

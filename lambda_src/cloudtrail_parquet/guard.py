@@ -15,7 +15,16 @@ import pyarrow.parquet as pq
 from cloudtrail_parquet import __version__
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.identities import Identities
-from cloudtrail_parquet.layout import Shard, Unit, owner_of, place_folder, shard_of, unit_of
+from cloudtrail_parquet.layout import (
+    Owner,
+    Shard,
+    Unit,
+    owner_of,
+    partition,
+    place_folder,
+    shard_of,
+    unit_of,
+)
 from cloudtrail_parquet.notes import Noted, read_identities
 from cloudtrail_parquet.parts import read_footer, readable, row_group_keys, said
 from cloudtrail_parquet.receipt import Files, Part, Receipt, Records
@@ -118,6 +127,25 @@ def _discarded(
     return len(discarder.discarded(*(table[name].to_pylist() for name in _OF_RULES)))
 
 
+def staying(
+    dataset: Store, unit: Unit, settings: Settings, goes: Callable[[Shard], bool]
+) -> Callable[[date], pa.Array]:
+    """What gives the keys of all rows of a day's partition but those in parts of a unit that go."""
+
+    def keys(day: date) -> pa.Array:
+        entries = dataset.files(partition(unit.on(day), settings.partition_layout))
+        return _keys_in(
+            dataset, (one for one in entries if not is_of(unit, owner_of(one.key, day), goes))
+        )
+
+    return keys
+
+
+def is_of(unit: Unit, owner: Owner | None, goes: Callable[[Shard], bool]) -> bool:
+    """Whether a part's owner is a unit, or one of its shards that go."""
+    return owner is not None and owner.day == unit.day and goes(owner.shard)
+
+
 def parts_of(
     dataset: Store, unit: Unit, settings: Settings, goes: Callable[[Shard], bool]
 ) -> list[Entry]:
@@ -125,8 +153,7 @@ def parts_of(
     found = []
     for entry in dataset.files(place_folder(unit, settings.partition_layout)):
         lies_in = unit_of(entry.key)
-        owner = owner_of(entry.key, lies_in.day) if lies_in else None
-        if owner is not None and owner.day == unit.day and goes(owner.shard):
+        if lies_in and is_of(unit, owner_of(entry.key, lies_in.day), goes):
             found.append(entry)
     return found
 
@@ -171,7 +198,7 @@ def receipt_of_parts(
     )
 
 
-def keys_in(dataset: Store, entries: Iterable[Entry]) -> pa.Array:
+def _keys_in(dataset: Store, entries: Iterable[Entry]) -> pa.Array:
     """The keys of all rows of parts: int64."""
     keys = [pa.array([], pa.int64())]
     for entry in entries:

@@ -15,6 +15,7 @@ import msgspec
 
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.errors import StorageError
+from cloudtrail_parquet.guard import is_of
 from cloudtrail_parquet.identities import Identities, identities_key
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit, owner_of, state_key, unit_of
 from cloudtrail_parquet.notes import Intent, Noted, intent_key
@@ -176,8 +177,7 @@ def _replace(change: Change, target: Unit, dataset: Store, check: Check) -> None
                     dataset.remove(key, written)
                 raise
     for key, entry in sorted(entries.items()):
-        owner = owner_of(key, target.day)
-        is_ours = owner is not None and owner.day == change.unit.day and change.goes(owner.shard)
+        is_ours = is_of(change.unit, owner_of(key, target.day), change.goes)
         if is_ours and key not in change.new:
             check()
             dataset.remove(key, entry.version)

@@ -260,6 +260,7 @@ def as_kept(  # noqa: PLR0913
     quarantined: list[Quarantined],
     when: datetime,
     settled: bool,
+    run: str,
 ) -> R:
     """The receipt of a run that replaced nothing: that of the run before it, and why.
 
@@ -270,6 +271,7 @@ def as_kept(  # noqa: PLR0913
         quarantined: What could not be read of that.
         when: The time.
         settled: Whether the unit's window has passed by now.
+        run: The name of the run that keeps it, or that wrote it if that says nothing more.
     """
     return msgspec.structs.replace(
         before,
@@ -279,6 +281,7 @@ def as_kept(  # noqa: PLR0913
         quarantined=quarantined,
         converted_at=when,
         settled=settled,
+        run=run,
     )
 
 

@@ -21,7 +21,15 @@ from cloudtrail_parquet.duplicates import Duplicates
 from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError, UnreadableLogError
 from cloudtrail_parquet.fetch import Fetched, fetch, fetch_text
 from cloudtrail_parquet.identities import Fingerprint, Identities
-from cloudtrail_parquet.layout import WHOLE, LogFile, Shard, Unit, part_key, straggler_key
+from cloudtrail_parquet.layout import (
+    WHOLE,
+    LogFile,
+    Shard,
+    Unit,
+    part_key,
+    partition,
+    straggler_key,
+)
 from cloudtrail_parquet.notes import Noted, read_notes, read_shard_notes
 from cloudtrail_parquet.receipt import (
     Files,
@@ -37,7 +45,7 @@ from cloudtrail_parquet.receipt import (
 from cloudtrail_parquet.schema import METADATA_PREFIX, RECORD_VERSION, SCHEMA_VERSION
 from cloudtrail_parquet.source import window_files
 from cloudtrail_parquet.standing import Standing
-from cloudtrail_parquet.storage import Staging, Stores
+from cloudtrail_parquet.storage import Entry, Staging, Stores
 from cloudtrail_parquet.unplaced import Misplaced, Unplaced
 from cloudtrail_parquet.writer import PartsWriter, in_background
 
@@ -121,6 +129,11 @@ class Task(NamedTuple):
         """Whether the window has passed, with a margin, so that the result is final."""
         margin = timedelta(seconds=self.settings.settle_margin_s)
         return self.stores.now() >= self.settings.window.ends(self.unit.day) + margin
+
+    def entries(self, day: date) -> list[Entry]:
+        """The parts of a day's partition."""
+        folder = partition(self.unit.on(day), self.settings.partition_layout)
+        return list(self.stores.dataset.files(folder))
 
     def standing(self) -> Standing:
         """What stands already, to leave out what repeats it.

@@ -14,39 +14,48 @@ from uuid import uuid4
 import pyarrow as pa
 
 from cloudtrail_parquet.errors import UsageError
-from cloudtrail_parquet.guard import keys_in, lost, lost_rows, parts_of, receipt_of_parts
+from cloudtrail_parquet.guard import lost, lost_rows, parts_of, receipt_of_parts, staying
 from cloudtrail_parquet.identities import Identities
-from cloudtrail_parquet.layout import WHOLE, Shard, partition, shard_of
+from cloudtrail_parquet.layout import WHOLE, Shard, shard_of
 from cloudtrail_parquet.notes import Noted, read_identities, read_notes, shard_notes
 from cloudtrail_parquet.publish import Change, Check, Partitions, publish
 from cloudtrail_parquet.receipt import Quarantined, Receipt, ShardReceipt, as_kept, total
 from cloudtrail_parquet.run import Task
-from cloudtrail_parquet.storage import Entry, Store
+from cloudtrail_parquet.storage import Store
 
 Shards = dict[Shard, Noted[ShardReceipt]]
 
 
-def guard_others(others: Shards, task: Task, before: Receipt | None, state: Store) -> None:
-    """Make sure that shards whose parts are about to go were made of nothing that is gone.
+def guard_others(
+    others: Shards,
+    task: Task,
+    before: Receipt | None,
+    keys: Callable[[date], pa.Array | pa.ChunkedArray],
+) -> None:
+    """Make sure that shards whose parts are about to go hold nothing that would be lost.
 
     That is for splits that were never completed: what a unit's receipt is about, is compared with
-    that as a whole.
+    that as a whole. Nothing is lost if all their log files are still in the source, or all their
+    rows will be there.
 
     Args:
         others: What the state says of them.
-        task: What is converted in their place.
+        task: What is converted.
         before: The unit's receipt.
-        state: Where receipts are.
+        keys: The keys of all records that there will be, by the day of the partition.
 
     Raises:
-        UsageError: They were: what they wrote may stand nowhere else.
+        UsageError: What they hold may stand nowhere else.
     """
     told = {part.key for part in before.parts} if before else set[str]()
     for shard, noted in others.items():
         if task.settings.replace_shrunk or noted.parts <= told:
             continue
-        known = read_identities(state, task.unit, [shard])
-        if known is not None and (why := known.among(file.key for file in task.window)):
+        known = read_identities(task.stores.state, task.unit, [shard])
+        if known is not None and not known.among(file.key for file in task.window):
+            continue
+        going = parts_of(task.stores.dataset, task.unit, task.settings, shard.__eq__)
+        if why := lost_rows(task.stores, going, keys, task.fingerprint, task.settings):
             raise UsageError(
                 f"shard {shard} is there, and {why}",
                 task.unit.name,
@@ -83,8 +92,6 @@ class Split:
         receipt = total(receipts, uuid4().hex)
         receipt.records.check(self._unit.name)
         unit = read_notes(self._stores.state, self._unit)
-        others = {shard: one for shard, one in noted.items() if self._is_other(shard)}
-        guard_others(others, self._task, unit.receipt, self._stores.state)
         kept = self._kept(unit, receipt)
         if kept is not None:
             return self._settle(kept, unit, noted, check, goes=self._is_mine)
@@ -137,10 +144,7 @@ class Split:
     def _lost_rows(self, source: str) -> str:
         dataset, settings = self._stores.dataset, self._settings
         going = parts_of(dataset, self._unit, settings, self._is_other)
-
-        def keys(day: date) -> pa.Array:
-            return keys_in(dataset, (one for one in self._entries(day) if one not in going))
-
+        keys = staying(dataset, self._unit, settings, self._is_other)
         return lost_rows(self._stores, going, keys, source, settings)
 
     def _as_kept(
@@ -161,6 +165,7 @@ class Split:
             quarantined=quarantined,
             when=now,
             settled=task.is_settled,
+            run=uuid4().hex,
         )
 
     def _identities(self) -> Identities:
@@ -190,6 +195,8 @@ class Split:
     ) -> Receipt:
         """Remove the unit's parts of shards that go, wherever they are, and write its receipt."""
         others = {shard: one for shard, one in noted.items() if goes(shard)}
+        keys = staying(self._stores.dataset, self._unit, self._settings, goes)
+        guard_others(others, self._task, unit.receipt, keys)
         change = Change(
             unit=self._unit,
             shard=WHOLE,
@@ -200,12 +207,8 @@ class Split:
             unknown=frozenset(),
             others=others,
             finished={shard: one for shard, one in noted.items() if not goes(shard)},
-            partitions=Partitions(lambda _: False, self._entries),
+            partitions=Partitions(lambda _: False, self._task.entries),
             staging=None,
         )
         publish(change, self._stores, self._settings, check)
         return receipt
-
-    def _entries(self, day: date) -> list[Entry]:
-        folder = partition(self._unit.on(day), self._settings.partition_layout)
-        return list(self._stores.dataset.files(folder))
