@@ -11,7 +11,7 @@ from cloudtrail_parquet.errors import LeaseTimeoutError
 from cloudtrail_parquet.guard import lost, lost_rows, parts_of, receipt_of_parts, staying
 from cloudtrail_parquet.layout import WHOLE, LogFile, Shard, Unit, shard_of, state_key
 from cloudtrail_parquet.notes import read_notes, shard_notes
-from cloudtrail_parquet.publish import Change, Check, Partitions, publish
+from cloudtrail_parquet.publish import Change, Held, Partitions, publish
 from cloudtrail_parquet.receipt import (
     Receipt,
     ShardReceipt,
@@ -77,12 +77,12 @@ def convert_unit(  # noqa: PLR0913, PLR0917
                 run.read()
                 if shard == WHOLE and not run.matters and _is_unknown(task):
                     return None
-                with _turn(task, lease) as check:
+                with _turn(task, lease) as held:
                     if attempt or shard != WHOLE:
                         run.note_again()
-                    receipt = _publish(run, stores.clock.monotonic() - started, check)
+                    receipt = _publish(run, stores.clock.monotonic() - started, held)
                     if receipt is not None and shard != WHOLE:
-                        Split(task).finish(check)
+                        Split(task).finish(held)
             if receipt is not None:
                 return receipt
         raise LeaseTimeoutError(
@@ -131,26 +131,19 @@ def _lease_key(unit: Unit, shard: Shard) -> str:
 
 
 @contextmanager
-def _turn(task: Task, lease: Lease) -> Iterator[Check]:
+def _turn(task: Task, lease: Lease) -> Iterator[Held]:
     """Hold the unit's lease, which a shard needs only while it replaces something.
 
     So shards are read at the same time and published one after the other, and none of them while
     the whole unit is converted.
     """
     if task.shard == WHOLE:
-        lease.check()
-        yield lease.check
+        yield Held(lease)
         return
     settings = task.settings
     key = _lease_key(task.unit, WHOLE)
     with task.stores.state.lease(key, settings.lease_wait_s, settings.lease_s) as turn:
-
-        def check() -> None:
-            lease.check()
-            turn.check()
-
-        check()
-        yield check
+        yield Held(lease, turn)
 
 
 def _kept_split(task: Task, lease: Lease) -> Receipt | None:
@@ -158,11 +151,11 @@ def _kept_split(task: Task, lease: Lease) -> Receipt | None:
     split = Split(task)
     if split.would_keep(read_notes(task.stores.state, task.unit)) is None:
         return None
-    with _turn(task, lease) as check:
-        return split.keep(check)
+    with _turn(task, lease) as held:
+        return split.keep(held)
 
 
-def _publish(run: Run, seconds: float, check: Check) -> Receipt | None:
+def _publish(run: Run, seconds: float, held: Held) -> Receipt | None:
     """Put the parts in place and remove what this run's owner had there before, or keep that.
 
     Returns:
@@ -173,7 +166,7 @@ def _publish(run: Run, seconds: float, check: Check) -> Receipt | None:
     unknown = _untold(run)
     kept = _kept(run, unknown)
     if kept is not None:
-        return _keep(run, kept, others, check)
+        return _keep(run, kept, others, held)
     guard_others(others, task, task.before, run.duplicates.keys)
     receipt = run.receipt(seconds)
     change = Change(
@@ -191,39 +184,49 @@ def _publish(run: Run, seconds: float, check: Check) -> Receipt | None:
         ),
         staging=run.staging,
     )
-    return receipt if publish(change, task.stores, task.settings, check) else None
+    return receipt if publish(change, task.stores, task.settings, held) else None
 
 
-def _keep(run: Run, kept: Receipt, others: Shards, check: Check) -> Receipt:
-    """Write the receipt of a run that leaves what is there; splits never completed go."""
-    task, state, shard = run.task, run.task.stores.state, run.task.shard
+def _keep(run: Run, kept: Receipt, others: Shards, held: Held) -> Receipt:
+    """Write the receipt of a run that leaves what is there.
+
+    Splits that were never completed go. What a run has left half-way stays as it is, since what
+    could complete it is gone; the receipt then tells of the parts that there are.
+    """
+    task, stores = run.task, run.task.stores
     splits = {shard_of(part.key).of for part in kept.parts}
 
-    def goes(one: Shard) -> bool:
-        return one != WHOLE and one.of not in splits
+    def goes(shard: Shard) -> bool:
+        return shard != WHOLE and shard.of not in splits
 
-    incomplete = {one: noted for one, noted in others.items() if goes(one)}
-    if not incomplete or not (task.noted.is_true or task.noted.is_void):
-        check()
-        state.swap(receipt_key(task.unit, shard), to_text(kept), task.noted.receipt_version)
+    going = {shard: noted for shard, noted in others.items() if goes(shard)}
+    if not going and task.noted.intent is None and not any(one.intent for one in others.values()):
+        held.confirm()
+        text = to_text(kept)
+        stores.state.swap(receipt_key(task.unit, task.shard), text, task.noted.receipt_version)
         return kept
-    keys = staying(task.stores.dataset, task.unit, run.settings, goes)
-    guard_others(incomplete, task, task.before, keys)
+    guard_others(going, task, task.before, staying(stores.dataset, task.unit, run.settings, goes))
+    there = parts_of(
+        stores.dataset, task.unit, run.settings, lambda one: task.goes(one) and not goes(one)
+    )
+    if {one.key: one.size for one in there} != {one.key: one.bytes for one in kept.parts}:
+        told = receipt_of_parts(stores.dataset, task.unit, there, run.settings, stores.now())
+        kept = _as_kept(run, run.as_whose(told), kept.kept)
     kept = replace(kept, run=task.run)
     change = Change(
         unit=task.unit,
-        shard=shard,
+        shard=task.shard,
         goes=goes,
         receipt=kept,
         identities=None,
         noted=task.noted,
         unknown=frozenset(),
-        others=incomplete,
-        finished={},
+        others=going,
+        finished={shard: noted for shard, noted in others.items() if not goes(shard)},
         partitions=Partitions(lambda _: False, task.entries),
         staging=None,
     )
-    publish(change, task.stores, task.settings, check)
+    publish(change, stores, task.settings, held)
     return kept
 
 
@@ -267,15 +270,19 @@ def _kept(run: Run, unknown: list[Entry] | None) -> Receipt | None:
     )
     if not any(are_there((part.key for part in before.parts), stores.dataset)):
         return None
+    return _as_kept(run, before, why)
+
+
+def _as_kept(run: Run, before: Receipt, why: str) -> Receipt:
     kept = as_kept(
         before,
         why,
-        source=task.fingerprint,
+        source=run.task.fingerprint,
         quarantined=first_of(run.quarantined),
-        when=stores.now(),
-        settled=task.is_settled,
+        when=run.task.stores.now(),
+        settled=run.task.is_settled,
         run=before.run,
     )
     if isinstance(kept, ShardReceipt):
-        return replace(kept, seen=task.seen)
+        return replace(kept, seen=run.task.seen)
     return kept

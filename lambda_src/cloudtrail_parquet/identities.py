@@ -70,7 +70,10 @@ class Identities:
 
     def add(self, key: str, records: int) -> None:
         """Add a log file of which so many records could be read."""
-        self.counts[_number(key)] = min(records, _MAX_COUNT)
+        number = _number(key)
+        while number in self.counts:  # another file of that name: names are unique but for copies
+            number = _next(number)
+        self.counts[number] = min(records, _MAX_COUNT)
 
     def merge(self, other: "Identities") -> None:
         """Add all log files of others; of one in both, count the more records."""
@@ -93,7 +96,10 @@ class Identities:
 
     def among(self, keys: Iterable[str]) -> str:
         """What these have that is not among some log files by name, in words, as `lacking`."""
-        return self._gone(set(map(_number, keys)))
+        there = Identities()
+        for key in keys:
+            there.add(key, 0)
+        return self._gone(there.counts)
 
     def _gone(self, numbers: Container[int]) -> str:
         gone = sum(records > 0 and number not in numbers for number, records in self.counts.items())
@@ -115,6 +121,10 @@ class Identities:
 
 def _number(key: str) -> int:
     return int.from_bytes(sha256(_name(key)).digest()[:8])
+
+
+def _next(number: int) -> int:
+    return int.from_bytes(sha256(number.to_bytes(8)).digest()[:8])
 
 
 def _digest(body: bytes) -> bytes:

@@ -20,10 +20,28 @@ from cloudtrail_parquet.identities import Identities, identities_key
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit, owner_of, state_key, unit_of
 from cloudtrail_parquet.notes import Intent, Noted, intent_key
 from cloudtrail_parquet.receipt import Receipt, receipt_key, to_text
-from cloudtrail_parquet.storage import Entry, Staging, Store, Stores
+from cloudtrail_parquet.storage import Entry, Lease, Staging, Store, Stores
 
-Check = Callable[[], None]
-"""Raises if something must not be replaced any more, since a lease has been lost."""
+
+class Held:
+    """The leases that a run holds, to be looked at together."""
+
+    def __init__(self, *leases: Lease) -> None:
+        self._leases = leases
+
+    def and_(self, lease: Lease) -> "Held":
+        """The same and another one."""
+        return Held(*self._leases, lease)
+
+    def check(self) -> None:
+        """Raise if one may have been lost, by the clock; see `Lease.check`."""
+        for lease in self._leases:
+            lease.check()
+
+    def confirm(self) -> None:
+        """Raise if one has been lost, by the store; see `Lease.confirm`."""
+        for lease in self._leases:
+            lease.confirm()
 
 
 class Partitions(NamedTuple):
@@ -86,14 +104,14 @@ class Change(NamedTuple):
         return fresh and len(self.new) <= 1 and all(unit_of(key) == self.unit for key in self.new)
 
 
-def publish(change: Change, stores: Stores, settings: Settings, check: Check) -> bool:
+def publish(change: Change, stores: Stores, settings: Settings, held: Held) -> bool:
     """Make the dataset and the state say what a change says.
 
     Args:
         change: What is to be replaced, and by what.
         stores: Where everything is.
         settings: For how long to wait for leases.
-        check: Of the leases that are held.
+        held: The leases that are held: the unit's, and that of the shard.
 
     Returns:
         False when somebody else has meanwhile put a record of the new parts into a partition: they
@@ -104,18 +122,22 @@ def publish(change: Change, stores: Stores, settings: Settings, check: Check) ->
             run again completes it.
     """
     unit, shard, state = change.unit, change.shard, stores.state
+    known = None if change.identities is None else state.look(identities_key(unit, shard))
+    held.confirm()
 
     # 1. The intent: from here on the receipt that is there is not believed.
     intent_version = change.noted.intent_version
     if not change.is_simple:
         intent = Intent(change.receipt.run, stores.now(), change.touched)
         text = msgspec.json.encode(intent, order="deterministic")
-        check()
         intent_version = state.swap(intent_key(unit, shard), text, intent_version)
 
     # 2. The log files that the new parts are made of, and no part that stands is made of others.
     if change.identities is not None:
-        _write_identities(change, change.identities, state, check)
+        data = change.identities.to_bytes()
+        if known is None or known.data != data:
+            held.check()
+            state.swap(identities_key(unit, shard), data, known.version if known else None)
 
     # 3. One partition after the other, the unit's own first: new parts, then what is left over.
     with _begun(change):
@@ -124,25 +146,20 @@ def publish(change: Change, stores: Stores, settings: Settings, check: Check) ->
             with state.lease(key, settings.lease_wait_s, settings.lease_s) as lease:
                 if change.partitions.has_changed(target.day):
                     return False
-
-                def check_all() -> None:
-                    check()
-                    lease.check()
-
-                _replace(change, target, stores.dataset, check_all)
+                _replace(change, target, stores.dataset, held.and_(lease))
 
         # 4. The receipt, of the same run as the intent: from here on it is true.
-        check()
+        held.check()
         version = change.noted.receipt_version
         state.swap(receipt_key(unit, shard), to_text(change.receipt), version)
 
         # 5. What is about parts that are no more; then the intents.
         for one, noted in change.others.items():
-            _forget(state, unit, one, noted, check)
+            _forget(state, unit, one, noted, held)
         for one, noted in change.finished.items():
-            _remove(state, intent_key(unit, one), noted.intent_version, check)
+            _remove(state, intent_key(unit, one), noted.intent_version, held)
         if shard == WHOLE:  # a shard's stays until all shards are done
-            _remove(state, intent_key(unit), intent_version, check)
+            _remove(state, intent_key(unit), intent_version, held)
     return True
 
 
@@ -163,15 +180,16 @@ def _targets(change: Change) -> list[Unit]:
     return [change.unit, *sorted(others)]
 
 
-def _replace(change: Change, target: Unit, dataset: Store, check: Check) -> None:
+def _replace(change: Change, target: Unit, dataset: Store, held: Held) -> None:
     entries = {entry.key: entry for entry in change.partitions.entries(target.day)}
+    held.confirm()
     if change.staging is not None:
         for key in sorted(key for key in change.new if unit_of(key) == target):
-            check()
+            held.check()
             seen = entries[key].version if key in entries else None
             written = change.staging.publish(key, seen)
             try:
-                check()
+                held.check()
             except StorageError:
                 if seen is None and written:  # put too late, where no newer run put anything
                     dataset.remove(key, written)
@@ -179,26 +197,19 @@ def _replace(change: Change, target: Unit, dataset: Store, check: Check) -> None
     for key, entry in sorted(entries.items()):
         is_ours = is_of(change.unit, owner_of(key, target.day), change.goes)
         if is_ours and key not in change.new:
-            check()
+            held.check()
             dataset.remove(key, entry.version)
 
 
-def _write_identities(change: Change, identities: Identities, state: Store, check: Check) -> None:
-    key = identities_key(change.unit, change.shard)
-    there, data = state.look(key), identities.to_bytes()
-    if there is None or there.data != data:
-        check()
-        state.swap(key, data, there.version if there else None)
-
-
-def _forget(state: Store, unit: Unit, shard: Shard, noted: Noted[Any], check: Check) -> None:
-    _remove(state, receipt_key(unit, shard), noted.receipt_version, check)
+def _forget(state: Store, unit: Unit, shard: Shard, noted: Noted[Any], held: Held) -> None:
     identities = state.look(identities_key(unit, shard))
-    _remove(state, identities_key(unit, shard), identities and identities.version, check)
-    _remove(state, intent_key(unit, shard), noted.intent_version, check)
+    held.confirm()
+    _remove(state, receipt_key(unit, shard), noted.receipt_version, held)
+    _remove(state, identities_key(unit, shard), identities and identities.version, held)
+    _remove(state, intent_key(unit, shard), noted.intent_version, held)
 
 
-def _remove(state: Store, key: str, version: str | None, check: Check) -> None:
+def _remove(state: Store, key: str, version: str | None, held: Held) -> None:
     if version is not None:
-        check()
+        held.check()
         state.remove(key, version)

@@ -30,7 +30,7 @@ from cloudtrail_parquet.layout import (
     partition,
     straggler_key,
 )
-from cloudtrail_parquet.notes import Noted, read_notes, read_shard_notes
+from cloudtrail_parquet.notes import Noted, read_notes, read_shard_notes, shard_notes
 from cloudtrail_parquet.receipt import (
     Files,
     Part,
@@ -118,7 +118,9 @@ class Task(NamedTuple):
         """Whether there is nothing to convert and never was."""
         if self.window or self.unplaced or not self.noted.is_void:
             return False
-        return self.shard == WHOLE or read_notes(self.stores.state, self.unit).is_void
+        if self.shard == WHOLE:
+            return not shard_notes(self.stores.state, self.unit)
+        return read_notes(self.stores.state, self.unit).is_void
 
     def goes(self, shard: Shard) -> bool:
         """Whether the parts of a shard of the unit are replaced."""
@@ -210,12 +212,12 @@ class Run:
         self.task = self.task._replace(noted=self.task.look_up())
 
     def _take(self, file: LogFile, text: Fetched) -> None:
-        self.identities.add(file.key, 0)
         try:
             if isinstance(text, CloudTrailParquetError):
                 raise text
             batches = decode(text, file.key)
         except (StorageError, UnreadableLogError) as error:
+            self.identities.add(file.key, 0)
             retryable = isinstance(error, StorageError)
             self.quarantined.append(quarantined(file.key, error.what, retryable=retryable))
             return

@@ -18,7 +18,7 @@ from cloudtrail_parquet.guard import lost, lost_rows, parts_of, receipt_of_parts
 from cloudtrail_parquet.identities import Identities
 from cloudtrail_parquet.layout import WHOLE, Shard, shard_of
 from cloudtrail_parquet.notes import Noted, read_identities, read_notes, shard_notes
-from cloudtrail_parquet.publish import Change, Check, Partitions, publish
+from cloudtrail_parquet.publish import Change, Held, Partitions, publish
 from cloudtrail_parquet.receipt import Quarantined, Receipt, ShardReceipt, as_kept, total
 from cloudtrail_parquet.run import Task
 from cloudtrail_parquet.storage import Store
@@ -79,7 +79,7 @@ class Split:
         self._task, self._unit, self._of = task, task.unit, task.shard.of
         self._stores, self._settings = task.stores, task.settings
 
-    def finish(self, check: Check) -> Receipt | None:
+    def finish(self, held: Held) -> Receipt | None:
         """Make one unit of the shards, if all of them are there.
 
         Returns:
@@ -94,8 +94,8 @@ class Split:
         unit = read_notes(self._stores.state, self._unit)
         kept = self._kept(unit, receipt)
         if kept is not None:
-            return self._settle(kept, unit, noted, check, goes=self._is_mine)
-        return self._settle(receipt, unit, noted, check, goes=self._is_other)
+            return self._settle(kept, unit, noted, held, goes=self._is_mine)
+        return self._settle(receipt, unit, noted, held, goes=self._is_other)
 
     def _is_other(self, shard: Shard) -> bool:
         return shard.of != self._of
@@ -103,7 +103,7 @@ class Split:
     def _is_mine(self, shard: Shard) -> bool:
         return shard.of == self._of
 
-    def keep(self, check: Check) -> Receipt | None:
+    def keep(self, held: Held) -> Receipt | None:
         """Take the split back if the source has shrunk since what it is to replace was made.
 
         That is known before anything is read, from the names of the log files.
@@ -116,7 +116,7 @@ class Split:
         kept = self.would_keep(unit)
         if kept is None:
             return None
-        return self._settle(kept, unit, shard_notes(state, self._unit), check, goes=self._is_mine)
+        return self._settle(kept, unit, shard_notes(state, self._unit), held, goes=self._is_mine)
 
     def would_keep(self, unit: Noted[Receipt]) -> Receipt | None:
         """The receipt that says that the unit is kept, since log files are gone; or None."""
@@ -190,7 +190,7 @@ class Split:
         receipt: Receipt,
         unit: Noted[Receipt],
         noted: Shards,
-        check: Check,
+        held: Held,
         goes: Callable[[Shard], bool],
     ) -> Receipt:
         """Remove the unit's parts of shards that go, wherever they are, and write its receipt."""
@@ -210,5 +210,5 @@ class Split:
             partitions=Partitions(lambda _: False, self._task.entries),
             staging=None,
         )
-        publish(change, self._stores, self._settings, check)
+        publish(change, self._stores, self._settings, held)
         return receipt

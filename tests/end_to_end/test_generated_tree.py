@@ -15,7 +15,7 @@ import pytest
 
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.ownership import open_dataset_state
-from cloudtrail_parquet.storage import LocalStore
+from cloudtrail_parquet.storage import LocalStore, Stores
 from tests.end_to_end.datasets import exported
 from tests.end_to_end.program import Done, run_apart
 from tests.end_to_end.trees import contents
@@ -244,9 +244,10 @@ def test_two_first_runs_at_the_same_time_agree_about_a_new_dataset(tmp_path: Pat
     ready = threading.Barrier(2)
 
     def first_run(attempt: int) -> None:
-        state = LocalStore(tmp_path / f"{attempt}.state")
+        names = ("logs", "lake", f"{attempt}.state")
+        stores = Stores(*(LocalStore(tmp_path / name) for name in names))
         ready.wait()
-        open_dataset_state(state, Settings())
+        open_dataset_state(stores, Settings())
 
     with ThreadPoolExecutor(2) as both:
         for attempt in range(10):

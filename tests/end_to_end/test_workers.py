@@ -51,5 +51,5 @@ def test_an_interrupt_ends_at_once_with_one_line(tree: Path, tmp_path: Path) -> 
         _, stderr = parent.communicate(timeout=20)
 
     assert parent.returncode == 130
-    assert stderr.startswith("interrupted: what is converted is whole; run it again for the rest\n")
+    assert stderr.startswith("interrupted: a unit that was being replaced is named by the next run")
     assert "Traceback" not in stderr

@@ -215,6 +215,8 @@ class _LocalLease:
         if not _is_at(self._lock, self._path):
             raise StorageError(LOST, str(self._path), RUN_LATER)
 
+    confirm = check
+
 
 class _LocalStaging:
     """Keeps parts in a folder that goes with its process, until they are put in their places."""

@@ -53,6 +53,16 @@ class Lease(Protocol):
         """
         ...
 
+    def confirm(self) -> None:
+        """Make sure of the same by asking the store, whatever the clocks say.
+
+        What was seen in the store before that, was seen while the lease was held.
+
+        Raises:
+            StorageError: Somebody else has taken it.
+        """
+        ...
+
 
 class Staging(Protocol):
     """Parts on their way: nobody sees them before `publish`, and leaving the context drops them."""

@@ -85,6 +85,13 @@ class ObjectLease:
         if self._lost or self._until.seconds_left() <= 0:
             raise StorageError(LOST, self._where, RUN_LATER)
 
+    def confirm(self) -> None:
+        self.check()
+        found = self._objects.look(self._key)
+        if found is None or _content(found).get("holder") != self._holder:
+            self._lost = True
+        self.check()
+
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._end_renewal()
         try:
