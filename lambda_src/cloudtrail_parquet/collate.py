@@ -129,6 +129,10 @@ class Collation:
         if len(piece.records) >= _PIECE_ROWS:
             self._arrange()
 
+    def let_go(self) -> None:
+        """Hold on to no text of the log files so far."""
+        self._arrange()
+
     def finish(self) -> None:
         """Give away all that still waits, and check the counts."""
         self._arrange()

@@ -10,7 +10,7 @@ from functools import partial
 
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.errors import CloudTrailParquetError
-from cloudtrail_parquet.inflate import inflate
+from cloudtrail_parquet.inflate import inflate, is_usual
 from cloudtrail_parquet.layout import LogFile
 from cloudtrail_parquet.storage import Store
 
@@ -36,30 +36,49 @@ def fetch(
     """Fetch log files in order, some of them ahead of the one that is asked for.
 
     No more than ``fetch_ahead_bytes`` of stored bytes are under way, or a single file. Small files
-    on a disk, where there is nothing to wait for, are read only when it is their turn.
+    on a disk, where there is nothing to wait for, are read only when it is their turn. So are
+    files inflated that become unusually large, and nothing is held of those handed over.
     """
 
-    def attempt(file: LogFile) -> Fetched:
+    def read(file: LogFile) -> Callable[[], Fetched]:
         try:
-            return fetch_text(source, file, settings)
+            data = source.read(file.key)
         except CloudTrailParquetError as error:
-            return error
+            failure = error
+            return lambda: failure
+        later = partial(_inflated, data, file, settings)
+        if not is_usual(data):
+            return later
+        text = later()
+        return lambda: text
 
-    waiting: deque[tuple[LogFile, Callable[[], Fetched]]] = deque()
+    waiting: deque[tuple[LogFile, Callable[[], Callable[[], Fetched]]]] = deque()
     ahead = 0
+
+    def first() -> tuple[LogFile, Fetched]:
+        nonlocal ahead
+        file, result = waiting.popleft()
+        ahead -= file.size
+        return file, result()()
+
     with ThreadPoolExecutor(settings.fetch_threads, thread_name_prefix="fetch") as threads:
         try:
             for file in files:
                 while waiting and ahead + file.size > settings.fetch_ahead_bytes:
-                    first, result = waiting.popleft()
-                    ahead -= first.size
-                    yield first, result()
+                    yield first()
                 at_once = source.parallel == 1 and file.size <= _SMALL_BYTES
-                later = partial(attempt, file) if at_once else threads.submit(attempt, file).result
-                waiting.append((file, later))
+                result = partial(read, file) if at_once else threads.submit(read, file).result
+                waiting.append((file, result))
+                del result  # else it would hold on to the text
                 ahead += file.size
             while waiting:
-                first, result = waiting.popleft()
-                yield first, result()
+                yield first()
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _inflated(data: bytes, file: LogFile, settings: Settings) -> Fetched:
+    try:
+        return inflate(data, settings.max_inflated_bytes, file.key)
+    except CloudTrailParquetError as error:
+        return error

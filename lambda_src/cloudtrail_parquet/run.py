@@ -49,6 +49,9 @@ from cloudtrail_parquet.storage import Entry, Staging, Stores
 from cloudtrail_parquet.unplaced import Misplaced, Unplaced
 from cloudtrail_parquet.writer import PartsWriter, in_background
 
+_LARGE_BYTES = 32 << 20
+"""Of JSON text, which records hold on to until they have become columns."""
+
 
 class Task(NamedTuple):
     """What is to be converted, and what there was before.
@@ -197,6 +200,7 @@ class Run:
             )
             for file, text in fetch(self._source, self._files, self.settings):
                 self._take(file, text)
+                del text  # before there is another one
             self.collation.finish()
         self._inexact += self._own.inexact
         self.quarantined += [
@@ -229,6 +233,8 @@ class Run:
             self.collation.add(batch)
             records += len(batch.records)
         self.identities.add(file.key, records)
+        if len(text) > _LARGE_BYTES:
+            self.collation.let_go()
 
     def _read_again(self, number: int) -> list[Any]:
         file = self._read[number]

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cloudtrail_parquet.config import Settings
+from tests.builders import ACCOUNT, REGION, envelope, log_key, record
 from tests.end_to_end.program import command, succeed
 
 pytestmark = pytest.mark.slow
@@ -80,12 +82,8 @@ class Measured(NamedTuple):
         return peak if sys.platform == "darwin" else peak * 1024
 
 
-@pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
-    folder = tmp_path_factory.mktemp("memory")
-    tree, dataset = folder / "logs", folder / "dataset"
-    succeed("generate", tree, *SHAPE.split(), folder=folder)
-    enlarge(tree)
+def measure(tree: Path, dataset: Path) -> Measured:
+    """Convert one day of a tree in a process of its own."""
     done = subprocess.run(
         [
             *(sys.executable, "-c", MEASURE),
@@ -98,6 +96,15 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
     )
     (receipt,) = map(json.loads, done.stdout.splitlines())
     return Measured(done.returncode, done.stderr, receipt, dataset)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
+    folder = tmp_path_factory.mktemp("memory")
+    tree, dataset = folder / "logs", folder / "dataset"
+    succeed("generate", tree, *SHAPE.split(), folder=folder)
+    enlarge(tree)
+    return measure(tree, dataset)
 
 
 def test_a_unit_of_a_million_records_needs_less_than_600_mb(measured: Measured) -> None:
@@ -116,3 +123,19 @@ def test_its_row_groups_are_as_large_as_the_settings_say(measured: Measured) -> 
     assert sum(rows) == RECORDS
     assert set(rows[:-1]) == {full}
     assert rows[-1] <= full
+
+
+def test_of_many_files_that_become_large_one_is_in_memory(tmp_path: Path) -> None:
+    space = b" " * (128 << 20)
+    noon = datetime(2026, 1, 10, 12, tzinfo=UTC)
+    for number in range(8):
+        path = tmp_path / "logs" / log_key(ACCOUNT, REGION, noon, unique=f"{number:016d}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        one = record(eventID=f"id-{number}", eventTime="2026-01-10T11:58:00Z")
+        text = envelope([one]).replace(b"[", b"[" + space, 1)
+        path.write_bytes(gzip.compress(text, compresslevel=1, mtime=0))
+
+    measured = measure(tmp_path / "logs", tmp_path / "out")
+
+    assert measured.receipt["records"]["written"] == 8
+    assert measured.peak_bytes < 128 * 2**20 + 220 * 10**6

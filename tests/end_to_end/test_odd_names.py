@@ -5,6 +5,7 @@ import os
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,12 +34,12 @@ def plant(logs: Path, odd: bytes, data: bytes) -> None:
             (path.parent / os.fsdecode(odd)).write_bytes(data)
 
 
-def receipts(done: Done) -> dict[str, dict[str, object]]:
+def receipts(done: Done) -> dict[str, dict[str, Any]]:
     return {one["day"]: one for one in map(json.loads, done.stdout.splitlines())}
 
 
-def written(found: dict[str, dict[str, object]]) -> list[object]:
-    return [found[day]["records"]["written"] for day in DAYS]  # type: ignore[index]
+def written(found: dict[str, dict[str, Any]]) -> list[object]:
+    return [found[day]["records"]["written"] for day in DAYS]
 
 
 @linux
@@ -53,7 +54,7 @@ def test_a_log_file_whose_name_is_no_utf8_is_read_like_any_other(
     assert done.returncode == 0, done.stderr
     found = receipts(done)
     assert written(found) == [1, 2, 1]
-    (name,) = found[DAYS[1]]["unstamped"]  # type: ignore[misc]
+    (name,) = found[DAYS[1]]["unstamped"]
     assert str(name).endswith(r"/caf\xe9.json.gz")
 
 
@@ -69,8 +70,8 @@ def test_a_damaged_log_file_whose_name_is_no_utf8_is_named_and_stops_nothing(
     assert done.returncode == 3, done.stderr
     found = receipts(done)
     assert written(found) == [1, 1, 1]
-    (bad,) = found[DAYS[1]]["quarantined"]  # type: ignore[misc]
-    assert bad["key"].endswith(r"/caf\xe9.json.gz")  # type: ignore[index]
+    (bad,) = found[DAYS[1]]["quarantined"]
+    assert bad["key"].endswith(r"/caf\xe9.json.gz")
     assert r"/caf\xe9.json.gz: the gzip stream is" in done.stderr
 
 
@@ -111,5 +112,5 @@ def test_the_receipt_keeps_the_name_that_can_be_written(tmp_path: Path) -> None:
 
     done = run_apart("convert", tmp_path / "logs", tmp_path / "out", "--json")
 
-    (bad,) = receipts(done)[DAYS[1]]["quarantined"]  # type: ignore[misc]
-    assert str(bad["key"]).endswith(f"/{FORGED}")  # type: ignore[index]
+    (bad,) = receipts(done)[DAYS[1]]["quarantined"]
+    assert str(bad["key"]).endswith(f"/{FORGED}")
