@@ -114,3 +114,20 @@ def test_the_receipt_keeps_the_name_that_can_be_written(tmp_path: Path) -> None:
 
     (bad,) = receipts(done)[DAYS[1]]["quarantined"]
     assert str(bad["key"]).endswith(f"/{FORGED}")
+
+
+def test_a_link_that_leads_back_ends_and_each_log_file_is_read_once(tmp_path: Path) -> None:
+    counted = []
+    for name in ("plain", "linked"):
+        logs = tmp_path / name
+        plant(logs, b"other.json.gz", log_file(event(1, 2)))
+        if name == "linked":
+            day = next(logs.rglob("11"))
+            for folder, target in ((day, "."), (day, "../../.."), (day.parent, ".."), (logs, ".")):
+                (folder / f"to {len(target)}").symlink_to(target)
+        done = run_apart("convert", logs, tmp_path / f"{name} out", "--json", "--workers", 1)
+        assert done.returncode == 0, done.stderr
+        found = receipts(done)
+        counted.append([(found[day]["files"], found[day]["records"]) for day in DAYS])
+
+    assert counted[0] == counted[1]

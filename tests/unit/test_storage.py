@@ -646,3 +646,60 @@ def test_places_whose_names_only_begin_alike_lie_apart(
 ) -> None:
     monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
     assert open_source("s3://aa/x s3://aa/xy s3://aab").tops == ("aa/x/", "aa/xy/", "aab/")
+
+
+# Links on a disk.
+
+
+def linked(root: Path, links: dict[str, str], files: tuple[str, ...] = ("a/f", "a/b/g")) -> Store:
+    for name in files:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"text")
+    for name, target in links.items():
+        (root / name).symlink_to(target)
+    return open_store(root)
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        {"a/loop": "."},
+        {"a/b/loop": ".."},
+        {"a/loop": "../a", "a/b/loop": "../b", "loop": "a/.."},
+        {"a/b/loop": "../../.."},
+        {"a/b/loop": "/"},
+        {"a/b/one": "two", "a/b/two": ".."},
+        {"a/loop": "loop"},
+    ],
+)
+def test_links_to_a_folder_above_end_and_each_file_is_found_once(
+    tmp_path: Path, links: dict[str, str]
+) -> None:
+    store = linked(tmp_path / "store", links)
+
+    found = [entry.key for entry in store.files("")]
+    assert [key for key in found if key.endswith(("f", "g"))] == ["a/b/g", "a/f"]
+    assert store.folders("") == ["a"]
+    assert store.folders("a/") == ["b"]
+    assert store.folders("a/b/") == []
+    assert [entry.key for entry in store.files("a/b/")][:1] == ["a/b/g"]
+
+
+def test_links_to_other_folders_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere" / "deep").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "deep" / "h").write_bytes(b"text")
+    store = linked(tmp_path / "store", {"a/other": "../../elsewhere"})
+
+    assert [entry.key for entry in store.files("")] == ["a/b/g", "a/f", "a/other/deep/h"]
+    assert store.folders("a/") == ["b", "other"]
+    assert store.read("a/other/deep/h") == b"text"
+
+
+def test_a_link_that_leads_back_through_another_place_ends(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere" / "deep").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "deep" / "h").write_bytes(b"text")
+    (tmp_path / "elsewhere" / "deep" / "back").symlink_to("..")
+    (tmp_path / "elsewhere" / "deep" / "home").symlink_to(tmp_path / "store")
+    store = linked(tmp_path / "store", {"a/other": "../../elsewhere/deep"})
+
+    assert [entry.key for entry in store.files("")] == ["a/b/g", "a/f", "a/other/h"]

@@ -43,14 +43,23 @@ class LocalStore:
         return Level(sorted(folders), sorted(files))
 
     def _entries(self, prefix: str) -> "list[os.DirEntry[str]]":
+        """What is in a folder; links to folders are followed, but not back to one above."""
         path = self._path(prefix)
         try:
             with os.scandir(path) as found:
-                return list(found)
+                entries = list(found)
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
             raise _unreadable(path, error) from error
+        if self._is_beyond_a_link(prefix) or any(entry.is_symlink() for entry in entries):
+            above = _folders_above(path)
+            entries = [entry for entry in entries if not _is_one_of(entry, above)]
+        return entries
+
+    def _is_beyond_a_link(self, prefix: str) -> bool:
+        path, steps = self.root, prefix.split("/")
+        return any((path := path / step).is_symlink() for step in steps if step)
 
     def files(self, prefix: str, skip: tuple[str, str] | None = None) -> Iterator[Entry]:
         del skip  # a folder is read whole
@@ -180,6 +189,24 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
         return entry.is_dir()
     except OSError:  # a link to itself
         return False
+
+
+def _folders_above(path: Path) -> set[tuple[int, int]]:
+    """A folder and all that it is in, as it was named and as links lead, by device and inode."""
+    found = set()
+    for place in {path.absolute(), path.resolve()}:
+        for folder in (place, *place.parents):
+            with suppress(OSError):
+                status = folder.stat()
+                found.add((status.st_dev, status.st_ino))
+    return found
+
+
+def _is_one_of(entry: "os.DirEntry[str]", folders: set[tuple[int, int]]) -> bool:
+    if not _is_folder(entry):
+        return False
+    status = entry.stat()
+    return (status.st_dev, status.st_ino) in folders
 
 
 def _unreadable(path: Path, error: OSError) -> StorageError:
