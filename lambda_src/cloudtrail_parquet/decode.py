@@ -9,6 +9,7 @@ import base64
 import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
@@ -135,11 +136,9 @@ def raw_records(text: bytes, where: str) -> list[Any]:
         UnreadableLogError: As `decode` does.
     """
     body = _body(text)
-    try:
-        if body is not None:
-            return _RAW_LIST.decode(body)
-    except jsontext.FAILURES:
-        pass  # not the plain envelope, or deeper than the decoder goes: look closely
+    if body is not None:
+        with suppress(ValueError):  # not the plain envelope: look closely
+            return _elements(body)
     return _enveloped(text.removeprefix(codecs.BOM_UTF8), where)
 
 
@@ -169,18 +168,18 @@ def _enveloped(text: bytes, where: str) -> list[Any]:
         count = "no" if not lists else str(len(lists))
         raise UnreadableLogError(f"the JSON object has {count} Records", where, _SET_ASIDE)
     try:
-        return _elements(bytes(lists[0]))
+        return _elements(memoryview(lists[0]))
     except ValueError as error:
         raise UnreadableLogError(f"Records is {error}", where, _SET_ASIDE) from error
 
 
-def _elements(text: bytes) -> list[Any]:
+def _elements(text: memoryview) -> list[Any]:
     """The elements of a list, of which some may be damaged: each will be looked at by itself."""
+    if bytes(text[:1]) != b"[":
+        raise ValueError("not a JSON array")
     try:
-        return list(jsontext.items(text))
-    except ValueError:
-        if text[:1] != b"[":
-            raise
+        return _RAW_LIST.decode(text)
+    except jsontext.FAILURES:  # or deeper than the decoder goes
         return [element for _, element in jsontext.split_loosely(text)]
 
 

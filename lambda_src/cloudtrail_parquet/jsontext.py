@@ -43,14 +43,23 @@ _WITHIN = {  # "first" and "next" depend on the bracket around them
     ("next", ord("{")): "name",
     ("next", ord("[")): "value",
 }
+_INSIDE = {"open": "first", "close": "comma"}
 _CLOSED_BY = {ord("{"): b"}", ord("["): b"]"}
+_LOOSE_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_LOOSE_SCALAR = rb'[^"\\{}\[\]:, \t\n\r]++'
 _LOOSE_TOKEN = re.compile(
-    rb'[ \t\n\r]*(?:(?P<string>"[^"\\]*+(?:\\.[^"\\]*+)*+")'
-    rb"|(?P<open>[{\[])|(?P<close>[}\]])|(?P<colon>:)|(?P<comma>,)"
-    rb'|(?P<scalar>[^"\\{}\[\]:, \t\n\r]++))',
+    rb"[ \t\n\r]*(?:(?P<string>%b)|(?P<open>[{\[])|(?P<close>[}\]])|(?P<colon>:)|(?P<comma>,)"
+    rb"|(?P<scalar>%b))" % (_LOOSE_STRING, _LOOSE_SCALAR),
     re.DOTALL,
 )
-_JOINED = {("string", "string"), ("string", "scalar"), ("scalar", "string")}
+_LOOSE_RUN = (
+    re.compile(  # up to a bracket; quotes that do not pair up would join a string to others
+        rb'(?:[ \t\n\r:,]++|%b(?=[ \t\n\r]*+[]:,{}[])|%b(?![ \t\n\r]*+"))*+'
+        % (_LOOSE_STRING, _LOOSE_SCALAR),
+        re.DOTALL,
+    )
+)
+_BEGIN, _END = re.compile(rb"[ \t\n\r]*+[{\[]"), re.compile(rb"[ \t\n\r]*+\Z")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -122,12 +131,12 @@ def split(raw: bytes) -> list[tuple[bytes, bytes]]:
     return parts
 
 
-def split_loosely(raw: bytes) -> list[tuple[bytes, memoryview]]:
+def split_loosely(raw: bytes | memoryview) -> list[tuple[bytes, memoryview]]:
     """Split one JSON object or array of which single values may be damaged, as `split` does.
 
     What stands directly in it has to be in order. Of all below, brackets must match and quotes must
     pair up, so that it is known where values end, whatever else is in them (``NaN``, a comma too
-    many): that is for others to check. It takes time in proportion to the text.
+    many): that is for others to check. It takes time in proportion to the text and copies nothing.
 
     Raises:
         ValueError: It cannot be told where values end.
@@ -135,12 +144,14 @@ def split_loosely(raw: bytes) -> list[tuple[bytes, memoryview]]:
     _check_begin(raw)
     parts: list[tuple[bytes, memoryview]] = []
     brackets, view = bytearray(), memoryview(raw)
-    expected, name, start, at, last = "value", b"", 0, 0, ""
+    expected, name, start, at = "value", b"", 0, 0
     while brackets or not at:
-        match, depth = _LOOSE_TOKEN.match(raw, at), len(brackets)
+        if (depth := len(brackets)) > 1:
+            at = _end_of_run(raw, at)
+        match = _LOOSE_TOKEN.match(raw, at)
         kind = (match and match.lastgroup) or ""
-        after = "inside" if depth > 1 else _AFTER.get((expected, kind))
-        if match is None or after is None or not _fits(match, brackets) or (last, kind) in _JOINED:
+        after = _INSIDE.get(kind) if depth > 1 else _AFTER.get((expected, kind))
+        if match is None or after is None or not _fits(match, brackets):
             raise ValueError(f"invalid JSON at byte {at}")
         if depth == 1 and after == "colon":
             name = match[kind]
@@ -150,8 +161,7 @@ def split_loosely(raw: bytes) -> list[tuple[bytes, memoryview]]:
             brackets += match[kind]
         elif kind == "close":
             brackets.pop()
-            after = "comma"
-        at, last = match.end(), kind
+        at = match.end()
         if len(brackets) == 1:
             if after == "comma":
                 parts.append((name, view[start:at]))
@@ -160,13 +170,18 @@ def split_loosely(raw: bytes) -> list[tuple[bytes, memoryview]]:
     return parts
 
 
-def _check_begin(raw: bytes) -> None:
-    if raw.lstrip()[:1] not in {b"{", b"["}:
+def _end_of_run(raw: bytes | memoryview, at: int) -> int:
+    run = _LOOSE_RUN.match(raw, at)
+    return run.end() if run else at
+
+
+def _check_begin(raw: bytes | memoryview) -> None:
+    if not _BEGIN.match(raw):
         raise ValueError("not a JSON object or array")
 
 
-def _check_end(raw: bytes, at: int) -> None:
-    if raw[at:].strip(b" \t\n\r"):
+def _check_end(raw: bytes | memoryview, at: int) -> None:
+    if not _END.match(raw, at):
         raise ValueError(f"bytes after the closing bracket at byte {at}")
 
 
