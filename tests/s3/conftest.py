@@ -30,10 +30,14 @@ def proxy(moto: str) -> Iterator[FaultProxy]:
         yield proxy
 
 
+def _is_proxy(name: str) -> bool:
+    return name.lower() in {"all_proxy", "http_proxy", "https_proxy", "no_proxy"}
+
+
 @pytest.fixture(autouse=True)
 def aws(monkeypatch: pytest.MonkeyPatch, proxy: FaultProxy) -> None:
     """An environment as a user's, with the proxy for AWS and nothing of this machine's."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
+    for name in [name for name in os.environ if name.startswith("AWS_") or _is_proxy(name)]:
         monkeypatch.delenv(name)
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)

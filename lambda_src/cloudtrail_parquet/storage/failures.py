@@ -18,7 +18,11 @@ _CODE = re.compile(r"<Code>([^<]+)</Code>|\(code: (\w+)\)")
 _MESSAGE = re.compile(r"<Message>([^<]+)</Message>|DeleteObjects .* key .*?: (.*) \(code")
 _STATUS = re.compile(r"status code: (\d{3} [A-Za-z ]+)")
 _REGION = re.compile(r"<Region>([a-z0-9-]+)</Region>|expecting '([a-z0-9-]+)'")
-_REDIRECTED = ("Received redirect without LOCATION", "AuthorizationHeaderMalformed")
+_REDIRECTED = (
+    "Received redirect without LOCATION",
+    "AuthorizationHeaderMalformed",
+    "AuthorizationQueryParametersError",
+)
 _OF_CREDENTIALS = re.compile(
     r"http://169\.254\.\S+|performing POST REDACTED|authentication credentials|read token file"
 )

@@ -60,8 +60,9 @@ class ObjectStore:
             scratch: Where parts wait; by default where temporary files go.
             moved: Makes another client when this one's error says that the bucket is in another
                 region, or raises.
-            remove_if: Has a client remove an object if it has a version, and says whether it had
-                none or that one. Without it objects are looked at and then removed.
+            remove_if: Has a client remove an object if it has a version, and says whether it is
+                gone; may say no when it is not there. Without it objects are looked at and then
+                removed.
             clock: For leases, and for pauses before requests are made again.
         """
         self.uri = uri.rstrip("/")
@@ -192,9 +193,10 @@ class ObjectStore:
     def remove(self, key: str, version: str) -> None:
         remove_if = self._remove_if
         if remove_if is not None:
-            is_gone = self._ask(
-                "deleted", key, lambda client: remove_if(client, key, version), _always
-            )
+            remove = _if_there(key, lambda client: remove_if(client, key, version))
+            removed = self._ask("deleted", key, remove, _always)
+            # A removal whose answer was lost is repeated, and then there is no such version.
+            is_gone = removed is not False or self.look(key) is None
         else:
             found = self.look(key)
             is_gone = found is None or found.version == version
