@@ -6,13 +6,14 @@ import subprocess
 import sys
 from base64 import b64encode
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mypy_boto3_s3 import S3Client
 
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.storage import Store, open_store
-from tests.s3.faults import Fault, FaultProxy, error
+from tests.s3.faults import Fault, FaultProxy, Request, error
 
 MIB = 1 << 20
 PART = "account=1/region=a/year=2026/month=01/day=10/part-00000.parquet"
@@ -38,65 +39,157 @@ def store(bucket: str, scratch: Path) -> Store:
     return open_store(f"s3://{bucket}?retries=2", staging=scratch)
 
 
-def publish(store: Store, data: bytes, key: str = PART) -> None:
+def publish(store: Store, data: bytes, key: str = PART, version: str | None = None) -> None:
     with store.staging() as staging:
         with staging.create(key) as sink:
             sink.write(data)
-        staging.publish([key])
+        staging.publish(key, version)
 
 
-def unfinished(s3: S3Client, bucket: str) -> list[str]:
-    return [one["Key"] for one in s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])]
+def version_of(store: Store, key: str = PART) -> str:
+    found = store.look(key)
+    assert found is not None
+    return found.version
 
 
-@pytest.mark.parametrize(("size", "parts"), [(0, 0), (16 * MIB, 0), (16 * MIB + 1, 3)])
-def test_a_large_part_is_uploaded_in_pieces(  # noqa: PLR0913, PLR0917
-    store: Store, proxy: FaultProxy, bucket: str, s3: S3Client, size: int, parts: int
+@pytest.mark.parametrize("size", [0, 1000, 16 * MIB + 1, 64 * MIB])
+def test_a_part_is_one_request_however_large_it_is(
+    store: Store, proxy: FaultProxy, bucket: str, s3: S3Client, size: int
 ) -> None:
     data = os.urandom(size)
 
     publish(store, data)
 
-    assert proxy.count("PUT", query="partNumber") == parts
+    (put,) = proxy.requests
+    assert (put.method, put.query, put.headers["if-none-match"]) == ("PUT", {}, "*")
     assert s3.get_object(Bucket=bucket, Key=PART)["Body"].read() == data
-    assert unfinished(s3, bucket) == []
 
 
 def test_what_is_sent_comes_with_its_checksum(store: Store, proxy: FaultProxy) -> None:
     data = bytes(17 * MIB)
     publish(store, data)
+    store.swap("swapped", b"y", None)
     store.write("small", b"x")
 
     sums = [request.headers["x-amz-checksum-sha256"] for request in proxy.seen("PUT")]
-    pieces = [data[at : at + 8 * MIB] for at in range(0, len(data), 8 * MIB)]
-    assert sorted(sums) == sorted(
-        b64encode(hashlib.sha256(piece).digest()).decode() for piece in [*pieces, b"x"]
-    )
+    assert sums == [
+        b64encode(hashlib.sha256(sent).digest()).decode() for sent in (data, b"y", b"x")
+    ]
+
+
+def test_a_part_replaces_the_version_that_was_seen(store: Store, proxy: FaultProxy) -> None:
+    publish(store, b"old")
+    seen = version_of(store)
+
+    publish(store, b"new", version=seen)
+
+    assert proxy.requests[-1].headers["if-match"] == seen
+    assert store.read(PART) == b"new"
+
+
+@pytest.mark.parametrize("before", [b"old", None])
+def test_a_part_that_somebody_else_has_replaced_is_left_alone(
+    store: Store, before: bytes | None
+) -> None:
+    seen = None
+    if before is not None:
+        store.write(PART, before)
+        seen = version_of(store)
+    store.write(PART, b"newer")
+
+    with pytest.raises(StorageError, match=f"{PART}: the lease was lost"):
+        publish(store, b"older", version=seen)
+
+    assert store.read(PART) == b"newer"
+
+
+def test_a_part_that_somebody_else_has_removed_is_not_put_again(store: Store) -> None:
+    store.write(PART, b"old")
+    seen = version_of(store)
+    store.delete([PART])
+
+    with pytest.raises(StorageError, match=f"{PART}: the lease was lost"):
+        publish(store, b"older", version=seen)
+
+    assert store.read_if_there(PART) is None
+
+
+# What goes wrong on the way.
+
+
+def said_busy(**chosen: Any) -> Fault:  # noqa: ANN401 - fields of a fault
+    """The server does what it was asked for and says that it could not."""
+    busy = error(503, "SlowDown").answer
+    return Fault(method="PUT", lost="after", answer=busy, times=1, **chosen)
 
 
 @pytest.mark.parametrize(
     "fault",
     [
         error(503, "SlowDown", times=2),
-        error(500, "InternalError", query="partNumber", times=2),
-        error(200, "InternalError", method="POST", query="uploadId", times=1),
+        error(500, "InternalError", method="PUT", times=2),
         Fault(method="PUT", lost="before", times=2),
         Fault(method="PUT", lost="after", times=1),
-        Fault(method="POST", query="uploadId", lost="after", times=1),
+        said_busy(),
     ],
-    ids=["busy", "part", "completion", "broken", "answer-lost", "completion-lost"],
+    ids=["busy", "failing", "broken", "answer-lost", "said-busy"],
 )
 @pytest.mark.parametrize("size", [1000, 17 * MIB])
+@pytest.mark.parametrize("before", [b"old", None])
 def test_what_passes_is_survived(  # noqa: PLR0913, PLR0917
-    store: Store, proxy: FaultProxy, bucket: str, s3: S3Client, fault: Fault, size: int
+    store: Store,
+    proxy: FaultProxy,
+    bucket: str,
+    s3: S3Client,
+    fault: Fault,
+    size: int,
+    before: bytes | None,
 ) -> None:
+    seen = None
+    if before is not None:
+        store.write(PART, before)
+        seen = version_of(store)
     proxy.add(Fault(**vars(fault)))
     data = os.urandom(size)
 
-    publish(store, data)
+    publish(store, data, version=seen)
 
     assert s3.get_object(Bucket=bucket, Key=PART)["Body"].read() == data
-    assert unfinished(s3, bucket) == []
+
+
+@pytest.mark.parametrize("fault", [Fault(method="PUT", lost="after", times=1), said_busy()])
+def test_what_was_swapped_without_an_answer_is_known_for_ours_by_its_content(
+    store: Store, proxy: FaultProxy, fault: Fault
+) -> None:
+    proxy.add(Fault(**vars(fault)))
+
+    first = store.swap("receipt.json", b"one", None)
+    assert first == version_of(store, "receipt.json")
+
+    proxy.add(Fault(**vars(fault)))
+    second = store.swap("receipt.json", b"two", first)
+    assert second == version_of(store, "receipt.json") != first
+
+
+@pytest.mark.parametrize("seen", [b"old", None])
+def test_what_another_run_has_put_meanwhile_is_not_taken_for_ours(
+    bucket: str, store: Store, proxy: FaultProxy, s3: S3Client, seen: bytes | None
+) -> None:
+    version = None
+    if seen is not None:
+        store.write("receipt.json", seen)
+        version = version_of(store, "receipt.json")
+
+    def put_by_another(_: Request) -> bool:
+        s3.put_object(Bucket=bucket, Key="receipt.json", Body=b"theirs")
+        return True
+
+    proxy.add(Fault(method="PUT", lost="before", when=put_by_another, times=1))
+
+    with pytest.raises(StorageError, match=r"receipt\.json: the lease was lost"):
+        store.swap("receipt.json", b"ours", version)
+
+    assert store.read("receipt.json") == b"theirs"
 
 
 @pytest.mark.parametrize(
@@ -104,29 +197,21 @@ def test_what_passes_is_survived(  # noqa: PLR0913, PLR0917
     [
         error(403, "AccessDenied", method="PUT"),
         error(500, "InternalError", method="PUT"),
-        error(500, "InternalError", method="PUT", when=lambda one: one.query["partNumber"] == "3"),
         Fault(method="PUT", lost="before"),
-        error(403, "AccessDenied", method="POST", query="uploadId"),
-        error(500, "InternalError", method="POST", query="uploadId"),
-        error(200, "InternalError", method="POST", query="uploadId"),
-        error(403, "AccessDenied", method="POST", query="uploads"),
     ],
-    ids=[
-        *("refused", "failing", "last", "broken"),
-        *("end-refused", "end-failing", "end-failing-late", "begin-refused"),
-    ],
+    ids=["refused", "failing", "broken"],
 )
 def test_a_failed_upload_leaves_the_old_object_and_nothing_else(  # noqa: PLR0913, PLR0917
     store: Store, proxy: FaultProxy, bucket: str, s3: S3Client, scratch: Path, fault: Fault
 ) -> None:
     store.write(PART, b"old")
+    seen = version_of(store)
     proxy.add(Fault(**vars(fault)))
 
     with pytest.raises(StorageError, match=f"{PART}: cannot be written"):
-        publish(store, bytes(17 * MIB))
+        publish(store, bytes(17 * MIB), version=seen)
 
     assert s3.get_object(Bucket=bucket, Key=PART)["Body"].read() == b"old"
-    assert unfinished(s3, bucket) == []
     assert not scratch.exists()
 
 
@@ -146,7 +231,8 @@ def test_the_same_part_may_be_begun_again(store: Store) -> None:
         for key, data in (("a", b"1"), ("a", b"2"), ("b", b"3")):
             with staging.create(key) as sink:
                 sink.write(data)
-        staging.publish(["a", "b"])
+        staging.publish("a", None)
+        staging.publish("b", None)
 
     assert (store.read("a"), store.read("b")) == (b"2", b"3")
 
