@@ -81,24 +81,23 @@ def source_statements(
 
 
 def dataset_statements(place: OutputPlace, aws: Aws) -> Iterator[Statement]:
-    """Reading and replacing parts, which may be uploaded in pieces."""
-    return _output("Dataset", place, "the dataset", ("s3:AbortMultipartUpload",), aws)
+    """Reading and replacing parts."""
+    return _output("Dataset", place, "the dataset", aws)
 
 
 def state_statements(place: OutputPlace, aws: Aws) -> Iterator[Statement]:
     """Reading and replacing receipts and leases."""
-    return _output("State", place, "receipts and leases", (), aws)
+    return _output("State", place, "receipts and leases", aws)
 
 
-def _output(
-    name: str, place: OutputPlace, what: str, more: tuple[str, ...], aws: Aws
-) -> Iterator[Statement]:
+def _output(name: str, place: OutputPlace, what: str, aws: Aws) -> Iterator[Statement]:
     where = f"{what} in {place.uri()}"
     yield _list(f"List{name}", f"find {where}", place, aws)
     yield Statement(
         sid=f"Replace{name}",
         why=f"read, write and remove {where}",
-        actions=(*more, "s3:DeleteObject", "s3:GetObject", "s3:PutObject"),
+        # Replacing or removing what has a version asks for reading it, too.
+        actions=("s3:DeleteObject", "s3:GetObject", "s3:PutObject"),
         resources=(_objects(place, aws),),
         conditions=_of_account(place),
     )

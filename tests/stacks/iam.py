@@ -197,17 +197,13 @@ class Bucket(NamedTuple):
 
 _TLS = {"aws:SecureTransport": "true"}  # here it is not: the proxy is on this machine
 _OBJECT_CALLS = {
-    ("GET", ""): "GetObject",
-    ("HEAD", ""): "GetObject",
-    ("PUT", ""): "PutObject",
-    ("PUT", "uploadId"): "PutObject",  # UploadPart
-    ("POST", "uploads"): "PutObject",  # CreateMultipartUpload
-    ("POST", "uploadId"): "PutObject",  # CompleteMultipartUpload
-    ("DELETE", "uploadId"): "AbortMultipartUpload",
-    ("DELETE", ""): "DeleteObject",
+    "GET": "GetObject",
+    "HEAD": "GetObject",
+    "PUT": "PutObject",
+    "DELETE": "DeleteObject",
 }
+_OF_PIECES = {"uploads", "uploadId"}
 _BATCHES = {"SendMessageBatch": "SendMessage", "DeleteMessageBatch": "DeleteMessage"}
-_OF_PIECES = ("uploadId", "PutObject")
 _KEY_HEADER = "x-amz-server-side-encryption-aws-kms-key-id"
 
 
@@ -228,7 +224,7 @@ class Reader:
 
     def calls(self, request: Request) -> list[Call]:
         """What a request asks for; what cannot be read is nothing that a policy allows."""
-        if "authorization" not in request.headers:
+        if "authorization" not in request.headers and "X-Amz-Signature" not in request.query:
             return []  # anybody's
         service, _, operation = request.headers.get("x-amz-target", "").partition(".")
         if service == "AmazonSQS":
@@ -264,16 +260,18 @@ class Reader:
             yield Call.of(f"unknown:{request.method}", request.path)
 
     def _of_object(self, request: Request, bucket: Bucket, path: str) -> Iterator[Call]:
-        kind = next((one for one in ("uploads", "uploadId") if one in request.query), "")
-        action = _OBJECT_CALLS.get((request.method, kind), "unknown")
+        is_whole = not _OF_PIECES.intersection(request.query)
+        action = _OBJECT_CALLS.get(request.method, "unknown") if is_whole else "unknown"
         yield self._on_s3(action, path, bucket)
-        if "if-match" in request.headers and action == "PutObject":
-            yield self._on_s3("GetObject", path, bucket)  # S3 User Guide, "Conditional writes"
-        # S3 User Guide, "Using SSE-KMS"; pieces of an upload are read again to join them.
+        # S3 User Guide, "How to prevent object overwrites with conditional writes" and "How to
+        # perform conditional deletes".
+        if "if-match" in request.headers and action != "GetObject":
+            yield self._on_s3("GetObject", path, bucket)
+        # S3 User Guide, "Using SSE-KMS".
         if _KEY_HEADER in request.headers:
             own = request.headers[_KEY_HEADER], "s3", bucket.region
             yield self._on_key("GenerateDataKey", *own)
-        elif bucket.key and (request.method == "GET" or (kind, action) == _OF_PIECES):
+        elif bucket.key and request.method == "GET":
             yield self._on_key("Decrypt", bucket.key, "s3", bucket.region)
 
     def of_queue(self, operation: str, queue: str) -> list[Call]:
