@@ -8,6 +8,7 @@ repeated. What such a run may have left anywhere, the intent names.
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import chain
 from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -16,6 +17,8 @@ from cloudtrail_parquet.identities import Identities, identities_key
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit, state_key, state_unit
 from cloudtrail_parquet.receipt import Receipt, ShardReceipt, receipt_key
 from cloudtrail_parquet.storage import Store
+
+_OF_SHARD = ".intent"  # how the intents of shards end, which lie beside their receipts
 
 R = TypeVar("R", bound=Receipt)
 
@@ -84,7 +87,9 @@ class Noted(NamedTuple, Generic[R]):
 
 def intent_key(unit: Unit, shard: Shard = WHOLE) -> str:
     """The key of the intent of a run of a unit, or of a shard."""
-    return state_key("intents", unit, ".json" if shard == WHOLE else f"/{shard.name}.json")
+    if shard == WHOLE:
+        return state_key("intents", unit)
+    return state_key("shards", unit, f"/{shard.name}{_OF_SHARD}")
 
 
 def read_notes(state: Store, unit: Unit) -> Noted[Receipt]:
@@ -126,11 +131,9 @@ def _intent(text: bytes) -> Intent:
 
 def shard_notes(state: Store, unit: Unit) -> dict[Shard, Noted[ShardReceipt]]:
     """What the state says of the shards of a unit, of all splits."""
-    folders = (state_key(kind, unit, "/") for kind in ("shards", "intents"))
     names = {
         entry.key.rpartition("/")[2].partition(".")[0]
-        for folder in folders
-        for entry in state.files(folder)
+        for entry in state.files(state_key("shards", unit, "/"))
     }
     shards = sorted(filter(None, map(Shard.named, names)))
     return {shard: read_shard_notes(state, unit, shard) for shard in shards}
@@ -158,7 +161,8 @@ def unfinished(state: Store) -> dict[Unit, datetime]:
     Each is being replaced, or a run that was to do so has ended half-way.
     """
     found: dict[Unit, datetime] = {}
-    for entry in state.files("intents/"):
+    of_shards = (one for one in state.files("shards/") if one.key.endswith(_OF_SHARD))
+    for entry in chain(state.files("intents/"), of_shards):
         unit = state_unit(entry.key)
         if unit is not None:
             found[unit] = min(entry.modified, found.get(unit, entry.modified))

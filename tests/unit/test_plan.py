@@ -372,7 +372,7 @@ class Slow:
 
     def files(self, prefix: str, skip: tuple[str, str] | None = None) -> Iterator[Entry]:
         self.requests += 1
-        if prefix.startswith(("receipts/", "intents/")):
+        if prefix.startswith(("receipts/", "intents/", "shards/")):
             return
         _, account, _, region, _ = prefix.split("/")
         for day in range(1, self.days + 1):
