@@ -97,12 +97,6 @@ class Change(NamedTuple):
         others = (one.parts for one in self.others.values())
         return self.new.union(self.noted.parts, self.unknown, *others)
 
-    @property
-    def is_simple(self) -> bool:
-        """Whether all there is to do is to put one part where nothing was."""
-        fresh = self.noted.is_void and not (self.unknown or self.others) and self.shard == WHOLE
-        return fresh and len(self.new) <= 1 and all(unit_of(key) == self.unit for key in self.new)
-
 
 def publish(change: Change, stores: Stores, settings: Settings, held: Held) -> bool:
     """Make the dataset and the state say what a change says.
@@ -126,11 +120,9 @@ def publish(change: Change, stores: Stores, settings: Settings, held: Held) -> b
     held.confirm()
 
     # 1. The intent: from here on the receipt that is there is not believed.
-    intent_version = change.noted.intent_version
-    if not change.is_simple:
-        intent = Intent(change.receipt.run, stores.now(), change.touched)
-        text = msgspec.json.encode(intent, order="deterministic")
-        intent_version = state.swap(intent_key(unit, shard), text, intent_version)
+    intent = Intent(change.receipt.run, stores.now(), change.touched)
+    text = msgspec.json.encode(intent, order="deterministic")
+    meant = state.swap(intent_key(unit, shard), text, change.noted.intent_version)
 
     # 2. The log files that the new parts are made of, and no part that stands is made of others.
     if change.identities is not None:
@@ -159,7 +151,7 @@ def publish(change: Change, stores: Stores, settings: Settings, held: Held) -> b
         for one, noted in change.finished.items():
             _remove(state, intent_key(unit, one), noted.intent_version, held)
         if shard == WHOLE:  # a shard's stays until all shards are done
-            _remove(state, intent_key(unit), intent_version, held)
+            _remove(state, intent_key(unit), meant, held)
     return True
 
 
