@@ -165,7 +165,7 @@ def _publish(run: Run, seconds: float, held: Held) -> Receipt | None:
     others = shard_notes(state, task.unit) if shard == WHOLE else {}
     unknown = _untold(run)
     only_shards = task.noted.is_void and bool(others)
-    # While there are log files, shards alone are not kept: the others of their split may complete it.
+    # While there are log files, shards alone are not kept: others of their split may complete it.
     kept = None if only_shards and task.window else _kept(run, unknown)
     if kept is not None:
         return _keep(run, kept, others, held)

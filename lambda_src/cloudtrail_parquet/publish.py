@@ -7,7 +7,7 @@ was seen before that check: a run that wakes too late changes nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.guard import is_of
 from cloudtrail_parquet.identities import Identities, identities_key
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit, owner_of, state_key, unit_of
-from cloudtrail_parquet.notes import Intent, Noted, intent_key
+from cloudtrail_parquet.notes import Intent, Noted, intent_key, read_notes, shard_notes
 from cloudtrail_parquet.receipt import Receipt, receipt_key, to_text
 from cloudtrail_parquet.storage import Entry, Lease, Staging, Store, Stores
 
@@ -121,8 +121,7 @@ def publish(change: Change, stores: Stores, settings: Settings, held: Held) -> b
 
     # 1. The intent: from here on the receipt that is there is not believed.
     intent = Intent(change.receipt.run, stores.now(), change.touched)
-    text = msgspec.json.encode(intent, order="deterministic")
-    meant = state.swap(intent_key(unit, shard), text, change.noted.intent_version)
+    meant = state.swap(intent_key(unit, shard), _text(intent), change.noted.intent_version)
 
     # 2. The log files that the new parts are made of, and no part that stands is made of others.
     if change.identities is not None:
@@ -138,7 +137,7 @@ def publish(change: Change, stores: Stores, settings: Settings, held: Held) -> b
             with state.lease(key, settings.lease_wait_s, settings.lease_s) as lease:
                 if change.partitions.has_changed(target.day):
                     return False
-                _replace(change, target, stores.dataset, held.and_(lease))
+                _replace(change, target, stores, held.and_(lease))
 
         # 4. The receipt, of the same run as the intent: from here on it is true.
         held.check()
@@ -172,7 +171,8 @@ def _targets(change: Change) -> list[Unit]:
     return [change.unit, *sorted(others)]
 
 
-def _replace(change: Change, target: Unit, dataset: Store, held: Held) -> None:
+def _replace(change: Change, target: Unit, stores: Stores, held: Held) -> None:
+    dataset = stores.dataset
     entries = {entry.key: entry for entry in change.partitions.entries(target.day)}
     held.confirm()
     if change.staging is not None:
@@ -183,14 +183,35 @@ def _replace(change: Change, target: Unit, dataset: Store, held: Held) -> None:
             try:
                 held.check()
             except StorageError:
-                if seen is None and written:  # put too late, where no newer run put anything
-                    dataset.remove(key, written)
+                if seen is None and written:
+                    _take_back(change, key, written, stores)
                 raise
     for key, entry in sorted(entries.items()):
         is_ours = is_of(change.unit, owner_of(key, target.day), change.goes)
         if is_ours and key not in change.new:
             held.check()
             dataset.remove(key, entry.version)
+
+
+def _take_back(change: Change, key: str, version: str, stores: Stores) -> None:
+    """Remove a part that was put where a newer run had put nothing.
+
+    If that run tells of such a part, it is its own by now, perhaps with the same bytes. While its
+    intent lies, it may be either: then an intent is left, or the failure of this run has to do,
+    after which it is tried again.
+    """
+    unit, state = change.unit, stores.state
+    with suppress(StorageError):
+        told = read_notes(state, unit).parts
+        if key not in told.union(*(one.parts for one in shard_notes(state, unit).values())):
+            stores.dataset.remove(key, version)
+            return
+        late = Intent(change.receipt.run, change.receipt.converted_at, change.touched)
+        state.swap(intent_key(unit, change.shard), _text(late), None)
+
+
+def _text(intent: Intent) -> bytes:
+    return msgspec.json.encode(intent, order="deterministic")
 
 
 def _forget(state: Store, unit: Unit, shard: Shard, noted: Noted[Any], held: Held) -> None:

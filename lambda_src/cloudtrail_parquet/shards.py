@@ -92,7 +92,8 @@ class Split:
         receipt = total(receipts, uuid4().hex)
         receipt.records.check(self._unit.name)
         unit = read_notes(self._stores.state, self._unit)
-        kept = self._kept(unit, receipt)
+        only_shards = unit.is_void and any(map(self._is_other, noted))
+        kept = None if only_shards else self._kept(unit, receipt)
         if kept is not None:
             return self._settle(kept, unit, noted, held, goes=self._is_mine)
         return self._settle(receipt, unit, noted, held, goes=self._is_other)

@@ -612,7 +612,10 @@ def test_shards_that_were_never_completed_are_not_replaced_by_less() -> None:
     stores.source.delete([TWO[0][0]])
     stood = checksums(stores)
 
-    with pytest.raises(UsageError, match=r"shard 1 of 2 is there, and 1 of 2 log files are gone"):
+    with pytest.raises(
+        UsageError,
+        match=r"shard 1 of 2 is there, and 1 of 2 records that it holds are not in the source",
+    ):
         convert(stores)
     convert(stores, Shard(1, 3))
     convert(stores, Shard(2, 3))
