@@ -96,7 +96,7 @@ class Settings:
     part_bytes: int = knob(
         64 << 20,
         Number(1, _TIB),
-        "a part of this size is followed by another; at most 64 MiB in S3",
+        "bytes of a part, but for its footer, after which another begins; at most 64 MiB in S3",
         shapes="files",
     )
     page_bytes: int = knob(

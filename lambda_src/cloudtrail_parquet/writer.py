@@ -65,6 +65,7 @@ class PartsWriter:
         self._metadata, self._key = metadata, key
         self._schema = file_schema(settings.json_encoding)
         self._open: _OpenPart | None = None
+        self._largest_group = 0
 
     def __enter__(self) -> Self:
         return self
@@ -78,11 +79,17 @@ class PartsWriter:
                 self._open.abandon()
 
     def write(self, table: pa.Table) -> None:
-        """Write a table of `SCHEMA` as one row group."""
+        """Write a table of `SCHEMA` as one row group.
+
+        A part ends when another row group as large as the largest so far would be too much.
+        """
         if self._open is None:
             file = self._staging.create(self._key(len(self.parts)))
             self._open = _OpenPart(file, self._schema, self._settings)
-        if self._open.write(self._as_in_files(table)) >= self._settings.part_bytes:
+        before = self._open.bytes
+        self._open.write(self._as_in_files(table))
+        self._largest_group = max(self._largest_group, self._open.bytes - before)
+        if self._open.bytes + self._largest_group > self._settings.part_bytes:
             self.close()
 
     def _as_in_files(self, table: pa.Table) -> pa.Table:
@@ -105,6 +112,10 @@ class _OpenPart:
 
     Its bytes are gathered before they go to the file, since for that Arrow has to wait for the
     interpreter lock.
+
+    Attributes:
+        rows: How many it has so far.
+        bytes: How many it has so far, without the end that `finish` writes.
     """
 
     def __init__(self, file: BinaryIO, schema: pa.Schema, settings: Settings) -> None:
@@ -112,13 +123,13 @@ class _OpenPart:
         self._sink = _Sink(file)
         self._stream = pa.BufferedOutputStream(pa.PythonFile(self._sink, "w"), _BUFFER_BYTES)
         self._writer = pq.ParquetWriter(self._stream, schema, **parquet_options(settings))
+        self.bytes: int = self._stream.tell()
 
-    def write(self, table: pa.Table) -> int:
-        """Write a table as one row group, and say how many bytes the part has so far."""
+    def write(self, table: pa.Table) -> None:
+        """Write a table as one row group."""
         self._writer.write_table(table, row_group_size=table.num_rows)
         self.rows += table.num_rows
-        size: int = self._stream.tell()
-        return size
+        self.bytes = self._stream.tell()
 
     def finish(self, metadata: dict[str, str], variants: Collection[str]) -> int:
         """Write the footer, with these columns declared as VARIANT; how many bytes the part has."""

@@ -117,6 +117,36 @@ def test_a_part_that_is_large_enough_is_followed_by_another(store: Store) -> Non
     assert found == [table["eventID"].to_pylist() for table in tables]
 
 
+def without_footer(*tables: pa.Table) -> int:
+    """The bytes of a part with a row group of each table, up to where its end is written."""
+    store = open_store("memory://")
+    (one,) = write(store, list(tables)).parts
+    metadata = part(store, one.key).metadata
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
+    size: int = sum(chunk.total_compressed_size for chunk in chunks)
+    return len(b"PAR1") + size
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3])
+def test_a_part_ends_before_it_would_be_larger_than_it_may(store: Store, groups: int) -> None:
+    fits, too_much = (without_footer(*[many(50)] * number) for number in (groups, groups + 1))
+    limit = (fits + too_much) // 2
+
+    writer = write(store, [many(50)] * 6, Settings(part_bytes=limit))
+
+    assert [one.rows for one in writer.parts] == [50 * groups] * (6 // groups)
+
+
+def test_the_largest_row_group_so_far_tells_how_large_the_next_one_may_be(store: Store) -> None:
+    tables = [many(size) for size in (200, 10, 10, 10)]
+    limit = without_footer(many(200), many(10))
+
+    writer = write(store, tables, Settings(part_bytes=limit))
+
+    assert [one.rows for one in writer.parts] == [200, 20, 10]
+
+
 def test_without_rows_there_is_no_part(store: Store) -> None:
     assert write(store, []).parts == []
     assert list(store.files("")) == []
