@@ -170,6 +170,7 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
     started = time.monotonic()
     selection = Selection(day, first, last, account, region)
     places = Places.of(source, dataset, state)
+    places.check(settings)
     settings = replace(settings, folders=_folders(settings.folders, folder or []))
     store = open_source(places.source)
     found = discover(store, settings.folders)

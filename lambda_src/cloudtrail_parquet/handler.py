@@ -394,9 +394,10 @@ def function_of(environment: Mapping[str, str], *, by_queue: bool = False) -> Fu
         names = ", ".join(PREFIX + name for name in missing)
         raise UsageError(f"not set: {names}", "environment", "Set them to s3://bucket/prefix")
     source, dataset, state = (environment[PREFIX + name] for name in _NEEDED)
-    stores = Places.of(source, dataset, state).open()
+    places = Places.of(source, dataset, state)
+    places.check(settings)
     telemetry = Telemetry(environment.get("POWERTOOLS_SERVICE_NAME") or SERVICE)
-    return Function(stores, settings, _fanout(environment, by_queue=by_queue), telemetry)
+    return Function(places.open(), settings, _fanout(environment, by_queue=by_queue), telemetry)
 
 
 _NEEDED = ("SOURCE", "DATASET", "STATE")

@@ -2,14 +2,18 @@
 
 from dataclasses import dataclass
 
+from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.storage import (
+    ONE_REQUEST_BYTES,
     LocalStore,
     Stores,
     is_below,
+    is_bucket,
     open_source,
     open_store,
     place_beside,
+    without_parameters,
 )
 
 
@@ -43,6 +47,20 @@ class Places:
                 "Name a place outside: readers expect nothing but Parquet there",
             )
         return cls(source, dataset, state)
+
+    def check(self, settings: Settings) -> None:
+        """Make sure that settings are possible there.
+
+        Raises:
+            UsageError: Parts would be larger than a bucket takes in one request.
+        """
+        if is_bucket(self.dataset) and settings.part_bytes > ONE_REQUEST_BYTES:
+            raise UsageError(
+                f"part_bytes = {settings.part_bytes:,} is too much for a bucket: a part is one"
+                f" conditional request of at most {ONE_REQUEST_BYTES:,} bytes",
+                without_parameters(self.dataset),
+                f"Set part_bytes to {ONE_REQUEST_BYTES} (64 MiB) or less",
+            )
 
     def open(self) -> Stores:
         """The three stores: source, dataset, state."""

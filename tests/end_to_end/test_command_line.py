@@ -110,6 +110,20 @@ def test_a_source_without_logs_ends_with_exit_code_2(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
 
 
+def test_parts_too_large_for_a_bucket_end_with_exit_code_2_before_anything_is_asked(
+    tree: Path, tmp_path: Path
+) -> None:
+    done = run("convert", tree, "s3://lake/trail?anonymous=true", "--part-bytes", "67108865")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    said = "error: s3://lake/trail: part_bytes = 67,108,865 is too much for a bucket: a part is one"
+    assert done.stderr.startswith(said)
+    assert done.stderr.rstrip().endswith("Set part_bytes to 67108864 (64 MiB) or less")
+
+    done = run("convert", tree, tmp_path / "out", "--part-bytes", "67108865")
+    assert done.returncode == 0, done.stderr
+
+
 def test_an_export_of_what_is_no_dataset_ends_with_exit_code_2(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
 

@@ -1254,6 +1254,7 @@ def test_what_is_no_event_is_refused_and_it_is_said_what_would_be_one(
         ({"DISPATCH": "queue", "QUEUE_URL": ""}, "not set: CLOUDTRAIL_PARQUET_QUEUE_URL"),
         ({"ROW_GROUP_ROWS": "0"}, "row_group_rows = '0'"),
         ({"COLOR": "red"}, "there is no setting color"),
+        ({"PART_BYTES": "67108865"}, "s3://lake: part_bytes = 67,108,865 is too much for a bucket"),
     ],
 )
 def test_an_environment_that_is_wrong_is_refused(changes: dict[str, str], said: str) -> None:

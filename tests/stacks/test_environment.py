@@ -439,6 +439,7 @@ def test_a_file_that_is_no_toml_is_named_beside_the_other_mistakes(
             {"catalogue.enabled": True, "converter.json_encoding": "variant"},
             "catalogue.enabled: Athena cannot read",
         ),
+        ({"converter.part_bytes": 67_108_865}, "converter.part_bytes = 67,108,865: a bucket takes"),
         ({"sources[].region": "cn-north-1"}, "sources[0].region: cn-north-1 is in aws-cn"),
         ({"dataset.region": "us-gov-west-1"}, "dataset.region: us-gov-west-1 is in aws-us-gov"),
         ({"state.region": "us-gov-west-1"}, "state.region: us-gov-west-1 is in aws-us-gov"),

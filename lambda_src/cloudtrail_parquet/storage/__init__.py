@@ -22,6 +22,7 @@ from cloudtrail_parquet.storage.disk import LocalStore
 from cloudtrail_parquet.storage.interface import Entry, Lease, Level, Staging, Store, Stored
 from cloudtrail_parquet.storage.objects import ObjectStore
 from cloudtrail_parquet.storage.s3 import (
+    ONE_REQUEST_BYTES,
     SCHEMES,
     Bucket,
     client_elsewhere,
@@ -32,6 +33,7 @@ from cloudtrail_parquet.storage.s3 import (
 from cloudtrail_parquet.storage.union import UnionStore
 
 __all__ = [
+    "ONE_REQUEST_BYTES",
     "Entry",
     "Lease",
     "Level",
@@ -43,10 +45,12 @@ __all__ = [
     "Stores",
     "UnionStore",
     "is_below",
+    "is_bucket",
     "local_path",
     "open_source",
     "open_store",
     "place_beside",
+    "without_parameters",
 ]
 
 _NEXT_PLACE = re.compile(r"\s+(?=[a-z][a-z0-9+.-]*://)")
@@ -146,8 +150,14 @@ def is_below(inner: str, outer: str) -> bool:
     inner_path, outer_path = local_path(inner), local_path(outer)
     if inner_path and outer_path:
         return inner_path.resolve().is_relative_to(outer_path.resolve())
-    return f"{_without_parameters(inner)}/".startswith(f"{_without_parameters(outer)}/")
+    return f"{without_parameters(inner)}/".startswith(f"{without_parameters(outer)}/")
 
 
-def _without_parameters(uri: str) -> str:
+def is_bucket(uri: str) -> bool:
+    """Whether a place is a bucket, or a folder of one."""
+    return uri.startswith(SCHEMES)
+
+
+def without_parameters(uri: str) -> str:
+    """A place as it is named in messages."""
     return Bucket.of(uri).uri if uri.startswith(SCHEMES) else uri.rstrip("/")

@@ -23,6 +23,9 @@ from cloudtrail_parquet.storage.failures import SIGN_IN, region_in
 
 SCHEMES = ("s3://", "s3a://")
 
+ONE_REQUEST_BYTES = 64 << 20
+"""How large a part may be, since S3 takes conditions for one request only: 5 Mbit/s will do."""
+
 _DEFAULT_REGION = "us-east-1"
 _RETRIES = 8  # with the pauses below: up to half a minute
 _PAUSES: Any = {
@@ -33,7 +36,6 @@ _PAUSES: Any = {
 _RETRY_FOR = timedelta(minutes=3)  # requests are not signed anew
 # For all of a request; a body goes on in another one. A timeout for each read as well would cost
 # a fifth of the CPU of a small GET.
-# A part of 64 MiB is one request: 5 Mbit/s will do.
 _TIMEOUTS: Any = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(seconds=120)}
 _LOOK_UP_S = 10
 _REMOVE_S = 30
