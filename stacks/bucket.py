@@ -67,7 +67,7 @@ class Bucket(Construct):
             "lifecycle",
             bucket=bucket.id,
             rule=[
-                _rule(
+                _rule(  # of versions that uploaded large parts in pieces
                     "unfinished-uploads",
                     abort_incomplete_multipart_upload=[
                         S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload(
