@@ -5,6 +5,8 @@ PY := $(VENV)/bin/python
 PYTHON ?= # interpreter for a new .venv; empty: the first that fits
 JOBS ?= logical
 PYTEST_ARGS ?=
+SEEDS ?= 1000
+SIMULATE_ARGS ?= # for example --first 1001, or --days 30
 MYPY_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
@@ -80,6 +82,11 @@ demo: $(READY) ## convert sample logs in a temporary folder and query the result
 test: tools ## run the tests; PYTEST_ARGS="-k name" selects, JOBS=0 runs them in one process
 	CHECKOV=$(abspath $(CHECKOV_VENV))/bin/checkov \
 	  $(PY) -m pytest -n $(JOBS) --maxprocesses 8 $(PYTEST_ARGS)
+
+.PHONY: simulate
+simulate: $(READY) ## play SEEDS=10000 seeds of the simulation, JOBS=2 at a time
+	@$(PY) -m tests.simulation --seeds $(SEEDS) \
+	  $(if $(filter-out logical,$(JOBS)),--jobs $(JOBS)) $(SIMULATE_ARGS)
 
 .PHONY: tools
 tools: $(READY) $(INFRA) $(CHECKOV_READY) ## install all that the tests need; make -j2 does it at once

@@ -1,0 +1,64 @@
+"""The places where the simulation reaches into the program, apart from stores and clocks."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from functools import cache
+from types import ModuleType
+
+import pyarrow as pa
+
+from cloudtrail_parquet import dispatch, run, schema
+from cloudtrail_parquet.config import Settings
+from cloudtrail_parquet.plan import Range, Receipts, plan
+from cloudtrail_parquet.source import discover
+from cloudtrail_parquet.storage import Stores
+
+_TRUE_VERSION = schema.SCHEMA_VERSION
+_WIDEST = timedelta(days=60)
+
+
+@contextmanager
+def _at_once(write: Callable[[pa.Table], None]) -> Iterator[Callable[[pa.Table], None]]:
+    """Write tables when they come, and not in a thread: a tenth of the time of a story."""
+    yield write
+
+
+run.in_background = _at_once  # type: ignore[attr-defined]  # where it is looked up
+
+
+@cache
+def _with_version() -> list[ModuleType]:
+    modules = [
+        module for name, module in sys.modules.items() if name.startswith("cloudtrail_parquet.")
+    ]
+    return [module for module in modules if hasattr(module, "SCHEMA_VERSION")]
+
+
+def install(version: int | None) -> None:
+    """Let the program that runs from here on be of a version of the schema; its own when None."""
+    wanted = _TRUE_VERSION if version is None else version
+    if installed() != wanted:
+        for module in _with_version():
+            module.SCHEMA_VERSION = wanted  # type: ignore[attr-defined]
+
+
+def installed() -> int:
+    """The version of the program that runs."""
+    return schema.SCHEMA_VERSION
+
+
+def forget() -> None:
+    """Let go of all stores that the program remembers."""
+    dispatch._opened.cache_clear()  # noqa: SLF001 - else they are kept for good
+
+
+def outdated(stores: Stores, settings: Settings, account: str, region: str, day: date) -> bool:
+    """Whether a plan of outdated units, of many days, has a unit."""
+    found = discover(stores.source, settings.folders)
+    first, last = max(day - _WIDEST, date.min), day + _WIDEST
+    of = Range(first, last, frozenset({account}), frozenset({region}))
+    receipts = Receipts(stores.state, stores.dataset)
+    planned = plan(stores.source, receipts, found, of, "outdated", settings)
+    return any(one.unit == (account, region, day) for one in planned)

@@ -1,0 +1,319 @@
+"""One seed: a world is drawn, things happen in it for some days, and the oracle judges."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+
+from cloudtrail_parquet.config import Settings
+from cloudtrail_parquet.rules import Discard, Redact
+from tests.simulation import program
+from tests.simulation.deliveries import (
+    ACCOUNTS,
+    DAY_S,
+    HOUR_S,
+    ORGANIZATION,
+    REGIONS,
+    Deliveries,
+    Habits,
+    Place,
+    days_from,
+    midnight,
+)
+from tests.simulation.faults import Fate, Faults
+from tests.simulation.oracle import Unit, Verdict, Watch
+from tests.simulation.s3 import Bucket
+from tests.simulation.scheduler import Actor, Line, Scheduler
+from tests.simulation.services import Program, Services
+
+_DAILY_S = 3 * HOUR_S + 15 * 60  # cron(15 3 * * ? *)
+_FIRST_DAYS = (date(2026, 1, 9), date(2025, 12, 29), date(2026, 2, 25))
+_FIRST_VERSION = 10
+_WINDOWS = (  # lookbehind, lookahead
+    *[(900, 2 * HOUR_S)] * 3,
+    (0, 0),
+    (DAY_S, 2 * HOUR_S),
+    (900, 5 * DAY_S),
+)
+_QUICK: dict[str, Any] = {
+    "bloom_columns": (),
+    "compression": "none",
+    "fetch_threads": 1,
+    "sort_by": (),
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a seed.
+
+    Attributes:
+        seed: Its number.
+        findings: What is wrong; nothing, it is to be hoped.
+        counts: What has happened, by kind.
+        trace: All that has happened.
+    """
+
+    seed: int
+    findings: list[str]
+    counts: Counter[str]
+    trace: list[Line]
+
+    def without_trace(self) -> "Outcome":
+        """The same, but for its trace."""
+        return replace(self, trace=[])
+
+
+class _Observer(Actor):
+    """Looks at the stores without anybody noticing, and without taking time."""
+
+    def live(self, seconds: float) -> None:
+        del seconds
+
+
+class Story:
+    """A world and what happens in it."""
+
+    def __init__(self, seed: int, scratch: Path, days: int = 0) -> None:
+        """``days`` is how long it goes on; as the seed says when 0."""
+        self.seed, self.findings = seed, list[str]()
+        self.random = random = Random(f"simulation/{seed}")
+        self.calm = random.random() < 0.2
+        length = random.randint(3, 6)
+        self.calendar = days_from(random.choice(_FIRST_DAYS), days or length)
+        self.end = midnight(self.calendar[-1]) + DAY_S
+        self.scheduler = Scheduler(midnight(self.calendar[0]))
+        self.watch = Watch(self._fail, self._is_outdated)
+        by_content, page = random.random() < 0.7, random.choice([1000, 1000, 3])
+        self.source, self.dataset, self.state = (
+            Bucket(name, self.scheduler, by_content, page) for name in ("logs", "lake", "state")
+        )
+        self.dataset.watch, self.state.watch = self.watch.dataset, self.watch.state
+        self.deliveries = Deliveries(self.scheduler, self.source, random, self._habits(), self.end)
+        self.faults = self._draw_faults()
+        self.programs = [Program(self._settings(), _FIRST_VERSION)]
+        self.services = self._draw_services(scratch)
+        self.scheduler.switched = lambda actor: program.install(actor.version)
+
+    # The world.
+
+    def _habits(self) -> Habits:
+        random, places = self.random, [Place(ACCOUNTS[0], REGIONS[0])]
+        if random.random() < 0.4:
+            others = Place(ACCOUNTS[0], REGIONS[1]), Place(ACCOUNTS[1], REGIONS[0])
+            places.append(random.choice(others))
+        layouts: list[tuple[str | None, ...]]
+        layouts = [(None,), (None,), (ORGANIZATION,), (None, ORGANIZATION)]
+        return Habits(
+            files=random.randint(1, 5),
+            records=random.randint(1, 4),
+            late=random.choice([0, 0.1, 0.4]),
+            repeated=random.choice([0, 0.1, 0.4]),
+            replicated=random.choice([0, 0, 0.15]),
+            damaged=random.choice([0, 0, 0.1]),
+            expire_days=random.choice([None, None, None, 2, 4]),
+            layouts={place: random.choice(layouts) for place in places},
+        )
+
+    def _draw_faults(self) -> Faults:
+        random = self.random
+        if self.calm:
+            return Faults(random, quiet=True)
+        writes = random.choice([0.005, 0.02, 0.05])
+        some = frozenset(fate for fate in Fate if random.random() < 0.6)
+        kinds = random.choice([frozenset(Fate), some])
+        return Faults(random, writes, writes / random.choice([5, 20]), kinds)
+
+    def _settings(self) -> Settings:
+        lookbehind_s, lookahead_s = self.random.choice(_WINDOWS)
+        return Settings(
+            lookbehind_s=lookbehind_s,
+            lookahead_s=lookahead_s,
+            lease_s=self.random.choice([120, 30]),
+            lease_wait_s=self.random.choice([900, 60, 0]),
+            **_QUICK,
+            **self._sizes(),
+        )
+
+    def _sizes(self) -> dict[str, Any]:
+        """Often many parts."""
+        rows, size = self.random.choice([2, 3, 1000]), self.random.choice([1, 1 << 20])
+        return {"row_group_rows": rows, "part_bytes": size}
+
+    def _draw_services(self, scratch: Path) -> Services:
+        random = self.random
+        return Services(
+            self.scheduler,
+            random,
+            self.faults,
+            self.source,
+            self.dataset,
+            self.state,
+            scratch,
+            self.programs[0],
+            whole_s=random.choice([900, 900, 300, 33]),
+            latencies_s=random.choice([(0.02,), (0.02, 0.3), (0.02, 2.0), (0.05, 1.0, 10.0)]),
+            clocks_off_s=0 if self.calm else random.choice([0, 5, 300, 3500]),
+            visibility_s=random.choice([600, 5400]),
+            double=0 if self.calm else random.choice([0, 0.1, 0.4]),
+            fanned_out=random.random() < 0.8,
+        )
+
+    # What happens.
+
+    def play(self) -> Outcome:
+        """Let it all happen, and judge it."""
+        scheduler = self.scheduler
+        try:
+            self.deliveries.schedule(self.calendar)
+            for day in self.calendar:
+                self._schedule_runs(day)
+            for _ in range(self.random.choice([0, 0, 1, 2])):
+                when = midnight(self.calendar[0]) + self.random.uniform(1, 3) * DAY_S
+                scheduler.at(when, self._change_program)
+            scheduler.run_until(self.end)
+            self._end_noise()
+            self._be_quiet()
+        finally:
+            scheduler.end()
+            program.forget()
+            program.install(None)
+        self.findings[:0] = self.services.defects
+        return Outcome(self.seed, self.findings, scheduler.counts, scheduler.trace)
+
+    def _schedule_runs(self, day: date) -> None:
+        random, scheduler, services = self.random, self.scheduler, self.services
+        daily = midnight(day) + _DAILY_S
+        if random.random() < 0.95:
+            scheduler.at(daily, lambda: services.invoke({"kind": "daily"}))
+        for _ in range(random.choice([0, 0, 1, 3])):
+            hourly = midnight(day) + random.randint(1, 23) * HOUR_S
+            scheduler.at(hourly, lambda: self._invoke(day))
+        for _ in range(random.choice([0, 0, 1, 2])):
+            near = daily + random.choice([0, 1, 5, 30]) * random.random()
+            when = random.choice([near, midnight(day) + random.uniform(0, DAY_S)])
+            acts = self._backfill, self._laptop, self._shards, self._several
+            scheduler.at(when, random.choice(acts))
+
+    def _past_days(self) -> tuple[date, date]:
+        """Some days up to the present one."""
+        last = self.scheduler.moment.date() - timedelta(days=self.random.choice([0, 1, 1, 2]))
+        return last - timedelta(days=self.random.choice([0, 0, 1, 3])), last
+
+    def _backfill(self) -> None:
+        first, last = self._past_days()
+        only = self.random.choice(["missing", "outdated", "all"])
+        event = {"kind": "plan", "from": str(first), "to": str(last), "only": only}
+        if self.random.random() < 0.5:
+            self.services.invoke(event)
+        else:
+            self.services.send(msgspec.json.encode(event).decode())
+
+    def _laptop(self) -> None:
+        self.services.laptop(*self._past_days())
+
+    def _several(self) -> None:
+        """The same unit more than once."""
+        _, day = self._past_days()
+        for _ in range(self.random.randint(1, 2)):
+            self._invoke(day)
+
+    def _shards(self) -> None:
+        """A unit in shards, of which one may not come."""
+        _, day = self._past_days()
+        of = self.random.choice([2, 3])
+        numbers = self.random.sample(range(1, of + 1), of)
+        if self.random.random() < 0.2:
+            numbers.pop()
+        for number in numbers:
+            self._invoke(day, shard=[number, of])
+
+    def _invoke(self, day: date, **more: object) -> None:
+        place = self.random.choice(list(self.deliveries.habits.layouts))
+        unit = {"account": place.account, "region": place.region, "day": str(day), **more}
+        self.services.invoke({"kind": "convert", "units": [unit]})
+
+    def _change_program(self) -> None:
+        """Other settings, rules or another version from now on."""
+        before, random = self.services.program, self.random
+        change: dict[str, Any] = random.choice(
+            [
+                self._sizes(),
+                {"json_encoding": random.choice(["string", "json"])},
+                {"redact": random.choice([(), (Redact(name="p", keys=("password",)),)])},
+                {"discard": random.choice([(), (Discard(name="d", eventName=("Decrypt",)),)])},
+                {},
+            ]
+        )
+        following = Program(replace(before.settings, **change), before.version + (not change))
+        self.programs.append(following)
+        self.services.program = following
+        self.scheduler.note("operator", f"version {following.version}, {change}")
+
+    # The end.
+
+    def _end_noise(self) -> None:
+        """Let runs end that are under way or stand still, and messages that come again."""
+        scheduler, self.faults.quiet, self.services.double = self.scheduler, True, 0
+        self.services.clocks_off_s, self.services.latencies_s = 0, (0.01,)
+        for _ in range(20):
+            scheduler.run_until(scheduler.now + 6 * HOUR_S)
+            if not scheduler.busy:
+                break
+        self.services.whole_s = 900
+
+    def _be_quiet(self) -> None:
+        """Daily runs alone; then an operator's plan over all days."""
+        scheduler, settings = self.scheduler, self.services.program.settings
+        quiet_days = 2 - (-(settings.lookahead_s + settings.settle_margin_s) // DAY_S)
+        for day in days_from(scheduler.moment.date() + timedelta(days=1), quiet_days):
+            scheduler.run_until(midnight(day) + _DAILY_S)
+            self.services.invoke({"kind": "daily"})
+        scheduler.run_until(scheduler.now + HOUR_S)
+        if self.calm:
+            self._judge("after quiet days", lambda verdict: list(verdict.lost()))
+        first = self.calendar[0] - timedelta(days=45)
+        last = scheduler.moment.date() - timedelta(days=1)
+        event = {"kind": "plan", "from": str(first), "to": str(last), "only": "outdated"}
+        if not self.findings:
+            self.services.invoke(event)
+        scheduler.run_until(scheduler.now + 2 * HOUR_S)
+        self._judge("at the end", lambda verdict: list(verdict.problems()))
+
+    def _judge(self, when: str, problems: Callable[[Verdict], list[str]]) -> None:
+        if not self.findings:
+            past = [one.settings for one in self.programs]
+            verdict = Verdict(
+                self.deliveries,
+                self.watch,
+                self.dataset,
+                self.state,
+                past,
+                self.scheduler.moment,
+            )
+            self.findings += [f"{when}: {problem}" for problem in problems(verdict)]
+
+    def _fail(self, what: str) -> None:
+        self.scheduler.note("ORACLE", what)
+        self.findings.append(what)
+        self.scheduler.stopped = True
+
+    def _is_outdated(self, unit: Unit) -> bool:
+        """Whether a plan of today, made in no time, finds a unit."""
+        scheduler, now = self.scheduler, self.services.program
+        version = program.installed()
+        requests, length = scheduler.counts["requests"], len(scheduler.trace)
+        observer = _Observer(scheduler, "observer", lambda _: None)
+        stores = self.services.stores(observer, Faults(Random(0), quiet=True))
+        program.install(now.version)
+        try:
+            return program.outdated(stores, now.settings, *unit.place, unit.day)
+        finally:
+            program.install(version)
+            scheduler.counts["requests"] = requests
+            del scheduler.trace[length:]
