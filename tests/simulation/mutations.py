@@ -1,0 +1,271 @@
+"""Bugs on purpose, one at a time, and the first seed that finds each.
+
+    python -m tests.simulation.mutations               all of them, up to 200 seeds each
+    python -m tests.simulation.mutations no-intent     one of them
+
+The first five were in the converter once.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+from cloudtrail_parquet import (
+    collate,
+    convert,
+    due,
+    duplicates,
+    handler,
+    layout,
+    notes,
+    plan,
+    publish,
+    receipt,
+    shards,
+    standing,
+)
+from cloudtrail_parquet.storage import ObjectStore, leases
+from tests.simulation.play import play
+
+_SEEDS = 200
+_CHANGED = "log files of its window have changed"
+
+Any_ = Any  # arguments and results of what is replaced, passed on as they are
+
+
+class Mutation(NamedTuple):
+    """A bug.
+
+    Attributes:
+        name: What to call it.
+        what: What it does, for people.
+        applied: Puts it into the program while in the context.
+    """
+
+    name: str
+    what: str
+    applied: "Callable[[], Any]"
+
+
+MUTATIONS: list[Mutation] = []
+
+
+def _mutation(what: str) -> Callable[[Callable[[], Iterator[None]]], Callable[[], Any]]:
+    def note(function: Callable[[], Iterator[None]]) -> Callable[[], Any]:
+        applied = contextmanager(function)
+        MUTATIONS.append(Mutation(function.__name__.replace("_", "-"), what, applied))
+        return applied
+
+    return note
+
+
+# What was wrong once.
+
+
+@_mutation("plans compare the bytes of a day's own folder, not the log files of its window")
+def own_folder() -> Iterator[None]:
+    sizes, why_outdated, bytes_of = plan._sizes, due.why_outdated, dict[layout.Unit, int]()  # noqa: SLF001
+
+    def note(*arguments: Any_) -> Any_:
+        sized, unplaced = sizes(*arguments)
+        bytes_of.update({one.unit: one.bytes for one in sized})
+        return sized, unplaced
+
+    def compare(state: Any_, unit: Any_, *arguments: Any_, **more: Any_) -> Any_:
+        why, told = why_outdated(state, unit, *arguments, **more)
+        if why.startswith(_CHANGED) and told is not None and told.bytes_in == bytes_of.get(unit):
+            return "", told
+        return why, told
+
+    with patch.object(plan, "_sizes", note), patch.object(plan, "why_outdated", compare):
+        yield
+
+
+@_mutation("a run writes no intent: while it replaces, the old receipt goes on being believed")
+def no_intent() -> Iterator[None]:
+    with patch.object(publish.Change, "is_simple", property(lambda _: True)):
+        yield
+
+
+@_mutation("the guard of shrunken sources counts log files and records, and compares none")
+def guard_counts() -> Iterator[None]:
+    def count(
+        _unit: Any_, _shards: Any_, noted: Any_, _source: Any_, read: int, known: Any_, _state: Any_
+    ) -> str:
+        before = noted.receipt
+        if before is None:
+            return ""
+        if len(known) < before.files.listed:
+            return f"{before.files.listed - len(known)} log files are gone from the source"
+        return "records can no longer be read" if read < before.records.read else ""
+
+    with patch.object(convert, "lost", count), patch.object(shards, "lost", count):
+        yield
+
+
+@_mutation("what is written and removed is not looked at before, and leases are not checked")
+def zombies_write() -> Iterator[None]:
+    def swap(store: ObjectStore, key: str, data: bytes, version: str | None) -> str:
+        del version
+        store.write(key, data)
+        return _version(store, key)
+
+    def upload(store: ObjectStore, key: str, path: Any_, version: str | None) -> str:
+        return swap(store, key, path.read_bytes(), version)
+
+    def _version(store: ObjectStore, key: str) -> str:
+        there = store.look(key)
+        return there.version if there else ""
+
+    with (
+        patch.object(ObjectStore, "swap", swap),
+        patch.object(ObjectStore, "upload", upload),
+        patch.object(ObjectStore, "remove", lambda store, key, _: store.delete([key])),
+        patch.object(leases.ObjectLease, "check", lambda _: None),
+    ):
+        yield
+
+
+@_mutation("the daily run looks back three days, however long the window is")
+def three_days() -> Iterator[None]:
+    def days(today: date, days_back: int, _: Any_) -> tuple[date, date]:
+        last = today - timedelta(days=days_back)
+        return last - timedelta(days=3), last
+
+    with patch.object(handler, "scheduled_days", days):
+        yield
+
+
+# What might be.
+
+
+@_mutation("a lease is taken over while its holder is alive")
+def no_lease() -> Iterator[None]:
+    past = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
+    with patch.object(leases, "_expiry", lambda *_: past):
+        yield
+
+
+@_mutation("parts that come into a partition while a run reads are not looked at")
+def no_second_look() -> Iterator[None]:
+    look = standing.Standing.changed
+
+    def changed(one: standing.Standing, *arguments: Any_) -> bool:
+        look(one, *arguments)
+        return False
+
+    with patch.object(standing.Standing, "changed", changed):
+        yield
+
+
+@_mutation("what stands already is not looked at")
+def standing_unseen() -> Iterator[None]:
+    with patch.object(standing.Standing, "contents", lambda *_: {}):
+        yield
+
+
+@_mutation("a straggler is counted twice")
+def straggler_counted_twice() -> Iterator[None]:
+    emit = collate.Collation._emit_stragglers  # noqa: SLF001
+
+    def emit_and_count(one: collate.Collation) -> None:
+        before = one.counts.straggled
+        emit(one)
+        one.counts.straggled += one.counts.straggled - before
+
+    with patch.object(collate.Collation, "_emit_stragglers", emit_and_count):
+        yield
+
+
+@_mutation("leftovers are not removed from other partitions than the unit's own")
+def leftovers_elsewhere() -> Iterator[None]:
+    def targets(change: publish.Change) -> Any_:
+        return [change.unit, *sorted({layout.unit_of(key) for key in change.new} - {change.unit})]  # type: ignore[type-var]
+
+    with patch.object(publish, "_targets", targets):
+        yield
+
+
+@_mutation("the intent goes before the receipt is there")
+def intent_goes_first() -> Iterator[None]:
+    told, under_way = receipt.to_text, list[tuple[publish.Change, Any_]]()
+
+    def note(change: publish.Change, stores: Any_, *more: Any_) -> bool:
+        under_way.append((change, stores))
+        try:
+            return original(change, stores, *more)
+        finally:
+            under_way.pop()
+
+    def remove_intent(text: receipt.Receipt) -> bytes:
+        change, stores = under_way[-1]
+        stores.state.delete([notes.intent_key(change.unit, change.shard)])
+        return told(text)
+
+    original = publish.publish
+    with (
+        patch.object(convert, "publish", note),
+        patch.object(shards, "publish", note),
+        patch.object(publish, "to_text", remove_intent),
+    ):
+        yield
+
+
+@_mutation("the rules are not among what makes a unit outdated")
+def rules_forgotten() -> Iterator[None]:
+    with patch.object(due, "_differing", lambda *_: ""):
+        yield
+
+
+@_mutation("records with one id are one, whatever else they hold")
+def same_id_same_record() -> Iterator[None]:
+    identity = duplicates.Duplicates._identity  # noqa: SLF001
+
+    def by_id(one: duplicates.Duplicates, place: Any_) -> Any_:
+        event_id, content = identity(one, place)
+        return event_id, b"" if event_id else content
+
+    with patch.object(duplicates.Duplicates, "_identity", by_id):
+        yield
+
+
+def first_seed(mutation: Mutation, seeds: int = _SEEDS) -> tuple[int, str] | None:
+    """The first seed that finds a mutation, and what it says; None when none does."""
+    for seed in range(1, seeds + 1):
+        with mutation.applied():
+            finding = _finding(seed)
+        if finding and not _finding(seed):  # else it is not the mutation that it has found
+            return seed, finding
+    return None
+
+
+def _finding(seed: int) -> str:
+    try:
+        (outcome,) = play([seed])
+    except Exception as error:  # noqa: BLE001 - a crash is seen as well
+        return f"{type(error).__name__}: {error}"
+    return outcome.findings[0] if outcome.findings else ""
+
+
+def main() -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.mutations")
+    parser.add_argument("names", nargs="*", help="some of them")
+    parser.add_argument("--seeds", type=int, default=_SEEDS, help="seeds to try at most")
+    options, missed = parser.parse_args(), 0
+    for mutation in MUTATIONS:
+        if options.names and mutation.name not in options.names:
+            continue
+        found = first_seed(mutation, options.seeds)
+        seed, finding = found or ("none", "")
+        missed += found is None
+        print(f"{mutation.name:24} {seed:>5}  {mutation.what}\n{'':31} {finding[:300]}", flush=True)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
