@@ -172,7 +172,6 @@ def _targets(change: Change) -> list[Unit]:
 
 
 def _replace(change: Change, target: Unit, stores: Stores, held: Held) -> None:
-    dataset = stores.dataset
     entries = {entry.key: entry for entry in change.partitions.entries(target.day)}
     held.confirm()
     if change.staging is not None:
@@ -180,34 +179,40 @@ def _replace(change: Change, target: Unit, stores: Stores, held: Held) -> None:
             held.check()
             seen = entries[key].version if key in entries else None
             written = change.staging.publish(key, seen)
-            try:
-                held.check()
-            except StorageError:
-                if seen is None and written:
-                    _take_back(change, key, written, stores)
-                raise
+            _check_after(change, stores, held, {} if seen or not written else {key: written})
     for key, entry in sorted(entries.items()):
         is_ours = is_of(change.unit, owner_of(key, target.day), change.goes)
         if is_ours and key not in change.new:
             held.check()
-            dataset.remove(key, entry.version)
+            stores.dataset.remove(key, entry.version)
+            _check_after(change, stores, held, {})
 
 
-def _take_back(change: Change, key: str, version: str, stores: Stores) -> None:
-    """Remove a part that was put where a newer run had put nothing.
+def _check_after(change: Change, stores: Stores, held: Held, added: dict[str, str]) -> None:
+    """Make sure that a change came in time; if a newer run may have been before it, mend that.
 
-    If that run tells of such a part, it is its own by now, perhaps with the same bytes. While its
-    intent lies, it may be either: then an intent is left, or the failure of this run has to do,
-    after which it is tried again.
+    Its condition was right then, all the same: where nothing was, that run has put nothing either,
+    or it has put the very bytes that were there. A part that was ``added``, by its version, is
+    removed if that run does not tell of it. Otherwise an intent is left; where that run's own still
+    lies, the failure of this one has to do, after which it is tried again.
+
+    Raises:
+        StorageError: A lease was lost.
     """
-    unit, state = change.unit, stores.state
-    with suppress(StorageError):
-        told = read_notes(state, unit).parts
-        if key not in told.union(*(one.parts for one in shard_notes(state, unit).values())):
-            stores.dataset.remove(key, version)
-            return
-        late = Intent(change.receipt.run, change.receipt.converted_at, change.touched)
-        state.swap(intent_key(unit, change.shard), _text(late), None)
+    try:
+        held.check()
+    except StorageError:
+        unit, state = change.unit, stores.state
+        with suppress(StorageError):
+            told = read_notes(state, unit).parts
+            told = told.union(*(one.parts for one in shard_notes(state, unit).values()))
+            if added and told.isdisjoint(added):
+                for key, version in added.items():
+                    stores.dataset.remove(key, version)
+            else:
+                late = Intent(change.receipt.run, stores.now(), change.touched)
+                state.swap(intent_key(unit, change.shard), _text(late), None)
+        raise
 
 
 def _text(intent: Intent) -> bytes:

@@ -19,8 +19,9 @@ from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.decode import decode as decode_log
 from cloudtrail_parquet.footer import annotate_variants
 from cloudtrail_parquet.schema import SCHEMA, kind
+from cloudtrail_parquet.strict import MAX_DEPTH
 from cloudtrail_parquet.thrift import Items, Reader, Typed
-from cloudtrail_parquet.variant import MAX_DEPTH, VARIANT_STORAGE, encode, encode_column
+from cloudtrail_parquet.variant import VARIANT_STORAGE, encode, encode_column
 from cloudtrail_parquet.variant_text import decode
 from cloudtrail_parquet.writer import parquet_options
 from tests.builders import envelope, json_values, record, table_of

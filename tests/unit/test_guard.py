@@ -238,7 +238,7 @@ def test_a_dataset_whose_state_is_lost_is_not_begun_anew_in_another_layout() -> 
 
     for change in ({"partition_layout": "account/region/dt"}, {"lookahead_s": 0}):
         with pytest.raises(UsageError, match="the dataset was made with"):
-            open_dataset_state(stores, dataclasses.replace(SETTINGS, **change))  # type: ignore[arg-type]
+            open_dataset_state(stores, dataclasses.replace(SETTINGS, **change))
     assert stores.state.read_if_there("dataset.json") is None
     open_dataset_state(stores, SETTINGS)
     assert stores.state.read_if_there("dataset.json") is not None

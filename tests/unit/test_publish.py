@@ -197,8 +197,8 @@ def interrupted_at(changes: int, stores: Stores, act: Callable[[], object]) -> S
 
     return Stores(
         stores.source,
-        Mortal(stores.dataset, tick),  # type: ignore[arg-type]
-        Mortal(stores.state, tick),  # type: ignore[arg-type]
+        Mortal(stores.dataset, tick),
+        Mortal(stores.state, tick),
     )
 
 
@@ -265,7 +265,7 @@ def test_what_is_begun_is_said_when_a_store_fails_amid_replacing() -> None:
                 f"cannot be deleted ({version})", key, "Run it again; nothing was replaced"
             )
 
-    failing = Stores(stores.source, Failing(stores.dataset, lambda: None), stores.state)  # type: ignore[arg-type]
+    failing = Stores(stores.source, Failing(stores.dataset, lambda: None), stores.state)
 
     with pytest.raises(StorageError, match=f"Convert {UNIT.name} again: that completes"):
         convert(failing, Settings(fetch_threads=1))

@@ -661,7 +661,7 @@ def test_a_copy_that_goes_while_another_shard_leaves_its_own_out_is_not_lost() -
         stores.source.delete([TWO[1][0]])
         convert(stores, FIRST, settings=SHRINK)
 
-    convert(stores._replace(dataset=Interrupted(stores.dataset, lose)), SECOND)
+    convert(dataclasses.replace(stores, dataset=Interrupted(stores.dataset, lose)), SECOND)
 
     assert ids(stores) == ["id-1", "id-2", "id-3"]
 
@@ -672,7 +672,7 @@ def test_a_copy_that_comes_while_another_shard_is_read_stands_once() -> None:
     def add() -> None:
         convert(stores, FIRST)
 
-    convert(stores._replace(dataset=Interrupted(stores.dataset, add)), SECOND)
+    convert(dataclasses.replace(stores, dataset=Interrupted(stores.dataset, add)), SECOND)
 
     assert ids(stores) == ["id-1", "id-2", "id-3"]
     assert receipt_of(stores).records.duplicate == 1
@@ -685,7 +685,7 @@ def test_a_whole_conversion_while_a_shard_is_read_leaves_a_split_that_others_com
     def replace() -> None:
         convert(stores)
 
-    convert(stores._replace(dataset=Interrupted(stores.dataset, replace)), SECOND)
+    convert(dataclasses.replace(stores, dataset=Interrupted(stores.dataset, replace)), SECOND)
     assert {"id-1", "id-2", "id-3"} == set(ids(stores))
     convert(stores, FIRST)
 

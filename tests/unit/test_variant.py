@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from cloudtrail_parquet import variant
 from cloudtrail_parquet.jsontext import canonical
+from cloudtrail_parquet.strict import MAX_DEPTH
 from cloudtrail_parquet.variant import (
-    MAX_DEPTH,
     VARIANT_STORAGE,
     Encoded,
     encode,

@@ -7,10 +7,10 @@ obstore, whose in-memory store also serves the tests.
 
 import os
 import re
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import permutations
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import obstore.exceptions
@@ -56,7 +56,8 @@ __all__ = [
 _NEXT_PLACE = re.compile(r"\s+(?=[a-z][a-z0-9+.-]*://)")
 
 
-class Stores(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Stores:
     """The three places of a conversion.
 
     Attributes:
@@ -69,7 +70,7 @@ class Stores(NamedTuple):
     source: Store
     dataset: Store
     state: Store
-    clock: Clock = SYSTEM_CLOCK
+    clock: Clock = field(default=SYSTEM_CLOCK, kw_only=True)
 
     def now(self) -> datetime:
         """The time, to the second: what receipts are dated with."""
