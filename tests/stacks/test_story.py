@@ -221,10 +221,20 @@ def _expected(table: Table, account: str, region: str, record: str) -> str:
 def found(table: Table, copies: dict[str, Path]) -> Counter[str]:
     """The rows of a dataset, but for what the upgrade of records of old versions has added."""
     rows = Counter[str]()
-    for row in table.rows(copies):
+    for row in map(_with_exact_text, table.rows(copies)):
         added = {"derived", *(name.lower() for name in row["derived"] or ())}
         rows[_meant(table, {name: row[name] for name in row.keys() - added})] += 1
     return rows
+
+
+def _with_exact_text(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with the exact text of free-form columns where that is kept aside (docs/reading.md)."""
+    aside = json.loads(row["unmapped"] or "{}")
+    exact = json.loads(aside.get("exactText", "{}"))
+    if not exact:
+        return row
+    assert aside.keys() == {"exactText", *exact}
+    return {**row, "unmapped": None, **{name.lower(): one for name, one in exact.items()}}
 
 
 def _meant(table: Table, row: dict[str, Any]) -> str:
