@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -45,7 +46,7 @@ from cloudtrail_parquet.ownership import open_dataset_state
 from cloudtrail_parquet.places import Places
 from cloudtrail_parquet.receipt import Receipt
 from cloudtrail_parquet.source import discover, units
-from cloudtrail_parquet.storage import Level, Staging, Stores, objects, open_store
+from cloudtrail_parquet.storage import Lease, Level, Stores, open_store
 from cloudtrail_parquet.telemetry import Telemetry
 from tests.builders import ACCOUNT, REGION, ago, at, log_file, log_key, record
 from tests.function.conftest import Deploy
@@ -389,7 +390,8 @@ class Workbench:
 
     def __post_init__(self) -> None:
         self.clock = Clock(self.left_s)
-        self.stores = Stores(*(open_store("memory:///") for _ in range(3)))
+        source, dataset, state = (open_store("memory:///") for _ in range(3))
+        self.stores = Stores(source, dataset, state)
         self.units = [Unit(ACCOUNT, REGION, DAY + timedelta(days=n)) for n in range(self.days)]
         for unit in self.units:
             happened = f"{unit.day}T11:00:00Z"
@@ -414,7 +416,8 @@ class Workbench:
         texts = {
             entry.key: self.stores.state.read(entry.key) for entry in self.stores.state.files("")
         }
-        assert {key.partition("/")[0] for key in texts} <= {"dataset.json", "receipts"}
+        kinds = {key.partition("/")[0] for key in texts}
+        assert kinds <= {"dataset.json", "identities", "receipts"}
         receipts = [json.loads(text) for key, text in texts.items() if "receipts/" in key]
         days = [date.fromisoformat(one["day"]) for one in receipts]
         return [Unit(ACCOUNT, REGION, day) for day in sorted(days)]
@@ -503,15 +506,15 @@ def test_one_unit_that_fails_is_handed_back_alone_and_stops_no_other(
     problem: Exception, said: str
 ) -> None:
     bench = Workbench()
-    dataset, all_units = bench.stores.dataset, bench.units
+    state, all_units = bench.stores.state, bench.units
 
-    def staging(name: str) -> Staging:
-        if "day=11" in name:
+    def lease(key: str, wait_s: float, expires_s: float) -> AbstractContextManager[Lease]:
+        if "day=11" in key:
             raise problem
-        return dataset.staging()
+        return state.lease(key, wait_s, expires_s)
 
-    broken: Any = Changed(dataset, staging=staging)
-    bench.stores = bench.stores._replace(dataset=broken)
+    broken: Any = Changed(state, lease=lease)
+    bench.stores = bench.stores._replace(state=broken)
 
     assert bench.run() == {"converted": 3, "handed_back": 1}
     assert bench.sent == [Convert.of(all_units[1:2])]
@@ -897,7 +900,7 @@ def afresh(stumbling: Stumbling) -> Iterator[Stumbling]:
         ],
         lambda: [Fault(method="GET", path=r"\.json\.gz$", keep_bytes=100, when=every(2))],
         lambda: [Fault(delay_s=0.2, when=every(15))],
-        lambda: [error(500, "InternalError", path="/state-", times=12)],
+        lambda: [error(500, "InternalError", path="/state-", times=8)],
         lambda: [
             Fault(method="PUT", lost="after", path="/lake-|/state-", when=every(4)),
             Fault(method="POST", lost="after", path="/lake-|/state-", when=every(3)),
@@ -1106,9 +1109,8 @@ def test_an_invocation_that_is_ended_amid_publishing_is_completed_by_its_retry(
 
 @pytest.mark.slow
 def test_64_runs_of_16_units_at_the_same_time_give_what_one_of_each_gives(
-    deployed: Deployment, moto: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    deployed: Deployment, moto: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(objects, "_MULTIPART_FROM", -1)  # each part is an upload in pieces
     generate(tmp_path / "logs", TreeSpec(accounts=1, regions=2, days=5, records=120, late=0.1))
     expected = converted_on_disk(tmp_path)
     deployed.upload(tmp_path / "logs")
@@ -1117,26 +1119,25 @@ def test_64_runs_of_16_units_at_the_same_time_give_what_one_of_each_gives(
     def opened() -> Stores:
         places = (f"s3://{deployed.buckets[place]}" for place in ("logs", "lake", "state"))
         prefixes = ("org", "cloudtrail", "x")
-        return Stores(
-            *(
-                open_store(f"{place}/{prefix}?endpoint={moto}")
-                for place, prefix in zip(places, prefixes, strict=True)
-            )
+        source, dataset, state = (
+            open_store(f"{place}/{prefix}?endpoint={moto}")
+            for place, prefix in zip(places, prefixes, strict=True)
         )
+        return Stores(source, dataset, state)
 
-    source, _, state = opened()
-    open_dataset_state(state, settings)
-    found = discover(source, settings.folders)
-    chosen = units(source, found, settings.window)
+    stores = opened()
+    open_dataset_state(stores, settings)
+    found = discover(stores.source, settings.folders)
+    chosen = units(stores.source, found, settings.window)
     assert len(chosen) == 16
     runs = chosen * 4
     Random(0).shuffle(runs)
     ready = threading.Barrier(len(runs))
 
     def run(unit: Unit) -> None:
-        stores = opened()
+        own = opened()
         ready.wait()
-        convert_unit(unit, found.trails[unit.account, unit.region], stores, settings)
+        convert_unit(unit, found.trails[unit.account, unit.region], own, settings)
 
     with ThreadPoolExecutor(len(runs)) as pool:
         list(pool.map(run, runs))
