@@ -1,5 +1,6 @@
 """The function as Lambda runs it: real entry point, memory limit, bus, queues and a store."""
 
+import dataclasses
 import gzip
 import io
 import json
@@ -446,7 +447,7 @@ def test_an_event_that_comes_late_in_an_invocation_goes_to_another_one(
         return state.lease(key, *seconds)
 
     watched: Any = Changed(state, lease=lease)
-    bench.stores = bench.stores._replace(state=watched)
+    bench.stores = dataclasses.replace(bench.stores, state=watched)
 
     assert bench.run() == {"converted": 0, "handed_back": 4}
 
@@ -473,7 +474,7 @@ def test_an_event_that_gets_no_further_in_a_new_invocation_fails() -> None:
         return source.level(prefix)
 
     slow: Any = Changed(source, level=slow_level)
-    bench.stores = bench.stores._replace(source=slow)
+    bench.stores = dataclasses.replace(bench.stores, source=slow)
 
     with pytest.raises(NotEnoughTimeError, match="2026-01-10: needs about 1 s; 0 s are left"):
         bench.run()
@@ -514,7 +515,7 @@ def test_one_unit_that_fails_is_handed_back_alone_and_stops_no_other(
         return state.lease(key, wait_s, expires_s)
 
     broken: Any = Changed(state, lease=lease)
-    bench.stores = bench.stores._replace(state=broken)
+    bench.stores = dataclasses.replace(bench.stores, state=broken)
 
     assert bench.run() == {"converted": 3, "handed_back": 1}
     assert bench.sent == [Convert.of(all_units[1:2])]
@@ -648,7 +649,7 @@ def test_a_place_on_a_disk_is_not_left_by_the_name_of_an_account(tmp_path: Path)
     for store in (outside, source):
         key = log_key(ACCOUNT, REGION, at(DAY, 12))
         store.write(key, log_file(record(eventTime=f"{DAY}T11:00:00Z")))
-    bench.stores = bench.stores._replace(source=source)
+    bench.stores = dataclasses.replace(bench.stores, source=source)
 
     with pytest.raises(UsageError, match="no logs for account"):
         bench.work(Convert.of([Unit(f"../../../AWSLogs/{ACCOUNT}", REGION, DAY)]))
@@ -1016,7 +1017,7 @@ def test_a_plan_of_nothing_but_accounts_that_refuse_fails(sent: Sent | None) -> 
         return source.level(prefix)
 
     refusing: Any = Changed(source, level=level)
-    bench.stores = bench.stores._replace(source=refusing)
+    bench.stores = dataclasses.replace(bench.stores, source=refusing)
     asked = Plan(DAY, DAY + timedelta(days=9), regions=(REGION,), only="all")
 
     if sent is None:  # nowhere to send it to
