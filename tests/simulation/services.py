@@ -137,7 +137,7 @@ class Services:
                 clock=clock,
             )
 
-        return Stores(store(self.source), store(self.dataset), store(self.state), clock)
+        return Stores(store(self.source), store(self.dataset), store(self.state), clock=clock)
 
     def _attempt(self, raw: dict[str, Any], more: int) -> None:
         def ended(*, well: bool) -> None:
