@@ -130,8 +130,9 @@ class Collation:
             self._arrange()
 
     def let_go(self) -> None:
-        """Hold on to no text of the log files so far."""
+        """Hold on to no text of the log files so far, and as far as can be, need none again."""
         self._arrange()
+        self._judge()
 
     def finish(self) -> None:
         """Give away all that still waits, and check the counts."""

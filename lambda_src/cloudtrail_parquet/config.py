@@ -203,7 +203,7 @@ class Settings:
         "replace a partition even when its source has lost log files or readable records",
     )
     max_inflated_bytes: int = knob(
-        2 << 30, Number(1, _TIB), "what one log file may inflate to; a larger one is quarantined"
+        1 << 30, Number(1, _TIB), "what one log file may inflate to; a larger one is quarantined"
     )
     fetch_threads: int = knob(4, Number(1, 256), "log files fetched at a time")
     fetch_ahead_bytes: int = knob(

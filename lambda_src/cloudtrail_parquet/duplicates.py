@@ -22,6 +22,7 @@ from cloudtrail_parquet import jsontext
 from cloudtrail_parquet.columns import KEYS
 
 _FILES_AT_HAND = 4
+_BYTES_AT_HAND = 64 << 20  # of records, between two looks; one file may be larger than memory has
 _PLACES = pa.schema(KEYS)
 
 
@@ -65,7 +66,7 @@ class Duplicates:
     def __init__(self, read_again: Callable[[int], list[Any]]) -> None:
         """``read_again`` gives the raw ``Records`` of the log file with a number."""
         self._read_again = read_again
-        self._at_hand: OrderedDict[int, list[Any]] = OrderedDict()
+        self._at_hand: OrderedDict[int, tuple[list[Any], int]] = OrderedDict()  # and their bytes
         self._kept = defaultdict[date, pa.Table](_PLACES.empty_table)
         self.conflicts = 0
 
@@ -106,21 +107,26 @@ class Duplicates:
         return found
 
     def _without_repeats(self, drafts: pa.Table, suspects: dict[int, list[Place]]) -> pa.Table:
-        contents: dict[int, set[tuple[str | None, bytes]]] = {
-            key: {self._identity(place) for place in places} for key, places in suspects.items()
-        }
         wanted = pa.array(list(suspects), pa.int64())
         rows = pc.indices_nonzero(pc.is_in(drafts["#key"].combine_chunks(), value_set=wanted))
+        suspected = drafts.select(_PLACES.names).take(rows).to_pylist()
+        fresh = [Place(one["#file"], one["#record"]) for one in suspected]
+        # File by file, so that each is read once: it may be a large one.
+        identities = {
+            place: self._identity(place)
+            for place in sorted({*fresh, *(one for some in suspects.values() for one in some)})
+        }
+        self._let_go(_BYTES_AT_HAND)
+        contents = {key: {identities[one] for one in some} for key, some in suspects.items()}
         repeats = set()
-        for row in rows.to_pylist():
-            key, *place = (drafts[name][row].as_py() for name in _PLACES.names)
-            identity = self._identity(Place(*place))
-            others = contents[key]
+        for row, one, place in zip(rows.to_pylist(), suspected, fresh, strict=True):
+            identity = identities[place]
+            others = contents[one["#key"]]
             if identity in others:
                 repeats.add(row)
                 continue
             self.conflicts += identity[0] is not None and any(
-                identity[0] == one for one, _ in others
+                identity[0] == event_id for event_id, _ in others
             )
             others.add(identity)
         keep = pa.array([row not in repeats for row in range(drafts.num_rows)])
@@ -136,8 +142,14 @@ class Duplicates:
 
     def _records(self, file: int) -> list[Any]:
         if file not in self._at_hand:
-            self._at_hand[file] = self._read_again(file)
-            if len(self._at_hand) > _FILES_AT_HAND:
+            if len(self._at_hand) == _FILES_AT_HAND:
                 self._at_hand.popitem(last=False)
+            self._let_go(_BYTES_AT_HAND)
+            records = self._read_again(file)
+            self._at_hand[file] = records, sum(memoryview(one).nbytes for one in records)
         self._at_hand.move_to_end(file)
-        return self._at_hand[file]
+        return self._at_hand[file][0]
+
+    def _let_go(self, most_bytes: int) -> None:
+        while sum(size for _, size in self._at_hand.values()) > most_bytes:
+            self._at_hand.popitem(last=False)

@@ -183,6 +183,7 @@ class Run:
         self._straggler_parts: dict[date, list[Part]] = {}
         self.identities = Identities()
         self._read: list[LogFile] = []
+        self._text: bytes | None = None  # of the last of them, while its records are taken
         self._bytes_inflated = 0
         self._inexact: Counter[str] = Counter()
         self.quarantined: list[Quarantined] = []
@@ -227,6 +228,7 @@ class Run:
             return
         self._read.append(file)
         self._bytes_inflated += len(text)
+        self._text = text
         self.collation.begin(file)
         records = 0
         for batch in batches:
@@ -235,9 +237,12 @@ class Run:
         self.identities.add(file.key, records)
         if len(text) > _LARGE_BYTES:
             self.collation.let_go()
+        self._text = None
 
     def _read_again(self, number: int) -> list[Any]:
         file = self._read[number]
+        if self._text is not None and number == len(self._read) - 1:
+            return raw_records(self._text, file.key)
         return raw_records(fetch_text(self._source, file, self.settings), file.key)
 
     def _write_stragglers(self, day: date, table: pa.Table) -> None:
