@@ -75,7 +75,7 @@ def convert_unit(  # noqa: PLR0913, PLR0917
             with stores.dataset.staging() as staging:
                 run = Run(task, staging)
                 run.read()
-                if shard == WHOLE and not run.matters and _is_unknown(task):
+                if shard == WHOLE and task.window and not run.matters and _is_unknown(task):
                     return None
                 with _turn(task, lease) as held:
                     if attempt or shard != WHOLE:
@@ -114,7 +114,7 @@ def preview_unit(  # noqa: PLR0913, PLR0917
     with TemporaryDirectory() as folder, open_store(folder).staging() as staging:
         run = Run(task, staging)
         run.read()
-        if shard == WHOLE and not run.matters and _is_unknown(task):
+        if shard == WHOLE and task.window and not run.matters and _is_unknown(task):
             return None
         return _kept(run, _untold(run)) or run.receipt(stores.clock.monotonic() - started)
 

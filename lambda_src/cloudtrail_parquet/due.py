@@ -17,6 +17,7 @@ from cloudtrail_parquet.schema import SCHEMA_VERSION
 from cloudtrail_parquet.storage import Store
 
 NEVER = "never converted"
+NO_RECEIPT = "it has parts, no log files, and no receipt"
 UNFINISHED = "a run that was replacing it has not finished"
 
 Sizes = Mapping[str, int]

@@ -18,10 +18,17 @@ import msgspec
 
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.cost import cost
-from cloudtrail_parquet.due import NEVER, UNFINISHED, why_damaged, why_outdated
+from cloudtrail_parquet.due import (
+    NEVER,
+    NO_RECEIPT,
+    UNFINISHED,
+    Sizes,
+    why_damaged,
+    why_outdated,
+)
 from cloudtrail_parquet.events import MAX_UNITS, Only
 from cloudtrail_parquet.identities import Fingerprint
-from cloudtrail_parquet.layout import Unit, Window, day_folder, place_folder
+from cloudtrail_parquet.layout import Unit, Window, day_folder, owner_day, place_folder, unit_of
 from cloudtrail_parquet.notes import unfinished
 from cloudtrail_parquet.receipt import receipt_days
 from cloudtrail_parquet.source import (
@@ -54,6 +61,7 @@ BATCH_S = 240
 
 
 _DAY_FOLDER = re.compile(r"(\d{4})/(\d\d)/(\d\d)/")
+_NO_FILES = str(Fingerprint())
 _AT_A_TIME = 32  # accounts and regions that are looked at together
 
 
@@ -133,8 +141,14 @@ def plan(  # noqa: PLR0913, PLR0917
             found.with_logs.add(place)
         if only == "all":
             return sized
-        sized = sorted(sized + _gone(sized, (unit for unit in open_ if unit[:2] == place), of))
-        return list(_wanted(receipts, place, sized, open_, only, settings))
+        there = None
+        if only != "missing" and receipts.dataset is not None:
+            there = _parts(receipts.dataset, Unit(*place, of.last), settings)
+        converted = receipt_days(receipts.state, *place) if sized or there else set[date]()
+        left = {unit for unit in open_ if unit[:2] == place}
+        left |= {unit for unit in _owners(there or ()) if unit.day not in converted}
+        sized = sorted(sized + _gone(sized, left, of))
+        return list(_wanted(receipts.state, sized, converted, there, open_, only, settings))
 
     if source.parallel == 1:
         for place in places:
@@ -152,7 +166,7 @@ def _gone(sized: list[Sized], units: Iterable[Unit], of: Range) -> list[Sized]:
     """Units of a range that no log file is left of."""
     there = {one.unit for one in sized}
     return [
-        Sized(unit, 0, 0, str(Fingerprint()))
+        Sized(unit, 0, 0, _NO_FILES)
         for unit in sorted(units)
         if unit not in there and of.first <= unit.day <= of.last
     ]
@@ -232,28 +246,25 @@ def _day(match: re.Match[str]) -> date | None:
 
 
 def _wanted(  # noqa: PLR0913, PLR0917
-    receipts: Receipts,
-    place: tuple[str, str],
+    state: Store,
     sized: list[Sized],
+    converted: set[date],
+    there: Sizes | None,
     open_: frozenset[Unit],
     only: Only,
     settings: Settings,
 ) -> Iterator[Sized]:
     """The units of an account and region that want converting, with why."""
-    if not sized:
-        return
-    converted = receipt_days(receipts.state, *place)
-    there = _parts(receipts.dataset, sized[0].unit, settings) if only != "missing" else None
     for one in sized:
         if one.unit.day not in converted:
-            yield one._replace(why=NEVER)
+            yield one._replace(why=NEVER if one.fingerprint != _NO_FILES else NO_RECEIPT)
         elif only == "missing":
             continue
         elif one.unit in open_:
             yield one._replace(why=UNFINISHED)
         else:
             why, receipt = why_outdated(
-                receipts.state, one.unit, one.fingerprint, settings, reshaped=only == "reshaped"
+                state, one.unit, one.fingerprint, settings, reshaped=only == "reshaped"
             )
             if not why and receipt is not None and there is not None:
                 why = why_damaged(receipt, there)
@@ -261,10 +272,17 @@ def _wanted(  # noqa: PLR0913, PLR0917
                 yield one._replace(why=why)
 
 
-def _parts(dataset: Store | None, unit: Unit, settings: Settings) -> dict[str, int] | None:
+def _owners(keys: Iterable[str]) -> Iterator[Unit]:
+    """The units that have written parts."""
+    for key in keys:
+        unit = unit_of(key)
+        day = owner_day(key, unit.day) if unit else None
+        if unit is not None and day is not None:
+            yield unit.on(day)
+
+
+def _parts(dataset: Store, unit: Unit, settings: Settings) -> dict[str, int]:
     """The parts of an account and region: bytes by key."""
-    if dataset is None:
-        return None
     entries = dataset.files(place_folder(unit, settings.partition_layout))
     return {entry.key: entry.size for entry in entries}
 

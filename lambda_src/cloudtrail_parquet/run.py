@@ -20,12 +20,14 @@ from cloudtrail_parquet.decode import decode, raw_records
 from cloudtrail_parquet.duplicates import Duplicates
 from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError, UnreadableLogError
 from cloudtrail_parquet.fetch import Fetched, fetch, fetch_text
+from cloudtrail_parquet.guard import is_of
 from cloudtrail_parquet.identities import Fingerprint, Identities
 from cloudtrail_parquet.layout import (
     WHOLE,
     LogFile,
     Shard,
     Unit,
+    owner_of,
     part_key,
     partition,
     straggler_key,
@@ -122,8 +124,15 @@ class Task(NamedTuple):
         if self.window or self.unplaced or not self.noted.is_void:
             return False
         if self.shard == WHOLE:
-            return not shard_notes(self.stores.state, self.unit)
+            return not shard_notes(self.stores.state, self.unit) and not self.has_parts
         return read_notes(self.stores.state, self.unit).is_void
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether there are parts of the unit in its partition, whatever the state says."""
+        day = self.unit.day
+        owners = (owner_of(entry.key, day) for entry in self.entries(day))
+        return any(is_of(self.unit, owner, self.goes) for owner in owners)
 
     def goes(self, shard: Shard) -> bool:
         """Whether the parts of a shard of the unit are replaced."""

@@ -276,6 +276,27 @@ def test_a_part_that_is_gone_or_has_another_size_makes_its_unit_outdated(stores:
     assert planned(stores, only="outdated") == []  # parts are listed only where that is asked for
 
 
+def test_parts_without_a_receipt_and_without_log_files_are_found_and_told_of(
+    stores: Stores,
+) -> None:
+    deliver(stores.source, at(10))
+    deliver(stores.source, at(20))
+    unit = Unit(ACCOUNT, REGION, TENTH)
+    convert(stores, unit)
+    convert(stores, Unit(ACCOUNT, REGION, date(2026, 1, 20)))
+    stores.source.delete([next(iter(stores.source.files(""))).key])
+    assert planned(stores, only="outdated", with_parts=True) == []  # expired: nothing to convert
+
+    stores.state.delete([receipt_key(unit)])
+    (one,) = planned(stores, only="outdated", with_parts=True)
+    assert (one.unit, one.why) == (unit, "it has parts, no log files, and no receipt")
+    kept = convert(stores, unit)
+
+    assert [part.rows for part in kept.parts] == [1]
+    assert kept.kept
+    assert planned(stores, only="outdated", with_parts=True) == []
+
+
 def test_a_unit_whose_replacement_has_not_finished_is_outdated(stores: Stores) -> None:
     deliver(stores.source, at(10))
     unit = Unit(ACCOUNT, REGION, TENTH)
