@@ -75,7 +75,7 @@ def convert_unit(  # noqa: PLR0913, PLR0917
             with stores.dataset.staging() as staging:
                 run = Run(task, staging)
                 run.read()
-                if shard == WHOLE and task.window and not run.matters and _is_unknown(task):
+                if shard == WHOLE and not run.matters and _is_unknown(run):
                     return None
                 with _turn(task, lease) as held:
                     if attempt or shard != WHOLE:
@@ -114,14 +114,17 @@ def preview_unit(  # noqa: PLR0913, PLR0917
     with TemporaryDirectory() as folder, open_store(folder).staging() as staging:
         run = Run(task, staging)
         run.read()
-        if shard == WHOLE and task.window and not run.matters and _is_unknown(task):
+        if shard == WHOLE and not run.matters and _is_unknown(run):
             return None
         return _kept(run, _untold(run)) or run.receipt(stores.clock.monotonic() - started)
 
 
-def _is_unknown(task: Task) -> bool:
-    """Whether the state says nothing of a unit, nor of shards of it."""
-    return task.noted.is_void and not shard_notes(task.stores.state, task.unit)
+def _is_unknown(run: Run) -> bool:
+    """Whether there is nothing of a unit, nor of shards of it: neither notes nor parts."""
+    task = run.task
+    if not task.noted.is_void or shard_notes(task.stores.state, task.unit):
+        return False
+    return not run.standing.own(task.unit.day)
 
 
 def _lease_key(unit: Unit, shard: Shard) -> str:
