@@ -7,8 +7,11 @@ The first five were in the converter once.
 """
 
 import argparse
+import multiprocessing
+import os
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -87,8 +90,24 @@ def own_folder() -> Iterator[None]:
 
 @_mutation("a run writes no intent: while it replaces, the old receipt goes on being believed")
 def no_intent() -> Iterator[None]:
-    with patch.object(publish.Change, "is_simple", property(lambda _: True)):
+    swap, remove = ObjectStore.swap, ObjectStore.remove
+
+    def swap_others(store: ObjectStore, key: str, data: bytes, version: str | None) -> str:
+        return "none" if _is_intent(key) else swap(store, key, data, version)
+
+    def remove_others(store: ObjectStore, key: str, version: str) -> None:
+        if not _is_intent(key):
+            remove(store, key, version)
+
+    with (
+        patch.object(ObjectStore, "swap", swap_others),
+        patch.object(ObjectStore, "remove", remove_others),
+    ):
         yield
+
+
+def _is_intent(key: str) -> bool:
+    return key.startswith("intents/") or key.endswith(".intent")
 
 
 @_mutation("the guard of shrunken sources counts log files and records, and compares none")
@@ -126,6 +145,7 @@ def zombies_write() -> Iterator[None]:
         patch.object(ObjectStore, "upload", upload),
         patch.object(ObjectStore, "remove", lambda store, key, _: store.delete([key])),
         patch.object(leases.ObjectLease, "check", lambda _: None),
+        patch.object(leases.ObjectLease, "confirm", lambda _: None),
     ):
         yield
 
@@ -143,10 +163,13 @@ def three_days() -> Iterator[None]:
 # What might be.
 
 
-@_mutation("a lease is taken over while its holder is alive")
+@_mutation("leases are believed without asking the store, and taken over while they are alive")
 def no_lease() -> Iterator[None]:
     past = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
-    with patch.object(leases, "_expiry", lambda *_: past):
+    with (
+        patch.object(leases, "_expiry", lambda *_: past),
+        patch.object(leases.ObjectLease, "confirm", leases.ObjectLease.check),
+    ):
         yield
 
 
@@ -233,8 +256,9 @@ def same_id_same_record() -> Iterator[None]:
         yield
 
 
-def first_seed(mutation: Mutation, seeds: int = _SEEDS) -> tuple[int, str] | None:
+def find(name: str, seeds: int = _SEEDS) -> tuple[int, str] | None:
     """The first seed that finds a mutation, and what it says; None when none does."""
+    mutation = next(one for one in MUTATIONS if one.name == name)
     for seed in range(1, seeds + 1):
         with mutation.applied():
             finding = _finding(seed)
@@ -256,14 +280,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.mutations")
     parser.add_argument("names", nargs="*", help="some of them")
     parser.add_argument("--seeds", type=int, default=_SEEDS, help="seeds to try at most")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     options, missed = parser.parse_args(), 0
-    for mutation in MUTATIONS:
-        if options.names and mutation.name not in options.names:
-            continue
-        found = first_seed(mutation, options.seeds)
-        seed, finding = found or ("none", "")
-        missed += found is None
-        print(f"{mutation.name:24} {seed:>5}  {mutation.what}\n{'':31} {finding[:300]}", flush=True)
+    wanted = [one for one in MUTATIONS if one.name in options.names or not options.names]
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.jobs, spawn, max_tasks_per_child=1) as pool:
+        tried = [pool.submit(find, one.name, options.seeds) for one in wanted]
+        for mutation, trial in zip(wanted, tried, strict=True):
+            seed, finding = trial.result() or ("none", "")
+            missed += seed == "none"
+            print(f"{mutation.name:24} {seed:>5}  {mutation.what}", flush=True)
+            print(f"{'':31} {finding[:300]}")
     return 1 if missed else 0
 
 

@@ -73,6 +73,15 @@ def _unit(match: re.Match[str]) -> Unit:
     return Unit(Place(match["account"], match["region"]), day)
 
 
+def _parsed(text: bytes) -> Json | None:
+    """A receipt, if it is one: somebody may have damaged it."""
+    try:
+        receipt: Json = json.loads(text)
+    except ValueError:
+        return None
+    return receipt if "settled" in receipt else None
+
+
 @lru_cache(5_000)
 def rows_in(data: bytes) -> int:
     """How many rows a part has, by its footer."""
@@ -113,6 +122,8 @@ class _Terms:
         """Whether a part that goes was written in a later term than that of who takes it away."""
         term, written = self._last.get((unit, change.actor), 0), self._written_in
         late = change.before is not None and written.get(change.key, 0) > term
+        if change.actor is None:  # it was not a run
+            return False
         if change.after is None:
             written.pop(change.key, None)
         else:
@@ -166,10 +177,11 @@ class Watch:
         match kind:
             case "leases/units":
                 self._terms.see(unit, change)
-            case "receipts" if change.after is None:
+            case "receipts":
+                receipt = _parsed(change.after.data) if change.after else None
                 self.receipts.pop(unit, None)
-            case "receipts" if change.after is not None:
-                self.receipts[unit] = json.loads(change.after.data)
+                if receipt is not None:
+                    self.receipts[unit] = receipt
             case "intents" | "shards" if kind == "intents" or rest.endswith(".intent"):
                 act = self._markers[unit].add if change.after else self._markers[unit].discard
                 act(change.key)
@@ -219,8 +231,22 @@ class Verdict:
         state: Bucket,
         past: list[Settings],
         now: datetime,
+        *,
+        is_damaged: bool,
     ) -> None:
-        """``past`` are all settings that ever were in force, the present ones last."""
+        """Judge.
+
+        Args:
+            deliveries: What was delivered.
+            watch: What has been seen.
+            dataset: Where the parts are.
+            state: Where the receipts are.
+            past: All settings that ever were in force, the present ones last.
+            now: The time.
+            is_damaged: Whether somebody has damaged the state. Then what has no log files any more
+                may be without a receipt: nothing can make one.
+        """
+        self._is_damaged = is_damaged
         self._deliveries, self._watch = deliveries, watch
         self._dataset, self._state = dataset, state
         self._past, self._settings, self._now = past, past[-1], now
@@ -367,7 +393,8 @@ class Verdict:
             part["key"] for receipt in self._watch.receipts.values() for part in receipt["parts"]
         )
         for key in self._dataset.objects:
-            if named[key] != 1:
+            name = part_name(key)
+            if named[key] != 1 and not (name and self._may_lack_a_receipt(name.owner)):
                 yield f"LEFT OVER: {key} is in {named[key]} receipts"
         for key, held in self._state.objects.items():
             if not self._may_stay(key, held.data, named):
@@ -384,8 +411,13 @@ class Verdict:
             return False
         kind, unit, rest = found
         if kind == "shards" and rest.endswith(".json"):
-            return all(named[part["key"]] == 1 for part in json.loads(data)["parts"])
-        return kind in {"receipts", "identities"} and unit in self._watch.receipts
+            receipt = _parsed(data) or {"parts": []}  # damaged, it is replaced by the next split
+            return all(named[part["key"]] == 1 for part in receipt["parts"])
+        told = unit in self._watch.receipts or self._may_lack_a_receipt(unit)
+        return kind in {"receipts", "identities"} and told
+
+    def _may_lack_a_receipt(self, unit: Unit) -> bool:
+        return self._is_damaged and not self._has_source(unit)
 
 
 def _is_discarded(record: Record, settings: Settings) -> bool:

@@ -18,7 +18,15 @@ def play(seeds: Iterable[int], days: int = 0) -> list[Outcome]:
     """Play seeds in this process."""
     gc.set_threshold(_COLLECT_AFTER, 20, 100)  # a story makes many objects, and then drops all
     with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as scratch:
-        return [Story(seed, Path(scratch), days).play() for seed in seeds]
+        return [_play(seed, Path(scratch), days) for seed in seeds]
+
+
+def _play(seed: int, scratch: Path, days: int) -> Outcome:
+    try:
+        return Story(seed, scratch, days).play()
+    except Exception as error:
+        error.add_note(f"seed {seed}")
+        raise
 
 
 def play_many(seeds: range, days: int, jobs: int) -> Iterator[Outcome]:

@@ -28,12 +28,14 @@ from tests.simulation.deliveries import (
 from tests.simulation.faults import Fate, Faults
 from tests.simulation.oracle import Unit, Verdict, Watch
 from tests.simulation.s3 import Bucket
+from tests.simulation.sabotage import Saboteur
 from tests.simulation.scheduler import Actor, Line, Scheduler
 from tests.simulation.services import Program, Services
 
 _DAILY_S = 3 * HOUR_S + 15 * 60  # cron(15 3 * * ? *)
 _FIRST_DAYS = (date(2026, 1, 9), date(2025, 12, 29), date(2026, 2, 25))
 _FIRST_VERSION = 10
+_SABOTAGED = 0.2
 _WINDOWS = (  # lookbehind, lookahead
     *[(900, 2 * HOUR_S)] * 3,
     (0, 0),
@@ -83,9 +85,10 @@ class Story:
         """``days`` is how long it goes on; as the seed says when 0."""
         self.seed, self.findings = seed, list[str]()
         self.random = random = Random(f"simulation/{seed}")
-        self.calm = random.random() < 0.2
+        self.calm, self.is_damaged = random.random() < 0.2, False
         length = random.randint(3, 6)
-        self.calendar = days_from(random.choice(_FIRST_DAYS), days or length)
+        self.days = days or length
+        self.calendar = days_from(random.choice(_FIRST_DAYS), self.days)
         self.end = midnight(self.calendar[-1]) + DAY_S
         self.scheduler = Scheduler(midnight(self.calendar[0]))
         self.watch = Watch(self._fail, self._is_outdated)
@@ -176,6 +179,9 @@ class Story:
             for _ in range(self.random.choice([0, 0, 1, 2])):
                 when = midnight(self.calendar[0]) + self.random.uniform(1, 3) * DAY_S
                 scheduler.at(when, self._change_program)
+            if not self.calm and self.random.random() < _SABOTAGED:
+                when = midnight(self.calendar[0]) + self.random.uniform(1.2, self.days) * DAY_S
+                scheduler.at(when, self._sabotage)
             scheduler.run_until(self.end)
             self._end_noise()
             self._be_quiet()
@@ -255,6 +261,21 @@ class Story:
         self.services.program = following
         self.scheduler.note("operator", f"version {following.version}, {change}")
 
+    def _sabotage(self) -> None:
+        """Damage something, as soon as no run is under way."""
+        if self.scheduler.busy:
+            self.scheduler.at(self.scheduler.now + HOUR_S / 2, self._sabotage)
+            return
+        saboteur = Saboteur(
+            self.random,
+            self.dataset,
+            self.state,
+            lambda what: self.scheduler.note("SABOTAGE", what),
+            may_lose_parts=self.deliveries.habits.expire_days is None,
+        )
+        saboteur.strike()
+        self.is_damaged = True
+
     # The end.
 
     def _end_noise(self) -> None:
@@ -295,6 +316,7 @@ class Story:
                 self.state,
                 past,
                 self.scheduler.moment,
+                is_damaged=self.is_damaged,
             )
             self.findings += [f"{when}: {problem}" for problem in problems(verdict)]
 
