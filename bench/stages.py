@@ -15,7 +15,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 from bench.contestants import hide_pandas
-from cloudtrail_parquet import collate, columns, fetch, run, source, writer
+from cloudtrail_parquet import collate, columns, discover, fetch, run, writer
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.dispatch import convert_all, jobs_of
 from cloudtrail_parquet.markdown import table
@@ -73,8 +73,8 @@ def main() -> int:
     folder = mkdtemp()
     places, settings = Places.of(sys.argv[1], str(Path(folder, "dataset"))), Settings()
     logs = places.open().source
-    found = source.discover(logs, settings.folders)
-    jobs = jobs_of(source.units(logs, found, settings.window), found)
+    found = discover.discover(logs, settings.folders)
+    jobs = jobs_of(discover.units(logs, found, settings.window), found)
     records = 0
     for outcome in convert_all(jobs, places, settings, 1):
         records += outcome.receipt.records.read if outcome.receipt else 0

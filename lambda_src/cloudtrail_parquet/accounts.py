@@ -5,9 +5,10 @@ For who is given the names of units: they may be misspelt, or no names at all.
 
 from collections.abc import Iterable
 
+from cloudtrail_parquet.discover import account_roots, check_known
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import Unit, is_name
-from cloudtrail_parquet.source import account_roots, check_known, days_known
+from cloudtrail_parquet.source import days_known
 from cloudtrail_parquet.storage import Store
 
 

@@ -37,6 +37,13 @@ from cloudtrail_parquet.cli_report import (
 )
 from cloudtrail_parquet.config import OPTIONAL_LOG_FOLDERS, Settings
 from cloudtrail_parquet.dialects import Dialect, render
+from cloudtrail_parquet.discover import (
+    Discovery,
+    count_siblings,
+    discover,
+    look_into_odd_siblings,
+    units,
+)
 from cloudtrail_parquet.dispatch import convert_all, cores, jobs_of
 from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
 from cloudtrail_parquet.events import Only
@@ -51,13 +58,6 @@ from cloudtrail_parquet.places import Places
 from cloudtrail_parquet.plan import Range, Receipts, estimate
 from cloudtrail_parquet.plan import plan as plan_units
 from cloudtrail_parquet.process import prepare_process
-from cloudtrail_parquet.source import (
-    Discovery,
-    count_siblings,
-    discover,
-    look_into_odd_siblings,
-    units,
-)
 from cloudtrail_parquet.storage import Store, open_source, open_store
 
 app = typer.Typer(

@@ -44,7 +44,7 @@ def convert_unit(  # noqa: PLR0913, PLR0917
     Args:
         unit: What to convert.
         trails: The prefixes of the source below which the days of the unit's account and region
-            lie, as `source.discover` finds them.
+            lie, as `discover.discover` finds them.
         stores: Where everything is.
         settings: How to do it.
         admit: Is shown the log files before any is read, and may raise to prevent that.

@@ -15,13 +15,13 @@ import pyarrow as pa
 
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.convert import convert_unit, preview_unit
+from cloudtrail_parquet.discover import Discovery
 from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError
 from cloudtrail_parquet.layout import LogFile, Unit
 from cloudtrail_parquet.ownership import is_noted, open_dataset_state
 from cloudtrail_parquet.places import Places
 from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.receipt import Receipt
-from cloudtrail_parquet.source import Discovery
 from cloudtrail_parquet.storage import Stores
 
 

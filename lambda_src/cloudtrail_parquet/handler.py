@@ -26,6 +26,7 @@ from msgspec.structs import replace as replace_in
 from cloudtrail_parquet.accounts import Accounts
 from cloudtrail_parquet.config import PREFIX, Settings, Source, settings_environment, settings_of
 from cloudtrail_parquet.convert import convert_unit
+from cloudtrail_parquet.discover import discover, look_into_odd_siblings
 from cloudtrail_parquet.errors import (
     CloudTrailParquetError,
     NotEnoughTimeError,
@@ -52,7 +53,6 @@ from cloudtrail_parquet.plan import BATCH_S, FUNCTION_S, Range, Receipts, Sized,
 from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.reach import scheduled_days
 from cloudtrail_parquet.receipt import Receipt
-from cloudtrail_parquet.source import discover, look_into_odd_siblings
 from cloudtrail_parquet.storage import Stores
 from cloudtrail_parquet.telemetry import SERVICE, Telemetry
 

@@ -18,6 +18,7 @@ import msgspec
 
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.cost import cost
+from cloudtrail_parquet.discover import Discovery
 from cloudtrail_parquet.due import (
     NEVER,
     NO_RECEIPT,
@@ -31,13 +32,7 @@ from cloudtrail_parquet.identities import Fingerprint
 from cloudtrail_parquet.layout import Unit, Window, day_folder, owner_day, place_folder, unit_of
 from cloudtrail_parquet.notes import unfinished
 from cloudtrail_parquet.receipt import receipt_days
-from cloudtrail_parquet.source import (
-    Discovery,
-    delivered_file,
-    is_log_file,
-    minute_of,
-    usual_keys,
-)
+from cloudtrail_parquet.source import delivered_file, is_log_file, minute_of, usual_keys
 from cloudtrail_parquet.storage import Entry, Store
 from cloudtrail_parquet.unplaced import Unplaced
 
@@ -124,7 +119,7 @@ def plan(  # noqa: PLR0913, PLR0917
     Args:
         source: Where the logs are.
         receipts: What there is already.
-        found: What `source.discover` found; receives where there are log files, and those that no
+        found: What `discover.discover` found; receives where there are log files, and those that no
             unit reads, as far as they are listed.
         of: Which units are meant.
         only: Those never converted; or also those converted before but outdated; or also those

@@ -207,7 +207,7 @@ from pathlib import Path
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.convert import convert_unit
 from cloudtrail_parquet.layout import Unit
-from cloudtrail_parquet.source import discover
+from cloudtrail_parquet.discover import discover
 from cloudtrail_parquet.storage import LocalStore, Stores
 
 account, region, settings = *sys.argv[1:3], Settings()

@@ -28,6 +28,7 @@ from msgspec.structs import replace
 
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.convert import convert_unit
+from cloudtrail_parquet.discover import discover, units
 from cloudtrail_parquet.dispatch import convert_all, jobs_of
 from cloudtrail_parquet.errors import (
     LeaseTimeoutError,
@@ -46,7 +47,6 @@ from cloudtrail_parquet.notes import read_notes
 from cloudtrail_parquet.ownership import open_dataset_state
 from cloudtrail_parquet.places import Places
 from cloudtrail_parquet.receipt import Receipt
-from cloudtrail_parquet.source import discover, units
 from cloudtrail_parquet.storage import Lease, Level, Stores, open_store
 from cloudtrail_parquet.telemetry import Telemetry
 from tests.builders import ACCOUNT, REGION, ago, at, log_file, log_key, record

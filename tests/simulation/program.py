@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from cloudtrail_parquet import dispatch, run, schema
 from cloudtrail_parquet.config import Settings
+from cloudtrail_parquet.discover import discover
 from cloudtrail_parquet.plan import Range, Receipts, plan
-from cloudtrail_parquet.source import discover
 from cloudtrail_parquet.storage import Stores
 
 _TRUE_VERSION = schema.SCHEMA_VERSION

@@ -15,13 +15,13 @@ from typing import Any, cast
 import msgspec
 
 from cloudtrail_parquet.config import Settings
+from cloudtrail_parquet.discover import discover, units
 from cloudtrail_parquet.dispatch import convert_all, jobs_of
 from cloudtrail_parquet.errors import CloudTrailParquetError, ReconciliationError, StorageError
 from cloudtrail_parquet.events import Event, parse, parse_text, to_text
 from cloudtrail_parquet.handler import Function
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.places import Places
-from cloudtrail_parquet.source import discover, units
 from cloudtrail_parquet.storage import ObjectStore, Stores
 from cloudtrail_parquet.telemetry import Telemetry
 from tests.simulation.faults import Faults

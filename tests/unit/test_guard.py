@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.convert import convert_unit
+from cloudtrail_parquet.discover import discover
 from cloudtrail_parquet.errors import StorageError, UsageError
 from cloudtrail_parquet.identities import Fingerprint, Identities
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit
@@ -18,7 +19,6 @@ from cloudtrail_parquet.notes import read_notes
 from cloudtrail_parquet.ownership import open_dataset_state
 from cloudtrail_parquet.receipt import Receipt
 from cloudtrail_parquet.rules import Discard
-from cloudtrail_parquet.source import discover
 from cloudtrail_parquet.storage import Stores
 from tests.unit.deliveries import ACCOUNT, REGION, checksums, deliver, event, memory, rows
 

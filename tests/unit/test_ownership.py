@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.convert import convert_unit
+from cloudtrail_parquet.discover import discover, units
 from cloudtrail_parquet.layout import Unit, owner_day, part_key, unit_of
 from cloudtrail_parquet.receipt import Receipt
-from cloudtrail_parquet.source import discover, units
 from cloudtrail_parquet.storage import Stores
 from tests.unit.deliveries import (
     ACCOUNT,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from cloudtrail_parquet.accounts import Accounts
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.convert import convert_unit
+from cloudtrail_parquet.discover import account_roots, discover, units
 from cloudtrail_parquet.events import Only
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.notes import intent_key, read_notes
@@ -24,7 +25,7 @@ from cloudtrail_parquet.receipt import (
     to_text,
 )
 from cloudtrail_parquet.schema import SCHEMA_VERSION
-from cloudtrail_parquet.source import account_roots, discover, units, window_files
+from cloudtrail_parquet.source import window_files
 from cloudtrail_parquet.storage import Entry, Level, LocalStore, Store, Stores, open_store
 from tests.builders import ACCOUNT, REGION, log_file, log_key, record
 

@@ -12,13 +12,13 @@ from obstore.store import MemoryStore
 from cloudtrail_parquet.clock import SystemClock
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.convert import convert_unit
+from cloudtrail_parquet.discover import discover
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit
 from cloudtrail_parquet.notes import intent_key, read_notes, unfinished
 from cloudtrail_parquet.plan import Range, Receipts, plan
 from cloudtrail_parquet.receipt import Receipt
 from cloudtrail_parquet.rules import Redact
-from cloudtrail_parquet.source import discover
 from cloudtrail_parquet.storage import ObjectStore, Stores
 from tests.unit.deliveries import ACCOUNT, REGION, checksums, deliver, event, found, memory, rows
 from tests.unit.mortal import Killed, KilledError, Mortal

@@ -18,12 +18,13 @@ from hypothesis import strategies as st
 
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.convert import convert_unit, preview_unit
+from cloudtrail_parquet.discover import discover, units
 from cloudtrail_parquet.errors import LeaseTimeoutError, UsageError
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit, owner_of, shard_of, state_key, unit_of
 from cloudtrail_parquet.notes import read_notes
 from cloudtrail_parquet.receipt import Receipt, ShardReceipt
 from cloudtrail_parquet.schema import DEFAULT_LAYOUT, TIMESTAMP
-from cloudtrail_parquet.source import discover, units, window_files
+from cloudtrail_parquet.source import window_files
 from cloudtrail_parquet.standing import Standing
 from cloudtrail_parquet.storage import Staging, Store, Stores, open_store
 from tests.builders import log_file

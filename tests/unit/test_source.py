@@ -9,19 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cloudtrail_parquet.accounts import Accounts
+from cloudtrail_parquet.discover import Discovery, account_roots, count_siblings, discover, units
 from cloudtrail_parquet.errors import RefusedError, UsageError
 from cloudtrail_parquet.layout import Unit, Window
-from cloudtrail_parquet.source import (
-    Discovery,
-    account_roots,
-    count_siblings,
-    delivered_file,
-    delivery_days,
-    discover,
-    units,
-    usual_keys,
-    window_files,
-)
+from cloudtrail_parquet.source import delivered_file, delivery_days, usual_keys, window_files
 from cloudtrail_parquet.storage import (
     Entry,
     Level,
@@ -248,7 +239,7 @@ def test_days_outside_of_what_is_asked_for_are_left_out(tree: Tree) -> None:
 def test_more_folders_than_can_be_looked_through_are_a_wrong_usage(
     tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cloudtrail_parquet.source._MAX_FOLDERS", 10)
+    monkeypatch.setattr("cloudtrail_parquet.discover._MAX_FOLDERS", 10)
     store = tree(*(f"results/{number}/x" for number in range(12)))
 
     with pytest.raises(UsageError, match=r"more than 10 folders.*Name the folder"):

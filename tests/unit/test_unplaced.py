@@ -10,19 +10,19 @@ import pytest
 
 from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.convert import convert_unit
-from cloudtrail_parquet.errors import RefusedError, UsageError
-from cloudtrail_parquet.layout import Unit
-from cloudtrail_parquet.notes import read_notes
-from cloudtrail_parquet.plan import Range, Receipts, plan
-from cloudtrail_parquet.source import (
+from cloudtrail_parquet.discover import (
     Discovery,
     account_roots,
     count_siblings,
     discover,
     look_into_odd_siblings,
     units,
-    window_files,
 )
+from cloudtrail_parquet.errors import RefusedError, UsageError
+from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.notes import read_notes
+from cloudtrail_parquet.plan import Range, Receipts, plan
+from cloudtrail_parquet.source import window_files
 from cloudtrail_parquet.storage import Entry, ObjectStore, Store, Stores, open_store
 from cloudtrail_parquet.unplaced import Misplaced, is_log_name
 from tests.builders import ACCOUNT, REGION, log_file, log_key, record
