@@ -100,6 +100,12 @@ def read_rows(data: bytes) -> list[tuple[int, bool]]:
     ]
 
 
+def _is_same(change: Change) -> bool:
+    """Whether an object was replaced by the same bytes."""
+    before, after = change.before, change.after
+    return before is not None and after is not None and before.data == after.data
+
+
 class _Terms:
     """Who held the lease of a unit when: a term ends when somebody else takes it."""
 
@@ -122,12 +128,12 @@ class _Terms:
         """Whether a part that goes was written in a later term than that of who takes it away."""
         term, written = self._last.get((unit, change.actor), 0), self._written_in
         late = change.before is not None and written.get(change.key, 0) > term
-        if change.actor is None:  # it was not a run
-            return False
         if change.after is None:
             written.pop(change.key, None)
-        else:
+        elif not (late and _is_same(change)):
             written[change.key] = term
+        if change.actor is None or _is_same(change):  # it was not a run, or nobody can tell
+            return False
         return late
 
 

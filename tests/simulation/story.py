@@ -17,6 +17,7 @@ from tests.simulation.deliveries import (
     ACCOUNTS,
     DAY_S,
     HOUR_S,
+    NAMES,
     ORGANIZATION,
     REGIONS,
     Deliveries,
@@ -42,6 +43,7 @@ _WINDOWS = (  # lookbehind, lookahead
     (DAY_S, 2 * HOUR_S),
     (900, 5 * DAY_S),
 )
+_LATENCIES_S = ((0.02,), (0.02, 0.3), (0.02, 2.0), (0.05, 1.0, 10.0))
 _QUICK: dict[str, Any] = {
     "bloom_columns": (),
     "compression": "none",
@@ -160,7 +162,7 @@ class Story:
             scratch,
             self.programs[0],
             whole_s=random.choice([900, 900, 300, 33]),
-            latencies_s=random.choice([(0.02,), (0.02, 0.3), (0.02, 2.0), (0.05, 1.0, 10.0)]),
+            latencies_s=random.choice(_LATENCIES_S[: 2 if self.calm else None]),
             clocks_off_s=0 if self.calm else random.choice([0, 5, 300, 3500]),
             visibility_s=random.choice([600, 5400]),
             double=0 if self.calm else random.choice([0, 0.1, 0.4]),
@@ -174,8 +176,11 @@ class Story:
         scheduler = self.scheduler
         try:
             self.deliveries.schedule(self.calendar)
-            for day in self.calendar:
+            deployed = self.random.choice([0, 0, 0, 1, 2])
+            for day in self.calendar[deployed:]:
                 self._schedule_runs(day)
+            if deployed:  # and what was delivered before is converted then
+                scheduler.at(midnight(self.calendar[deployed]) + _DAILY_S, self._burst)
             for _ in range(self.random.choice([0, 0, 1, 2])):
                 when = midnight(self.calendar[0]) + self.random.uniform(1, 3) * DAY_S
                 scheduler.at(when, self._change_program)
@@ -203,7 +208,7 @@ class Story:
         for _ in range(random.choice([0, 0, 1, 2])):
             near = daily + random.choice([0, 1, 5, 30]) * random.random()
             when = random.choice([near, midnight(day) + random.uniform(0, DAY_S)])
-            acts = self._backfill, self._laptop, self._shards, self._several
+            acts = self._backfill, self._laptop, self._shards, self._several, self._burst
             scheduler.at(when, random.choice(acts))
 
     def _past_days(self) -> tuple[date, date]:
@@ -229,6 +234,12 @@ class Story:
         for _ in range(self.random.randint(1, 2)):
             self._invoke(day)
 
+    def _burst(self) -> None:
+        """Several days at once, each for itself."""
+        today = self.scheduler.moment.date()
+        for days in range(self.random.randint(2, 4)):
+            self._invoke(today - timedelta(days=days))
+
     def _shards(self) -> None:
         """A unit in shards, of which one may not come."""
         _, day = self._past_days()
@@ -252,7 +263,7 @@ class Story:
                 self._sizes(),
                 {"json_encoding": random.choice(["string", "json"])},
                 {"redact": random.choice([(), (Redact(name="p", keys=("password",)),)])},
-                {"discard": random.choice([(), (Discard(name="d", eventName=("Decrypt",)),)])},
+                {"discard": random.choice([(), (self._discard(),)])},
                 {},
             ]
         )
@@ -260,6 +271,10 @@ class Story:
         self.programs.append(following)
         self.services.program = following
         self.scheduler.note("operator", f"version {following.version}, {change}")
+
+    def _discard(self) -> Discard:
+        names = self.random.sample(NAMES, self.random.randint(1, len(NAMES) - 1))
+        return Discard(name="d", eventName=tuple(names))
 
     def _sabotage(self) -> None:
         """Damage something, as soon as no run is under way."""
