@@ -162,12 +162,14 @@ def receipt_of_parts(
     dataset: Store, unit: Unit, entries: Iterable[Entry], settings: Settings, now: datetime
 ) -> Receipt:
     """A receipt for parts that none is left of that can be read: what their footers tell."""
-    parts, schemas = list[Part](), list[int]()
+    parts, schemas, days = list[Part](), list[int](), Counter[date]()
     for entry in entries:
         footer = read_footer(dataset, entry.key)
         parts.append(Part(key=entry.key, rows=footer.num_rows, bytes=entry.size))
         schemas.append(int(said(footer, "schema_version") or 0))
-    rows = sum(part.rows for part in parts)
+        days[(unit_of(entry.key) or unit).day] += footer.num_rows
+    written = days.pop(unit.day, 0)
+    straggled = sum(days.values())
     return Receipt(
         account=unit.account,
         region=unit.region,
@@ -182,14 +184,14 @@ def receipt_of_parts(
         folders=settings.folders,
         source_fingerprint="",
         files=Files(listed=0, read=0, quarantined=0),
-        records=Records(read=rows, written=rows),
+        records=Records(read=written + straggled, written=written, straggled=straggled),
         conflicts=0,
         bytes_in=0,
         bytes_inflated=0,
         bytes_out=sum(part.bytes for part in parts),
         seconds=0,
         parts=parts,
-        stragglers={},
+        stragglers={str(day): rows for day, rows in sorted(days.items())},
         versions={},
         unmapped={},
         derived={},

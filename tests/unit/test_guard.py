@@ -119,6 +119,8 @@ def test_records_whose_log_file_has_expired_stay_when_a_larger_one_comes(broken:
     assert receipt.status == "partial"
     assert receipt.kept
     assert {part.key for part in receipt.parts} == set(stood)
+    assert (receipt.records.written, receipt.records.straggled) == (25, 2)
+    assert receipt.stragglers == {"2026-01-09": 2}
     assert convert(stores).kept, "once more, now with the receipt of what was kept"
     assert checksums(stores) == stood
 
