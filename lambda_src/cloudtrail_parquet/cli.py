@@ -111,13 +111,13 @@ class Selection:
         """
         if day and (first or last):
             raise UsageError(
-                "--day goes without --from and --to", "convert", "Use one or the other"
+                "--day goes without --from and --to", "options", "Use one or the other"
             )
         self.first = _date(day or first)
         self.last = _date(day or last)
         if self.first and self.last and self.last < self.first:
             raise UsageError(
-                f"--to {self.last} is before --from {self.first}", "convert", "Swap them"
+                f"--to {self.last} is before --from {self.first}", "options", "Swap them"
             )
         self.accounts = frozenset(accounts or ())
         self.regions = frozenset(regions or ())
@@ -311,7 +311,8 @@ def export(  # noqa: PLR0913, PLR0917 - each is an option
     """Print the records again as JSON lines, as CloudTrail delivered them."""
     selection = Selection(day, first, last, account, region)
     store = open_store(dataset)
-    for text in export_records(store, selection.holds):
+    wanted = selection.holds, sorted(selection.accounts), sorted(selection.regions)
+    for text in export_records(store, *wanted):
         sys.stdout.buffer.write(text.encode() + b"\n")
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from tempfile import TemporaryDirectory
 
 from msgspec.structs import replace
 
 from cloudtrail_parquet.config import Settings
-from cloudtrail_parquet.errors import LeaseTimeoutError
+from cloudtrail_parquet.errors import LeaseTimeoutError, UsageError, listed
 from cloudtrail_parquet.guard import lost, lost_rows, parts_of, receipt_of_parts, staying
 from cloudtrail_parquet.layout import WHOLE, LogFile, Shard, Unit, shard_of, state_key
 from cloudtrail_parquet.notes import read_notes, shard_notes
@@ -172,7 +173,7 @@ def _publish(run: Run, seconds: float, held: Held) -> Receipt | None:
     kept = None if only_shards and task.window else _kept(run, unknown)
     if kept is not None:
         return _keep(run, kept, others, held)
-    guard_others(others, task, task.before, run.duplicates.keys)
+    guard_others(others, task, task.before, run.duplicates.keys, run.identities)
     receipt = run.receipt(seconds)
     change = Change(
         unit=task.unit,
@@ -195,44 +196,75 @@ def _publish(run: Run, seconds: float, held: Held) -> Receipt | None:
 def _keep(run: Run, kept: Receipt, others: Shards, held: Held) -> Receipt:
     """Write the receipt of a run that leaves what is there.
 
-    Splits that were never completed go. What a run has left half-way stays as it is, since what
-    could complete it is gone; the receipt then tells of the parts that there are.
+    It tells of the parts that there are, also where a run has left something half-way or somebody
+    has removed a part, since what could mend that is gone. Where the unit stands whole and in
+    splits, those go of which nothing would be lost.
+
+    Raises:
+        UsageError: Some would be of each.
     """
     task, stores = run.task, run.task.stores
-    splits = {shard_of(part.key).of for part in kept.parts}
-
-    def goes(shard: Shard) -> bool:
-        return shard != WHOLE and shard.of not in splits
-
-    going = {shard: noted for shard, noted in others.items() if goes(shard)}
-    if not going and task.noted.intent is None and not any(one.intent for one in others.values()):
+    there = parts_of(stores.dataset, task.unit, run.settings, task.goes)
+    gone = set[int]()
+    is_true = {one.key: one.size for one in there} == {one.key: one.bytes for one in kept.parts}
+    if not is_true or len({shard_of(one.key).of for one in there}) > 1:
+        told = {shard_of(part.key).of for part in kept.parts} if task.noted.is_true else set[int]()
+        gone = _dispensable(run, there, told)
+        rest = [one for one in there if shard_of(one.key).of not in gone]
+        made = receipt_of_parts(stores.dataset, task.unit, rest, run.settings, stores.now())
+        kept = _as_kept(run, run.as_whose(made), kept.kept)
+    elif task.noted.intent is None and not any(one.intent for one in others.values()):
         held.confirm()
         text = to_text(kept)
         stores.state.swap(receipt_key(task.unit, task.shard), text, task.noted.receipt_version)
         return kept
-    guard_others(going, task, task.before, staying(stores.dataset, task.unit, run.settings, goes))
-    there = parts_of(
-        stores.dataset, task.unit, run.settings, lambda one: task.goes(one) and not goes(one)
-    )
-    if {one.key: one.size for one in there} != {one.key: one.bytes for one in kept.parts}:
-        told = receipt_of_parts(stores.dataset, task.unit, there, run.settings, stores.now())
-        kept = _as_kept(run, run.as_whose(told), kept.kept)
     kept = replace(kept, run=task.run)
     change = Change(
         unit=task.unit,
         shard=task.shard,
-        goes=goes,
+        goes=partial(_is_of, gone),
         receipt=kept,
         identities=None,
         noted=task.noted,
-        unknown=frozenset(),
-        others=going,
-        finished={shard: noted for shard, noted in others.items() if not goes(shard)},
+        unknown=frozenset(one.key for one in there),
+        others={shard: noted for shard, noted in others.items() if shard.of in gone},
+        finished={shard: noted for shard, noted in others.items() if shard.of not in gone},
         partitions=Partitions(lambda _: False, task.entries),
         staging=None,
     )
     publish(change, stores, task.settings, held)
     return kept
+
+
+def _is_of(splits: set[int], shard: Shard) -> bool:
+    return shard.of in splits
+
+
+def _dispensable(run: Run, there: list[Entry], told: set[int]) -> set[int]:
+    """Into how many shards the unit was split of whose parts nothing would be lost; 1 for whole.
+
+    Args:
+        run: Of the unit, or of a shard, which has parts of one split only.
+        there: All its parts.
+        told: The splits that a true receipt tells of, which go last.
+    """
+    task, gone = run.task, set[int]()
+    splits = {shard_of(entry.key).of for entry in there}
+    for of in sorted(splits, key=lambda one: (one in told, -one)):
+        going = [entry for entry in there if shard_of(entry.key).of == of]
+        more = gone | {of}
+        goes = partial(_is_of, more)
+        keys = staying(task.stores.dataset, task.unit, run.settings, goes)
+        if len(splits - more) > 0 and not lost_rows(task.stores, going, keys, "", run.settings):
+            gone = more
+    if len(splits - gone) > 1:
+        raise UsageError(
+            f"it stands in splits of {listed(map(str, splits - gone))} shards (1 is whole), "
+            "each with records that are no longer in the source",
+            task.unit.name,
+            "Convert all shards of a split again, or replace it with replace_shrunk",
+        )
+    return gone
 
 
 def _is_same_source(run: Run) -> bool:
@@ -267,7 +299,8 @@ def _kept(run: Run, unknown: list[Entry] | None) -> Receipt | None:
     if going is None and (why is None or (why and task.before is None)):
         going = parts_of(stores.dataset, unit, run.settings, task.goes)
     if why is None:
-        why = lost_rows(stores, going or (), run.duplicates.keys, task.fingerprint, run.settings)
+        same = "" if run.quarantined else task.fingerprint
+        why = lost_rows(stores, going or (), run.duplicates.keys, same, run.settings)
     if not why:
         return None
     before = task.before or run.as_whose(

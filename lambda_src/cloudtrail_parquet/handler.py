@@ -335,7 +335,11 @@ def _messages(event: Any) -> list[dict[str, Any]]:  # noqa: ANN401
     records = event.get("Records") if isinstance(event, dict) else None
     if not isinstance(records, list):
         return []
-    return [one for one in records if isinstance(one, dict) and one.get("eventSource") == "aws:sqs"]
+    ours = [one for one in records if isinstance(one, dict) and one.get("eventSource") == "aws:sqs"]
+    if not all(isinstance(one.get("messageId"), str) for one in ours):
+        what, hint = "a message of SQS without messageId", "Send what SQS sends"
+        raise UsageError(what, "event", hint)
+    return ours
 
 
 def _is_done(function: Function, message: dict[str, Any]) -> bool:

@@ -271,8 +271,11 @@ class Window:
         return _days_around(delivery_day, self.lookahead_s, self.lookbehind_s)
 
     def ends(self, day: date) -> datetime:
-        """When the last delivery of a day's window has passed."""
-        return _midnight(day) + timedelta(days=1, seconds=self.lookahead_s)
+        """When the last delivery of a day's window has passed; at the latest when time ends."""
+        try:
+            return _midnight(day) + timedelta(days=1, seconds=self.lookahead_s)
+        except OverflowError:
+            return datetime.max.replace(tzinfo=UTC)
 
 
 def _days_around(day: date, before_s: int, after_s: int) -> list[date]:

@@ -142,7 +142,7 @@ class Task(NamedTuple):
     def is_settled(self) -> bool:
         """Whether the window has passed, with a margin, so that the result is final."""
         margin = timedelta(seconds=self.settings.settle_margin_s)
-        return self.stores.now() >= self.settings.window.ends(self.unit.day) + margin
+        return self.stores.now() - margin >= self.settings.window.ends(self.unit.day)
 
     def entries(self, day: date) -> list[Entry]:
         """The parts of a day's partition."""

@@ -31,18 +31,20 @@ def guard_others(
     task: Task,
     before: Receipt | None,
     keys: Callable[[date], pa.Array | pa.ChunkedArray],
+    identities: Identities | None,
 ) -> None:
     """Make sure that shards whose parts are about to go hold nothing that would be lost.
 
     That is for splits that were never completed: what a unit's receipt is about, is compared with
-    that as a whole. Nothing is lost if all their log files are still in the source, or all their
-    rows will be there.
+    that as a whole. Nothing is lost if all their log files can be read as they could, or if all
+    their rows will be there.
 
     Args:
         others: What the state says of them.
         task: What is converted.
         before: The unit's receipt.
         keys: The keys of all records that there will be, by the day of the partition.
+        identities: Of the log files that were read; None if not all were.
 
     Raises:
         UsageError: What they hold may stand nowhere else.
@@ -51,16 +53,26 @@ def guard_others(
     for shard, noted in others.items():
         if task.settings.replace_shrunk or noted.parts <= told:
             continue
-        known = read_identities(task.stores.state, task.unit, [shard])
-        if known is not None and not known.among(file.key for file in task.window):
+        if _can_be_read(shard, noted, task, identities):
             continue
         going = parts_of(task.stores.dataset, task.unit, task.settings, shard.__eq__)
-        if why := lost_rows(task.stores, going, keys, task.fingerprint, task.settings):
+        if why := lost_rows(task.stores, going, keys, "", task.settings):
             raise UsageError(
                 f"shard {shard} is there, and {why}",
                 task.unit.name,
-                "Convert its other shards instead, or replace it with replace_shrunk",
+                f"Convert all {shard.of} shards of it again, or replace it with replace_shrunk",
             )
+
+
+def _can_be_read(
+    shard: Shard, noted: Noted[ShardReceipt], task: Task, identities: Identities | None
+) -> bool:
+    """Whether the log files of a shard are there as they were: as read, or by name and size."""
+    if identities is None:
+        receipt = noted.receipt
+        return receipt is not None and receipt.source_fingerprint == task.fingerprint
+    known = read_identities(task.stores.state, task.unit, [shard])
+    return known is not None and not known.lacking(identities)
 
 
 def are_there(keys: Iterable[str], dataset: Store) -> list[bool]:
@@ -139,7 +151,7 @@ class Split:
         read, identities = found.records.read, self._identities()
         why = lost(self._unit, [WHOLE], unit, source, read, identities, state)
         if why is None:
-            why = self._lost_rows(source)
+            why = self._lost_rows("" if found.quarantined else source)
         return self._as_kept(unit.receipt, why, found.quarantined) if why else None
 
     def _lost_rows(self, source: str) -> str:
@@ -197,13 +209,14 @@ class Split:
         """Remove the unit's parts of shards that go, wherever they are, and write its receipt."""
         others = {shard: one for shard, one in noted.items() if goes(shard)}
         keys = staying(self._stores.dataset, self._unit, self._settings, goes)
-        guard_others(others, self._task, unit.receipt, keys)
+        read = self._identities() if goes(WHOLE) else None
+        guard_others(others, self._task, unit.receipt, keys, read)
         change = Change(
             unit=self._unit,
             shard=WHOLE,
             goes=goes,
             receipt=receipt,
-            identities=self._identities() if goes(WHOLE) else None,
+            identities=read,
             noted=unit,
             unknown=frozenset(),
             others=others,

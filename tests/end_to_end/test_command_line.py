@@ -708,3 +708,16 @@ def _read(terminal: FileIO) -> bytes:
         return terminal.read(4096)
     except OSError:  # as Linux says it
         return b""
+
+
+def test_an_export_of_one_known_and_one_unknown_account_is_refused(
+    tree: Path, tmp_path: Path
+) -> None:
+    convert(tree, tmp_path / "out")
+
+    done = run("export", tmp_path / "out", "--account", ACCOUNT, "--account", "12345678901")
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "no logs for --account 12345678901" in done.stderr
+    assert ACCOUNT in done.stderr

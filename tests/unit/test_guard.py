@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -21,6 +23,7 @@ from cloudtrail_parquet.receipt import Receipt
 from cloudtrail_parquet.rules import Discard
 from cloudtrail_parquet.storage import Stores
 from tests.unit.deliveries import ACCOUNT, REGION, checksums, deliver, event, memory, rows
+from tests.unit.mortal import Killed, KilledError
 
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
 UNIT = Unit(ACCOUNT, REGION, date(2026, 1, 10))
@@ -330,3 +333,102 @@ def test_stragglers_that_nothing_tells_of_any_more_go_when_their_unit_no_longer_
     convert(stores, dataclasses.replace(SETTINGS, discard=(rule,)))
 
     assert checksums(stores) == {}
+
+
+# Splits that were never completed, while log files go.
+
+
+def in_shards(stores: Stores, *shards: Shard) -> list[Receipt]:
+    return [convert(stores, shard=shard) for shard in shards]
+
+
+def spread() -> tuple[Stores, list[str]]:
+    """A day with a log file of two records in each of its hours; their keys."""
+    stores = memory()
+    return stores, [put(stores, 10 * hour, 10 * hour + 1, hour=hour) for hour in range(-12, 12)]
+
+
+def test_a_shard_that_is_kept_removes_nothing_of_other_splits() -> None:
+    stores, keys = spread()
+    in_shards(stores, Shard(1, 3), Shard(2, 3))
+    stores.source.delete([keys[1]])
+    with suppress(UsageError):
+        in_shards(stores, Shard(2, 2), Shard(1, 2))
+    stood = ids(stores)
+    stores.source.delete([keys[5]])
+
+    with suppress(UsageError):
+        in_shards(stores, Shard(1, 2))
+
+    assert ids(stores) >= stood
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-12], lambda data: data[:-9] + b"xxxxxxxxx"])
+@pytest.mark.parametrize("then", [[WHOLE], [Shard(1, 2), Shard(2, 2)]], ids=["whole", "shards"])
+def test_rows_of_a_log_file_that_was_damaged_after_a_shard_had_read_it_stay(
+    damage: Callable[[bytes], bytes], then: list[Shard]
+) -> None:
+    stores, keys = spread()
+    in_shards(stores, Shard(1, 3))
+    stood = ids(stores)
+    stores.source.write(keys[1], damage(stores.source.read(keys[1])))
+
+    with suppress(UsageError):
+        in_shards(stores, *then)
+
+    assert ids(stores) >= stood
+
+
+def test_rows_of_a_log_file_damaged_in_place_stay_though_no_receipt_can_be_read() -> None:
+    stores = memory()
+    bad = put(stores, 1, 2)
+    put(stores, 3, hour=1)
+    convert(stores)
+    data = stores.source.read(bad)
+    stores.source.write(bad, data[:-9] + b"x" * 9)
+    without("receipts/", "identities/")(stores)
+
+    assert convert(stores).kept
+    assert ids(stores) == {"id-1", "id-2", "id-3"}
+
+
+def test_a_kept_unit_that_stands_whole_and_in_shards_keeps_each_record_once() -> None:
+    stores, keys = spread()
+    in_shards(stores, Shard(2, 3), Shard(3, 3))
+    many_parts = dataclasses.replace(SETTINGS, row_group_rows=6, part_bytes=1)
+    killed = Killed(stores, 4).stores  # intent, identities, two parts
+    with suppress(KilledError):
+        convert(killed, many_parts)
+    stores.source.delete([keys[0]])
+
+    with suppress(UsageError):
+        convert(stores)
+
+    twice = [one for one, count in Counter(rows(stores)).items() if count > 1]
+    noted = read_notes(stores.state, UNIT)
+    assert not twice or not (noted.is_true and noted.receipt), "doubled, and a receipt says final"
+
+
+def test_a_kept_receipt_tells_of_the_parts_that_are_left() -> None:
+    stores = memory()
+    gone = put(stores, 1, 2, -1)
+    put(stores, 3, hour=1)
+    convert(stores)
+    (straggler,) = [one.key for one in stores.dataset.files("") if "straggler" in one.key]
+    stores.dataset.delete([straggler])
+    stores.source.delete([gone])
+
+    receipt = convert(stores)
+
+    assert receipt.kept
+    assert [part.key for part in receipt.parts] == [one.key for one in stores.dataset.files("")]
+
+
+def test_the_last_day_of_the_calendar_is_converted_like_any_other() -> None:
+    stores = memory()
+    last = datetime(9999, 12, 31, 12, tzinfo=UTC)
+    deliver(stores, last, [event(1, last)])
+
+    receipt = convert(stores, unit=Unit(ACCOUNT, REGION, last.date()))
+
+    assert (receipt.records.written, receipt.settled) == (1, False)

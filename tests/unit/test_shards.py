@@ -620,7 +620,7 @@ def test_shards_that_were_never_completed_are_not_replaced_by_less() -> None:
         convert(stores)
     convert(stores, Shard(1, 3))
     convert(stores, Shard(2, 3))
-    with pytest.raises(UsageError, match="Convert its other shards instead"):
+    with pytest.raises(UsageError, match="Convert all 2 shards of it again"):
         convert(stores, Shard(3, 3))
     assert stood.items() <= checksums(stores).items()
 
