@@ -419,6 +419,10 @@ class Verdict:
         if kind == "shards" and rest.endswith(".json"):
             receipt = _parsed(data) or {"parts": []}  # damaged, it is replaced by the next split
             return all(named[part["key"]] == 1 for part in receipt["parts"])
+        if (
+            kind == "identities" and self._is_damaged
+        ):  # the receipt beside it may be what was removed
+            return True
         told = unit in self._watch.receipts or self._may_lack_a_receipt(unit)
         return kind in {"receipts", "identities"} and told
 
