@@ -46,7 +46,7 @@ from cloudtrail_parquet.events import (
 )
 from cloudtrail_parquet.fanout import EventsFanout, Fanout, QueueFanout
 from cloudtrail_parquet.layout import MAX_SHARDS, WHOLE, LogFile, Shard, Unit
-from cloudtrail_parquet.notes import read_notes, unfinished
+from cloudtrail_parquet.notes import read_notes, shard_notes, unfinished
 from cloudtrail_parquet.ownership import open_dataset_state
 from cloudtrail_parquet.places import Places
 from cloudtrail_parquet.plan import BATCH_S, FUNCTION_S, Range, Receipts, Sized, pack, plan
@@ -271,7 +271,8 @@ class Function:
         try:
             return accounts.trails(unit)
         except UsageError:
-            if read_notes(self.stores.state, unit).is_void:
+            state = self.stores.state
+            if read_notes(state, unit).is_void and not shard_notes(state, unit):
                 raise
             return []
 

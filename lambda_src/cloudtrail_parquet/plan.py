@@ -126,11 +126,13 @@ def plan(  # noqa: PLR0913, PLR0917
             whose files would look otherwise; or all.
         settings: How they would be converted.
     """
-    places = sorted(place for place in found.trails if of.holds(*place))
     open_ = frozenset[Unit]() if only == "all" else frozenset(unfinished(receipts.state))
+    known = {unit[:2] for unit in open_ if unit.account not in found.refused}  # logs may be gone
+    places = sorted(place for place in known.union(found.trails) if of.holds(*place))
 
     def look(place: tuple[str, str]) -> list[Sized]:
-        sized, unplaced = _sizes(source, place, found.trails[place], of, settings.window)
+        trails = found.trails.get(place, [])
+        sized, unplaced = _sizes(source, place, trails, of, settings.window)
         found.unplaced.merge(unplaced.folders)
         if sized:
             found.with_logs.add(place)
@@ -139,8 +141,8 @@ def plan(  # noqa: PLR0913, PLR0917
         there = None
         if only != "missing" and receipts.dataset is not None:
             there = _parts(receipts.dataset, Unit(*place, of.last), settings)
-        converted = receipt_days(receipts.state, *place) if sized or there else set[date]()
         left = {unit for unit in open_ if unit[:2] == place}
+        converted = receipt_days(receipts.state, *place) if sized or there or left else set[date]()
         left |= {unit for unit in _owners(there or ()) if unit.day not in converted}
         sized = sorted(sized + _gone(sized, left, of))
         return list(_wanted(receipts.state, sized, converted, there, open_, only, settings))

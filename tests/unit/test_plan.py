@@ -323,6 +323,24 @@ def test_a_damaged_receipt_makes_a_unit_outdated(stores: Stores) -> None:
     assert one.why == "its receipt cannot be read"
 
 
+def test_an_unfinished_unit_is_planned_though_no_log_file_of_its_region_is_left(
+    stores: Stores,
+) -> None:
+    deliver(stores.source, at(10))
+    convert(stores, Unit(ACCOUNT, REGION, TENTH))
+    stores.state.write(intent_key(Unit(ACCOUNT, REGION, TENTH)), b"{}")
+    for entry in list(stores.source.files("")):
+        stores.source.delete([entry.key])
+    deliver(stores.source, at(20), region="eu-west-3")
+
+    first, _ = planned(stores, only="outdated")
+
+    assert (first.unit, first.why) == (
+        Unit(ACCOUNT, REGION, TENTH),
+        "a run that was replacing it has not finished",
+    )
+
+
 # Packing.
 
 sized = st.builds(
