@@ -174,16 +174,16 @@ class Deliveries:
         random, habits = self.random, self.habits
         records = [self._record(place, at) for _ in range(random.randint(1, habits.records))]
         if random.random() < habits.late:
-            longest = random.choice([HOUR_S, 6 * HOUR_S, DAY_S, 3 * DAY_S, 40 * DAY_S])
-            at += longest * random.random()
+            longest = random.choice([6 * HOUR_S, DAY_S, 2 * DAY_S, 4 * DAY_S, 40 * DAY_S])
+            at += longest * random.uniform(0.1, 1)
         appears = at + random.uniform(1, 20)
         if random.random() < habits.replicated:
             appears += random.uniform(600, 4 * DAY_S)
         self._deliver(place, at, records, appears)
         for record in records:
             if random.random() < habits.repeated:
-                delay = random.choice([60, HOUR_S, DAY_S, 5 * DAY_S, 30 * DAY_S])
-                again = at + delay * random.uniform(0.3, 1)
+                longest = random.choice([600, 12 * HOUR_S, DAY_S, 3 * DAY_S, 30 * DAY_S])
+                again = at + longest * random.uniform(0.2, 1)
                 self._deliver(place, again, [record], again + random.uniform(1, 20))
 
     def _record(self, place: Place, delivered: float) -> Record:

@@ -273,8 +273,11 @@ class Verdict:
         yield from self._left_over()
 
     def lost(self) -> Iterator[str]:
-        """What daily runs alone should have found: all that came when its name says it did."""
+        """What daily runs alone should have done: all that came when its name says it did."""
         yield from self._rows()
+        for unit, receipt in self._watch.receipts.items():
+            if not receipt["settled"] and self._has_source(unit):
+                yield f"RECEIPT of {unit}: not settled"
         for place in self._deliveries.habits.layouts:
             yield from self._lost(place, lambda file: file.in_time)
 

@@ -162,11 +162,17 @@ class _Worker:
         self._work = threading.Lock()
         self._work.acquire()
         self._actor: Actor | None = None
-        threading.Thread(target=self._run, name="actor", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="actor", daemon=True)
+        self._thread.start()
 
-    def take(self, actor: Actor | None) -> None:
+    def take(self, actor: Actor) -> None:
         self._actor = actor
         self._work.release()
+
+    def end(self) -> None:
+        self._actor = None
+        self._work.release()
+        self._thread.join()
 
     def _run(self) -> None:
         while True:
@@ -255,7 +261,7 @@ class Scheduler:
             actor.turn.release()
             self._main.turn.acquire()
         for worker in self._idle:
-            worker.take(None)
+            worker.end()
         self._idle.clear()
         self._raise_if_broken()
 

@@ -38,9 +38,10 @@ _FIRST_DAYS = (date(2026, 1, 9), date(2025, 12, 29), date(2026, 2, 25))
 _FIRST_VERSION = 10
 _SABOTAGED = 0.2
 _WINDOWS = (  # lookbehind, lookahead
-    *[(900, 2 * HOUR_S)] * 3,
+    *[(900, 2 * HOUR_S)] * 4,
     (0, 0),
     (DAY_S, 2 * HOUR_S),
+    (900, 2 * DAY_S),
     (900, 5 * DAY_S),
 )
 _LATENCIES_S = ((0.02,), (0.02, 0.3), (0.02, 2.0), (0.05, 1.0, 10.0))
@@ -87,7 +88,7 @@ class Story:
         """``days`` is how long it goes on; as the seed says when 0."""
         self.seed, self.findings = seed, list[str]()
         self.random = random = Random(f"simulation/{seed}")
-        self.calm, self.is_damaged = random.random() < 0.2, False
+        self.calm, self.is_damaged = random.random() < 0.25, False
         length = random.randint(3, 6)
         self.days = days or length
         self.calendar = days_from(random.choice(_FIRST_DAYS), self.days)
@@ -117,8 +118,8 @@ class Story:
         return Habits(
             files=random.randint(1, 5),
             records=random.randint(1, 4),
-            late=random.choice([0, 0.1, 0.4]),
-            repeated=random.choice([0, 0.1, 0.4]),
+            late=random.choice([0, 0.2, 0.5]),
+            repeated=random.choice([0, 0.2, 0.6]),
             replicated=random.choice([0, 0, 0.15]),
             damaged=random.choice([0, 0, 0.1]),
             expire_days=random.choice([None, None, None, 2, 4]),
@@ -176,13 +177,14 @@ class Story:
         scheduler = self.scheduler
         try:
             self.deliveries.schedule(self.calendar)
-            deployed = self.random.choice([0, 0, 0, 1, 2])
+            often = self.deliveries.habits.repeated > 0.5
+            deployed = self.random.choice([0, 0, 2, *[self.days - 1] * (4 if often else 1)])
             for day in self.calendar[deployed:]:
                 self._schedule_runs(day)
             if deployed:  # and what was delivered before is converted then
-                scheduler.at(midnight(self.calendar[deployed]) + _DAILY_S, self._burst)
-            for _ in range(self.random.choice([0, 0, 1, 2])):
-                when = midnight(self.calendar[0]) + self.random.uniform(1, 3) * DAY_S
+                scheduler.at(midnight(self.calendar[deployed]) + _DAILY_S, self._begin)
+            for _ in range(self.random.choice([0, 1, 2, 3])):
+                when = midnight(self.calendar[0]) + self.random.uniform(1, self.days) * DAY_S
                 scheduler.at(when, self._change_program)
             if not self.calm and self.random.random() < _SABOTAGED:
                 when = midnight(self.calendar[0]) + self.random.uniform(1.2, self.days) * DAY_S
@@ -234,10 +236,19 @@ class Story:
         for _ in range(self.random.randint(1, 2)):
             self._invoke(day)
 
+    def _begin(self) -> None:
+        """All that was delivered before there was a function."""
+        first, last = self.calendar[0] - timedelta(days=1), self.scheduler.moment.date()
+        if self.random.random() < 0.5:
+            self.services.invoke({"kind": "plan", "from": str(first), "to": str(last)})
+        for day in days_from(first, (last - first).days):
+            for place in self.deliveries.habits.layouts:
+                self._invoke(day, place)
+
     def _burst(self) -> None:
         """Several days at once, each for itself."""
         today = self.scheduler.moment.date()
-        for days in range(self.random.randint(2, 4)):
+        for days in range(self.random.randint(2, 5)):
             self._invoke(today - timedelta(days=days))
 
     def _shards(self) -> None:
@@ -250,8 +261,8 @@ class Story:
         for number in numbers:
             self._invoke(day, shard=[number, of])
 
-    def _invoke(self, day: date, **more: object) -> None:
-        place = self.random.choice(list(self.deliveries.habits.layouts))
+    def _invoke(self, day: date, place: Place | None = None, **more: object) -> None:
+        place = place or self.random.choice(list(self.deliveries.habits.layouts))
         unit = {"account": place.account, "region": place.region, "day": str(day), **more}
         self.services.invoke({"kind": "convert", "units": [unit]})
 
@@ -262,8 +273,8 @@ class Story:
             [
                 self._sizes(),
                 {"json_encoding": random.choice(["string", "json"])},
-                {"redact": random.choice([(), (Redact(name="p", keys=("password",)),)])},
-                {"discard": random.choice([(), (self._discard(),)])},
+                {"redact": random.choice([(), *[(Redact(name="p", keys=("password",)),)] * 2])},
+                {"discard": random.choice([(), *[(self._discard(),)] * 2])},
                 {},
             ]
         )
