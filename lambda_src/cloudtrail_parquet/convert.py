@@ -205,7 +205,7 @@ def _keep(run: Run, kept: Receipt, others: Shards, held: Held) -> Receipt:
     """
     task, stores = run.task, run.task.stores
     there = parts_of(stores.dataset, task.unit, run.settings, task.goes)
-    gone = set[int]()
+    gone, forgotten = set[int](), Shards()
     is_true = {one.key: one.size for one in there} == {one.key: one.bytes for one in kept.parts}
     if not is_true or len({shard_of(one.key).of for one in there}) > 1:
         told = {shard_of(part.key).of for part in kept.parts} if task.noted.is_true else set[int]()
@@ -213,6 +213,7 @@ def _keep(run: Run, kept: Receipt, others: Shards, held: Held) -> Receipt:
         rest = [one for one in there if shard_of(one.key).of not in gone]
         made = receipt_of_parts(stores.dataset, task.unit, rest, run.settings, stores.now())
         kept = _as_kept(run, run.as_whose(made), kept.kept)
+        forgotten = others  # what they tell of may be no more
     elif task.noted.intent is None and not any(one.intent for one in others.values()):
         held.confirm()
         text = to_text(kept)
@@ -227,8 +228,8 @@ def _keep(run: Run, kept: Receipt, others: Shards, held: Held) -> Receipt:
         identities=None,
         noted=task.noted,
         unknown=frozenset(one.key for one in there),
-        others={shard: noted for shard, noted in others.items() if shard.of in gone},
-        finished={shard: noted for shard, noted in others.items() if shard.of not in gone},
+        others=forgotten,
+        finished={} if forgotten else others,
         partitions=Partitions(lambda _: False, task.entries),
         staging=None,
     )
