@@ -53,12 +53,12 @@ def _reasons(
 ) -> Iterator[str]:
     if any(bad.retryable for bad in receipt.quarantined):
         yield "a log file could not be read that may be readable now"
+    if not receipt.settled:
+        yield "its window had not passed"
     if receipt.kept:  # another run would keep it again, but for another source
         if fingerprint != receipt.kept_source:
             yield "log files of its window have changed since it was kept"
         return
-    if not receipt.settled:
-        yield "its window had not passed"
     if receipt.schema_version < SCHEMA_VERSION:
         yield f"of schema version {receipt.schema_version}; now it is {SCHEMA_VERSION}"
     if not is_fingerprint(receipt.source_fingerprint):

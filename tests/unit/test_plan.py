@@ -196,6 +196,7 @@ def test_a_unit_is_outdated_when_its_log_files_have_changed(stores: Stores) -> N
         ({"source_fingerprint": "sum:00"}, "log files of its window have changed"),
         ({"source_fingerprint": "00"}, "its receipt does not say which log files it was made of"),
         ({"kept": "gone", "kept_source": "x"}, "log files of its window have changed since it was"),
+        ({"kept": "gone", "settled": False}, "its window had not passed"),
         ({"quarantined": [Quarantined(key="a", reason="b", retryable=True)]}, "may be readable"),
         ({"settings": {"json_encoding": "json", "redact": [1]}}, "other json_encoding, redact"),
         ({"settings": {"page_rows": 1, "folders": ["A"]}}, "made with other folders"),
