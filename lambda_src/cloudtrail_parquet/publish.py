@@ -200,7 +200,7 @@ def _check_after(change: Change, stores: Stores, held: Held, added: dict[str, st
         StorageError: A lease was lost.
     """
     try:
-        held.check()
+        (held.confirm if added else held.check)()  # clocks may have stood still meanwhile
     except StorageError:
         unit, state = change.unit, stores.state
         with suppress(StorageError):
