@@ -8,9 +8,10 @@ delivery".
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
+from io import SEEK_END, BytesIO
 from pathlib import Path
 from random import Random
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import msgspec
 
@@ -34,9 +35,22 @@ _A_DEFECT = "failed with "  # how the function words an error that it does not k
 
 
 class SimulatedStore(ObjectStore):
-    """An object store that lists and fetches one thing after the other."""
+    """An object store that asks for one thing after the other."""
 
     parallel = 1
+
+    def open(self, key: str) -> BinaryIO:
+        """An object as a file; its ends are asked for one after the other, as readers do.
+
+        But here and now: a reader asks in threads that all runs share, and one that stands still
+        there would stop the others.
+        """
+        with super().open(key) as file:
+            middle = file.seek(0, SEEK_END) // 2
+            file.seek(middle)
+            end = file.read()
+            file.seek(0)
+            return BytesIO(file.read(middle) + end)
 
 
 @dataclass(frozen=True)
