@@ -141,8 +141,10 @@ def publish(change: Change, stores: Stores, settings: Settings, held: Held) -> b
 
         # 4. The receipt, of the same run as the intent: from here on it is true.
         held.check()
-        version = change.noted.receipt_version
-        state.swap(receipt_key(unit, shard), to_text(change.receipt), version)
+        key, version = receipt_key(unit, shard), change.noted.receipt_version
+        written = state.swap(key, to_text(change.receipt), version)
+        if shard != WHOLE:
+            _confirm_or_remove(state, key, written, held)
 
         # 5. What is about parts that are no more; then the intents.
         for one, noted in change.others.items():
@@ -212,6 +214,16 @@ def _check_after(change: Change, stores: Stores, held: Held, added: dict[str, st
             else:
                 late = Intent(change.receipt.run, stores.now(), change.touched)
                 state.swap(intent_key(unit, change.shard), _text(late), None)
+        raise
+
+
+def _confirm_or_remove(state: Store, key: str, version: str, held: Held) -> None:
+    """Take back a shard's receipt that came after the unit was converted without its shards."""
+    try:
+        held.confirm()
+    except StorageError:
+        with suppress(StorageError):
+            state.remove(key, version)
         raise
 
 
