@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 from bench.contestants import cpu_s, hide_pandas
 from bench.convert import run
 from bench.corpora import FOLDER, MAKERS, corpus
-from cloudtrail_parquet.config import Settings
-from cloudtrail_parquet.markdown import table
+from cloudtrail_parquet.dataset.writer import parquet_options
 from cloudtrail_parquet.process import prepare_process
-from cloudtrail_parquet.writer import parquet_options
+from cloudtrail_parquet.reference.markdown import table
+from cloudtrail_parquet.settings.settings import Settings
 
 
 def write(rows: pa.Table, settings: Settings) -> pa.Buffer:

@@ -30,7 +30,7 @@ def log_files(logs: Path) -> list[Path]:
 
 def ours(logs: Path, out: Path) -> None:
     """The converter itself, in one process."""
-    from cloudtrail_parquet import cli
+    from cloudtrail_parquet.cli import commands as cli
 
     sys.argv = ["cloudtrail-parquet", "convert", str(logs), str(out), "--workers", "1", "--json"]
     cli.main()
@@ -40,8 +40,8 @@ def duckdb(logs: Path, out: Path) -> None:
     """DuckDB's one statement: the same columns, codec, level and row groups, but no collation."""
     import duckdb as engine
 
-    from cloudtrail_parquet.config import Settings
-    from cloudtrail_parquet.schema import RECORD
+    from cloudtrail_parquet.schema.columns import RECORD
+    from cloudtrail_parquet.settings.settings import Settings
 
     settings = Settings()
     codec, level = settings.codec
@@ -64,7 +64,7 @@ def duckdb(logs: Path, out: Path) -> None:
 def _duckdb_type(field: Any) -> str:  # noqa: ANN401 - a pyarrow.Field
     import pyarrow as pa
 
-    from cloudtrail_parquet.schema import kind
+    from cloudtrail_parquet.schema.columns import kind
 
     of = field.type
     if pa.types.is_struct(of):
@@ -90,9 +90,9 @@ def floor(logs: Path, out: Path) -> None:
     import simdjson
     from isal import isal_zlib
 
-    from cloudtrail_parquet.config import Settings
+    from cloudtrail_parquet.dataset.writer import parquet_options
     from cloudtrail_parquet.process import prepare_process
-    from cloudtrail_parquet.writer import parquet_options
+    from cloudtrail_parquet.settings.settings import Settings
 
     prepare_process()
     parser, other = simdjson.Parser(), msgspec.json.Decoder(dict[str, list[msgspec.Raw]])

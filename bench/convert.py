@@ -24,7 +24,7 @@ from typing import NamedTuple
 import pyarrow.parquet as pq
 
 from bench.corpora import FOLDER, MAKERS, corpus
-from cloudtrail_parquet.markdown import table
+from cloudtrail_parquet.reference.markdown import table
 
 RECORDED = Path("bench/recorded.json")
 MAY_GROW = 1.25

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from cloudtrail_parquet.generate import TreeSpec, generate
+from cloudtrail_parquet.sample_logs import TreeSpec, generate
 
 FOLDER = Path("build/bench")
 ACCOUNT, REGION, DAY = "012345678901", "us-east-1", datetime(2026, 1, 10, tzinfo=UTC)

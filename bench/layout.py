@@ -32,10 +32,10 @@ from fsspec.implementations.local import (  # type: ignore[import-untyped]
 )
 
 from bench.corpora import FOLDER
-from cloudtrail_parquet.config import Settings
-from cloudtrail_parquet.generate import TreeSpec, generate
-from cloudtrail_parquet.markdown import table
-from cloudtrail_parquet.schema import JSON_COLUMNS, PARTITION_SCHEMA, TIMESTAMP
+from cloudtrail_parquet.reference.markdown import table
+from cloudtrail_parquet.sample_logs import TreeSpec, generate
+from cloudtrail_parquet.schema.columns import JSON_COLUMNS, PARTITION_SCHEMA, TIMESTAMP
+from cloudtrail_parquet.settings.settings import Settings
 
 DAYS = 30
 _DELTA_TIME = ",eventTime=DELTA_BINARY_PACKED"

@@ -20,8 +20,8 @@ from itertools import count
 from pathlib import Path
 
 from bench.corpora import ACCOUNT, DAY, FOLDER, REGION
-from cloudtrail_parquet.markdown import table
-from cloudtrail_parquet.plan import MEMORY_MB
+from cloudtrail_parquet.contract import MEMORY_MB
+from cloudtrail_parquet.reference.markdown import table
 
 _MIB = 1 << 20
 MAY_TAKE = 0.75  # of the function's memory; the rest is for its runtime and its surroundings

@@ -15,12 +15,15 @@ from tempfile import mkdtemp
 from typing import Any
 
 from bench.contestants import hide_pandas
-from cloudtrail_parquet import collate, columns, discover, fetch, run, writer
-from cloudtrail_parquet.config import Settings
-from cloudtrail_parquet.dispatch import convert_all, jobs_of
-from cloudtrail_parquet.markdown import table
-from cloudtrail_parquet.places import Places
+from cloudtrail_parquet.conversion import collate, run
+from cloudtrail_parquet.conversion.workers import convert_all, jobs_of
+from cloudtrail_parquet.dataset import writer
 from cloudtrail_parquet.process import prepare_process
+from cloudtrail_parquet.records import to_arrow as columns
+from cloudtrail_parquet.reference.markdown import table
+from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.source import discover, fetch
+from cloudtrail_parquet.storage.locations import Places
 
 STAGES = {
     "going on, freeing records": (run.Run, "read"),

@@ -19,9 +19,9 @@ class Rule(NamedTuple):
 
 
 RULES = (
-    Rule("cloudtrail_parquet/cli*.py", "the command line, which needs typer and rich"),
-    Rule("cloudtrail_parquet/inspection_tables.py", "tables for a terminal, which need rich"),
-    Rule("cloudtrail_parquet/generate/*", "makes sample logs"),
+    Rule("cloudtrail_parquet/cli/*", "the command line, which needs typer and rich"),
+    Rule("cloudtrail_parquet/reference/*", "the schema and the settings in words, for people"),
+    Rule("cloudtrail_parquet/sample_logs/*", "makes sample logs"),
     Rule("*.dist-info/*", "for installers: nothing packed here asks importlib.metadata"),
     Rule("*.data/scripts/*", "commands"),
     Rule("*.pyi", "for type checkers"),

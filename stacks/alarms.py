@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from cloudtrail_parquet.reach import catch_up_days, days_until_final
+from cloudtrail_parquet.settings.reach import catch_up_days, days_until_final
 from stacks.environment import Environment
 from stacks.metrics import Metric, of_converter, of_function, of_queue
 from stacks.runs import runs_of

@@ -1,7 +1,7 @@
 """The table that Athena queries: columns and partitions as the converter writes them."""
 
-from cloudtrail_parquet.dialects import athena_columns, athena_properties
-from cloudtrail_parquet.schema import PARTITION_SCHEMAS
+from cloudtrail_parquet.reference.ddl import athena_columns, athena_properties
+from cloudtrail_parquet.schema.columns import PARTITION_SCHEMAS
 from stacks.environment import Environment
 from stacks.toolkit import (
     Construct,

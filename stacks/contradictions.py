@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator
 from itertools import permutations
 
-from cloudtrail_parquet.reach import SPARE_DAYS, final_at_min
-from cloudtrail_parquet.storage import ONE_REQUEST_BYTES, is_below
+from cloudtrail_parquet.contract import MAX_BUCKET_PART_BYTES
+from cloudtrail_parquet.settings.reach import SPARE_DAYS, final_at_min
+from cloudtrail_parquet.storage import is_below
 from stacks.environment import Environment, partition_of
 from stacks.runs import runs_of
 
@@ -132,10 +133,10 @@ def _limits(environment: Environment) -> Iterator[str]:
     if environment.catalogue.enabled and environment.settings.json_encoding == "variant":
         yield "catalogue.enabled: Athena cannot read converter.json_encoding = 'variant'"
     part_bytes = environment.settings.part_bytes
-    if part_bytes > ONE_REQUEST_BYTES:
+    if part_bytes > MAX_BUCKET_PART_BYTES:
         yield (
             f"converter.part_bytes = {part_bytes:,}: a bucket takes parts of"
-            f" {ONE_REQUEST_BYTES:,} bytes at most"
+            f" {MAX_BUCKET_PART_BYTES:,} bytes at most"
         )
     variables = environment.variables
     size, most_bytes = len(json.dumps(variables)), ENVIRONMENT_BYTES - OTHERS_BYTES

@@ -13,9 +13,9 @@ import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from bundle.package import RUNTIMES
-from cloudtrail_parquet.config import PREFIX, Settings, Source, settings_of
-from cloudtrail_parquet.knobs import ByColumn, Kind, Names, Structs
-from cloudtrail_parquet.plan import FUNCTION_S, MEMORY_MB
+from cloudtrail_parquet.contract import FUNCTION_S, MEMORY_MB, PREFIX
+from cloudtrail_parquet.settings.settings import Settings, Source, settings_of
+from cloudtrail_parquet.settings.types import ByColumn, Kind, Names, Structs
 
 T = TypeVar("T")
 

@@ -10,9 +10,9 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from cloudtrail_parquet.config import Source, settings_of
 from cloudtrail_parquet.errors import MistakesError, UsageError
 from cloudtrail_parquet.printable import printable
+from cloudtrail_parquet.settings.settings import Source, settings_of
 from stacks.contradictions import contradictions
 from stacks.environment import Environment
 

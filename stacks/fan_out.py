@@ -5,7 +5,7 @@ A bus of its own: on the default bus, each deployment of an account would get th
 
 import json
 
-from cloudtrail_parquet.events import DETAIL_TYPE, EVENT_SOURCE
+from cloudtrail_parquet.contract import DETAIL_TYPE, EVENT_SOURCE
 from stacks.environment import Environment
 from stacks.statements import Aws, Condition, Statement
 from stacks.toolkit import (

@@ -7,10 +7,10 @@ from pathlib import Path
 from string import Template
 from textwrap import fill
 
-from cloudtrail_parquet.config import PREFIX, Settings
-from cloudtrail_parquet.events import DETAIL_TYPE, EVENT_SOURCE
-from cloudtrail_parquet.markdown import table
-from cloudtrail_parquet.reach import catch_up_days
+from cloudtrail_parquet.contract import DETAIL_TYPE, EVENT_SOURCE, PREFIX
+from cloudtrail_parquet.reference.markdown import table
+from cloudtrail_parquet.settings.reach import catch_up_days
+from cloudtrail_parquet.settings.settings import Settings
 from stacks.environment import Environment, OutputPlace
 from stacks.grants import NO_ACCOUNT, Grant, Json, grants, key_grants, role_arn
 from stacks.handover_words import permission_lines, resource_rows

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from cloudtrail_parquet.telemetry import NAMESPACE
+from cloudtrail_parquet.contract import METRIC_NAMESPACE
 
 
 class Metric(NamedTuple):
@@ -33,4 +33,4 @@ def of_queue(name: str, metric: str) -> Metric:
 
 def of_converter(name: str, metric: str, statistic: str = "Sum") -> Metric:
     """What the converter counts: docs/events.md lists it."""
-    return Metric(NAMESPACE, metric, {"service": name}, statistic)
+    return Metric(METRIC_NAMESPACE, metric, {"service": name}, statistic)

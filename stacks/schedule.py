@@ -4,7 +4,7 @@ By EventBridge Scheduler and not by a scheduled rule, which AWS calls legacy: it
 dead-letter queue of its own, tries for hours, and needs no permission on the function.
 """
 
-from cloudtrail_parquet.events import Daily, to_text
+from cloudtrail_parquet.function.events import Daily, to_text
 from stacks.access import Role
 from stacks.environment import Environment
 from stacks.fan_out import RETRY_POLICY

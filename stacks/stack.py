@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cloudtrail_parquet.config import PREFIX
+from cloudtrail_parquet.contract import PREFIX
 from stacks.alarms import Alarms
 from stacks.backfill import BackfillQueue
 from stacks.bucket import Bucket

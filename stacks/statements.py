@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from cloudtrail_parquet.config import Settings
-from cloudtrail_parquet.layout import ROOT
+from cloudtrail_parquet.contract import LOGS_ROOT
+from cloudtrail_parquet.settings.settings import Settings
 from stacks.environment import OutputPlace, Place, SourcePlace
 
 
@@ -59,7 +59,7 @@ def source_statements(
     """Reading log files, and nothing else that lies in the sources."""
     for number, place in enumerate(sources, 1):
         where = f"the logs in {place.uri()}"
-        below = "*" if place.prefix.rpartition("/")[2] == ROOT else f"*{ROOT}/*"
+        below = "*" if place.prefix.rpartition("/")[2] == LOGS_ROOT else f"*{LOGS_ROOT}/*"
         yield _list(f"ListSource{number}", f"find {where}", place, aws)
         yield Statement(
             sid=f"ReadSource{number}",

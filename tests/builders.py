@@ -12,12 +12,12 @@ from typing import Any
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from cloudtrail_parquet.collate import event_times
-from cloudtrail_parquet.columns import Columns
-from cloudtrail_parquet.decode import Batch, decode
-from cloudtrail_parquet.redact import Redactor
-from cloudtrail_parquet.schema import RECORD, about, kind
-from cloudtrail_parquet.upgrade import upgrade
+from cloudtrail_parquet.conversion.collate import event_times
+from cloudtrail_parquet.records.decode import Batch, decode
+from cloudtrail_parquet.records.redact import Redactor
+from cloudtrail_parquet.records.to_arrow import Columns
+from cloudtrail_parquet.records.upgrade import upgrade
+from cloudtrail_parquet.schema.columns import RECORD, about, kind
 
 ACCOUNT = "012345678901"
 REGION = "eu-central-1"

@@ -17,10 +17,10 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 from zlib import crc32
 
-from cloudtrail_parquet.schema import DEFAULT_LAYOUT, PARTITION_SCHEMAS, PartitionLayout
+from cloudtrail_parquet.contract import DEFAULT_LAYOUT, PartitionLayout
+from cloudtrail_parquet.schema.columns import PARTITION_SCHEMAS
 from cloudtrail_parquet.storage import Entry
 
-ROOT = "AWSLogs"
 ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 LIKE_ORGANIZATION = re.compile(r"o-[A-Za-z0-9]+")
 """An organization's id if accounts follow; other programs make shorter ones up."""

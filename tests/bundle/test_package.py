@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bundle.wheels import read_lock
-from cloudtrail_parquet.config import Settings
+from cloudtrail_parquet.settings.settings import Settings
 from tests.builders import ACCOUNT, REGION, log_file, log_key, record
 from tests.bundle.packages import NATIVE, ROOT, Package, package, python_3_13, run_build, unpack
 
@@ -153,7 +153,7 @@ def test_another_checkout_makes_the_same_bytes(
 ) -> None:
     first, out = package(NATIVE), tmp_path / "out"
     (checkout / "lambda_src/cloudtrail_parquet/.DS_Store").write_text("litter")
-    (checkout / "lambda_src/cloudtrail_parquet/schema.py").chmod(0o755)
+    (checkout / "lambda_src/cloudtrail_parquet/schema/columns.py").chmod(0o755)
 
     done = run_build(checkout, "--architecture", NATIVE, "--out", out, umask=0o077)
 
@@ -172,7 +172,7 @@ def test_a_build_that_fails_says_why_and_leaves_what_stood_there(
     out = tmp_path / "out"
     out.mkdir()
     (out / package(NATIVE).name).write_text("the one before")
-    (checkout / "lambda_src/cloudtrail_parquet/inspection_tables.py").unlink()
+    (checkout / "lambda_src/cloudtrail_parquet/cli/inspection_tables.py").unlink()
 
     done = run_build(checkout, "--architecture", NATIVE, "--out", out)
 
@@ -195,19 +195,19 @@ def test_every_module_of_ours_can_be_imported(run: Run, package: Package) -> Non
 
 
 def test_the_conversion_needs_no_numpy_and_no_aws_client(run: Run) -> None:
-    said = run("import cloudtrail_parquet.convert; print(*sys.modules)")
+    said = run("import cloudtrail_parquet.conversion.convert; print(*sys.modules)")
 
-    assert "cloudtrail_parquet.convert" in said.split()
+    assert "cloudtrail_parquet.conversion.convert" in said.split()
     assert {"numpy", "pandas", "boto3", "botocore", "typer", "rich"} & set(said.split()) == set()
 
 
 CONVERT = """
 from datetime import date
 from pathlib import Path
-from cloudtrail_parquet.config import Settings
-from cloudtrail_parquet.convert import convert_unit
+from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.layout import Unit
-from cloudtrail_parquet.discover import discover
+from cloudtrail_parquet.source.discover import discover
 from cloudtrail_parquet.storage import LocalStore, Stores
 
 account, region, settings = *sys.argv[1:3], Settings()

@@ -4,7 +4,7 @@ from bundle.errors import BuildError
 from bundle.prune import RULES, Rule, prune
 
 NEEDED = [
-    "cloudtrail_parquet/convert.py",
+    "cloudtrail_parquet/conversion/convert.py",
     "isal/isa-l/LICENSE",
     "licenses/pyarrow/LICENSE.txt",
     "pyarrow/lib.cpython-313-aarch64-linux-gnu.so",
@@ -13,10 +13,11 @@ NEEDED = [
     "pyarrow/libarrow_substrait.so.2600",
 ]
 NOT_NEEDED = [
-    "cloudtrail_parquet/cli.py",
-    "cloudtrail_parquet/cli_options.py",
-    "cloudtrail_parquet/inspection_tables.py",
-    "cloudtrail_parquet/generate/__init__.py",
+    "cloudtrail_parquet/cli/commands.py",
+    "cloudtrail_parquet/cli/options.py",
+    "cloudtrail_parquet/cli/inspection_tables.py",
+    "cloudtrail_parquet/reference/ddl.py",
+    "cloudtrail_parquet/sample_logs/__init__.py",
     "isal-1.9.1.dist-info/RECORD",
     "isal/isa-l/README.md",
     "isal/isa-l/Release_notes.txt",

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from cloudtrail_parquet.cli import main
+from cloudtrail_parquet.cli.commands import main
 
 
 class Done(NamedTuple):

@@ -13,8 +13,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from cloudtrail_parquet.config import Settings
-from cloudtrail_parquet.ownership import open_dataset_state
+from cloudtrail_parquet.dataset.properties import open_dataset_state
+from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.storage import LocalStore, Stores
 from tests.end_to_end.datasets import exported
 from tests.end_to_end.program import Done, run_apart

@@ -6,8 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.layout import Cost, Dataset, in_duckdb, in_pyarrow, known_things, questions
-from cloudtrail_parquet import cli
-from cloudtrail_parquet.generate import TreeSpec, generate
+from cloudtrail_parquet.cli import commands as cli
+from cloudtrail_parquet.sample_logs import TreeSpec, generate
 
 pytestmark = pytest.mark.slow
 

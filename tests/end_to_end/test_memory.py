@@ -13,7 +13,7 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 
-from cloudtrail_parquet.config import Settings
+from cloudtrail_parquet.settings.settings import Settings
 from tests.builders import ACCOUNT, REGION, envelope, log_key, record
 from tests.end_to_end.program import command, succeed
 

@@ -17,9 +17,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from cloudtrail_parquet.config import Settings
-from cloudtrail_parquet.convert import convert_unit
+from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.layout import Shard, Unit
+from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.storage import Stores, open_store
 from tests.builders import log_file, log_key, record
 from tests.end_to_end.program import succeed

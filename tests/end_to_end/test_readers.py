@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 import pytest
 
-from cloudtrail_parquet.schema import PARTITION_SCHEMA, SCHEMA, kind
+from cloudtrail_parquet.schema.columns import PARTITION_SCHEMA, SCHEMA, kind
 from tests.end_to_end.program import succeed
 
 TREE = "--accounts 2 --regions 2 --days 3 --records 3000 --late 0.02 --json"

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cloudtrail_parquet.dialects import render
-from cloudtrail_parquet.schema import PARTITION_SCHEMA, SCHEMA
+from cloudtrail_parquet.reference.ddl import render
+from cloudtrail_parquet.schema.columns import PARTITION_SCHEMA, SCHEMA
 from tests.builders import ACCOUNT, log_file, log_key, record
 from tests.end_to_end.program import succeed
 

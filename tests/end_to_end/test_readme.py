@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 import typer.main
 
-from cloudtrail_parquet import cli
-from cloudtrail_parquet.config import Settings
+from cloudtrail_parquet.cli import commands as cli
+from cloudtrail_parquet.settings.settings import Settings
 from tests.end_to_end.program import succeed
 
 README = Path(__file__).parents[2] / "README.md"

@@ -18,8 +18,8 @@ import boto3
 import msgspec
 from mypy_boto3_s3 import S3Client
 
-from cloudtrail_parquet.events import DETAIL_TYPE, EVENT_SOURCE
-from cloudtrail_parquet.receipt import Receipt
+from cloudtrail_parquet.contract import DETAIL_TYPE, EVENT_SOURCE
+from cloudtrail_parquet.state.receipt import Receipt
 from tests.function.runtime import SOURCE_TREE, Code, Outcome, Sandbox
 from tests.s3.conftest import CREDENTIALS
 from tests.s3.faults import FaultProxy

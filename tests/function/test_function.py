@@ -26,10 +26,9 @@ import pyarrow.parquet as pq
 import pytest
 from msgspec.structs import replace
 
-from cloudtrail_parquet.config import Settings
-from cloudtrail_parquet.convert import convert_unit
-from cloudtrail_parquet.discover import discover, units
-from cloudtrail_parquet.dispatch import convert_all, jobs_of
+from cloudtrail_parquet.conversion.convert import convert_unit
+from cloudtrail_parquet.conversion.workers import convert_all, jobs_of
+from cloudtrail_parquet.dataset.properties import open_dataset_state
 from cloudtrail_parquet.errors import (
     LeaseTimeoutError,
     NotEnoughTimeError,
@@ -38,17 +37,18 @@ from cloudtrail_parquet.errors import (
     TooLargeError,
     UsageError,
 )
-from cloudtrail_parquet.events import Convert, Event, Plan
-from cloudtrail_parquet.events import Daily as DailyEvent
-from cloudtrail_parquet.generate import TreeSpec, Truth, generate
+from cloudtrail_parquet.function.events import Convert, Event, Plan
+from cloudtrail_parquet.function.events import Daily as DailyEvent
+from cloudtrail_parquet.function.telemetry import Telemetry
 from cloudtrail_parquet.handler import Function, function_of
 from cloudtrail_parquet.layout import Unit, unit_of
-from cloudtrail_parquet.notes import read_notes
-from cloudtrail_parquet.ownership import open_dataset_state
-from cloudtrail_parquet.places import Places
-from cloudtrail_parquet.receipt import Receipt
+from cloudtrail_parquet.sample_logs import TreeSpec, Truth, generate
+from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.source.discover import discover, units
+from cloudtrail_parquet.state.notes import read_notes
+from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import Lease, Level, Stores, open_store
-from cloudtrail_parquet.telemetry import Telemetry
+from cloudtrail_parquet.storage.locations import Places
 from tests.builders import ACCOUNT, REGION, ago, at, log_file, log_key, record
 from tests.function.conftest import Deploy
 from tests.function.deployment import Carried, Deployment, contents
@@ -1294,7 +1294,12 @@ def test_a_bus_that_takes_no_events_is_an_error_that_says_so(deployed: Deploymen
 SLOW_TO_IMPORT = {
     *("asyncio", "boto3", "duckdb", "multiprocessing", "pandas", "polars", "rich", "typer"),
     *("aws_lambda_powertools.utilities.batch", "aws_lambda_powertools.utilities.data_classes"),
-    *("cloudtrail_parquet.cli", "cloudtrail_parquet.generate", "pyarrow.dataset", "urllib.request"),
+    *(
+        "cloudtrail_parquet.cli.commands",
+        "cloudtrail_parquet.sample_logs",
+        "pyarrow.dataset",
+        "urllib.request",
+    ),
 }
 
 

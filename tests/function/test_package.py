@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudtrail_parquet.generate import TreeSpec, generate
+from cloudtrail_parquet.sample_logs import TreeSpec, generate
 from tests.builders import ago
 from tests.bundle.packages import (
     NATIVE,

@@ -12,8 +12,8 @@ import duckdb
 import pytest
 from mypy_boto3_s3 import S3Client
 
-from cloudtrail_parquet.export import export
-from cloudtrail_parquet.generate import TreeSpec, generate
+from cloudtrail_parquet.dataset.export import export
+from cloudtrail_parquet.sample_logs import TreeSpec, generate
 from cloudtrail_parquet.storage import open_store
 from tests.s3.faults import Fault, FaultProxy, error, every, only_below
 

@@ -9,8 +9,11 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 from mypy_boto3_s3 import S3Client
 
-from cloudtrail_parquet.config import Settings
-from cloudtrail_parquet.discover import (
+from cloudtrail_parquet.errors import StorageError
+from cloudtrail_parquet.layout import Unit, Window
+from cloudtrail_parquet.planning.plan import Range, Receipts, plan
+from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.source.discover import (
     Discovery,
     account_roots,
     count_siblings,
@@ -18,10 +21,7 @@ from cloudtrail_parquet.discover import (
     look_into_odd_siblings,
     units,
 )
-from cloudtrail_parquet.errors import StorageError
-from cloudtrail_parquet.layout import Unit, Window
-from cloudtrail_parquet.plan import Range, Receipts, plan
-from cloudtrail_parquet.source import window_files
+from cloudtrail_parquet.source.log_files import window_files
 from cloudtrail_parquet.storage import Store, open_source, open_store
 from tests.builders import log_key
 from tests.s3.faults import Fault, FaultProxy, Request, error

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import pytest
 from mypy_boto3_s3 import S3Client
 
-from cloudtrail_parquet.config import Settings
 from cloudtrail_parquet.errors import StorageError
-from cloudtrail_parquet.fetch import fetch
 from cloudtrail_parquet.layout import LogFile
+from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.source.fetch import fetch
 from cloudtrail_parquet.storage import Store, open_store
 from tests.builders import log_file
 from tests.s3.faults import Fault, FaultProxy, Request, error, every

@@ -18,12 +18,12 @@ import pytest
 from obstore.store import MemoryStore
 
 from cloudtrail_parquet.clock import SystemClock
-from cloudtrail_parquet.config import Settings
-from cloudtrail_parquet.convert import convert_unit
-from cloudtrail_parquet.discover import discover
+from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit
-from cloudtrail_parquet.notes import read_notes, unfinished
+from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.source.discover import discover
+from cloudtrail_parquet.state.notes import read_notes, unfinished
 from cloudtrail_parquet.storage import ObjectStore, Store, Stores, open_store
 from tests.s3.faults import Answer, Fault, FaultProxy, Request
 from tests.unit.deliveries import ACCOUNT, REGION, deliver, event, found

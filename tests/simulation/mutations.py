@@ -17,20 +17,11 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-from cloudtrail_parquet import (
-    collate,
-    convert,
-    due,
-    duplicates,
-    handler,
-    layout,
-    notes,
-    plan,
-    publish,
-    receipt,
-    shards,
-    standing,
-)
+from cloudtrail_parquet import handler, layout
+from cloudtrail_parquet.conversion import collate, convert, duplicates, publish, shards
+from cloudtrail_parquet.conversion import published as standing
+from cloudtrail_parquet.planning import due, plan
+from cloudtrail_parquet.state import notes, receipt
 from cloudtrail_parquet.storage import ObjectStore, leases
 from tests.simulation.play import play
 

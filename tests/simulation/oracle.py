@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
-from cloudtrail_parquet.config import Settings
+from cloudtrail_parquet.settings.settings import Settings
 from tests.simulation.deliveries import SECRET, Deliveries, LogFile, Place, Record
 from tests.simulation.s3 import Bucket, Change
 from tests.simulation.scheduler import Actor

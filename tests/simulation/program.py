@@ -9,10 +9,12 @@ from types import ModuleType
 
 import pyarrow as pa
 
-from cloudtrail_parquet import dispatch, run, schema
-from cloudtrail_parquet.config import Settings
-from cloudtrail_parquet.discover import discover
-from cloudtrail_parquet.plan import Range, Receipts, plan
+from cloudtrail_parquet.conversion import run
+from cloudtrail_parquet.conversion import workers as dispatch
+from cloudtrail_parquet.planning.plan import Range, Receipts, plan
+from cloudtrail_parquet.schema import columns as schema
+from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.source.discover import discover
 from cloudtrail_parquet.storage import Stores
 
 _TRUE_VERSION = schema.SCHEMA_VERSION

@@ -4,7 +4,7 @@ Every request is two moments at which others may go on: before the store carries
 the answer arrives. Faults happen at these.
 
 What S3 does: Amazon S3 User Guide, "Consistency model", "Conditional requests". What its client
-says: `cloudtrail_parquet.storage.failures` reads these texts.
+says: `cloudtrail_parquet.storage.s3_errors` reads these texts.
 """
 
 from bisect import bisect_left, bisect_right, insort

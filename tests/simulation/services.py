@@ -15,16 +15,16 @@ from typing import Any, BinaryIO, cast
 
 import msgspec
 
-from cloudtrail_parquet.config import Settings
-from cloudtrail_parquet.discover import discover, units
-from cloudtrail_parquet.dispatch import convert_all, jobs_of
+from cloudtrail_parquet.conversion.workers import convert_all, jobs_of
 from cloudtrail_parquet.errors import CloudTrailParquetError, ReconciliationError, StorageError
-from cloudtrail_parquet.events import Event, parse, parse_text, to_text
+from cloudtrail_parquet.function.events import Event, parse, parse_text, to_text
+from cloudtrail_parquet.function.telemetry import Telemetry
 from cloudtrail_parquet.handler import Function
 from cloudtrail_parquet.layout import Unit
-from cloudtrail_parquet.places import Places
+from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.source.discover import discover, units
 from cloudtrail_parquet.storage import ObjectStore, Stores
-from cloudtrail_parquet.telemetry import Telemetry
+from cloudtrail_parquet.storage.locations import Places
 from tests.simulation.faults import Faults
 from tests.simulation.s3 import Bucket, Client
 from tests.simulation.scheduler import Actor, ActorClock, Scheduler
@@ -268,7 +268,7 @@ class _Fanout:
     put: Callable[[str], None]
 
     def send(self, events: Iterable[Event]) -> int:
-        """See `cloudtrail_parquet.fanout.Fanout`."""
+        """See `cloudtrail_parquet.function.fanout.Fanout`."""
         services, count = self.services, 0
         for event in events:
             if count % 10 == 0:

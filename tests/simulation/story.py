@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from cloudtrail_parquet.config import Settings
-from cloudtrail_parquet.rules import Discard, Redact
+from cloudtrail_parquet.settings.rules import Discard, Redact
+from cloudtrail_parquet.settings.settings import Settings
 from tests.simulation import program
 from tests.simulation.deliveries import (
     ACCOUNTS,

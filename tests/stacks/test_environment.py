@@ -16,7 +16,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from cloudtrail_parquet.config import (
+from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.schema.columns import JSON_COLUMNS, leaves
+from cloudtrail_parquet.settings.rules import Discard
+from cloudtrail_parquet.settings.settings import (
     LOG_FOLDERS,
     OPTIONAL_LOG_FOLDERS,
     Settings,
@@ -24,8 +27,7 @@ from cloudtrail_parquet.config import (
     settings_environment,
     settings_of,
 )
-from cloudtrail_parquet.errors import UsageError
-from cloudtrail_parquet.knobs import (
+from cloudtrail_parquet.settings.types import (
     CODECS,
     ByColumn,
     Choice,
@@ -36,8 +38,6 @@ from cloudtrail_parquet.knobs import (
     Number,
     Structs,
 )
-from cloudtrail_parquet.rules import Discard
-from cloudtrail_parquet.schema import JSON_COLUMNS, leaves
 from stacks.environment import LOG_RETENTION_DAYS, Environment
 from stacks.environment_file import EXAMPLE, load, load_all
 from tests.stacks.conftest import CASES, ENVIRONMENTS, ROOT

@@ -16,7 +16,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from cloudtrail_parquet.events import Convert, Daily, Plan, parse, parse_text
+from cloudtrail_parquet.function.events import Convert, Daily, Plan, parse, parse_text
 from stacks.environment import Environment
 from stacks.environment_file import load
 from stacks.grants import fill_in, grants, key_grants, known_aws

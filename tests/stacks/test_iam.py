@@ -20,8 +20,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudtrail_parquet.generate import TreeSpec, generate
-from cloudtrail_parquet.plan import BYTES_PER_S
+from cloudtrail_parquet.planning.plan import BYTES_PER_S
+from cloudtrail_parquet.sample_logs import TreeSpec, generate
 from stacks.environment import Environment, OutputPlace, SourcePlace
 from stacks.environment_file import load
 from stacks.grants import known_aws

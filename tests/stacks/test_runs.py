@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudtrail_parquet.config import Settings
-from cloudtrail_parquet.reach import final_at_min, scheduled_days
+from cloudtrail_parquet.settings.reach import final_at_min, scheduled_days
+from cloudtrail_parquet.settings.settings import Settings
 from stacks.alarms import oldest_unsettled_days, settled_within_hours
 from stacks.contradictions import contradictions
 from stacks.environment import Environment

@@ -14,15 +14,16 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from cloudtrail_parquet.config import PREFIX, Source, settings_environment, settings_of
-from cloudtrail_parquet.dialects import athena_columns, athena_properties
+from cloudtrail_parquet.contract import PREFIX
 from cloudtrail_parquet.errors import StorageError
-from cloudtrail_parquet.events import Convert, Daily, UnitRef, parse
-from cloudtrail_parquet.fanout import EventsFanout
+from cloudtrail_parquet.function.events import Convert, Daily, UnitRef, parse
+from cloudtrail_parquet.function.fanout import EventsFanout
 from cloudtrail_parquet.handler import FETCH_THREADS, function_of
-from cloudtrail_parquet.receipt import Files, Receipt, Records
-from cloudtrail_parquet.schema import PARTITION_SCHEMAS
-from cloudtrail_parquet.unplaced import Misplaced
+from cloudtrail_parquet.reference.ddl import athena_columns, athena_properties
+from cloudtrail_parquet.schema.columns import PARTITION_SCHEMAS
+from cloudtrail_parquet.settings.settings import Source, settings_environment, settings_of
+from cloudtrail_parquet.source.unplaced import Misplaced
+from cloudtrail_parquet.state.receipt import Files, Receipt, Records
 from stacks.contradictions import ENVIRONMENT_BYTES, OTHERS_BYTES
 from stacks.environment import Environment
 from stacks.environment_file import load

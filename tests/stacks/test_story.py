@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from cloudtrail_parquet.generate import TreeSpec, generate
+from cloudtrail_parquet.sample_logs import TreeSpec, generate
 from tests.builders import ago
 from tests.bundle.packages import NATIVE, Package, package
 from tests.function.deployment import Carried, Carrier

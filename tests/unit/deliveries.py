@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
 from cloudtrail_parquet.layout import unit_of
-from cloudtrail_parquet.restore import restore_json
+from cloudtrail_parquet.records.from_arrow import restore_json
 from cloudtrail_parquet.storage import Stores, open_store
 from tests.builders import log_file
 

@@ -22,7 +22,6 @@ from cloudtrail_parquet.storage.disk import LocalStore
 from cloudtrail_parquet.storage.interface import Entry, Lease, Level, Staging, Store, Stored
 from cloudtrail_parquet.storage.objects import ObjectStore
 from cloudtrail_parquet.storage.s3 import (
-    ONE_REQUEST_BYTES,
     SCHEMES,
     Bucket,
     client_elsewhere,
@@ -33,7 +32,6 @@ from cloudtrail_parquet.storage.s3 import (
 from cloudtrail_parquet.storage.union import UnionStore
 
 __all__ = [
-    "ONE_REQUEST_BYTES",
     "Entry",
     "Lease",
     "Level",

@@ -11,7 +11,9 @@ import obstore.exceptions
 
 from cloudtrail_parquet.clock import SYSTEM_CLOCK, Clock
 from cloudtrail_parquet.errors import StorageError
-from cloudtrail_parquet.storage.failures import (
+from cloudtrail_parquet.storage.interface import LOST, RUN_LATER, Entry, Level, Stored
+from cloudtrail_parquet.storage.leases import ObjectLease
+from cloudtrail_parquet.storage.s3_errors import (
     ABSENT,
     CLIENT_ERRORS,
     explained,
@@ -21,8 +23,6 @@ from cloudtrail_parquet.storage.failures import (
     may_be_done,
     may_pass,
 )
-from cloudtrail_parquet.storage.interface import LOST, RUN_LATER, Entry, Level, Stored
-from cloudtrail_parquet.storage.leases import ObjectLease
 from cloudtrail_parquet.storage.staging import ObjectStaging
 
 _PAGE = 1000  # keys in a page of S3's

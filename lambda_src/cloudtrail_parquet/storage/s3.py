@@ -19,12 +19,9 @@ import obstore.store
 
 from cloudtrail_parquet.clock import SYSTEM_CLOCK, Clock
 from cloudtrail_parquet.errors import StorageError, UsageError
-from cloudtrail_parquet.storage.failures import SIGN_IN, region_in
+from cloudtrail_parquet.storage.s3_errors import SIGN_IN, region_in
 
 SCHEMES = ("s3://", "s3a://")
-
-ONE_REQUEST_BYTES = 64 << 20
-"""How large a part may be, since S3 takes conditions for one request only: 5 Mbit/s will do."""
 
 _DEFAULT_REGION = "us-east-1"
 _RETRIES = 8  # with the pauses below: up to half a minute

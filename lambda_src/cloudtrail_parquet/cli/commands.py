@@ -1,0 +1,405 @@
+"""The command ``cloudtrail-parquet``.
+
+Results go to stdout, everything else to stderr. Exit status: 0 all good, 1 some unit failed,
+2 wrong usage, or nothing to do it with; 3 finished, but something was quarantined or lies where no
+unit reads it.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from cloudtrail_parquet.cli.inspection_tables import tables
+from cloudtrail_parquet.cli.options import with_settings
+from cloudtrail_parquet.cli.output import (
+    FAILED,
+    INTERRUPTED,
+    QUARANTINED,
+    STDOUT,
+    WRONG_USAGE,
+    beside,
+    collect,
+    note,
+    note_error,
+    note_unplaced,
+    plan_table,
+    report,
+    summary,
+    two_columns,
+)
+from cloudtrail_parquet.contract import LOGS_ROOT
+from cloudtrail_parquet.conversion.workers import convert_all, cores, jobs_of
+from cloudtrail_parquet.dataset.export import export as export_records
+from cloudtrail_parquet.dataset.inspection import inspect as inspect_place
+from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
+from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.planning.plan import Only, Range, Receipts, estimate
+from cloudtrail_parquet.planning.plan import plan as plan_units
+from cloudtrail_parquet.process import prepare_process
+from cloudtrail_parquet.reference.ddl import Dialect, render
+from cloudtrail_parquet.sample_logs import TreeSpec
+from cloudtrail_parquet.sample_logs import generate as generate_tree
+from cloudtrail_parquet.settings.settings import OPTIONAL_LOG_FOLDERS, Settings
+from cloudtrail_parquet.source.discover import (
+    Discovery,
+    count_siblings,
+    discover,
+    look_into_odd_siblings,
+    units,
+)
+from cloudtrail_parquet.state.notes import unfinished
+from cloudtrail_parquet.storage import Store, open_source, open_store
+from cloudtrail_parquet.storage.locations import Places
+
+app = typer.Typer(
+    name="cloudtrail-parquet",
+    help="AWS CloudTrail log files as small, fast, typed Parquet.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Logs = Annotated[
+    str,
+    typer.Argument(
+        help="Folder or URI at or above AWSLogs; or several URIs in one argument, with spaces."
+    ),
+]
+Day = Annotated[
+    datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Only this day.", metavar="D")
+]
+From = Annotated[
+    datetime | None,
+    typer.Option("--from", formats=["%Y-%m-%d"], help="From this day on.", metavar="D"),
+]
+To = Annotated[
+    datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Up to this day.", metavar="D")
+]
+Accounts = Annotated[
+    list[str] | None, typer.Option("--account", help="Only this account; repeat it for more.")
+]
+Regions = Annotated[
+    list[str] | None, typer.Option("--region", help="Only this region; repeat it for more.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class Selection:
+    """The units that the options of a command select."""
+
+    def __init__(
+        self,
+        day: datetime | None,
+        first: datetime | None,
+        last: datetime | None,
+        accounts: list[str] | None,
+        regions: list[str] | None,
+    ) -> None:
+        """Check the options.
+
+        Raises:
+            UsageError: They contradict each other.
+        """
+        if day and (first or last):
+            raise UsageError(
+                "--day goes without --from and --to", "options", "Use one or the other"
+            )
+        self.first = _date(day or first)
+        self.last = _date(day or last)
+        if self.first and self.last and self.last < self.first:
+            raise UsageError(
+                f"--to {self.last} is before --from {self.first}", "options", "Swap them"
+            )
+        self.accounts = frozenset(accounts or ())
+        self.regions = frozenset(regions or ())
+
+    @property
+    def range(self) -> Range:
+        """The selection as a plan has it."""
+        first, last = self.first or date.min, self.last or date.max
+        return Range(first, last, self.accounts, self.regions)
+
+    def holds(self, unit: Unit) -> bool:
+        """Whether a unit is selected."""
+        of = self.range
+        return of.first <= unit.day <= of.last and of.holds(unit.account, unit.region)
+
+
+def _date(moment: datetime | None) -> date | None:
+    return moment.date() if moment else None
+
+
+@app.command()
+@with_settings
+def convert(  # noqa: PLR0913, PLR0917 - each is an option
+    source: Logs,
+    dataset: Annotated[str, typer.Argument(help="Folder or URI that receives the partitions.")],
+    state: Annotated[
+        str | None,
+        typer.Option(help="Receipts and leases; by default DATASET with .state appended."),
+    ] = None,
+    day: Day = None,
+    first: From = None,
+    last: To = None,
+    account: Accounts = None,
+    region: Regions = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; by default one for each processor.")
+    ] = None,
+    folder: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Also read this folder of logs: {' or '.join(OPTIONAL_LOG_FOLDERS)}."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done; write nothing.")
+    ] = False,
+    as_json: AsJson = False,
+    *,
+    settings: Settings,
+) -> None:
+    """Convert log files to partitions: all days found, or those selected."""
+    started = time.monotonic()
+    selection = Selection(day, first, last, account, region)
+    places = Places.of(source, dataset, state)
+    places.check(settings.part_bytes)
+    settings = replace(settings, folders=_folders(settings.folders, folder or []))
+    store = open_source(places.source)
+    found = discover(store, settings.folders)
+    found.check(selection.accounts, selection.regions, source)
+    wanted = selection.range
+    selected = units(store, found, settings.window, selection.first, selection.last, wanted.holds)
+    if not selected and not found.refused_of(selection.accounts):
+        look_into_odd_siblings(store, found)
+        note_unplaced(found.unplaced)
+        raise found.no_logs(store, wanted.holds)
+    jobs = jobs_of(selected, found)
+    workers = workers or cores()
+    converting = convert_all(jobs, places, settings, workers, dry_run=dry_run)
+    try:
+        outcomes = collect(converting, len(jobs), as_json=as_json)
+    except KeyboardInterrupt:
+        note(
+            "interrupted: a unit that was being replaced is named by the next run; "
+            "the same command converts all selected units again"
+        )
+        os._exit(INTERRUPTED)  # the workers end with this process
+    _note_unfinished(places.open().state, set(selected))
+    for name, count in sorted(count_siblings(store, found).items()):
+        note(beside(name, count))
+    done = [outcome for outcome in outcomes if outcome.receipt or outcome.error]
+    for outcome in done:
+        found.unplaced.merge(outcome.receipt.unplaced if outcome.receipt else ())
+    note_unplaced(found.unplaced)
+    if not any(outcome.looked for outcome in outcomes) and not found.refused_of(selection.accounts):
+        raise found.no_logs(store, wanted.holds)
+    if dry_run:
+        note("dry run: nothing was written; this is what would be")
+    if not as_json:
+        STDOUT.print(summary(done, time.monotonic() - started))
+    status = report(done) or (QUARANTINED if found.unplaced else 0)
+    raise typer.Exit(FAILED if _note_left_out(found, selection) else status)
+
+
+def _note_unfinished(state: Store, units: Collection[Unit]) -> None:
+    """Name the units, other than some, that a run has begun to replace and not finished."""
+    for unit, since in sorted(unfinished(state).items()):
+        if unit not in units:
+            began = f"a run began to replace it at {since:%Y-%m-%d %H:%M} UTC"
+            note(f"not finished: {unit.name}: {began}; if it has ended, convert that day again")
+
+
+def _note_left_out(found: Discovery, selection: Selection) -> bool:
+    """Say what a source is lacking, and whether that is selected accounts."""
+    for place in found.without_logs:
+        note(f"no {LOGS_ROOT} folder yet in {place}")
+    refused = found.refused_of(selection.accounts)
+    for account, error in refused.items():
+        note(f"error: account {account} is left out: {error}")
+    return bool(refused)
+
+
+def _folders(set_: tuple[str, ...], more: list[str]) -> tuple[str, ...]:
+    for name in more:
+        if name not in OPTIONAL_LOG_FOLDERS:
+            raise UsageError(
+                f"{name} is not a folder of event logs",
+                "--folder",
+                f"Use {' or '.join(OPTIONAL_LOG_FOLDERS)}",
+            )
+    return tuple(dict.fromkeys([*set_, *sorted(more)]))
+
+
+@app.command()
+@with_settings
+def plan(  # noqa: PLR0913, PLR0917 - each is an option
+    source: Logs,
+    dataset: Annotated[
+        str | None, typer.Argument(help="Folder or URI of the partitions; not needed with --state.")
+    ] = None,
+    state: Annotated[
+        str | None,
+        typer.Option(help="Where receipts are; by default DATASET with .state appended."),
+    ] = None,
+    first: From = None,
+    last: To = None,
+    account: Accounts = None,
+    region: Regions = None,
+    only: Annotated[
+        Only, typer.Option(help="Units never converted; those too that are no longer right; all.")
+    ] = "all",
+    as_json: AsJson = False,
+    *,
+    settings: Settings,
+) -> None:
+    """Say what is to be converted, and what that would take and cost in AWS; convert nothing."""
+    selection = Selection(None, first, last, account, region)
+    state = state or (Places.of(source, dataset).state if dataset else None)
+    if only != "all" and not state:
+        raise UsageError(f"--only {only} needs receipts", "plan", "Name the DATASET or --state")
+    store = open_source(source)
+    found = discover(store, settings.folders)
+    found.check(selection.accounts, selection.regions, source)
+    receipts = Receipts(
+        open_store(state) if state else store,  # only asked for what is missing
+        open_store(dataset) if dataset else None,
+    )
+    planned = list(plan_units(store, receipts, found, selection.range, only, settings))
+    if state:
+        _note_unfinished(receipts.state, {one.unit for one in planned})
+    look_into_odd_siblings(store, found)
+    note_unplaced(found.unplaced)
+    left_out = found.refused_of(selection.accounts)
+    if not found.with_logs and not left_out:
+        raise found.no_logs(store, selection.range.holds)
+    total = estimate(planned)
+    if as_json:
+        rows = [
+            {**one.unit.to_json(), "files": one.files, "bytes": one.bytes, "why": one.why}
+            for one in planned
+        ]
+        unplaced = msgspec.to_builtins(found.unplaced.folders)
+        total_ = msgspec.to_builtins(total)
+        print(json.dumps({"units": rows, "total": total_, "unplaced": unplaced}))
+    else:
+        for one in planned if only != "all" else ():
+            STDOUT.print(f"{one.unit.name}: {one.why}", markup=False, soft_wrap=True)
+        STDOUT.print(plan_table(total))
+    if _note_left_out(found, selection):
+        raise typer.Exit(FAILED)
+    if found.unplaced:
+        raise typer.Exit(QUARANTINED)
+
+
+@app.command()
+def export(  # noqa: PLR0913, PLR0917 - each is an option
+    dataset: Annotated[str, typer.Argument(help="Folder or URI with the partitions.")],
+    day: Day = None,
+    first: From = None,
+    last: To = None,
+    account: Accounts = None,
+    region: Regions = None,
+) -> None:
+    """Print the records again as JSON lines, as CloudTrail delivered them."""
+    selection = Selection(day, first, last, account, region)
+    store = open_store(dataset)
+    wanted = selection.holds, sorted(selection.accounts), sorted(selection.regions)
+    for text in export_records(store, *wanted):
+        sys.stdout.buffer.write(text.encode() + b"\n")
+
+
+@app.command()
+def generate(  # noqa: PLR0913, PLR0917 - each is an option
+    out: Annotated[Path, typer.Argument(help="Folder that receives AWSLogs/…; must be empty.")],
+    accounts: Annotated[int, typer.Option(help="Accounts.")] = 2,
+    regions: Annotated[int, typer.Option(help="Regions of each account.")] = 2,
+    days: Annotated[int, typer.Option(help="Days.")] = 3,
+    records: Annotated[int, typer.Option(help="Distinct records in all.")] = 10_000,
+    late: Annotated[
+        float, typer.Option(help="Share of records that come hours to weeks late.")
+    ] = 0,
+    duplicates: Annotated[float, typer.Option(help="Share of records delivered twice.")] = 0,
+    corrupt: Annotated[float, typer.Option(help="Share of log files that are damaged.")] = 0,
+    seed: Annotated[int, typer.Option(help="Another number makes another tree.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Write a believable tree of log files, and print what was planted in it."""
+    if out.exists() and any(out.iterdir()):
+        raise UsageError("the folder is not empty", str(out), "Name a new one")
+    try:
+        spec = TreeSpec(
+            accounts=accounts,
+            regions=regions,
+            days=days,
+            records=records,
+            late=late,
+            duplicates=duplicates,
+            corrupt=corrupt,
+            seed=seed,
+        )
+    except ValueError as error:
+        raise UsageError(
+            str(error), "generate", "See cloudtrail-parquet generate --help"
+        ) from error
+    truth = msgspec.to_builtins(generate_tree(out, spec))
+    if as_json:
+        print(json.dumps(truth))
+        return
+    counts = {name: f"{value:,}" for name, value in truth.items() if isinstance(value, int)}
+    STDOUT.print(two_columns({name.replace("_", " "): text for name, text in counts.items()}))
+    for damaged in truth["corrupt_files"]:
+        STDOUT.print(f"damaged: {damaged['key']}: {damaged['reason']}", soft_wrap=True)
+
+
+@app.command()
+@with_settings
+def schema(
+    dialect: Annotated[Dialect, typer.Option("--format", help="Whose words to use.")] = "arrow",
+    *,
+    settings: Settings,
+) -> None:
+    """Print the schema of the dataset that the settings make."""
+    print(render(dialect, settings), end="")
+
+
+@app.command()
+@with_settings
+def inspect(
+    place: Annotated[str, typer.Argument(help="A dataset or one Parquet file of it.")],
+    as_json: AsJson = False,
+    *,
+    settings: Settings,
+) -> None:
+    """Show what Parquet files look like, and which settings have changed since they were written.
+
+    Row groups, order, sizes by column, filters, metadata; settings are compared with today's.
+    """
+    found = inspect_place(place, settings)
+    if as_json:
+        print(json.dumps(found.to_json()))
+    else:
+        STDOUT.print(*tables(found))
+
+
+def main() -> None:
+    """Run the command; turn errors that are made on purpose into a line and an exit status."""
+    prepare_process()
+    try:
+        app(standalone_mode=True)
+    except UsageError as error:
+        note_error(error)
+        sys.exit(WRONG_USAGE)
+    except CloudTrailParquetError as error:
+        note_error(error)
+        sys.exit(FAILED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: be quiet
+        sys.exit(FAILED)

@@ -1,0 +1,320 @@
+"""Collating the records of one unit: whose they are, which are repeated, and in what order.
+
+Drafts wait until they fill a row group, in rows or in bytes, and a quarter more; then the oldest
+rows by event time leave as one row group. So a row group is a slice of time, no more than that is
+held in memory, and a record that is delivered later than its neighbours goes into a later slice.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from operator import attrgetter
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cloudtrail_parquet.conversion import published as standing
+from cloudtrail_parquet.conversion.duplicates import Duplicates
+from cloudtrail_parquet.dataset.writer import order_by
+from cloudtrail_parquet.formats import jsontext
+from cloudtrail_parquet.formats.eventtime import (
+    DAY_US,
+    EARLIEST_US,
+    day_of,
+    day_start_us,
+    format_time,
+    parse_time,
+)
+from cloudtrail_parquet.layout import LogFile, Unit
+from cloudtrail_parquet.records.coerce import Leftovers
+from cloudtrail_parquet.records.decode import Batch
+from cloudtrail_parquet.records.keys import keys_of
+from cloudtrail_parquet.records.redact import Redactor
+from cloudtrail_parquet.records.to_arrow import CODE, Columns
+from cloudtrail_parquet.records.upgrade import incomplete, upgrade
+from cloudtrail_parquet.schema.columns import TIMESTAMP
+from cloudtrail_parquet.settings.rules import Discarder
+from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.state.receipt import Records
+
+_PIECE_ROWS = 1024  # records are arranged in columns as soon as so many have come
+_MAX_NAMED = 1000
+_NO_TIME = "no eventTime"
+_BAD_TIME = "eventTime is not a time"
+_TIME_LENGTH, _TIME_T = len("2026-01-10T12:34:56Z"), len("2026-01-10")
+_TIME, _VERSION = attrgetter("eventTime"), attrgetter("eventVersion")
+_SOURCE, _NAME = attrgetter("eventSource"), attrgetter("eventName")
+_ADDRESS = attrgetter("sourceIPAddress")
+
+
+@dataclass(slots=True)
+class _Piece:
+    """Records that wait to be arranged; the lists run in parallel, leftovers go by index."""
+
+    records: list[Any]
+    files: list[int]
+    positions: list[int]
+    leftovers: dict[int, Leftovers]
+
+    def pick(self, rows: list[int]) -> "_Piece":
+        return _Piece(
+            [self.records[row] for row in rows],
+            [self.files[row] for row in rows],
+            [self.positions[row] for row in rows],
+            {n: self.leftovers[row] for n, row in enumerate(rows) if row in self.leftovers},
+        )
+
+
+class Collation:
+    """Takes the records of a unit's log files in delivery order and gives away row groups.
+
+    Attributes:
+        counts: What became of the records so far.
+        versions: Records that the unit owns, repeated ones too, by eventVersion.
+        straggled_to: Stragglers by the day they belong to.
+        quarantined: (log file, index in its ``Records``, reason) of the first `_MAX_NAMED`.
+        discarded: Records discarded, by rule.
+    """
+
+    def __init__(  # noqa: PLR0913
+        self,
+        unit: Unit,
+        settings: Settings,
+        *,
+        duplicates: Duplicates,
+        standing: standing.Standing,
+        own: Callable[[pa.Table], None],
+        stragglers: Callable[[date, pa.Table], None],
+    ) -> None:
+        """``own`` takes each finished row group; ``stragglers`` one of another day's partition."""
+        self.counts = Records()
+        self.versions: Counter[str | None] = Counter()
+        self.straggled_to: Counter[date] = Counter()
+        self.quarantined: list[tuple[LogFile, int, str]] = []
+        self.redactor = Redactor(settings.redact)
+        self.columns = Columns(self.redactor)
+        self.duplicates = duplicates
+        self.discarded: Counter[str] = Counter()
+        self._discarder = Discarder(settings.discard) if settings.discard else None
+        self._unit = unit
+        self._settings = settings
+        self._standing = standing
+        self._own, self._stragglers = own, stragglers
+        self._enough_rows = settings.row_group_rows * 5 // 4  # wait before some leave
+        self._enough_bytes = settings.row_group_bytes * 5 // 4
+        self._start_us = day_start_us(unit.day)
+        self._files: list[LogFile] = []
+        self._piece = _Piece([], [], [], {})
+        self._fresh: list[pa.RecordBatch] = []
+        self._waiting: pa.Table = self.columns.draft_schema.empty_table()
+        self._bytes = 0  # of what is fresh and of what waits
+        self._late: list[pa.RecordBatch] = []
+
+    def begin(self, file: LogFile) -> None:
+        """Say that the batches to come are of this log file; files are numbered in this order."""
+        self._files.append(file)
+
+    def add(self, batch: Batch) -> None:
+        """Take the next batch of the current log file."""
+        file, number = self._files[-1], len(self._files) - 1
+        self.counts.read += len(batch.records) + len(batch.rejected)
+        for position, reason in batch.rejected:
+            self._reject(file, position, reason)
+        piece, offset = self._piece, len(self._piece.records)
+        piece.records += batch.records
+        piece.positions += batch.positions
+        piece.files += [number] * len(batch.records)
+        piece.leftovers.update({offset + row: parts for row, parts in batch.leftovers.items()})
+        if len(piece.records) >= _PIECE_ROWS:
+            self._arrange()
+
+    def let_go(self) -> None:
+        """Hold on to no text of the log files so far, and as far as can be, need none again."""
+        self._arrange()
+        self._judge()
+
+    def finish(self) -> None:
+        """Give away all that still waits, and check the counts."""
+        self._arrange()
+        self._judge()
+        while self._waiting.num_rows:
+            self._emit()
+        self._emit_stragglers()
+        self.counts.check(self._unit.name)
+
+    def _arrange(self) -> None:
+        """Turn the piece into drafts of what this unit owns."""
+        piece, self._piece = self._piece, _Piece([], [], [], {})
+        if not piece.records:
+            return
+        times = event_times(piece.records, piece.leftovers)
+        bounds = pc.min_max(times).as_py()
+        inside = bounds["min"] is not None and times.null_count == 0
+        if not (
+            inside and self._start_us <= bounds["min"] and bounds["max"] < self._start_us + DAY_US
+        ):
+            own, late = self._sort_out(piece, times.to_pylist())
+            if late:
+                self._late.append(self._draft(piece.pick(late), times.take(pa.array(late, CODE))))
+            piece, times = piece.pick(own), times.take(pa.array(own, CODE))
+        if piece.records:
+            self._fresh.append(self._draft(piece, times))
+            self._bytes += self._fresh[-1].nbytes
+        if self._is_enough(self._waiting.num_rows + sum(map(len, self._fresh))):
+            self._judge()
+            while self._is_enough(self._waiting.num_rows):
+                self._emit()
+        if sum(map(len, self._late)) >= self._settings.row_group_rows:
+            self._emit_stragglers()
+
+    def _is_enough(self, rows: int) -> bool:
+        """Whether so many rows wait, or so many bytes, that a row group may leave."""
+        return rows >= self._enough_rows or (rows > 0 and self._bytes >= self._enough_bytes)
+
+    def _sort_out(self, piece: _Piece, times: list[int | None]) -> tuple[list[int], list[int]]:
+        """Apply the ownership rule: (rows of this unit's day, stragglers that it owns)."""
+        own, late = [], []
+        window, unit_day = self._settings.window, self._unit.day
+        for row, time_us in enumerate(times):
+            file = self._files[piece.files[row]]
+            if time_us is None:
+                delivered = any(name == "eventTime" for name, _ in piece.leftovers.get(row, ()))
+                self._reject(file, piece.positions[row], _BAD_TIME if delivered else _NO_TIME)
+            elif self._start_us <= time_us < self._start_us + DAY_US:
+                own.append(row)
+            elif file.delivered.date() == unit_day and not window.holds(
+                file.delivered, day_of(time_us)
+            ):
+                late.append(row)
+            else:
+                self.counts.elsewhere += 1
+        return own, late
+
+    def _reject(self, file: LogFile, position: int, reason: str) -> None:
+        if file.delivered.date() == self._unit.day:
+            self.counts.quarantined += 1
+            if len(self.quarantined) < _MAX_NAMED:  # a file may have any number
+                self.quarantined.append((file, position, reason))
+        else:
+            self.counts.elsewhere += 1
+
+    def _discard(self, piece: _Piece, times: pa.Array) -> tuple[_Piece, pa.Array]:
+        """What the rules leave of a piece."""
+        if self._discarder is None:
+            return piece, times
+        found = self._discarder.discarded(
+            map(_SOURCE, piece.records), map(_NAME, piece.records), map(_ADDRESS, piece.records)
+        )
+        self.discarded.update(found.values())
+        self.counts.discarded += len(found)
+        rest = [row for row in range(len(piece.records)) if row not in found]
+        return (piece.pick(rest), times.take(pa.array(rest, CODE))) if found else (piece, times)
+
+    def _draft(self, piece: _Piece, times: pa.Array) -> pa.RecordBatch:
+        piece, times = self._discard(piece, times)
+        keys = keys_of(piece.records, times)
+        derived = {}
+        for row in incomplete(piece.records):
+            names = upgrade(piece.records[row], self._unit.account, self._unit.region)
+            if names:
+                derived[row] = names
+        self.versions.update(map(_VERSION, piece.records))
+        places = [
+            pa.array(keys, pa.int64()),
+            pa.array(piece.files, CODE),
+            pa.array(piece.positions, CODE),
+        ]
+        return self.columns.draft(piece.records, times, piece.leftovers, derived, places)
+
+    def _judge(self) -> None:
+        """Move fresh drafts to the waiting ones, without those that repeat others."""
+        if self._fresh:
+            drafts = self._without_repeats(pa.Table.from_batches(self._fresh), self._unit.day)
+            self._waiting = pa.concat_tables([self._waiting, drafts])
+            self._fresh = []
+
+    def _without_repeats(self, drafts: pa.Table, day: date) -> pa.Table:
+        first = self.duplicates.first_only(drafts, day)
+        keys, times = (first[name].combine_chunks() for name in ("#key", "eventTime"))
+        contents = self._standing.contents(day, keys, times)
+        if contents:
+            first = standing.without(first, contents, self.columns.finish)
+        self.counts.duplicate += drafts.num_rows - first.num_rows
+        return first
+
+    def _emit(self) -> None:
+        """Give away the oldest waiting rows as one row group."""
+        by_time = pc.sort_indices(self._waiting["eventTime"])  # stable: ties stay in delivery order
+        rows = min(len(by_time), self._settings.row_group_rows)
+        table = self._finish(self._waiting, by_time[:rows])
+        while table.nbytes > self._settings.row_group_bytes and rows > 1:
+            rows = max(1, min(rows - 1, rows * self._settings.row_group_bytes // table.nbytes))
+            table = self._finish(self._waiting, by_time[:rows])
+        self._own(table)
+        rest = by_time[rows:]
+        self.counts.written += rows
+        self._waiting = self._waiting.take(rest.take(pc.sort_indices(rest)))
+        self._bytes = self._waiting.nbytes
+        self.columns.forget(
+            [self._waiting, pa.Table.from_batches(self._late, self.columns.draft_schema)]
+        )
+
+    def _emit_stragglers(self) -> None:
+        if not self._late:
+            return
+        drafts = pa.Table.from_batches(self._late)
+        self._late = []
+        days = [day_of(time_us) for time_us in drafts["eventTime"].cast(pa.int64()).to_pylist()]
+        for day in sorted(set(days)):
+            mine = drafts.filter(pa.array([one == day for one in days]))
+            mine = self._without_repeats(mine, day)
+            if mine.num_rows:
+                self._stragglers(day, self._finish(mine, pc.sort_indices(mine["eventTime"])))
+            self.counts.straggled += mine.num_rows
+            self.straggled_to[day] += mine.num_rows
+
+    def _finish(self, drafts: pa.Table, rows: pa.Array) -> pa.Table:
+        """The finished columns of some rows, clustered as the settings say."""
+        if not self._settings.sort_by:
+            return self.columns.finish(drafts.take(rows))
+        keys = [self.columns.sort_key(drafts, name).take(rows) for name in self._settings.sort_by]
+        order = order_by(pa.table(keys, names=self._settings.sort_by))
+        return self.columns.finish(drafts.take(rows.take(order)))
+
+
+def is_canonical(texts: list[str | None]) -> bool:
+    """Whether all texts look as CloudTrail writes times: what then can be cast is one.
+
+    Of the forms that Arrow casts to a timestamp with a zone, only ``2026-01-10T12:34:56Z`` and the
+    same with a space have 20 characters.
+    """
+    if None in texts or set(map(len, texts)) != {_TIME_LENGTH}:  # type: ignore[arg-type]
+        return False
+    return "".join(texts)[_TIME_T::_TIME_LENGTH] == "T" * len(texts)  # type: ignore[arg-type]
+
+
+def event_times(records: list[Any], leftovers: dict[int, Leftovers]) -> pa.Array:
+    """The event times of n records: int64 microseconds since 1970, null where there is none.
+
+    A text that CloudTrail would not write is kept as a leftover, and replaced by one that it would.
+    """
+    texts = list(map(_TIME, records))
+    if is_canonical(texts):
+        with suppress(pa.ArrowInvalid):  # a day or an hour that is none
+            read = pa.array(texts, pa.string()).cast(TIMESTAMP).cast(pa.int64())
+            if pc.min(read).as_py() >= EARLIEST_US:  # Arrow knows a year 0
+                return read
+    times = []
+    for row, record in enumerate(records):
+        text = record.eventTime
+        time_us = None if text is None else parse_time(text)
+        if text is not None and (time_us is None or text != format_time(time_us)):
+            parts = leftovers.setdefault(row, [])
+            if not any(name == "eventTime" for name, _ in parts):
+                parts.append(("eventTime", jsontext.quote(text)))
+            record.eventTime = None if time_us is None else format_time(time_us)
+        times.append(time_us)
+    return pa.array(times, pa.int64())

@@ -1,0 +1,197 @@
+"""What other units have already put into the partitions that this unit writes to.
+
+A record may be delivered in its window and again days later: then two units own a copy each, and
+whichever comes second leaves its copy out. Which one that is depends on the order of the runs;
+that the record stands exactly once does not. The shards of a unit are such others to each other.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from cloudtrail_parquet.contract import PartitionLayout
+from cloudtrail_parquet.dataset.parts import read_footer, readable, row_group_keys, said
+from cloudtrail_parquet.errors import StorageError
+from cloudtrail_parquet.layout import WHOLE, Owner, Shard, Unit, owner_of, partition
+from cloudtrail_parquet.records.from_arrow import restore_json
+from cloudtrail_parquet.records.keys import content
+from cloudtrail_parquet.schema.columns import TIMESTAMP
+from cloudtrail_parquet.storage import Entry, Store
+
+
+class Standing:
+    """The parts that others own, as this run has seen them first.
+
+    Others are other units, and the other shards of the same split. What the same unit wrote when
+    it was whole, or split otherwise, is no other's: it goes when this split is complete, and must
+    not be what a record is left out for.
+    """
+
+    def __init__(
+        self,
+        dataset: Store,
+        unit: Unit,
+        layout: PartitionLayout,
+        shard: Shard = WHOLE,
+        source_fingerprint: str | None = None,
+    ) -> None:
+        """Look at nothing yet.
+
+        Args:
+            dataset: Where the parts are.
+            unit: Whose run this is.
+            layout: Of the dataset.
+            shard: The shard of the unit.
+            source_fingerprint: When given, other shards' parts count only if they were made of
+                this source: those made of another one will be replaced, perhaps by less.
+        """
+        self._dataset = dataset
+        self._unit = unit
+        self._layout = layout
+        self._owner = Owner(unit.day, shard)
+        self._source = source_fingerprint
+        self._listed: dict[date, list[Entry]] = {}
+        self._relied: dict[date, set[Entry]] = defaultdict(set)
+        self._times: dict[date, list[pa.Array | None]] = defaultdict(list)
+        self._footers: dict[Entry, pq.FileMetaData] = {}
+
+    def contents(
+        self, day: date, keys: pa.Array, times: pa.Array | None = None
+    ) -> dict[int, set[bytes]]:
+        """The contents of the standing records of a day that have one of n keys, by key.
+
+        Args:
+            day: The day of the partition.
+            keys: int64[n].
+            times: timestamp[us, UTC][n]: the event times of the same records. With them, only row
+                groups are read that hold one of these times.
+        """
+        self._times[day].append(times)
+        found: dict[int, set[bytes]] = defaultdict(set)
+        for entry in list(self._others(day)):
+            try:
+                for key, one in self._matches(entry, day, keys, times):
+                    found[key].add(one)
+                    self._relied[day].add(entry)
+            except StorageError:
+                if self._is_still_there(entry):
+                    raise
+                self._listed[day].remove(entry)  # gone or replaced: `changed` will look at it
+        return found
+
+    def own(self, day: date) -> list[Entry]:
+        """The parts of a day's partition that this run's owner has there."""
+        return [one for one in self._at(day) if self._is_own(owner_of(one.key, day))]
+
+    def _others(self, day: date) -> list[Entry]:
+        return [one for one in self._at(day) if self._is_anothers(owner_of(one.key, day))]
+
+    def _at(self, day: date) -> list[Entry]:
+        if day not in self._listed:
+            self._listed[day] = self._list(day)
+        return self._listed[day]
+
+    def _list(self, day: date) -> list[Entry]:
+        return list(self._dataset.files(partition(self._unit.on(day), self._layout)))
+
+    def _is_still_there(self, entry: Entry) -> bool:
+        folder = entry.key.rpartition("/")[0] + "/"
+        return _same([entry]) <= _same(self._dataset.files(folder))
+
+    def changed(self, day: date, keys: pa.Array) -> bool:
+        """Whether `contents` would answer otherwise by now, to all keys that it was asked about.
+
+        That is so when a part has come that holds a record with one of these keys, or when one has
+        gone or been replaced for which a record may have been left out. Only of use while the
+        lease of the day's partition is held.
+        """
+        seen = _same(self._others(day)) if day in self._listed else frozenset()
+        self._listed[day] = self._list(day)
+        now = self._others(day)
+        if not _same(self._relied[day]) <= _same(now):
+            return True
+        asked = self._times[day]
+        times = None if any(one is None for one in asked) else pa.chunked_array(asked, TIMESTAMP)
+        fresh = (entry for entry in now if not _same([entry]) <= seen)
+        return any(True for entry in fresh for _ in self._matches(entry, day, keys, times))
+
+    def latest(self, day: date) -> list[Entry]:
+        """The parts of a day's partition, as `changed` has listed them last."""
+        return self._listed[day]
+
+    def _is_own(self, owner: Owner | None) -> bool:
+        if owner is None or owner.day != self._owner.day:
+            return False
+        return self._owner.shard in {WHOLE, owner.shard}
+
+    def _is_anothers(self, owner: Owner | None) -> bool:
+        if owner is None or owner.day != self._owner.day:
+            return owner is not None
+        return owner.shard.of == self._owner.shard.of and owner != self._owner
+
+    def _counts(self, entry: Entry, day: date, footer: pq.FileMetaData) -> bool:
+        owner = owner_of(entry.key, day)
+        if self._source is None or owner is None or owner.day != self._owner.day:
+            return True
+        return said(footer, "source_fingerprint") == self._source
+
+    def _matches(
+        self, entry: Entry, day: date, keys: pa.Array, times: pa.Array | None
+    ) -> Iterator[tuple[int, bytes]]:
+        with readable(self._dataset, entry.key):
+            if entry not in self._footers:
+                self._footers[entry] = read_footer(self._dataset, entry.key)
+            footer = self._footers[entry]
+            groups = list(_groups(footer, times)) if self._counts(entry, day, footer) else []
+            if not groups:
+                return
+            with self._dataset.open(entry.key) as file:
+                part = pq.ParquetFile(file, metadata=footer, page_checksum_verification=True)
+                for number in groups:
+                    standing = row_group_keys(part, number)
+                    hits = pc.is_in(standing, value_set=keys)
+                    if hits.true_count:
+                        rows = part.read_row_group(number).filter(hits).to_pylist()
+                        contents = [content(restore_json(row).encode()) for row in rows]
+                        yield from zip(standing.filter(hits).to_pylist(), contents, strict=True)
+
+
+def _same(entries: Iterable[Entry]) -> frozenset[tuple[str, str]]:
+    """What tells whether parts are the same, even if they were written again."""
+    return frozenset((entry.key, entry.version) for entry in entries)
+
+
+def _groups(footer: pq.FileMetaData, times: pa.Array | None) -> Iterator[int]:
+    """The row groups of a part that may hold a record of one of these times."""
+    for number in range(footer.num_row_groups):
+        group = footer.row_group(number)
+        columns = map(group.column, range(group.num_columns))
+        time = next((one for one in columns if one.path_in_schema == "eventTime"), None)
+        known = time.statistics if time is not None else None
+        if times is None or known is None or not known.has_min_max:
+            yield number
+            continue
+        inside = pc.and_(pc.greater_equal(times, known.min), pc.less_equal(times, known.max))
+        if pc.any(inside).as_py():
+            yield number
+
+
+def without(
+    drafts: pa.Table,
+    contents: dict[int, set[bytes]],
+    finish: Callable[[pa.Table], pa.Table],
+) -> pa.Table:
+    """The drafts whose content does not stand already; ``finish`` makes columns of suspects."""
+    suspects = pc.is_in(drafts["#key"], value_set=pa.array(list(contents), pa.int64()))
+    suspected = drafts.filter(suspects)
+    keys, rows = suspected["#key"].to_pylist(), finish(suspected).to_pylist()
+    repeats = (
+        content(restore_json(row).encode()) in contents[key]
+        for key, row in zip(keys, rows, strict=True)
+    )
+    keep = [not (suspect and next(repeats)) for suspect in suspects.to_pylist()]
+    return drafts.filter(pa.array(keep, pa.bool_()))

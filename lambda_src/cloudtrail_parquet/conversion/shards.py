@@ -1,0 +1,228 @@
+"""Making one unit of its shards, when the last of them is done.
+
+Every shard publishes its parts and writes its receipt while it holds the lease of the unit, and
+then looks whether the split is complete: whether all its shards have true receipts of the same
+source. If so, what the unit wrote when it was whole or split otherwise goes, and the unit's receipt
+is made of the shards'. Until then their intents stay, so that nobody takes an older receipt of the
+unit for true. The receipts of a complete split stay: its shards may be run again, one by one.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import date
+from uuid import uuid4
+
+import pyarrow as pa
+
+from cloudtrail_parquet.conversion.guard import lost, lost_rows, parts_of, receipt_of_parts, staying
+from cloudtrail_parquet.conversion.publish import Change, Held, Partitions, publish
+from cloudtrail_parquet.conversion.run import Task
+from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.layout import WHOLE, Shard, shard_of
+from cloudtrail_parquet.state.identities import Identities
+from cloudtrail_parquet.state.notes import Noted, read_identities, read_notes, shard_notes
+from cloudtrail_parquet.state.receipt import Quarantined, Receipt, ShardReceipt, as_kept, total
+from cloudtrail_parquet.storage import Store
+
+Shards = dict[Shard, Noted[ShardReceipt]]
+
+
+def guard_others(
+    others: Shards,
+    task: Task,
+    before: Receipt | None,
+    keys: Callable[[date], pa.Array | pa.ChunkedArray],
+    identities: Identities | None,
+) -> None:
+    """Make sure that shards whose parts are about to go hold nothing that would be lost.
+
+    That is for splits that were never completed: what a unit's receipt is about, is compared with
+    that as a whole. Nothing is lost if all their log files can be read as they could, or if all
+    their rows will be there.
+
+    Args:
+        others: What the state says of them.
+        task: What is converted.
+        before: The unit's receipt.
+        keys: The keys of all records that there will be, by the day of the partition.
+        identities: Of the log files that were read; None if not all were.
+
+    Raises:
+        UsageError: What they hold may stand nowhere else.
+    """
+    told = {part.key for part in before.parts} if before else set[str]()
+    for shard, noted in others.items():
+        if task.settings.replace_shrunk or noted.parts <= told:
+            continue
+        if _can_be_read(shard, noted, task, identities):
+            continue
+        going = parts_of(task.stores.dataset, task.unit, task.settings, shard.__eq__)
+        if why := lost_rows(task.stores, going, keys, "", task.settings):
+            raise UsageError(
+                f"shard {shard} is there, and {why}",
+                task.unit.name,
+                f"Convert all {shard.of} shards of it again, or replace it with replace_shrunk",
+            )
+
+
+def _can_be_read(
+    shard: Shard, noted: Noted[ShardReceipt], task: Task, identities: Identities | None
+) -> bool:
+    """Whether the log files of a shard are there as they were: as read, or by name and size."""
+    if identities is None:
+        receipt = noted.receipt
+        return receipt is not None and receipt.source_fingerprint == task.fingerprint
+    known = read_identities(task.stores.state, task.unit, [shard])
+    return known is not None and not known.lacking(identities)
+
+
+def are_there(keys: Iterable[str], dataset: Store) -> list[bool]:
+    """Whether each of some parts is there."""
+    wanted = list(keys)
+    folders = sorted({key.rpartition("/")[0] for key in wanted})
+    there = {entry.key for folder in folders for entry in dataset.files(f"{folder}/")}
+    return [key in there for key in wanted]
+
+
+class Split:
+    """A split of a unit, to a holder of the unit's lease."""
+
+    def __init__(self, task: Task) -> None:
+        """``task`` is that of one of its shards."""
+        self._task, self._unit, self._of = task, task.unit, task.shard.of
+        self._stores, self._settings = task.stores, task.settings
+
+    def finish(self, held: Held) -> Receipt | None:
+        """Make one unit of the shards, if all of them are there.
+
+        Returns:
+            The unit's receipt, which has been written; None when a shard is still missing.
+        """
+        noted = shard_notes(self._stores.state, self._unit)
+        receipts = self._complete(noted)
+        if receipts is None:
+            return None
+        receipt = total(receipts, uuid4().hex)
+        receipt.records.check(self._unit.name)
+        unit = read_notes(self._stores.state, self._unit)
+        only_shards = unit.is_void and any(map(self._is_other, noted))
+        kept = None if only_shards else self._kept(unit, receipt)
+        if kept is not None:
+            return self._settle(kept, unit, noted, held, goes=self._is_mine)
+        return self._settle(receipt, unit, noted, held, goes=self._is_other)
+
+    def _is_other(self, shard: Shard) -> bool:
+        return shard.of != self._of
+
+    def _is_mine(self, shard: Shard) -> bool:
+        return shard.of == self._of
+
+    def keep(self, held: Held) -> Receipt | None:
+        """Take the split back if the source has shrunk since what it is to replace was made.
+
+        That is known before anything is read, from the names of the log files.
+
+        Returns:
+            The unit's receipt, which has been written; None when the split may replace it.
+        """
+        state = self._stores.state
+        unit = read_notes(state, self._unit)
+        kept = self.would_keep(unit)
+        if kept is None:
+            return None
+        return self._settle(kept, unit, shard_notes(state, self._unit), held, goes=self._is_mine)
+
+    def would_keep(self, unit: Noted[Receipt]) -> Receipt | None:
+        """The receipt that says that the unit is kept, since log files are gone; or None."""
+        known = None
+        if unit.receipt is not None and not self._settings.replace_shrunk:
+            known = read_identities(self._stores.state, self._unit, [WHOLE])
+        why = known.among(file.key for file in self._task.window) if known else ""
+        return (
+            self._as_kept(unit.receipt, why, unit.receipt.quarantined)
+            if unit.receipt and why
+            else None
+        )
+
+    def _kept(self, unit: Noted[Receipt], found: Receipt) -> Receipt | None:
+        """The receipt that says that what the split is to replace is kept, and why; or None."""
+        if self._settings.replace_shrunk:
+            return None
+        state, source = self._stores.state, found.source_fingerprint
+        read, identities = found.records.read, self._identities()
+        why = lost(self._unit, [WHOLE], unit, source, read, identities, state)
+        if why is None:
+            why = self._lost_rows("" if found.quarantined else source)
+        return self._as_kept(unit.receipt, why, found.quarantined) if why else None
+
+    def _lost_rows(self, source: str) -> str:
+        dataset, settings = self._stores.dataset, self._settings
+        going = parts_of(dataset, self._unit, settings, self._is_other)
+        keys = staying(dataset, self._unit, settings, self._is_other)
+        return lost_rows(self._stores, going, keys, source, settings)
+
+    def _as_kept(
+        self, before: Receipt | None, why: str, quarantined: list[Quarantined]
+    ) -> Receipt | None:
+        """The kept receipt; None when nothing is there any more that could be kept."""
+        task, dataset, now = self._task, self._stores.dataset, self._stores.now()
+        if before is None:
+            others = parts_of(dataset, self._unit, self._settings, self._is_other)
+            before = receipt_of_parts(dataset, self._unit, others, self._settings, now)
+        keys = [part.key for part in before.parts if self._is_other(shard_of(part.key))]
+        if not any(are_there(keys, dataset)):
+            return None
+        return as_kept(
+            before,
+            why,
+            source=task.fingerprint,
+            quarantined=quarantined,
+            when=now,
+            settled=task.is_settled,
+            run=uuid4().hex,
+        )
+
+    def _identities(self) -> Identities:
+        siblings = Shard(1, self._of).siblings
+        return read_identities(self._stores.state, self._unit, siblings) or Identities()
+
+    def _complete(self, noted: Shards) -> list[ShardReceipt] | None:
+        """The receipts of all shards, if they are there and of the same source."""
+        receipts: list[ShardReceipt] = []
+        for shard in Shard(1, self._of).siblings:
+            one = noted.get(shard, Noted())
+            if one.receipt is None or not one.is_true:
+                return None
+            if receipts and one.receipt.seen != receipts[0].seen:
+                return None
+            receipts.append(one.receipt)
+        parts = [part.key for one in receipts for part in one.parts]
+        return receipts if all(are_there(parts, self._stores.dataset)) else None
+
+    def _settle(
+        self,
+        receipt: Receipt,
+        unit: Noted[Receipt],
+        noted: Shards,
+        held: Held,
+        goes: Callable[[Shard], bool],
+    ) -> Receipt:
+        """Remove the unit's parts of shards that go, wherever they are, and write its receipt."""
+        others = {shard: one for shard, one in noted.items() if goes(shard)}
+        keys = staying(self._stores.dataset, self._unit, self._settings, goes)
+        read = self._identities() if goes(WHOLE) else None
+        guard_others(others, self._task, unit.receipt, keys, read)
+        change = Change(
+            unit=self._unit,
+            shard=WHOLE,
+            goes=goes,
+            receipt=receipt,
+            identities=read,
+            noted=unit,
+            unknown=frozenset(),
+            others=others,
+            finished={shard: one for shard, one in noted.items() if not goes(shard)},
+            partitions=Partitions(lambda _: False, self._task.entries),
+            staging=None,
+        )
+        publish(change, self._stores, self._settings, held)
+        return receipt

@@ -1,0 +1,1 @@
+"""What lies in the dataset: parts, written and read again."""

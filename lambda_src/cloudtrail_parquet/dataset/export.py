@@ -1,0 +1,71 @@
+"""The records of a dataset again, as CloudTrail delivered them."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import pyarrow.parquet as pq
+
+from cloudtrail_parquet.dataset.parts import readable
+from cloudtrail_parquet.errors import UsageError, listed
+from cloudtrail_parquet.layout import Unit, unit_of
+from cloudtrail_parquet.records.from_arrow import restore_json
+from cloudtrail_parquet.source.discover import check_known
+from cloudtrail_parquet.storage import Store
+
+_BATCH_ROWS = 4096
+
+
+def export(
+    dataset: Store,
+    wanted: Callable[[Unit], bool],
+    accounts: Iterable[str] = (),
+    regions: Iterable[str] = (),
+) -> Iterator[str]:
+    """Yield each record of the wanted partitions as JSON text, partition by partition.
+
+    Args:
+        dataset: Where the partitions are.
+        wanted: Whether those of a unit are.
+        accounts: Accounts of which there must be some.
+        regions: Regions of which there must be some.
+
+    Raises:
+        UsageError: None is wanted, or one of the accounts or regions is not there; says which are.
+        StorageError: A part is damaged; the records before the damage have been given.
+    """
+    for key in _wanted(dataset, wanted, accounts, regions):
+        with readable(dataset, key), dataset.open(key) as file:
+            part = pq.ParquetFile(file, page_checksum_verification=True)
+            for batch in part.iter_batches(_BATCH_ROWS):
+                for text in map(restore_json, batch.to_pylist()):
+                    yield text.replace("\n", " ").replace(
+                        "\r", " "
+                    )  # white space: strings escape theirs
+
+
+def _wanted(
+    dataset: Store,
+    wanted: Callable[[Unit], bool],
+    accounts: Iterable[str],
+    regions: Iterable[str],
+) -> list[str]:
+    """The keys of the parts of the wanted partitions."""
+    known, keys = set[Unit](), list[str]()
+    for entry in dataset.files(""):
+        unit = unit_of(entry.key)
+        if unit is not None:
+            known.add(unit)
+            if wanted(unit):
+                keys.append(entry.key)
+    if not known:
+        raise UsageError("no partitions", dataset.uri, "Name the folder that convert has written")
+    check_known("--account", accounts, {unit.account for unit in known}, dataset.uri)
+    check_known("--region", regions, {unit.region for unit in known}, dataset.uri)
+    if not keys:
+        accounts, regions, days = (sorted(set(names)) for names in zip(*known, strict=True))
+        what = "no partitions of the accounts, regions and days asked for"
+        hint = (
+            f"There are: accounts {listed(accounts)}; regions {listed(regions)};"
+            f" days from {days[0]} to {days[-1]}"
+        )
+        raise UsageError(what, dataset.uri, hint)
+    return keys

@@ -1,0 +1,375 @@
+"""What a dataset, or one part of it, is made of: read from the footers alone."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from datetime import date, datetime
+from io import SEEK_END
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cloudtrail_parquet.errors import StorageError, UsageError
+from cloudtrail_parquet.layout import Unit, owner_day, unit_of
+from cloudtrail_parquet.schema.columns import METADATA_PREFIX
+from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.storage import Entry, Store, open_store
+
+DEFAULTS = Settings()
+
+_TIME = "eventTime"
+_FOOTERS_AT_A_TIME = 16  # each is a few small requests that wait for the store
+_OF_ONE_UNIT = {"owner", "source_fingerprint"}  # differ from unit to unit, so say nothing in sum
+_HINT = (
+    "Name the folder of a dataset or one of its .parquet files; convert its day again if damaged"
+)
+
+
+class RowGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """One row group.
+
+    Attributes:
+        rows: Its rows.
+        bytes: Its pages as stored.
+        first: The earliest ``eventTime`` by its statistics; None when they do not say.
+        last: The latest.
+    """
+
+    rows: int
+    bytes: int
+    first: datetime | None
+    last: datetime | None
+
+
+class Size(msgspec.Struct, frozen=True, kw_only=True):
+    """What a leaf column takes: its pages as stored, and before compression."""
+
+    name: str
+    compressed_bytes: int
+    uncompressed_bytes: int
+
+
+class Column(Size, frozen=True, kw_only=True):
+    """One leaf column of a part, over all its row groups.
+
+    Attributes:
+        codec: The compression; several, with ``+`` between them, when row groups differ.
+        encodings: The encodings of its pages, sorted.
+        statistics: Whether every row group has statistics.
+        bloom_filter: Whether every row group has a bloom filter.
+        column_index: Whether every row group has statistics for each page.
+    """
+
+    codec: str
+    encodings: tuple[str, ...]
+    statistics: bool
+    bloom_filter: bool
+    column_index: bool
+
+
+class PartReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One Parquet file.
+
+    Attributes:
+        name: The file.
+        rows: Its rows.
+        bytes: Its size.
+        row_groups: Its row groups in file order.
+        sorted_by: The leaves by which the rows of each row group are declared to be sorted;
+            empty when row groups differ.
+        columns: Its leaf columns in file order.
+        metadata: What its footer says about its making, without `METADATA_PREFIX` and settings.
+        settings: The settings that it was written with, by name; lists and the like as JSON.
+        changed: The settings of today that differ from these.
+    """
+
+    name: str
+    rows: int
+    bytes: int
+    row_groups: tuple[RowGroup, ...]
+    sorted_by: tuple[str, ...]
+    columns: tuple[Column, ...]
+    metadata: dict[str, str]
+    settings: dict[str, str]
+    changed: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for ``--json``."""
+        builtins: dict[str, Any] = msgspec.to_builtins(self)
+        return builtins
+
+
+class Stragglers(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts of records that were delivered on another day, and their rows."""
+
+    parts: int
+    rows: int
+
+
+class DatasetReport(msgspec.Struct, frozen=True, kw_only=True):
+    """All parts of a dataset.
+
+    Attributes:
+        uri: The dataset.
+        parts: How many parts it has.
+        rows: Their rows.
+        bytes: Their sizes.
+        accounts: Accounts with parts, sorted.
+        regions: Regions with parts, sorted.
+        first_day: The first day with a part.
+        last_day: The last day with a part.
+        stragglers: How many of the parts and rows are stragglers'.
+        columns: Sizes of the leaf columns over all parts.
+        schema_versions: Parts by `schema.SCHEMA_VERSION`, "" where a footer does not say.
+        settings: Parts by value of each setting and each further thing that footers say about
+            their making; lists and the like as JSON.
+        changed: The settings of today from which some part differs.
+        strangers: Keys of objects that are no parts, or lie in no partition; readers trip over
+            them.
+    """
+
+    uri: str
+    parts: int
+    rows: int
+    bytes: int
+    accounts: tuple[str, ...]
+    regions: tuple[str, ...]
+    first_day: date
+    last_day: date
+    stragglers: Stragglers
+    columns: tuple[Size, ...]
+    schema_versions: dict[str, int]
+    settings: dict[str, dict[str, int]]
+    changed: dict[str, str]
+    strangers: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for ``--json``."""
+        builtins: dict[str, Any] = msgspec.to_builtins(self)
+        return builtins
+
+
+def inspect(place: str, settings: Settings = DEFAULTS) -> PartReport | DatasetReport:
+    """Look at a Parquet file or at a whole dataset, on a disk or in an object store.
+
+    Args:
+        place: A path or URI.
+        settings: Those of today, to compare with.
+
+    Raises:
+        UsageError: There is neither; says what to name instead.
+    """
+    path = Path(place)
+    if path.is_dir() or not (path.is_file() or place.endswith(".parquet")):
+        return inspect_dataset(open_store(place), settings)
+    if "://" not in place:
+        return inspect_part(path, None, settings)
+    folder, _, name = place.rpartition("/")
+    return _inspect_opened(lambda: open_store(folder).open(name), place, settings)
+
+
+def inspect_part(
+    source: str | Path | BinaryIO, name: str | None = None, settings: Settings = DEFAULTS
+) -> PartReport:
+    """Read the footer of one Parquet file, of ours or not.
+
+    Args:
+        source: A path, or a file that can seek.
+        name: What to call it; its path when absent.
+        settings: Those of today, to compare with.
+
+    Raises:
+        UsageError: It cannot be read as Parquet.
+    """
+    if isinstance(source, str | Path):
+        path = Path(source)
+        return _inspect_opened(lambda: path.open("rb"), name or str(source), settings)
+    name = name or str(getattr(source, "name", "-"))
+    return _inspect_opened(lambda: nullcontext(source), name, settings)
+
+
+def inspect_dataset(store: Store, settings: Settings = DEFAULTS) -> DatasetReport:
+    """Read the footers of all parts of a dataset.
+
+    Args:
+        store: The dataset.
+        settings: Those of today, to compare with.
+
+    Raises:
+        UsageError: There are no parts, or one cannot be read as Parquet.
+    """
+    strangers: list[str] = []
+    found = list(_parts(store, strangers))
+    if not found:
+        raise UsageError("holds no parts of a dataset", store.uri, _HINT)
+    with ThreadPoolExecutor(_FOOTERS_AT_A_TIME, thread_name_prefix="footer") as threads:
+        reports = threads.map(lambda one: _inspect_stored(store, one[0].key, settings), found)
+        total = _Sum()
+        for (entry, unit), report in zip(found, reports, strict=True):
+            total.add(report, straggler=owner_day(entry.key, unit.day) not in {None, unit.day})
+    units = [unit for _, unit in found]
+    return DatasetReport(
+        uri=store.uri,
+        parts=len(found),
+        rows=total.rows,
+        bytes=sum(entry.size for entry, _ in found),
+        accounts=tuple(sorted({unit.account for unit in units})),
+        regions=tuple(sorted({unit.region for unit in units})),
+        first_day=min(unit.day for unit in units),
+        last_day=max(unit.day for unit in units),
+        stragglers=Stragglers(parts=total.straggler_parts, rows=total.straggler_rows),
+        columns=total.columns(),
+        schema_versions=dict(sorted(total.schema_versions.items())),
+        settings={name: dict(sorted(values.items())) for name, values in total.settings.items()},
+        changed=dict(sorted(total.changed.items())),
+        strangers=tuple(strangers),
+    )
+
+
+def _parts(store: Store, strangers: list[str]) -> Iterator[tuple[Entry, Unit]]:
+    for entry in store.files(""):
+        unit = unit_of(entry.key)
+        if unit is None:
+            strangers.append(entry.key)
+        else:
+            yield entry, unit
+
+
+class _Sum:
+    """What the parts of a dataset come to."""
+
+    def __init__(self) -> None:
+        self.rows = self.straggler_parts = self.straggler_rows = 0
+        self.schema_versions: Counter[str] = Counter()
+        self.settings: dict[str, Counter[str]] = defaultdict(Counter)
+        self.changed: dict[str, str] = {}
+        self._compressed: Counter[str] = Counter()
+        self._uncompressed: Counter[str] = Counter()
+
+    def add(self, part: PartReport, *, straggler: bool) -> None:
+        self.rows += part.rows
+        if straggler:
+            self.straggler_parts += 1
+            self.straggler_rows += part.rows
+        for column in part.columns:
+            self._compressed[column.name] += column.compressed_bytes
+            self._uncompressed[column.name] += column.uncompressed_bytes
+        said = dict(part.metadata)
+        self.schema_versions[said.pop("schema_version", "")] += 1
+        for name, value in sorted((said | part.settings).items()):
+            if name not in _OF_ONE_UNIT:
+                self.settings[name][value] += 1
+        self.changed |= part.changed
+
+    def columns(self) -> tuple[Size, ...]:
+        return tuple(
+            Size(name=name, compressed_bytes=size, uncompressed_bytes=self._uncompressed[name])
+            for name, size in self._compressed.items()
+        )
+
+
+def _inspect_stored(store: Store, key: str, settings: Settings) -> PartReport:
+    return _inspect_opened(lambda: store.open(key), f"{store.uri}/{key}", settings)
+
+
+def _inspect_opened(
+    opened: Callable[[], AbstractContextManager[BinaryIO]], name: str, settings: Settings
+) -> PartReport:
+    try:
+        with opened() as file:
+            size = file.seek(0, SEEK_END)
+            return _part_report(name, size, pq.read_metadata(file), settings)
+    except StorageError as error:
+        raise UsageError(error.what, name, _HINT) from error
+    except (OSError, pa.ArrowException) as error:
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise UsageError(f"cannot be read as Parquet ({reason})", name, _HINT) from error
+
+
+def _part_report(name: str, size: int, footer: pq.FileMetaData, settings: Settings) -> PartReport:
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    paths = [footer.schema.column(number).path for number in range(footer.num_columns)]
+    sorted_by = {tuple(_sorted_by(group, paths)) for group in groups}
+    said = _said(footer.metadata or {})
+    used, today = _texts(said.pop("settings", "{}")), _texts(settings.shaping_json())
+    return PartReport(
+        name=name,
+        rows=footer.num_rows,
+        bytes=size,
+        row_groups=tuple(_row_group(group, paths) for group in groups),
+        sorted_by=sorted_by.pop() if len(sorted_by) == 1 else (),
+        columns=tuple(
+            _column(path, [group.column(number) for group in groups])
+            for number, path in enumerate(paths)
+        ),
+        metadata=said,
+        settings=used,
+        changed={one: value for one, value in today.items() if used.get(one) != value},
+    )
+
+
+def _said(metadata: dict[bytes, bytes]) -> dict[str, str]:
+    texts = {key.decode(errors="replace"): value for key, value in metadata.items()}
+    return {
+        key.removeprefix(METADATA_PREFIX): texts[key].decode(errors="replace")
+        for key in sorted(texts)
+        if key.startswith(METADATA_PREFIX)
+    }
+
+
+def _texts(settings: str) -> dict[str, str]:
+    """The values of a footer's settings as texts; none if it is no JSON object."""
+    try:
+        values = msgspec.json.decode(settings, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return {}
+    return {
+        name: value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        for name, value in values.items()
+    }
+
+
+def _sorted_by(group: pq.RowGroupMetaData, paths: list[str]) -> Iterator[str]:
+    for column in group.sorting_columns:
+        yield paths[column.column_index] + (" descending" if column.descending else "")
+
+
+def _row_group(group: pq.RowGroupMetaData, paths: list[str]) -> RowGroup:
+    chunks = [group.column(number) for number in range(group.num_columns)]
+    first, last = _times(chunks[paths.index(_TIME)]) if _TIME in paths else (None, None)
+    return RowGroup(
+        rows=group.num_rows,
+        bytes=sum(chunk.total_compressed_size for chunk in chunks),
+        first=first,
+        last=last,
+    )
+
+
+def _times(chunk: pq.ColumnChunkMetaData) -> tuple[datetime | None, datetime | None]:
+    statistics = chunk.statistics
+    if statistics is None or not statistics.has_min_max or not isinstance(statistics.min, datetime):
+        return None, None
+    return statistics.min, statistics.max
+
+
+def _column(name: str, chunks: Iterable[pq.ColumnChunkMetaData]) -> Column:
+    chunks = list(chunks)
+    return Column(
+        name=name,
+        compressed_bytes=sum(chunk.total_compressed_size for chunk in chunks),
+        uncompressed_bytes=sum(chunk.total_uncompressed_size for chunk in chunks),
+        codec="+".join(sorted({chunk.compression for chunk in chunks})),
+        encodings=tuple(sorted({encoding for chunk in chunks for encoding in chunk.encodings})),
+        statistics=_all(chunk.is_stats_set for chunk in chunks),
+        bloom_filter=_all(chunk.bloom_filter_offset is not None for chunk in chunks),
+        column_index=_all(chunk.has_column_index for chunk in chunks),
+    )
+
+
+def _all(answers: Iterable[bool]) -> bool:
+    """Whether there is an answer and none is no."""
+    return set(answers) == {True}

@@ -1,0 +1,62 @@
+"""Reading parts again: their footers, and the keys of their rows."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cloudtrail_parquet.errors import StorageError
+from cloudtrail_parquet.formats.eventtime import to_us
+from cloudtrail_parquet.records.keys import key_without_id
+from cloudtrail_parquet.schema.columns import METADATA_PREFIX
+from cloudtrail_parquet.storage import Store
+
+_WITHOUT_ID = ["eventTime", "eventSource", "eventName", "sourceIPAddress"]
+
+
+@contextmanager
+def readable(dataset: Store, key: str) -> Iterator[None]:
+    """Read a part, whatever is wrong with its bytes.
+
+    Raises:
+        StorageError: It is damaged; or what the store says.
+    """
+    try:
+        yield
+    except (OSError, ValueError, ArithmeticError, LookupError, pa.ArrowException) as error:
+        what = f"the part is damaged ({str(error).partition(chr(10))[0] or type(error).__name__})"
+        hint = (
+            "Convert its day again, for a straggler the day in its name; "
+            "or remove it first, if the log files are still there"
+        )
+        raise StorageError(what, f"{dataset.uri}/{key}", hint) from error
+
+
+def read_footer(dataset: Store, key: str) -> pq.FileMetaData:
+    """The footer of a part.
+
+    Raises:
+        StorageError: It is damaged, or gone.
+    """
+    with readable(dataset, key), dataset.open(key) as file:
+        return pq.read_metadata(file)
+
+
+def said(footer: pq.FileMetaData, name: str) -> str:
+    """What a footer says about the making of its part, empty if it does not."""
+    value: bytes = (footer.metadata or {}).get(f"{METADATA_PREFIX}{name}".encode(), b"")
+    return value.decode(errors="replace")
+
+
+def row_group_keys(part: pq.ParquetFile, row_group: int) -> pa.Array:
+    """The keys of a row group's rows, as `duplicates` makes them from records: int64."""
+    ids = part.read_row_group(row_group, columns=["eventID"])["eventID"].to_pylist()
+    keys = list(map(hash, ids))
+    if None in ids:
+        rows = part.read_row_group(row_group, columns=_WITHOUT_ID).to_pylist()
+        for number, row in enumerate(rows):
+            if ids[number] is None:
+                time, source, name, address = (row[column] for column in _WITHOUT_ID)
+                keys[number] = key_without_id(to_us(time), source, name, address)
+    return pa.array(keys, pa.int64())

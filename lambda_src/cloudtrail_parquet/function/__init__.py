@@ -1,0 +1,1 @@
+"""The Lambda function: the events it accepts, hands on and tells of."""

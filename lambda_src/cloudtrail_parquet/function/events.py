@@ -1,0 +1,139 @@
+"""The events that the Lambda function accepts; docs/events.md has an example of each.
+
+They come from the schedule, by EventBridge (as the ``detail``), from SQS (as a body) or by direct
+invocation, and mean the same everywhere.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Annotated, Any
+
+import msgspec
+
+from cloudtrail_parquet.contract import MAX_UNITS
+from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.layout import WHOLE, Shard, Unit
+from cloudtrail_parquet.planning.plan import Only
+
+_EXPECTED = """\
+Expected {"kind": "daily"}, {"kind": "convert", "units": [...]} or \
+{"kind": "plan", "from": ..., "to": ...}; see docs/events.md"""
+_Days = Annotated[int, msgspec.Meta(ge=0, le=366)]
+
+
+class UnitRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A unit as events name it, or a shard of one.
+
+    Attributes:
+        account: With ``region`` and ``day`` the unit.
+        region: See ``account``.
+        day: See ``account``.
+        shard: Number of a shard, from 1, and of how many.
+    """
+
+    account: str
+    region: str
+    day: date
+    shard: tuple[int, int] = (WHOLE.number, WHOLE.of)
+
+    def __post_init__(self) -> None:
+        Shard(*self.shard)  # says what is wrong with it
+
+    @property
+    def unit(self) -> Unit:
+        """The unit."""
+        return Unit(self.account, self.region, self.day)
+
+    def split(self, of: int) -> "list[UnitRef]":
+        """All shards of the unit."""
+        refs = ((number, of) for number in range(1, of + 1))
+        return [msgspec.structs.replace(self, shard=shard) for shard in refs]
+
+
+class Convert(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="convert"
+):
+    """Convert some units."""
+
+    units: Annotated[tuple[UnitRef, ...], msgspec.Meta(min_length=1, max_length=MAX_UNITS)]
+
+    @classmethod
+    def of(cls, units: Iterable[Unit]) -> "Convert":
+        """The event for some units."""
+        return cls(tuple(UnitRef(*unit) for unit in units))
+
+
+class Daily(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="daily"):
+    """Convert a day, and again those whose window had not passed when they were last converted.
+
+    Attributes:
+        days_back: How many days before today, UTC.
+    """
+
+    days_back: _Days = 1
+
+
+class Plan(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="plan",
+    rename={"first": "from", "last": "to"},
+):
+    """Convert a range of days.
+
+    Attributes:
+        first: ``from``: the first day.
+        last: ``to``: the last day.
+        accounts: Only these accounts; all when empty.
+        regions: Only these regions; all when empty.
+        only: ``missing`` units that were never converted; ``outdated`` those too that would come
+            out with other rows, or whose parts were removed or changed in size; ``reshaped`` those
+            too whose files would look otherwise; ``all``.
+    """
+
+    first: date
+    last: date
+    accounts: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    only: Only = "missing"
+
+
+Event = Convert | Daily | Plan
+
+
+def parse(raw: Any) -> Event:  # noqa: ANN401 - whatever an invocation brings
+    """Read an event, bare or as the detail of one from EventBridge.
+
+    Raises:
+        UsageError: It is none; says what was expected.
+    """
+    body = raw["detail"] if isinstance(raw, dict) and {"detail", "detail-type"} <= set(raw) else raw
+    try:
+        event: Event = msgspec.convert(body, Event)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"not an event ({error})", "event", _EXPECTED) from error
+    if isinstance(event, Plan) and event.last < event.first:
+        what = f"to = {event.last} is before from = {event.first}"
+        raise UsageError(what, "event", "Swap them")
+    return event
+
+
+def parse_text(text: object) -> Event:
+    """Read an event that is JSON text, such as the body of an SQS message.
+
+    Raises:
+        UsageError: It is not an event, or not a text; says what was expected.
+    """
+    if not isinstance(text, str | bytes):
+        raise UsageError("not an event (there is no text)", "event", _EXPECTED)
+    try:
+        return parse(msgspec.json.decode(text))
+    except msgspec.DecodeError as error:
+        raise UsageError(f"not JSON ({error})", "event", _EXPECTED) from error
+
+
+def to_text(event: Event) -> str:
+    """An event as JSON text."""
+    return msgspec.json.encode(event).decode()

@@ -1,0 +1,100 @@
+"""Handing batches of units to other invocations: by EventBridge or by SQS.
+
+Both take ten messages and about a megabyte at a time; a batch is below 100 kB. What a service
+does not take is sent again, more and more slowly, and at last is an error.
+
+Sources: PutEvents (EventBridge API Reference), SendMessageBatch (SQS API Reference).
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, Protocol, TypeVar
+
+from cloudtrail_parquet.contract import DETAIL_TYPE, EVENT_SOURCE
+from cloudtrail_parquet.errors import StorageError
+from cloudtrail_parquet.function.events import Event, to_text
+
+_AT_A_TIME = 10
+_PAUSES_S = (0.2, 0.5, 1, 2, 4, 8)
+
+T = TypeVar("T")
+
+
+class Fanout(Protocol):
+    """Where events go that other invocations are to work on."""
+
+    def send(self, events: Iterable[Event]) -> int:
+        """Send all events.
+
+        Returns:
+            How many.
+
+        Raises:
+            StorageError: The service would not take some of them; those before were sent.
+        """
+        ...
+
+
+class EventsFanout:
+    """Puts events on an EventBridge bus, whose rule sends each to the function."""
+
+    def __init__(self, client: Any, bus: str) -> None:  # noqa: ANN401 - a boto3 client
+        """``bus`` is its name or ARN."""
+        self._client, self._bus = client, bus
+
+    def send(self, events: Iterable[Event]) -> int:
+        """See `Fanout.send`."""
+        return _send_all(map(to_text, events), self._put, f"event bus {self._bus}")
+
+    def _put(self, texts: list[str]) -> list[str]:
+        entries = [
+            {
+                "Source": EVENT_SOURCE,
+                "DetailType": DETAIL_TYPE,
+                "Detail": text,
+                "EventBusName": self._bus,
+            }
+            for text in texts
+        ]
+        results = self._client.put_events(Entries=entries)["Entries"]
+        return [text for text, one in zip(texts, results, strict=True) if "ErrorCode" in one]
+
+
+class QueueFanout:
+    """Sends events to an SQS queue, from which the function takes them."""
+
+    def __init__(self, client: Any, url: str) -> None:  # noqa: ANN401 - a boto3 client
+        """``url`` is the queue's."""
+        self._client, self._url = client, url
+
+    def send(self, events: Iterable[Event]) -> int:
+        """See `Fanout.send`."""
+        return _send_all(map(to_text, events), self._put, f"queue {self._url}")
+
+    def _put(self, texts: list[str]) -> list[str]:
+        entries = [{"Id": str(n), "MessageBody": text} for n, text in enumerate(texts)]
+        answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
+        return [texts[int(one["Id"])] for one in answer.get("Failed", ())]
+
+
+def _send_all(texts: Iterator[str], put: Callable[[list[str]], list[str]], where: str) -> int:
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - comes with clients
+
+    count = 0
+    while some := list(islice(texts, _AT_A_TIME)):
+        count += len(some)
+        for pause_s in (*_PAUSES_S, None):
+            try:
+                some = put(some)
+            except (BotoCoreError, ClientError) as error:  # boto3 has tried it several times
+                what = f"events were not taken ({error})"
+                hint = "Mend that and run it again; what was sent is being converted"
+                raise StorageError(what, where, hint) from error
+            if not some:
+                break
+            if pause_s is None:
+                what = f"{len(some)} events were not taken"
+                raise StorageError(what, where, "Run it again; what was sent is being converted")
+            time.sleep(pause_s)
+    return count

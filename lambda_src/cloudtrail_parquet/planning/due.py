@@ -1,0 +1,91 @@
+"""Why a unit is to be converted: what its receipt says, and what is true now.
+
+A unit is outdated when a conversion would give other rows. What would only make its files look
+otherwise (codec, sizes, filters, order) is asked for by itself, as ``reshaped``: else a new default
+would have years converted again.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cloudtrail_parquet.layout import WHOLE, Unit, owner_day, unit_of
+from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
+from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.state.identities import is_fingerprint
+from cloudtrail_parquet.state.notes import decode_receipt
+from cloudtrail_parquet.state.receipt import Receipt, receipt_key
+from cloudtrail_parquet.storage import Store
+
+NEVER = "never converted"
+NO_RECEIPT = "it has parts, no log files, and no receipt"
+UNFINISHED = "a run that was replacing it has not finished"
+
+Sizes = Mapping[str, int]
+"""The parts of an account and region: bytes by key."""
+
+
+def why_outdated(
+    state: Store, unit: Unit, fingerprint: str, settings: Settings, *, reshaped: bool = False
+) -> tuple[str, Receipt | None]:
+    """Why a unit that has a receipt is to be converted again, in words; empty if it is not.
+
+    Args:
+        state: Where the receipt is.
+        unit: The unit.
+        fingerprint: Of the log files in its window, as they are now.
+        settings: Those of today.
+        reshaped: Whether other settings of files count as well.
+
+    Returns:
+        Why, and the receipt if it can be read.
+    """
+    text = state.read_if_there(receipt_key(unit, WHOLE))
+    if text is None:
+        return NEVER, None  # removed since it was listed
+    receipt = decode_receipt(text, unit, Receipt)
+    if receipt is None:
+        return "its receipt cannot be read", None
+    return next(_reasons(receipt, fingerprint, settings, reshaped=reshaped), ""), receipt
+
+
+def _reasons(
+    receipt: Receipt, fingerprint: str, settings: Settings, *, reshaped: bool
+) -> Iterator[str]:
+    if any(bad.retryable for bad in receipt.quarantined):
+        yield "a log file could not be read that may be readable now"
+    if not receipt.settled:
+        yield "its window had not passed"
+    if receipt.kept:  # another run would keep it again, but for another source
+        if fingerprint != receipt.kept_source:
+            yield "log files of its window have changed since it was kept"
+        return
+    if receipt.schema_version < SCHEMA_VERSION:
+        yield f"of schema version {receipt.schema_version}; now it is {SCHEMA_VERSION}"
+    if not is_fingerprint(receipt.source_fingerprint):
+        yield "its receipt does not say which log files it was made of"
+    elif receipt.source_fingerprint != fingerprint:
+        yield "log files of its window have changed"
+    if names := _differing(receipt.settings, settings.shaping("rows")):
+        yield f"made with other {names}"
+    if reshaped and (names := _differing(receipt.settings, settings.shaping("files"))):
+        yield f"its files were made with other {names}"
+
+
+def _differing(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """The names of settings that differ; one that there was not then says nothing."""
+    return ", ".join(name for name, value in now.items() if before.get(name, value) != value)
+
+
+def why_damaged(receipt: Receipt, there: Sizes) -> str:
+    """Why the parts that there are do not fit a receipt, in words; empty if they do."""
+    unit = receipt.unit
+    for part in receipt.parts:
+        if part.key not in there:
+            return f"{part.key} is gone"
+        if there[part.key] != part.bytes:
+            return f"{part.key} has {there[part.key]} bytes in place of {part.bytes}"
+    told = {part.key for part in receipt.parts}
+    for key in there:
+        if key not in told and unit_of(key) == unit and owner_day(key, unit.day) == unit.day:
+            return f"{key} is in no receipt"
+    return ""

@@ -1,0 +1,1 @@
+"""CloudTrail records: from JSON text to Arrow and back."""

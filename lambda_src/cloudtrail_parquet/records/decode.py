@@ -1,0 +1,301 @@
+"""From the JSON text of a log file to typed records.
+
+A file is decoded whole into structs whose free-form and nested fields stay untouched text. A file
+that does not fit is decoded record by record, and only the records that do not fit take the
+tolerant path of `fit`: their columns hold what fits and the rest is left over, by field name.
+"""
+
+import base64
+import codecs
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+import pyarrow as pa
+
+from cloudtrail_parquet.errors import UnreadableLogError
+from cloudtrail_parquet.formats import jsontext
+from cloudtrail_parquet.formats.eventtime import format_time
+from cloudtrail_parquet.formats.jsontext import NULL
+from cloudtrail_parquet.records.coerce import Fit, Fitted, Leftovers, aliases, fit, fit_members
+from cloudtrail_parquet.schema.columns import RECORD, kind
+
+INVALID_UTF8 = "invalidUtf8"
+"""The name in `unmapped` under which the base64 of a record that is no UTF-8 text is kept."""
+
+ABSENT = msgspec.Raw(NULL)
+"""What a free-form or nested field holds that was not delivered."""
+
+_WHOLE_MAX_BYTES = 4 << 20  # beyond this the structs of one file would fill the memory caches
+_SLICE_RECORDS = 1024
+
+_HEAD = re.compile(rb'[ \t\n\r]*\{[ \t\n\r]*"Records"[ \t\n\r]*:[ \t\n\r]*(?=\[)')
+_TAIL = re.compile(rb"\][ \t\n\r]*\}[ \t\n\r]*\Z")
+_TAIL_BYTES = 64
+_VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})", re.ASCII)
+
+
+def is_scalar(field: pa.Field) -> bool:
+    """Whether a top-level field is decoded at once; the others stay text until their column."""
+    return not pa.types.is_nested(field.type) and kind(field) != "json"
+
+
+def _member(field: pa.Field) -> tuple[str, Any, Any]:
+    if not is_scalar(field):
+        return field.name, msgspec.Raw, ABSENT
+    types = {"boolean": bool | None, "text-boolean": Literal["true", "false"] | None}
+    return field.name, types.get(kind(field), str | None), None
+
+
+Record: Any = msgspec.defstruct(
+    "Record", [_member(field) for field in RECORD], forbid_unknown_fields=True, gc=False
+)
+"""One record: scalars as Python values (times and text-booleans as text), the rest as `Raw`."""
+
+_AnyRecord: Any = msgspec.defstruct(
+    "Record", [_member(field) for field in RECORD], gc=False
+)  # the same, of a record with further members
+
+_WHOLE = msgspec.json.Decoder(list[Record])
+_ONE = msgspec.json.Decoder(Record)
+_ANY_ONE = msgspec.json.Decoder(_AnyRecord)
+_RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def _fit_as_decoded(field: pa.Field) -> Fit:
+    if not is_scalar(field):
+        return lambda raw: (msgspec.Raw(raw), None)
+    fitted = fit(field)
+    decoded: dict[str, Callable[[Any], str]] = {
+        "timestamp": format_time,
+        "text-boolean": lambda value: "true" if value else "false",
+    }
+    if kind(field) not in decoded:
+        return fitted
+    as_text = decoded[kind(field)]
+
+    def fit_text(raw: bytes) -> Fitted:
+        value, leftover = fitted(raw)
+        return (None if value is None else as_text(value)), leftover
+
+    return fit_text
+
+
+_FITS = {field.name: _fit_as_decoded(field) for field in RECORD}
+_PLACE = {name: _FITS[name] for name in ("eventVersion", "eventTime")}
+_ALIASES = aliases(RECORD)
+
+
+class Batch(NamedTuple):
+    """Some consecutive records of one log file.
+
+    Attributes:
+        records: The n records that are JSON objects.
+        positions: The n indexes of these in the file's ``Records``.
+        leftovers: By index in ``records``: (field name, JSON text) of what did not fit.
+        rejected: (index in ``Records``, reason) of what is no record.
+    """
+
+    records: list[Any]
+    positions: list[int]
+    leftovers: dict[int, Leftovers]
+    rejected: list[tuple[int, str]]
+
+
+def decode(text: bytes, where: str) -> Iterator[Batch]:
+    """Decode the JSON text of one log file.
+
+    Returns:
+        All its records in file order, in one batch or, for a large file, in several.
+
+    Raises:
+        UnreadableLogError: The text is not a JSON object with one list ``Records``, or it is so
+            damaged that nobody can tell where its records end. It is raised before the first
+            batch: no file is half decoded.
+    """
+    body, is_utf8 = _body(text), _is_utf8(text)
+    if body is not None and len(text) <= _WHOLE_MAX_BYTES and is_utf8:
+        try:
+            records = _WHOLE.decode(body)
+        except jsontext.FAILURES:
+            pass
+        else:
+            if all(map(is_compatible, {record.eventVersion for record in records})):
+                return iter([Batch(records, list(range(len(records))), {}, [])])
+    return _decode_each(raw_records(text, where), checked=is_utf8)
+
+
+def raw_records(text: bytes, where: str) -> list[Any]:
+    """The elements of ``Records``, each as its JSON text (bytes, or anything with a buffer).
+
+    Raises:
+        UnreadableLogError: As `decode` does.
+    """
+    body = _body(text)
+    if body is not None:
+        with suppress(ValueError):  # not the plain envelope: look closely
+            return _elements(body)
+    return _enveloped(text.removeprefix(codecs.BOM_UTF8), where)
+
+
+def _body(text: bytes) -> memoryview | None:
+    head = _HEAD.match(text)
+    tail = _TAIL.search(text, max(0, len(text) - _TAIL_BYTES))
+    return memoryview(text)[head.end() : tail.start() + 1] if head and tail else None
+
+
+def _enveloped(text: bytes, where: str) -> list[Any]:
+    try:
+        members = [(name, bytes(raw)) for name, raw in _ENVELOPE.decode(text).items()]
+        if text.count(b'"Records"') > 1 or b"\\u" in text:  # a name may be written in escapes
+            members = _split_members(text)
+    except jsontext.FAILURES as error:
+        try:
+            members = _split_members(text)
+        except (ValueError, RecursionError) as invalid:
+            try:
+                members = _split_members(text, jsontext.split_loosely)
+            except ValueError:
+                reason = invalid if isinstance(error, RecursionError) else error
+                what = _not_an_envelope(text, reason)
+                raise UnreadableLogError(what, where, _SET_ASIDE) from error
+    lists = [raw for name, raw in members if name == "Records"]
+    if len(lists) != 1:
+        count = "no" if not lists else str(len(lists))
+        raise UnreadableLogError(f"the JSON object has {count} Records", where, _SET_ASIDE)
+    try:
+        return _elements(memoryview(lists[0]))
+    except ValueError as error:
+        raise UnreadableLogError(f"Records is {error}", where, _SET_ASIDE) from error
+
+
+def _elements(text: memoryview) -> list[Any]:
+    """The elements of a list, of which some may be damaged: each will be looked at by itself."""
+    if bytes(text[:1]) != b"[":
+        raise ValueError("not a JSON array")
+    try:
+        return _RAW_LIST.decode(text)
+    except jsontext.FAILURES:  # or deeper than the decoder goes
+        return [element for _, element in jsontext.split_loosely(text)]
+
+
+def _split_members(
+    text: bytes, split: Callable[[bytes], Iterable[tuple[bytes, Any]]] = jsontext.split
+) -> list[tuple[str, Any]]:
+    if text.lstrip()[:1] != b"{":
+        raise ValueError("not a JSON object")
+    return [(jsontext.string(name)[0] or "", raw) for name, raw in split(text)]
+
+
+def _not_an_envelope(text: bytes, error: Exception) -> str:
+    start = text.lstrip()[:1]
+    if not start:
+        return "the file is empty"
+    if start == b"[":
+        return "a JSON list, not an object with Records"
+    return f"not one JSON object with Records ({str(error) or type(error).__name__})"
+
+
+_SET_ASIDE = "Copy the object again, or set it aside"
+
+
+def _is_utf8(text: bytes) -> bool:
+    if text.isascii():
+        return True
+    offsets = pa.array([0, len(text)], pa.int64()).buffers()[1]
+    whole = pa.Array.from_buffers(pa.large_string(), 1, [None, offsets, pa.py_buffer(text)])
+    try:
+        whole.validate(full=True)  # without making a string of it
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _decode_each(raws: list[Any], *, checked: bool) -> Iterator[Batch]:
+    numbered = enumerate(raws)
+    while piece := list(islice(numbered, _SLICE_RECORDS)):
+        batch = Batch([], [], {}, [])
+        for position, raw in piece:
+            _decode_one(batch, position, raw, checked=checked)
+        yield batch
+
+
+def _decode_one(batch: Batch, position: int, raw: Any, *, checked: bool) -> None:  # noqa: ANN401
+    try:
+        if not checked:
+            bytes(raw).decode()
+        record, leftovers = _fitting(raw)
+    except (_MisfitError, *jsontext.FAILURES):
+        try:
+            record, leftovers = _fit_record(bytes(raw))
+        except ValueError as error:
+            batch.rejected.append((position, str(error)))
+            return
+    if leftovers:
+        batch.leftovers[len(batch.records)] = leftovers
+    batch.records.append(record)
+    batch.positions.append(position)
+
+
+class _MisfitError(Exception):
+    """A record has to take the tolerant path."""
+
+
+def _fitting(raw: Any) -> tuple[Any, Leftovers]:  # noqa: ANN401
+    """Take a record whose known members all fit; it may have others, as AWS invents them.
+
+    Raises:
+        _MisfitError, or one of `jsontext.FAILURES`: It is no such record.
+    """
+    leftovers: Leftovers = []
+    try:
+        record = _ONE.decode(raw)
+    except msgspec.ValidationError:
+        record = _ANY_ONE.decode(raw)
+        for name, text in jsontext.members(bytes(raw)).items():
+            if name in _ALIASES:
+                raise _MisfitError from None
+            if name not in _FITS and text != NULL:
+                leftovers.append((name, text))
+    if not is_compatible(record.eventVersion):
+        raise _MisfitError
+    return record, leftovers
+
+
+def _fit_record(raw: bytes) -> tuple[Any, Leftovers]:
+    """Take any JSON object as a record.
+
+    Raises:
+        ValueError: It is not a JSON object.
+    """
+    leftovers: Leftovers = []
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        leftovers.append((INVALID_UTF8, jsontext.quote(base64.b64encode(raw).decode())))
+        raw = raw.decode(errors="replace").encode()
+    found = jsontext.members(raw)
+    version, _ = jsontext.string(found.get("eventVersion", NULL))
+    fits, spellings = (_FITS, _ALIASES) if is_compatible(version) else (_PLACE, {})
+    values, others = fit_members(found, fits, spellings)
+    return Record(**values), leftovers + others
+
+
+def is_compatible(version: str | None) -> bool:
+    """Whether the columns mean what they say for records of this eventVersion.
+
+    Another major version is incompatible (CloudTrail User Guide, eventVersion): such a record
+    keeps its version and time in columns and everything else as leftovers.
+    """
+    numbers = version_numbers(version)
+    return numbers is None or numbers[0] == 1
+
+
+def version_numbers(version: str | None) -> tuple[int, int] | None:
+    """An eventVersion as (major, minor), since "1.10" is above "1.9"; None when it is none."""
+    match = _VERSION.fullmatch(version or "")
+    return (int(match[1]), int(match[2])) if match else None

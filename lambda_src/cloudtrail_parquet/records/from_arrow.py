@@ -1,0 +1,107 @@
+"""From a row back to the record that was delivered.
+
+The record comes back in its normal form: a null member is absent, members of typed structs stand
+in the order of the schema, and columns that the upgrade derived are left out. Free-form text and
+what is kept in ``unmapped`` come back byte for byte. (A record that was no UTF-8 text comes back
+with U+FFFD for each bad byte, and with a member ``invalidUtf8``: its own bytes in base64.)
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+
+from cloudtrail_parquet.formats import jsontext
+from cloudtrail_parquet.formats.eventtime import format_time, to_us
+from cloudtrail_parquet.formats.strict_json import unwrap
+from cloudtrail_parquet.records.json_columns import text_of
+from cloudtrail_parquet.schema.columns import RECORD, UNMAPPED, kind
+
+
+def restore(row: dict[str, Any]) -> dict[str, Any]:
+    """The delivered record of a row, as ``Table.to_pylist`` gives it, parsed.
+
+    Numbers in free-form fields are what `json.loads` makes of them; `restore_json` keeps their
+    text.
+    """
+    record: dict[str, Any] = json.loads(restore_json(row))
+    return record
+
+
+def restore_json(row: dict[str, Any]) -> str:
+    """The delivered record of a row as JSON text, on one line unless free-form text has more."""
+    derived = set(row.get("derived") or ())
+    record: dict[str, Any] = {}
+    for name, write in _WRITERS.items():
+        value = row.get(name)
+        if value is not None and name not in derived:
+            record[name] = write(value)
+    if row.get(UNMAPPED) is not None:
+        _overlay(record, unwrap(row[UNMAPPED].encode()))
+    return _write(record).decode()
+
+
+def _overlay(target: dict[str, Any], leftovers: bytes) -> None:
+    """Lay what did not fit over what did: the inverse of `fit`."""
+    for name, text in jsontext.members(leftovers).items():
+        if text == jsontext.NULL:
+            target.pop(name, None)
+        elif isinstance(target.get(name), dict) and text[:1] == b"{":
+            _overlay(target[name], text)
+        else:
+            target[name] = text
+
+
+def _write(value: Any) -> bytes:  # noqa: ANN401
+    if isinstance(value, bytes):
+        return value
+    parts = (_quote(name) + b":" + _write(member) for name, member in value.items())
+    return b"{" + b",".join(parts) + b"}"
+
+
+def _quote(text: str) -> bytes:
+    if jsontext.has_surrogates(text):
+        return jsontext.quote(text)
+    return json.dumps(text, ensure_ascii=False).encode()
+
+
+def _writer(field: pa.Field) -> Callable[[Any], Any]:
+    of = field.type
+    if pa.types.is_struct(of):
+        return _struct_writer({child.name: _writer(child) for child in of})
+    if pa.types.is_list(of):
+        item = _writer(of.value_field)
+        return lambda values: b"[" + b",".join(_write_item(item, value) for value in values) + b"]"
+    if pa.types.is_map(of):
+        return lambda entries: {name: _nullable(value) for name, value in entries}
+    return _LEAVES[kind(field)]
+
+
+def _struct_writer(writers: dict[str, Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    return lambda value: {
+        name: write(value[name]) for name, write in writers.items() if value[name] is not None
+    }
+
+
+def _write_item(write: Callable[[Any], Any], value: Any) -> bytes:  # noqa: ANN401
+    return jsontext.NULL if value is None else _write(write(value))
+
+
+def _nullable(text: str | None) -> bytes:
+    return jsontext.NULL if text is None else _quote(text)
+
+
+def _boolean(value: bool) -> bytes:  # noqa: FBT001
+    return b"true" if value else b"false"
+
+
+_LEAVES: dict[str, Callable[[Any], bytes]] = {
+    "text": _quote,
+    "account": _quote,
+    "json": lambda value: text_of(value).encode(),
+    "boolean": _boolean,
+    "text-boolean": lambda value: b'"' + _boolean(value) + b'"',
+    "timestamp": lambda moment: _quote(format_time(to_us(moment))),
+}
+_WRITERS = {field.name: _writer(field) for field in RECORD}

@@ -1,0 +1,35 @@
+"""What tells records apart: keys that may meet, and digests of their content.
+
+A key is equal for records that may be the same. It is made of what no rule and no encoding
+changes, so that rows of parts have the keys of the records that they were made of.
+"""
+
+from hashlib import blake2b
+from typing import Any
+
+import pyarrow as pa
+
+from cloudtrail_parquet.formats import jsontext
+
+
+def keys_of(records: list[Any], times: pa.Array) -> list[int]:
+    """The keys of n records at their event times; salted by the process, so never to be stored."""
+    ids = [record.eventID for record in records]
+    keys = list(map(hash, ids))
+    if None in ids:
+        for row, record in enumerate(records):
+            if ids[row] is None:
+                keys[row] = key_without_id(
+                    times[row].as_py(), record.eventSource, record.eventName, record.sourceIPAddress
+                )
+    return keys
+
+
+def key_without_id(time_us: int, source: str | None, name: str | None, address: str | None) -> int:
+    """The key of a record without ``eventID``, from what stands in columns as it was delivered."""
+    return hash((time_us, source, name, address))
+
+
+def content(raw: bytes) -> bytes:
+    """A digest of a record's content, whatever the order of its members; 16 bytes."""
+    return blake2b(jsontext.canonical(raw).encode(), digest_size=16).digest()

@@ -1,0 +1,299 @@
+"""The one Arrow schema of the dataset; everything else that names a column is made from it.
+
+Field metadata says what Arrow types alone cannot:
+
+* ``kind``: ``json`` is AWS's own JSON text, byte for byte unless strict readers refuse it (then
+  ``unmapped`` keeps the exact text); ``text-boolean`` is a boolean
+  that CloudTrail writes as the string ``"true"`` or ``"false"``; ``account`` is a 12-digit text.
+* ``since``: the eventVersion that brought the field; a ``+`` marks one that came without a bump.
+* ``alias``: another spelling that is accepted for the same field.
+* ``about``: one line for the column page.
+
+Source of names, types and versions: CloudTrail User Guide, "CloudTrail record contents" and
+"CloudTrail userIdentity element", record version 1.11.
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import pyarrow as pa
+
+from cloudtrail_parquet.contract import DEFAULT_LAYOUT, PARTITION_COLUMNS, PartitionType
+
+SCHEMA_VERSION = 2  # grows when a row could come out differently
+RECORD_VERSION = "1.11"  # the newest eventVersion the columns cover
+METADATA_PREFIX = "cloudtrail_parquet."  # of our keys in the footers of parts
+
+UNMAPPED = "unmapped"
+"""The column of what has no column or does not fit it."""
+
+Kind = Literal["text", "account", "json", "boolean", "text-boolean", "timestamp"]
+JsonEncoding = Literal["string", "json", "variant"]
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+_TYPES = {"boolean": pa.bool_(), "text-boolean": pa.bool_(), "timestamp": TIMESTAMP}
+
+
+def _field(  # noqa: PLR0913 - a column of the table below for each
+    name: str,
+    since: str,
+    about: str = "",
+    *,
+    kind: Kind = "text",
+    of: pa.DataType | None = None,
+    alias: str = "",
+) -> pa.Field:
+    metadata = {"kind": kind, "since": since, "about": about, "alias": alias}
+    return pa.field(name, of or _TYPES.get(kind, pa.string()), metadata=metadata)
+
+
+_SESSION_ISSUER = pa.struct(
+    [
+        _field("type", "1.0"),
+        _field("userName", "1.0"),
+        _field("principalId", "1.0"),
+        _field("arn", "1.0"),
+        _field("accountId", "1.0", kind="account"),
+    ]
+)
+
+_SESSION_CONTEXT = pa.struct(
+    [
+        _field("sessionIssuer", "1.0", "who issued the temporary credentials", of=_SESSION_ISSUER),
+        _field(
+            "webIdFederationData",
+            "1.0",
+            "web identity federation",
+            of=pa.struct(
+                [
+                    _field("federatedProvider", "1.0"),
+                    _field("attributes", "1.0", of=pa.map_(pa.string(), pa.string())),
+                ]
+            ),
+        ),
+        _field(
+            "attributes",
+            "1.0",
+            of=pa.struct(
+                [
+                    _field(
+                        "creationDate", "1.0", "when the credentials were issued", kind="timestamp"
+                    ),
+                    _field("mfaAuthenticated", "1.0", kind="text-boolean"),
+                ]
+            ),
+        ),
+        _field("sourceIdentity", "+"),
+        _field("ec2RoleDelivery", "+", "instance metadata service, 1.0 or 2.0"),
+        _field("assumedRoot", "+", kind="boolean"),
+        _field("signInSessionArn", "+"),
+        _field("ec2IssuedInVpc", "+"),
+    ]
+)
+
+_USER_IDENTITY = pa.struct(
+    [
+        _field("type", "1.0", "Root, IAMUser, AssumedRole, AWSService, ..."),
+        _field("principalId", "1.0"),
+        _field("arn", "1.0"),
+        _field("accountId", "1.0", kind="account"),
+        _field("accessKeyId", "1.0"),
+        _field("userName", "1.0"),
+        _field("sessionContext", "1.0", "temporary credentials", of=_SESSION_CONTEXT),
+        _field("invokedBy", "1.0", "the AWS service that made the call"),
+        _field("identityProvider", "+"),
+        _field("credentialId", "+", "callers with a bearer token"),
+        _field(
+            "onBehalfOf",
+            "+",
+            "IAM Identity Center user",
+            of=pa.struct([_field("userId", "+"), _field("identityStoreArn", "+")]),
+        ),
+        _field(
+            "inScopeOf",
+            "1.11",
+            "service environment of the caller",
+            of=pa.struct(
+                [
+                    _field("sourceArn", "1.11"),
+                    _field("sourceAccount", "1.11", kind="account"),
+                    _field("issuerType", "1.11"),
+                    _field("credentialsIssuedTo", "1.11"),
+                    _field("credentialsIssuedToVersion", "+"),
+                ]
+            ),
+        ),
+        _field(
+            "invokedByDelegate",
+            "+",
+            "temporary delegated access",
+            of=pa.struct([_field("accountId", "+", kind="account")]),
+        ),
+    ]
+)
+
+_RESOURCE = pa.struct(
+    [
+        _field("ARN", "1.01", alias="arn"),
+        _field("ARNPrefix", "1.01", "instead of ARN for list-style calls"),
+        _field("accountId", "1.01", kind="account"),
+        _field("type", "1.01"),
+    ]
+)
+
+_TLS_DETAILS = pa.struct(
+    [
+        _field("tlsVersion", "1.08"),
+        _field("cipherSuite", "1.08"),
+        _field("clientProvidedHostHeader", "1.08"),
+        _field("keyExchange", "+"),
+    ]
+)
+
+_ADDENDUM = pa.struct(
+    [
+        _field("reason", "1.08", "DELIVERY_DELAY, UPDATED_DATA or SERVICE_OUTAGE"),
+        _field("updatedFields", "1.08"),
+        _field("originalRequestID", "1.08", alias="originalUID"),
+        _field("originalEventID", "1.08"),
+    ]
+)
+
+_EVENT_CONTEXT = pa.struct(
+    [
+        _field("requestContext", "1.11", kind="json"),
+        _field("tagContext", "1.11", kind="json"),
+    ]
+)
+
+RECORD = pa.struct(
+    [
+        _field("eventVersion", "1.0", "record version as delivered"),
+        _field("userIdentity", "1.0", "who made the call", of=_USER_IDENTITY),
+        _field("eventTime", "1.0", "when the request was completed", kind="timestamp"),
+        _field("eventSource", "1.0", "service, such as ec2.amazonaws.com"),
+        _field("eventName", "1.0", "API call, such as RunInstances"),
+        _field("awsRegion", "1.0", "region of the service called"),
+        _field("sourceIPAddress", "1.0", "address, service host or AWS Internal"),
+        _field("userAgent", "1.0", "client program"),
+        _field("errorCode", "1.0", "null when the call succeeded"),
+        _field("errorMessage", "1.0", "description of the error"),
+        _field("requestParameters", "1.0", "what was asked for", kind="json"),
+        _field("responseElements", "1.0", "what was answered; null for most reads", kind="json"),
+        _field("additionalEventData", "1.0", "neither request nor response", kind="json"),
+        _field("requestID", "1.01", "given by the service called"),
+        _field("eventID", "1.01", "given by CloudTrail to each record"),
+        _field("readOnly", "1.01", "whether the call only reads", kind="boolean"),
+        _field(
+            "resources",
+            "1.01",
+            "what the call touched",
+            of=pa.list_(pa.field("element", _RESOURCE)),
+        ),
+        _field("eventType", "1.02", "AwsApiCall, AwsServiceEvent, AwsConsoleSignIn, ..."),
+        _field("apiVersion", "1.02", "free text, not always a date"),
+        _field("managementEvent", "1.06", "management or data event", kind="boolean"),
+        _field(
+            "recipientAccountId",
+            "1.02",
+            "account the record was delivered for",
+            kind="account",
+            alias="recipientAccountID",
+        ),
+        _field("serviceEventDetails", "1.05", "of AwsServiceEvent only", kind="json"),
+        _field("sharedEventID", "1.03", "same in all records of one action"),
+        _field("vpcEndpointId", "1.04", "VPC endpoint of the call"),
+        _field("vpcEndpointAccountId", "1.09", "owner of that endpoint", kind="account"),
+        _field("eventCategory", "1.07", "Management, Data, NetworkActivity or Insight"),
+        _field("addendum", "1.08", "why the record is late or corrected", of=_ADDENDUM),
+        _field(
+            "sessionCredentialFromConsole",
+            "1.08",
+            "call from a console session",
+            kind="text-boolean",
+        ),
+        _field("edgeDeviceDetails", "1.08", "Snow device of the call", kind="json"),
+        _field("tlsDetails", "1.08", "TLS of the call", of=_TLS_DETAILS),
+        _field("eventContext", "1.11", "never delivered to S3", of=_EVENT_CONTEXT),
+        _field("insightDetails", "1.07", "Insights records only", kind="json"),
+        _field("annotation", "+", "undocumented as a field"),
+    ]
+)
+"""What CloudTrail delivers: one struct, its children in column order."""
+
+SCHEMA = pa.schema(
+    [
+        *RECORD,
+        _field(
+            UNMAPPED, "", "JSON object of all that has no column or does not fit it", kind="json"
+        ),
+        _field(
+            "derived",
+            "",
+            "columns that the upgrade filled in",
+            of=pa.list_(pa.field("element", pa.string())),
+        ),
+    ]
+)
+"""The columns of every part, in order."""
+
+_PARTITION_TYPES: dict[PartitionType, pa.DataType] = {
+    "string": pa.string(),
+    "smallint": pa.int16(),
+    "tinyint": pa.int8(),
+    "date": pa.date32(),
+}
+PARTITION_SCHEMAS = {
+    layout: pa.schema([pa.field(name, _PARTITION_TYPES[of]) for name, of in columns.items()])
+    for layout, columns in PARTITION_COLUMNS.items()
+}
+"""The hive partition columns of each layout, in folder order."""
+
+PARTITION_SCHEMA = PARTITION_SCHEMAS[DEFAULT_LAYOUT]
+
+
+def kind(field: pa.Field) -> Kind:
+    """What a leaf holds; only fields of this module carry it, all others are plain text."""
+    value: Kind = (field.metadata or {}).get(b"kind", b"text").decode()
+    return value
+
+
+def about(field: pa.Field, key: Literal["since", "about", "alias"]) -> str:
+    """One entry of a field's metadata, empty when there is none."""
+    text: str = (field.metadata or {}).get(key.encode(), b"").decode()
+    return text
+
+
+def members(of: pa.DataType) -> list[pa.Field]:
+    """The fields of a struct or of the structs in a list; none for other types."""
+    if pa.types.is_list(of):
+        of = of.value_type
+    return list(of) if pa.types.is_struct(of) else []
+
+
+def leaves(schema: pa.Schema = SCHEMA) -> Iterator[tuple[str, pa.Field]]:
+    """Yield each Parquet leaf as (its path in the footer, its field), in file order.
+
+    A list's leaf is ``resources.list.element.ARN``, a map's ``….key_value.key``: the names that
+    ``pyarrow.parquet`` wants in its per-column options.
+    """
+    for field in schema:
+        yield from _leaves(field.name, field)
+
+
+def _leaves(path: str, field: pa.Field) -> Iterator[tuple[str, pa.Field]]:
+    of = field.type
+    if pa.types.is_struct(of):
+        for child in of:
+            yield from _leaves(f"{path}.{child.name}", child)
+    elif pa.types.is_list(of):
+        yield from _leaves(f"{path}.list.element", of.value_field)
+    elif pa.types.is_map(of):
+        yield from _leaves(f"{path}.key_value.key", of.key_field)
+        yield from _leaves(f"{path}.key_value.value", of.item_field)
+    else:
+        yield path, field
+
+
+JSON_COLUMNS = tuple(path for path, field in leaves() if kind(field) == "json")
+"""The free-form columns, as paths; ``unmapped`` is one of them."""

@@ -1,0 +1,319 @@
+"""Every knob of a conversion, with its default; the infrastructure reads the same constants.
+
+A knob has one name everywhere: in a settings file (TOML), in the environment (in capitals, after
+``CLOUDTRAIL_PARQUET_``) and as an option (``--row-group-rows``). An option decides over the
+environment, that over the file; knobs with values by column are merged column by column.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import msgspec
+
+from cloudtrail_parquet.contract import PREFIX, PartitionLayout, Variable
+from cloudtrail_parquet.errors import MistakesError, UsageError
+from cloudtrail_parquet.layout import Window
+from cloudtrail_parquet.printable import printable
+from cloudtrail_parquet.schema.columns import JsonEncoding
+from cloudtrail_parquet.schema.paths import filterable_column, known_column, sortable_column
+from cloudtrail_parquet.settings.rules import Discard, Redact, check
+from cloudtrail_parquet.settings.types import (
+    CODECS,
+    ByColumn,
+    Choice,
+    Flag,
+    Kind,
+    Level,
+    Names,
+    Number,
+    Shapes,
+    Structs,
+    codec_and_level,
+    encoding_of,
+    knob,
+    level_problem,
+)
+
+LOG_FOLDERS = ("CloudTrail",)
+OPTIONAL_LOG_FOLDERS = ("CloudTrail-NetworkActivity", "CloudTrail-Insight")
+UNREAD_LOG_FOLDERS = ("CloudTrail-Aggregated",)
+"""Folders of event logs whose records have another shape."""
+
+OTHER_FOLDERS = (
+    *("CloudTrail-Digest", "Config", "elasticloadbalancing", "vpcflowlogs", "vpcdnsquerylogs"),
+    *("WAFLogs", "GuardDuty", "network-firewall", "globalaccelerator", "redshift", "CloudFront"),
+)
+"""What else AWS puts beside them."""
+
+DEFAULT_LEVELS = {"zstd": 2}
+"""Levels used when none is said, of the codecs whose own level is another."""
+
+_WEEK_S = 7 * 86_400
+_TIB = 1 << 40
+
+
+def _log_folder(name: str) -> str:
+    if name not in LOG_FOLDERS + OPTIONAL_LOG_FOLDERS:
+        raise ValueError(f"{name} is no folder of event logs")
+    return name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How conversions behave; built once, then passed down. ``docs/settings.md`` lists them."""
+
+    compression: str = knob("zstd", Choice(CODECS), "codec of all columns", shapes="files")
+    compression_level: int | None = knob(
+        None, Level(), "its level; empty for 2 with zstd, else the codec's own", shapes="files"
+    )
+    column_compression: Mapping[str, str] = knob(
+        {},
+        ByColumn("a codec, or a codec with a level such as zstd:9", codec_and_level),
+        "another codec for some columns",
+        shapes="files",
+    )
+    row_group_rows: int = knob(
+        32_768, Number(1, 16_777_216), "rows of a full row group", shapes="files"
+    )
+    row_group_bytes: int = knob(
+        256 << 20,
+        Number(1, _TIB),
+        "bytes of a row group in memory: with fewer rows where they are large",
+        shapes="files",
+    )
+    part_bytes: int = knob(
+        64 << 20,
+        Number(1, _TIB),
+        "bytes of a part, but for its footer, after which another begins; at most 64 MiB in S3",
+        shapes="files",
+    )
+    page_bytes: int = knob(
+        256 << 10, Number(1, 1 << 30), "bytes of a data page before compression", shapes="files"
+    )
+    page_rows: int = knob(20_000, Number(1, 16_777_216), "rows of a data page", shapes="files")
+    page_checksums: bool = knob(
+        True,  # noqa: FBT003 - a default
+        Flag(),
+        "a checksum in the header of each page, by which readers that verify it find damage",
+        shapes="files",
+    )
+    sort_by: tuple[str, ...] = knob(
+        ("eventSource", "eventName", "userIdentity.arn", "eventTime"),
+        Names("columns", sortable_column),
+        "columns that cluster the rows of a row group, empty for time; row groups follow in time",
+        shapes="files",
+    )
+    column_encoding: Mapping[str, str] = knob(
+        {
+            "eventID": "PLAIN",
+            "requestID": "PLAIN",
+            "sharedEventID": "PLAIN",
+            "requestParameters": "PLAIN",
+            "responseElements": "PLAIN",
+            "additionalEventData": "PLAIN",
+            "serviceEventDetails": "PLAIN",
+        },
+        ByColumn("an encoding", encoding_of),
+        "encodings of columns; DICTIONARY for all others",
+        shapes="files",
+    )
+    without_statistics: tuple[str, ...] = knob(
+        (
+            *("requestParameters", "responseElements", "additionalEventData"),
+            *("serviceEventDetails", "edgeDeviceDetails", "eventContext", "insightDetails"),
+            *("unmapped", "errorMessage", "userAgent", "eventID", "requestID", "sharedEventID"),
+            "userIdentity.sessionContext.webIdFederationData",
+        ),
+        Names("columns", known_column),
+        "columns without least and greatest values, in row groups and in pages",
+        shapes="files",
+    )
+    bloom_columns: tuple[str, ...] = knob(
+        ("eventID", "requestID", "userIdentity.accessKeyId", "sharedEventID"),
+        Names("columns", filterable_column),
+        "columns with a Bloom filter in each row group",
+        shapes="files",
+    )
+    bloom_fpp: float = knob(
+        0.05,
+        Number(0.0001, 0.5, float),
+        "how often such a filter may say yes wrongly; sizes are powers of two",
+        shapes="files",
+    )
+    json_encoding: JsonEncoding = knob(
+        "string",
+        Choice(get_args(JsonEncoding)),
+        "how free-form columns are written: as text, as text marked JSON, or as VARIANT",
+        shapes="rows",
+    )
+    partition_layout: PartitionLayout = knob(
+        "account/region/year/month/day",
+        Choice(get_args(PartitionLayout)),
+        "the folders of a dataset; the same for all of it",
+        shapes="rows",
+    )
+    lookbehind_s: int = knob(
+        15 * 60,
+        Number(0, _WEEK_S),
+        "seconds before a day from which deliveries may hold its records",
+        shapes="rows",
+    )
+    lookahead_s: int = knob(
+        2 * 3600,
+        Number(0, _WEEK_S),
+        "seconds after a day up to which deliveries belong to it",
+        shapes="rows",
+    )
+    settle_margin_s: int = knob(
+        3600, Number(0, _WEEK_S), "seconds after its window until a day is settled"
+    )
+    folders: tuple[str, ...] = knob(
+        LOG_FOLDERS,
+        Names(f"names out of {', '.join(LOG_FOLDERS + OPTIONAL_LOG_FOLDERS)}", _log_folder, 1),
+        "the folders of logs that are read",
+        shapes="rows",
+    )
+    discard: tuple[Discard, ...] = knob(
+        (),
+        Structs("discard rules, see docs/rules.md", Discard),
+        "records that are not kept",
+        shapes="rows",
+    )
+    redact: tuple[Redact, ...] = knob(
+        (),
+        Structs("redact rules, see docs/rules.md", Redact),
+        "values in free-form JSON that are not kept",
+        shapes="rows",
+    )
+    replace_shrunk: bool = knob(
+        False,  # noqa: FBT003 - a default
+        Flag(),
+        "replace a partition even when its source has lost log files or readable records",
+    )
+    max_inflated_bytes: int = knob(
+        1 << 30, Number(1, _TIB), "what one log file may inflate to; a larger one is quarantined"
+    )
+    fetch_threads: int = knob(4, Number(1, 256), "log files fetched at a time")
+    fetch_ahead_bytes: int = knob(
+        2 << 20, Number(1, _TIB), "how much of the source is fetched ahead of decoding"
+    )
+    lease_s: int = knob(
+        120,
+        Number(10, 86_400),
+        "seconds after its holder's last sign of life until a lease in an object store is void",
+    )
+    lease_wait_s: int = knob(
+        15 * 60, Number(0, 86_400), "seconds that a run waits for another one of the same unit"
+    )
+
+    def __hash__(self) -> int:  # the mappings have none, and a part of what is equal will do
+        return hash((self.compression, self.row_group_rows, self.sort_by, self.json_encoding))
+
+    @property
+    def window(self) -> Window:
+        """The delivery times that belong to a day."""
+        return Window(self.lookbehind_s, self.lookahead_s)
+
+    @property
+    def codec(self) -> tuple[str, int | None]:
+        """The codec of all columns with its level, if it has levels."""
+        return self.compression, self.compression_level or DEFAULT_LEVELS.get(self.compression)
+
+    def shaping(self, *what: Shapes) -> dict[str, Any]:
+        """The knobs that the files depend on, by name, as plain values.
+
+        Args:
+            what: Only those that decide about the rows, or about the look of the files.
+        """
+        wanted = what or get_args(Shapes)
+        values = {
+            one.name: getattr(self, one.name)
+            for one in fields(self)
+            if one.metadata["shapes"] in wanted
+        }
+        plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(values))
+        return plain
+
+    def shaping_json(self) -> str:
+        """The knobs that the files depend on, as a JSON object by name."""
+        return msgspec.json.encode(self.shaping()).decode()
+
+
+class Source(NamedTuple):
+    """Where values of knobs come from: what to call it in messages, and the values by name."""
+
+    name: str
+    values: Mapping[str, Any]
+
+
+def settings_of(*sources: Source) -> Settings:
+    """Put settings together; a later source decides over an earlier one.
+
+    Raises:
+        UsageError: Something is not legal; names every such knob, its value and what is.
+    """
+    settings, problems = Settings(), list[str]()
+    kinds: dict[str, Kind] = {one.name: one.metadata["kind"] for one in fields(Settings)}
+    for source, name, value in _entries(sources):
+        if name not in kinds:
+            near = get_close_matches(name, kinds, 1)
+            hint = f"did you mean {near[0]}?" if near else "docs/settings.md lists them"
+            problems.append(f"{source}: there is no setting {name}: {hint}")
+            continue
+        try:
+            read = kinds[name].read(value)
+        except (ValueError, TypeError) as error:
+            why = f" ({error})" if str(error) else ""
+            problems.append(f"{source}: {name} = {value!r}: it has to be {kinds[name].legal}{why}")
+            continue
+        if isinstance(read, dict):
+            read = {**getattr(settings, name), **read}
+        settings = replace(settings, **{name: read})
+    problems += _contradictions(settings)
+    if problems:
+        shown = list(map(printable, problems))
+        what = shown[0] if len(shown) == 1 else "".join(f"\n  {one}" for one in shown)
+        raise MistakesError(what, "settings", "docs/settings.md lists all settings")
+    return settings
+
+
+def _entries(sources: tuple[Source, ...]) -> Iterator[tuple[str, str, Any]]:
+    for source in sources:
+        for name, value in source.values.items():
+            yield source.name, name, value
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    """What is wrong with settings that are each legal alone."""
+    if problem := level_problem(settings.compression, settings.compression_level):
+        yield f"compression_level = {settings.compression_level}: {problem}"
+    yield from check(settings.discard, settings.redact)
+
+
+def settings_file(path: Path) -> Source:
+    """The knobs of a settings file.
+
+    Raises:
+        UsageError: It cannot be read, or is no TOML.
+    """
+    try:
+        return Source(path.name, tomllib.loads(path.read_text()))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(
+            f"the settings file cannot be read ({error})", str(path), "Name a TOML file"
+        ) from error
+
+
+def settings_environment(environment: Mapping[str, str]) -> list[Source]:
+    """The knobs of the environment, after those of the file that it may name."""
+    values = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in sorted(environment.items())
+        if name.startswith(PREFIX) and name not in set(Variable)
+    }
+    path = environment.get(Variable.SETTINGS)
+    return [*([settings_file(Path(path))] if path else []), Source("environment", values)]

@@ -1,0 +1,1 @@
+"""What lies in the source: accounts, regions, days and log files."""

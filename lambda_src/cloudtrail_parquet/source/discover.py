@@ -1,0 +1,358 @@
+"""What lies in the source: its accounts and regions, and the units that their days make.
+
+Folders of one level are listed together, several at a time where listings are requests.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
+
+from cloudtrail_parquet.contract import LOGS_ROOT
+from cloudtrail_parquet.errors import RefusedError, UsageError, listed
+from cloudtrail_parquet.layout import (
+    ACCOUNT,
+    LIKE_ORGANIZATION,
+    ORGANIZATION,
+    Unit,
+    Window,
+    is_name,
+)
+from cloudtrail_parquet.settings.settings import (
+    LOG_FOLDERS,
+    OPTIONAL_LOG_FOLDERS,
+    OTHER_FOLDERS,
+    UNREAD_LOG_FOLDERS,
+)
+from cloudtrail_parquet.source.log_files import days_known, delivery_days, each
+from cloudtrail_parquet.source.unplaced import Unplaced, look_into
+from cloudtrail_parquet.storage import Level, Store
+
+_EVENT_LOGS = frozenset(LOG_FOLDERS + OPTIONAL_LOG_FOLDERS + UNREAD_LOG_FOLDERS)
+_MAX_DEPTH = 12  # folders between SOURCE and AWSLogs; prefixes of trails are short
+_MAX_FOLDERS = 10_000  # looked through for AWSLogs
+_MAX_COUNT = 1000  # a page of S3's
+_AT_ROOT = re.compile(rf"(^|[/\\]){LOGS_ROOT}[/\\]*$")
+
+
+@dataclass
+class Discovery:
+    """What a look at the source found.
+
+    Attributes:
+        trails: By (account, region): the prefixes, ending in "/", below which its days lie; one
+            for each layout of the bucket and folder of logs.
+        siblings: The prefixes of other folders beside the logs, by folder name.
+        refused: Accounts of which not all can be listed, and why. They have no trails: what a
+            conversion cannot read, it must not leave out.
+        without_logs: Those of several places that have no ``AWSLogs`` yet, as prefixes.
+        unplaced: Log files that no unit reads, as far as somebody has come across them: who looks
+            further into the source adds to it.
+        with_logs: Where a plan has found log files.
+    """
+
+    trails: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    siblings: dict[str, list[str]] = field(default_factory=dict)
+    refused: dict[str, RefusedError] = field(default_factory=dict)
+    without_logs: list[str] = field(default_factory=list)
+    unplaced: Unplaced = field(default_factory=Unplaced)
+    with_logs: set[tuple[str, str]] = field(default_factory=set)
+
+    def check(self, accounts: Collection[str], regions: Collection[str], where: str) -> None:
+        """Refuse accounts and regions that the source does not have, most likely misspelt.
+
+        Raises:
+            UsageError: Names them, and those that there are.
+        """
+        known = {account for account, _ in self.trails} | set(self.refused)
+        check_known("account", accounts, known, where)
+        if not self.refused_of(accounts):  # else they may have regions that nobody sees
+            check_known("region", regions, {region for _, region in self.trails}, where)
+
+    def no_logs(self, source: Store, holds: Callable[[str, str], bool]) -> UsageError:
+        """The error for a selection without a single log file; says what there is.
+
+        Args:
+            source: What was looked at.
+            holds: Whether an account and region are selected.
+        """
+        trails = [self.trails[place] for place in self.trails if holds(*place)]
+        days = days_known(source, [one for some in trails or self.trails.values() for one in some])
+        accounts, regions = ({place[which] for place in self.trails} for which in (0, 1))
+        hint = f"There are: accounts {listed(accounts)}; regions {listed(regions)}; {days}"
+        return UsageError("no log files for what was selected", source.uri, hint)
+
+    def refused_of(self, accounts: Collection[str]) -> dict[str, RefusedError]:
+        """The refused ones of some accounts, or, without any, of all."""
+        refused = sorted(self.refused.items())
+        return {one: error for one, error in refused if not accounts or one in accounts}
+
+
+def check_known(kind: str, wanted: Iterable[str], known: Collection[str], where: str) -> None:
+    """Refuse accounts, or regions, for which there are no logs.
+
+    Raises:
+        UsageError: Names them, and those that are known.
+    """
+    if missing := [name for name in wanted if name not in known]:
+        what = f"no logs for {kind} {listed(map(_quoted, missing))}"
+        raise UsageError(what, where, f"There are: {listed(known)}")
+
+
+def _quoted(name: str) -> str:
+    return name if is_name(name) else repr(name)
+
+
+def discover(source: Store, folders: Iterable[str]) -> Discovery:
+    """Find every account and region at or below a source.
+
+    That lists each folder between the source and the regions once; log files that lie in one of
+    them are unplaced. An account that may not be listed stops no other.
+
+    Args:
+        source: A place at or above ``AWSLogs``, or several; one of those may be empty.
+        folders: Exact names of the folders that hold logs, such as ``CloudTrail``.
+
+    Raises:
+        UsageError: There is no ``AWSLogs`` with an account in it, or it is too far below.
+        RefusedError: No account may be listed.
+    """
+    found, wanted = Discovery(), frozenset(folders)
+    roots = _topmost(source, found.unplaced)
+    found.without_logs = [
+        top for top in source.tops if not any(root.startswith(top) for root in roots)
+    ]
+    while roots:
+        roots = _read_roots(source, roots, wanted, found)
+    for place in [place for place in found.trails if place[0] in found.refused]:
+        del found.trails[place]
+    if not found.trails and found.refused:
+        raise next(iter(found.refused.values()))
+    if not found.trails and not found.siblings:
+        raise _no_root(source, found.unplaced)
+    for prefixes in (*found.trails.values(), *found.siblings.values()):
+        prefixes.sort(key=lambda prefix: prefix.split("/"))
+    return found
+
+
+def _no_root(source: Store, unplaced: Unplaced) -> UsageError:
+    what, hint = (
+        f"no {LOGS_ROOT} folder with CloudTrail logs",
+        f"Name a place at or above {LOGS_ROOT}",
+    )
+    if unplaced:
+        what += (
+            f", but {unplaced.files:,} log files elsewhere, such as {unplaced.folders[0].example}"
+        )
+        hint += f", or put them into {LOGS_ROOT}/ACCOUNT/CloudTrail/REGION/YYYY/MM/DD/"
+    return UsageError(what, source.uri, hint)
+
+
+def account_roots(source: Store) -> dict[str, list[str]]:
+    """The prefixes directly below which accounts lie: ``AWSLogs`` and organization ids in it.
+
+    For who knows the account and region already: it takes a few listings, however many accounts
+    there are.
+
+    Returns:
+        By prefix the names of the folders there: accounts, and what else there is.
+    """
+    unplaced = Unplaced()  # who discovers a source tells about them
+    roots, found = _topmost(source, unplaced), dict[str, list[str]]()
+    while roots:
+        names_of = dict(_below(source, roots, unplaced))
+        found |= names_of
+        below = [f"{root}{name}/" for root, names in names_of.items() for name in names]
+        others = [one for one in below if not _name(one).isdigit()]
+        deeper = [
+            one for one in others if ORGANIZATION.fullmatch(_name(one)) or _name(one) == LOGS_ROOT
+        ]
+        alike = [
+            one for one in others if one not in deeper and LIKE_ORGANIZATION.fullmatch(_name(one))
+        ]
+        deeper += [one for one, names in _below(source, alike, unplaced) if _are_accounts(names)]
+        roots = deeper + _roots(source, [one for one in others if one not in deeper], unplaced)
+    return found
+
+
+def _are_accounts(names: Iterable[str]) -> bool:
+    return any(map(ACCOUNT.fullmatch, names))
+
+
+def _below(
+    source: Store, prefixes: Iterable[str], unplaced: Unplaced
+) -> Iterator[tuple[str, list[str]]]:
+    """Prefixes, each with the names of the folders directly below it."""
+    prefixes = list(prefixes)
+    for prefix, level in zip(prefixes, each(source, source.level, prefixes), strict=True):
+        unplaced.add_level(prefix, level.files)
+        yield prefix, level.folders
+
+
+def _below_accounts(
+    source: Store, accounts: Mapping[str, str], found: Discovery
+) -> Iterator[tuple[str, str, list[str]]]:
+    """Prefixes of accounts, each with the account and the names of the folders directly below it.
+
+    An account that may not be listed is noted instead.
+    """
+
+    def ask(prefix: str) -> Level | RefusedError:
+        try:
+            return source.level(prefix)
+        except RefusedError as error:
+            return error
+
+    for (prefix, account), level in zip(accounts.items(), each(source, ask, accounts), strict=True):
+        if not isinstance(level, RefusedError):
+            found.unplaced.add_level(prefix, level.files)
+            yield prefix, account, level.folders
+        elif account.isdigit():
+            found.refused.setdefault(account, level)
+        else:  # a trail's prefix, maybe, with any accounts in it
+            raise level
+
+
+def _topmost(source: Store, unplaced: Unplaced) -> list[str]:
+    """The prefixes of the topmost ``AWSLogs`` folders; a place may itself be one."""
+    at_root = [top for top in source.tops if _AT_ROOT.search(f"{source.uri}/{top}")]
+    return at_root + _roots(source, [top for top in source.tops if top not in at_root], unplaced)
+
+
+def _roots(source: Store, prefixes: list[str], unplaced: Unplaced) -> list[str]:
+    """The prefixes of the topmost ``AWSLogs`` folders below some others."""
+    roots: list[str] = []
+    seen = 0
+    for _ in range(_MAX_DEPTH + 1):
+        seen += len(prefixes)
+        if seen > _MAX_FOLDERS:
+            what = f"more than {_MAX_FOLDERS:,} folders to look through for {LOGS_ROOT}"
+            raise UsageError(what, source.uri, f"Name the folder that {LOGS_ROOT} is in")
+        below = _below(source, prefixes, unplaced)
+        found = [f"{prefix}{name}/" for prefix, names in below for name in names]
+        roots += [prefix for prefix in found if _name(prefix) == LOGS_ROOT]
+        prefixes = [prefix for prefix in found if _name(prefix) != LOGS_ROOT]
+    return roots
+
+
+def _name(prefix: str) -> str:
+    return prefix.rstrip("/").rpartition("/")[2]
+
+
+def _read_roots(
+    source: Store, roots: Iterable[str], folders: frozenset[str], found: Discovery
+) -> list[str]:
+    """Read the accounts below some ``AWSLogs``, or below organization ids in them.
+
+    Returns:
+        What is to be read likewise.
+    """
+    below = _below(source, roots, found.unplaced)
+    inside = [f"{root}{name}/" for root, names in below for name in names]
+    deeper = [
+        one for one in inside if ORGANIZATION.fullmatch(_name(one)) or _name(one) == LOGS_ROOT
+    ]
+    accounts = {one: _name(one) for one in inside if one not in deeper}
+    nameless, logs, siblings = list[str](), dict[str, str](), list[str]()
+    for prefix, account, inner in _below_accounts(source, accounts, found):
+        if not account.isdigit() and folders.isdisjoint(inner):
+            if LIKE_ORGANIZATION.fullmatch(account) and _are_accounts(inner):
+                deeper.append(prefix)
+                continue
+            nameless.append(prefix)  # a trail's prefix may itself hold AWSLogs
+        logs |= {f"{prefix}{folder}/": account for folder in inner if folder in folders}
+        siblings += [f"{prefix}{folder}/" for folder in inner if folder not in folders]
+    for prefix, account, regions in _below_accounts(source, logs, found):
+        for region in regions:
+            found.trails.setdefault((account, region), []).append(f"{prefix}{region}/")
+    further = _roots(source, nameless, found.unplaced) if nameless else []
+    for sibling in siblings:
+        if not any(root.startswith(sibling) for root in further):
+            found.siblings.setdefault(_name(sibling), []).append(sibling)
+    return deeper + further
+
+
+def count_siblings(source: Store, found: Discovery) -> dict[str, str]:
+    """How many objects lie in the folders that are not read, by folder name, in words.
+
+    Of each folder a thousand are counted at most, which is one request to S3. Log files among them
+    are unplaced instead, unless all of the folder is event logs that are not read.
+    """
+    counts = _look_beside(source, found, found.siblings)
+    return {
+        name: str(number) if number < _MAX_COUNT else f"{_MAX_COUNT:,} or more"
+        for name, number in counts.items()
+        if number
+    }
+
+
+def look_into_odd_siblings(source: Store, found: Discovery) -> None:
+    """Look for unplaced log files in folders beside the logs that are none of AWS's.
+
+    An ordinary source has none of them, so that it costs no request.
+    """
+    known = {*_EVENT_LOGS, *OTHER_FOLDERS}
+    _look_beside(source, found, [name for name in found.siblings if name not in known])
+
+
+def _look_beside(source: Store, found: Discovery, names: Iterable[str]) -> Counter[str]:
+    folders = [(name, prefix) for name in names for prefix in found.siblings[name]]
+    counts: Counter[str] = Counter()
+    answers = each(source, partial(look_into, source), [prefix for _, prefix in folders])
+    for (name, _), (others, logs) in zip(folders, answers, strict=True):
+        counts[name] += others
+        if name in _EVENT_LOGS:
+            counts[name] += sum(one.files for one in logs)
+        else:
+            found.unplaced.merge(logs)
+    return counts
+
+
+def units(  # noqa: PLR0913, PLR0917
+    source: Store,
+    found: Discovery,
+    window: Window,
+    first: date | None = None,
+    last: date | None = None,
+    holds: Callable[[str, str], bool] = lambda _account, _region: True,
+) -> list[Unit]:
+    """The units of a source, sorted: every day whose window touches a delivery day.
+
+    That is one day more at each end than there are folders: the first minutes of a folder hold
+    events of the evening before. Log files that lie beside the folders of days, or in folders that
+    are no days, are unplaced.
+
+    Args:
+        source: Where to look.
+        found: What `discover` found in it; receives what is unplaced.
+        window: The window of a day.
+        first: Only this day and later ones.
+        last: Only this day and earlier ones.
+        holds: Whether an account and region are wanted.
+    """
+    first, last = first or date.min, last or date.max
+    delivered_from = window.delivery_days(first)[0]
+    delivered_to = window.delivery_days(last)[-1]
+    places = [place for place in found.trails if holds(*place)]
+    trails = [(place, trail) for place in places for trail in found.trails[place]]
+
+    def look(trail: str) -> tuple[list[date], Unplaced]:
+        unplaced = Unplaced()
+        days = delivery_days(source, trail, delivered_from, delivered_to, unplaced=unplaced)
+        return list(days), unplaced
+
+    days = []
+    for delivery, unplaced in each(source, look, [trail for _, trail in trails]):
+        days.append(delivery)
+        found.unplaced.merge(unplaced.folders)
+    return sorted(
+        {
+            Unit(account, region, day)
+            for ((account, region), _), delivery in zip(trails, days, strict=True)
+            for delivered in delivery
+            for day in window.event_days(delivered)
+            if first <= day <= last
+        }
+    )

@@ -1,0 +1,84 @@
+"""Fetching and inflating log files ahead of decoding, in threads, in order.
+
+Both leave the interpreter lock, so they overlap with decoding.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from cloudtrail_parquet.errors import CloudTrailParquetError
+from cloudtrail_parquet.formats.gzip_text import inflate, is_usual
+from cloudtrail_parquet.layout import LogFile
+from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.storage import Store
+
+Fetched = bytes | CloudTrailParquetError
+"""The JSON text of a log file, or why there is none."""
+
+_SMALL_BYTES = 16 << 10  # stored; to hand such a file over between threads is half its cost
+
+
+def fetch_text(source: Store, file: LogFile, settings: Settings) -> bytes:
+    """The JSON text of one log file.
+
+    Raises:
+        StorageError: It could not be read; another try may help.
+        UnreadableLogError: It is damaged.
+    """
+    return inflate(source.read(file.key), settings.max_inflated_bytes, file.key)
+
+
+def fetch(
+    source: Store, files: list[LogFile], settings: Settings
+) -> Iterator[tuple[LogFile, Fetched]]:
+    """Fetch log files in order, some of them ahead of the one that is asked for.
+
+    No more than ``fetch_ahead_bytes`` of stored bytes are under way, or a single file. Small files
+    on a disk, where there is nothing to wait for, are read only when it is their turn. So are
+    files inflated that become unusually large, and nothing is held of those handed over.
+    """
+
+    def read(file: LogFile) -> Callable[[], Fetched]:
+        try:
+            data = source.read(file.key)
+        except CloudTrailParquetError as error:
+            failure = error
+            return lambda: failure
+        later = partial(_inflated, data, file, settings)
+        if not is_usual(data):
+            return later
+        text = later()
+        return lambda: text
+
+    waiting: deque[tuple[LogFile, Callable[[], Callable[[], Fetched]]]] = deque()
+    ahead = 0
+
+    def first() -> tuple[LogFile, Fetched]:
+        nonlocal ahead
+        file, result = waiting.popleft()
+        ahead -= file.size
+        return file, result()()
+
+    with ThreadPoolExecutor(settings.fetch_threads, thread_name_prefix="fetch") as threads:
+        try:
+            for file in files:
+                while waiting and ahead + file.size > settings.fetch_ahead_bytes:
+                    yield first()
+                at_once = source.parallel == 1 and file.size <= _SMALL_BYTES
+                result = partial(read, file) if at_once else threads.submit(read, file).result
+                waiting.append((file, result))
+                del result  # else it would hold on to the text
+                ahead += file.size
+            while waiting:
+                yield first()
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _inflated(data: bytes, file: LogFile, settings: Settings) -> Fetched:
+    try:
+        return inflate(data, settings.max_inflated_bytes, file.key)
+    except CloudTrailParquetError as error:
+        return error

@@ -1,0 +1,198 @@
+"""The days below a trail, and the log files of a window."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from itertools import islice
+from typing import TypeVar
+
+from cloudtrail_parquet.layout import LogFile, Unit, Window, day_folder, log_file
+from cloudtrail_parquet.source.unplaced import Unplaced, look_into
+from cloudtrail_parquet.storage import Entry, Store
+
+_YEAR = re.compile(r"[0-9]{4}")
+_MONTH_OR_DAY = re.compile(r"[0-9]{2}")
+_DAY_MINUTES = 1440
+_TIMES = [f"{minute // 60:02d}{minute % 60:02d}Z" for minute in range(_DAY_MINUTES)]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def each(source: Store, ask: Callable[[T], R], of: Iterable[T]) -> list[R]:
+    """The answers to many questions, in order; several at a time where that helps."""
+    questions = list(of)
+    if source.parallel == 1 or len(questions) < 2:  # noqa: PLR2004
+        return [ask(question) for question in questions]
+    with ThreadPoolExecutor(min(source.parallel, len(questions)), "list") as threads:
+        return list(threads.map(ask, questions))
+
+
+def delivery_days(  # noqa: PLR0913
+    source: Store,
+    trail: str,
+    first: date = date.min,
+    last: date = date.max,
+    *,
+    backwards: bool = False,
+    unplaced: Unplaced | None = None,
+) -> Iterator[date]:
+    """The days that have a folder below a trail's region, in order, from one day to another.
+
+    Folders of years and months in which none can lie are not listed.
+
+    Args:
+        source: Where the logs are.
+        trail: The prefix below which the days lie.
+        first: The first day.
+        last: The last day.
+        backwards: Whether to begin with the last one.
+        unplaced: Receives log files beside the folders of days, and in folders that are none.
+    """
+
+    def below(prefix: str, is_part: Callable[[str], object]) -> list[str]:
+        level = source.level(prefix)
+        if unplaced is not None:
+            unplaced.add_level(prefix, level.files)
+            for odd in (name for name in level.folders if not is_part(name)):
+                unplaced.merge(look_into(source, f"{prefix}{odd}/")[1])
+        return sorted(filter(is_part, level.folders), reverse=backwards)
+
+    for year in below(trail, partial(_part_of_day, ())):
+        if not first.year <= int(year) <= last.year:
+            continue
+        for month in below(f"{trail}{year}/", partial(_part_of_day, (year,))):
+            if not (first.year, first.month) <= (int(year), int(month)) <= (last.year, last.month):
+                continue
+            for day in below(f"{trail}{year}/{month}/", partial(_part_of_day, (year, month))):
+                delivered = date(int(year), int(month), int(day))
+                if first <= delivered <= last:
+                    yield delivered
+
+
+def _part_of_day(above: tuple[str, ...], name: str) -> bool:
+    """Whether a name is a year, or a month or a day below those above it."""
+    if not (_MONTH_OR_DAY if above else _YEAR).fullmatch(name):
+        return False
+    try:
+        date(*map(int, (*above, name, "1", "1")[:3]))
+    except ValueError:
+        return False
+    return True
+
+
+def days_known(source: Store, trails: Iterable[str]) -> str:
+    """The first and the last day that have a folder below some trails, for an error's advice."""
+
+    def ends(trail: str) -> list[date]:
+        ways = (delivery_days(source, trail, backwards=backwards) for backwards in (False, True))
+        return [day for days in ways for day in islice(days, 1)]
+
+    days = [day for some in each(source, ends, trails) for day in some]
+    return f"days from {min(days)} to {max(days)}" if days else "no days"
+
+
+def window_files(
+    source: Store,
+    trails: Iterable[str],
+    unit: Unit,
+    window: Window,
+    unplaced: Unplaced | None = None,
+) -> list[LogFile]:
+    """The log files that a unit reads, from all its layouts, in delivery order.
+
+    Objects of no bytes are folder markers and are left out, as are names that begin with a dot.
+
+    Args:
+        source: Where the logs are.
+        trails: The prefixes below which the unit's days lie.
+        unit: Whose log files.
+        window: The window of a day.
+        unplaced: Receives what is named like a log file of the unit's own day and has no bytes.
+    """
+    folders = [(trail, day) for trail in trails for day in window.delivery_days(unit.day)]
+    found = each(source, partial(_files_of_day, source, unit.day, window), folders)
+    for (_, day), (_, empty) in zip(folders, found, strict=True):
+        if unplaced is not None and day == unit.day:
+            unplaced.merge(empty.folders)
+    return sorted(
+        (file for files, _ in found for file in files), key=lambda file: (file.delivered, file.key)
+    )
+
+
+def _files_of_day(
+    source: Store, event_day: date, window: Window, folder: tuple[str, date]
+) -> tuple[list[LogFile], Unplaced]:
+    """The log files of a folder that lie in the window of a day, and those without any bytes."""
+    trail, day = folder
+    usual = usual_keys(trail, day)
+    files, empty = list[LogFile](), Unplaced()
+    prefix = f"{trail}{day_folder(day)}"
+    for entry in source.files(prefix, _outside(usual, day, event_day, window)):
+        if not is_log_file(entry):
+            empty.add(entry.key)
+            continue
+        file = delivered_file(entry, day, usual)
+        if window.holds(file.delivered, event_day):
+            files.append(file)
+    return files, empty
+
+
+def is_log_file(entry: Entry) -> bool:
+    """Whether a unit reads an object of its folders: not a folder marker, nor a hidden file."""
+    return entry.size > 0 and not entry.key.rpartition("/")[2].startswith(".")
+
+
+def usual_keys(trail: str, day: date) -> str:
+    """How the keys begin that CloudTrail gives the log files of a day, up to their time.
+
+    Names begin with account, folder, region and time, so that they sort by time.
+    """
+    *_, account, folder, region, _ = ["", "", "", *trail.split("/")]
+    return f"{trail}{day_folder(day)}{account}_{folder}_{region}_{day.year:04d}{day:%m%d}T"
+
+
+def minute_of(key: str, usual: str) -> int | None:
+    """The minute of the day of the last usual name that sorts before a key, or is how it begins.
+
+    Returns:
+        None for a key that sorts before or after all usual ones.
+    """
+    time = key.removeprefix(usual)
+    if not key.startswith(usual) or not _TIMES[0] <= time <= f"{_TIMES[-1]}~":
+        return None
+    return bisect_right(_TIMES, time) - 1
+
+
+def delivered_file(entry: Entry, day: date, usual: str) -> LogFile:
+    """The log file at an entry below the folder of a day, whose `usual_keys` are given.
+
+    Names that sort among the usual ones have the time of their place there, even if they tell none
+    or another one: listings leave names out by how they sort.
+    """
+    file, minute = log_file(entry, day), minute_of(entry.key, usual)
+    if minute is None:
+        return file
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return file._replace(delivered=start + timedelta(minutes=minute))
+
+
+def _outside(usual: str, day: date, event_day: date, window: Window) -> tuple[str, str] | None:
+    """The first and the last key that CloudTrail gives files of a day outside a window.
+
+    All names that do not sort among those are outside of this range, and are listed.
+    """
+    before_s = (event_day - day).days * _DAY_MINUTES * 60
+    begin = -((window.lookbehind_s - before_s) // 60)
+    end = -(-(before_s + _DAY_MINUTES * 60 + window.lookahead_s) // 60)
+    if begin > 0:
+        minutes = 0, min(begin, _DAY_MINUTES) - 1
+    elif end < _DAY_MINUTES:
+        minutes = end, _DAY_MINUTES - 1
+    else:
+        return None
+    first, last = (f"{usual}{_TIMES[minute]}" for minute in minutes)
+    return first, f"{last}~"

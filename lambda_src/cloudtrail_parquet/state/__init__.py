@@ -1,0 +1,1 @@
+"""What lies in the state: receipts, intents and identities."""

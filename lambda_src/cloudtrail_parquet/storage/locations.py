@@ -1,0 +1,68 @@
+"""Where a conversion reads and writes."""
+
+from dataclasses import dataclass
+
+from cloudtrail_parquet.contract import MAX_BUCKET_PART_BYTES
+from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.storage import (
+    LocalStore,
+    Stores,
+    is_below,
+    is_bucket,
+    open_source,
+    open_store,
+    place_beside,
+    without_parameters,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The three places of a conversion, as paths or URIs.
+
+    Attributes:
+        source: At or above ``AWSLogs``; several have white space between them.
+        dataset: Receives the partitions, and nothing but Parquet.
+        state: Receives receipts and leases; not inside the dataset.
+    """
+
+    source: str
+    dataset: str
+    state: str
+
+    @classmethod
+    def of(cls, source: str, dataset: str, state: str | None = None) -> "Places":
+        """Check the places; the state is by default a sibling of the dataset.
+
+        Raises:
+            UsageError: The state lies inside the dataset, where readers would trip over it.
+        """
+        if state is None:
+            state = place_beside(dataset, ".state")
+        if is_below(state, dataset):
+            raise UsageError(
+                "the state would lie inside the dataset",
+                state,
+                "Name a place outside: readers expect nothing but Parquet there",
+            )
+        return cls(source, dataset, state)
+
+    def check(self, part_bytes: int) -> None:
+        """Make sure that the dataset takes parts of this size.
+
+        Raises:
+            UsageError: Parts would be larger than a bucket takes in one request.
+        """
+        if is_bucket(self.dataset) and part_bytes > MAX_BUCKET_PART_BYTES:
+            raise UsageError(
+                f"part_bytes = {part_bytes:,} is too much for a bucket: a part is one"
+                f" conditional request of at most {MAX_BUCKET_PART_BYTES:,} bytes",
+                without_parameters(self.dataset),
+                f"Set part_bytes to {MAX_BUCKET_PART_BYTES} (64 MiB) or less",
+            )
+
+    def open(self) -> Stores:
+        """The three stores: source, dataset, state."""
+        state = open_store(self.state)
+        staging = state.root / "staging" if isinstance(state, LocalStore) else None
+        return Stores(open_source(self.source), open_store(self.dataset, staging=staging), state)

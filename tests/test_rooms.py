@@ -1,0 +1,108 @@
+"""The rooms of docs/architecture.md: a module imports only from rooms below its own."""
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = ROOT / "lambda_src"
+PACKAGE = "cloudtrail_parquet"
+ORDER = (
+    {"", "contract", "printable", "process", "clock", "sample_logs"},
+    {"errors", "schema"},
+    {"formats", "storage"},
+    {"layout"},
+    {"settings"},
+    {"records", "source"},
+    {"state"},
+    {"dataset"},
+    {"conversion", "planning", "reference"},
+    {"function"},
+    {"handler", "cli"},
+)
+HEIGHTS = {room: height for height, rooms in enumerate(ORDER) for room in rooms}
+FOR_STACKS = {"contract", "errors", "reference", "settings"}
+
+Imports = Mapping[str, Iterable[str]]
+
+
+def named(path: Path, below: Path) -> str:
+    return ".".join(path.relative_to(below).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {named(path, SOURCES): path for path in sorted((SOURCES / PACKAGE).rglob("*.py"))}
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The modules of the converter that a file names in its imports, wherever these are."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (one.name for one in node.names if one.name in MODULES)
+        elif isinstance(node, ast.ImportFrom) and node.module in MODULES:
+            inner = {f"{node.module}.{one.name}" for one in node.names}
+            yield from inner & MODULES.keys() or {node.module}
+
+
+def room(module: str) -> str:
+    return f"{module}.".split(".")[1]
+
+
+def faults(imports: Imports) -> Iterator[str]:
+    """What is wrong with modules that import others."""
+    yield from (f"{module} is in no room" for module in imports if room(module) not in HEIGHTS)
+    for module, others in imports.items():
+        for other in others:
+            heights = [HEIGHTS.get(room(one), -1) for one in (module, other)]
+            if room(module) != room(other) and heights[0] <= heights[1]:
+                yield f"{module} imports {other}, which is not below it"
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        yield f"a cycle: {' <- '.join(error.args[1])}"
+
+
+def test_modules_import_only_from_rooms_below_their_own() -> None:
+    assert list(faults({module: set(imported(path)) for module, path in MODULES.items()})) == []
+
+
+@pytest.mark.parametrize(
+    ("imports", "fault"),
+    [
+        ({"storage.disk": {"layout"}}, "storage.disk imports .*layout, which is not below it"),
+        ({"formats.thrift": {"storage.s3"}}, "imports .*storage.s3, which is not below it"),
+        ({"state.notes": {"state.receipt"}, "state.receipt": {"state.notes"}}, "a cycle"),
+        ({"attic.trunk": set()}, "attic.trunk is in no room"),
+    ],
+)
+def test_another_import_is_a_fault(imports: Imports, fault: str) -> None:
+    full = {
+        f"{PACKAGE}.{module}": {f"{PACKAGE}.{other}" for other in others}
+        for module, others in imports.items()
+    }
+    with pytest.raises(AssertionError, match=fault):
+        assert not list(faults(full))
+
+
+def test_the_infrastructure_reads_only_what_is_agreed_on() -> None:
+    used = {room(one) for path in (ROOT / "stacks").rglob("*.py") for one in imported(path)}
+
+    assert used <= FOR_STACKS
+
+
+@pytest.mark.parametrize("folder", ["lambda_src", "stacks"])
+def test_rooms_modules_and_functions_stay_small(folder: str) -> None:
+    files = sorted((ROOT / folder).rglob("*.py"))
+    parents = [path.parent for path in files]
+    crowded = {path for path in parents if parents.count(path) > 14}
+    long = {path for path in files if len(path.read_text().splitlines()) > 350}
+    functions = {
+        (path.name, node.name)
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= 60
+    }
+
+    assert (crowded, long, functions) == (set(), set(), set())

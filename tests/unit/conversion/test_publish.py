@@ -1,0 +1,273 @@
+"""Replacing what stands: wherever a run ends, what is not whole is found, and made whole again."""
+
+import dataclasses
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from obstore.store import MemoryStore
+
+from cloudtrail_parquet.clock import SystemClock
+from cloudtrail_parquet.conversion.convert import convert_unit
+from cloudtrail_parquet.errors import StorageError
+from cloudtrail_parquet.layout import WHOLE, Shard, Unit
+from cloudtrail_parquet.planning.plan import Range, Receipts, plan
+from cloudtrail_parquet.settings.rules import Redact
+from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.source.discover import discover
+from cloudtrail_parquet.state.notes import intent_key, read_notes, unfinished
+from cloudtrail_parquet.state.receipt import Receipt
+from cloudtrail_parquet.storage import ObjectStore, Stores
+from tests.unit.deliveries import ACCOUNT, REGION, checksums, deliver, event, found, memory, rows
+from tests.unit.mortal import Killed, KilledError, Mortal
+
+DAY = date(2026, 1, 10)
+NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
+UNIT = Unit(ACCOUNT, REGION, DAY)
+SMALL = Settings(row_group_rows=3, part_bytes=1, fetch_threads=1)
+BEFORE = Range(date(2026, 1, 1), date(2026, 1, 31))
+
+REDACTING = (Redact(name="secrets", keys=("secret",)),)
+
+
+def delivered() -> Stores:
+    """A day with rows for five parts, and two stragglers of the day before."""
+    stores = memory()
+    fill(stores)
+    return stores
+
+
+def fill(stores: Stores) -> None:
+    for number in range(12):
+        when = NOON + timedelta(minutes=number)
+        secret = {"requestParameters": {"secret": f"s-{number}"}}
+        deliver(stores, when, [event(number, when) | secret])
+    deliver(stores, NOON, [event(n, NOON - timedelta(days=1)) for n in (50, 51)])
+
+
+def more(stores: Stores) -> None:
+    deliver(stores, NOON, [event(number, NOON) for number in range(100, 110)])
+
+
+def repaired(stores: Stores) -> None:
+    """A log file that holds one record more than it did."""
+    entry = next(iter(stores.source.files("")))
+    other = memory()
+    deliver(other, NOON, [event(0, NOON), event(200, NOON)])
+    stores.source.write(entry.key, other.source.read(next(iter(other.source.files(""))).key))
+
+
+def convert(
+    stores: Stores, settings: Settings = SMALL, shard: Shard = WHOLE, unit: Unit = UNIT
+) -> Receipt | None:
+    trails = discover(stores.source, settings.folders).trails[ACCOUNT, REGION]
+    return convert_unit(unit, trails, stores, settings, shard=shard)
+
+
+def outdated(stores: Stores, settings: Settings = SMALL) -> dict[Unit, str]:
+    """What an operator's plan would convert, and why."""
+    discovery = discover(stores.source, settings.folders)
+    receipts = Receipts(stores.state, stores.dataset)
+    units = plan(stores.source, receipts, discovery, BEFORE, "outdated", settings)
+    return {one.unit: one.why for one in units}
+
+
+def is_true(stores: Stores, unit: Unit = UNIT) -> bool:
+    """Whether the receipt of a unit tells of just the parts that there are."""
+    receipt = read_notes(stores.state, unit).receipt
+    there = {entry.key: entry.size for entry in stores.dataset.files("")}
+    return receipt is not None and {part.key: part.bytes for part in receipt.parts} == there
+
+
+CHANGES: list[tuple[str, Callable[[Stores], object], Settings]] = [
+    ("other settings", lambda _: None, Settings(fetch_threads=1)),
+    ("more files", more, SMALL),
+    ("fewer parts of more files", more, Settings(fetch_threads=1)),
+    ("rules", lambda _: None, dataclasses.replace(SMALL, redact=REDACTING)),
+    ("other encoding", lambda _: None, dataclasses.replace(SMALL, json_encoding="json")),
+]
+
+
+def settled() -> Stores:
+    """The same, converted."""
+    stores = delivered()
+    convert(stores)
+    assert outdated(stores) == {}
+    return stores
+
+
+@pytest.mark.parametrize(("name", "change", "settings"), CHANGES, ids=[one[0] for one in CHANGES])
+def test_a_run_that_was_killed_while_replacing_is_found_wherever_that_was(
+    name: str, change: Callable[[Stores], object], settings: Settings
+) -> None:
+    whole = settled()
+    change(whole)
+    convert(whole, settings)
+
+    for changes in range(200):
+        stores = settled()
+        change(stores)
+        before = checksums(stores)
+        with suppress(KilledError):
+            convert(Killed(stores, changes).stores, settings)
+            break
+        if checksums(stores) != before:
+            assert UNIT in outdated(stores, settings) or is_true(stores), (name, changes)
+            assert outdated(stores, SMALL).get(UNIT) or is_true(stores), (name, changes)
+
+        convert(stores, settings)
+        assert found(stores) == found(whole), changes
+        assert set(checksums(stores)) == set(checksums(whole)), changes
+        assert is_true(stores)
+        assert not unfinished(stores.state)
+        assert left_over(stores) == [], changes
+    else:
+        pytest.fail("it is never done")
+    assert changes > 6
+
+
+def left_over(stores: Stores) -> list[str]:
+    kinds = ("receipts/", "identities/", "dataset.json")
+    return [one.key for one in stores.state.files("") if not one.key.startswith(kinds)]
+
+
+def test_a_first_run_that_was_killed_is_found_and_leaves_nothing() -> None:
+    whole = delivered()
+    convert(whole)
+    for changes in range(200):
+        stores = delivered()
+        with suppress(KilledError):
+            convert(Killed(stores, changes).stores)
+            break
+
+        assert UNIT in outdated(stores)
+        convert(stores)
+        assert set(checksums(stores)) == set(checksums(whole))
+        assert found(stores) == found(whole)
+        assert left_over(stores) == []
+    assert changes > 8
+
+
+@pytest.mark.parametrize("of", [2, 3])
+def test_a_split_that_is_killed_over_a_whole_unit_is_found_until_it_is_complete(of: int) -> None:
+    for changes in range(0, 200, 3):
+        stores = settled()
+        more(stores)
+        killed = Killed(stores, changes).stores
+        with suppress(KilledError):
+            for shard in Shard(1, of).siblings:
+                convert(killed, shard=shard)
+            break
+
+        assert UNIT in outdated(stores)
+        for shard in Shard(1, of).siblings:
+            convert(stores, shard=shard)
+        assert len(rows(stores)) == len(set(rows(stores))) == 24
+        assert not unfinished(stores.state)
+        assert UNIT not in outdated(stores)
+
+
+def test_a_shard_that_runs_again_makes_the_unit_unfinished_until_it_is_done() -> None:
+    stores = settled()
+    for shard in Shard(1, 2).siblings:
+        convert(stores, shard=shard)
+    assert UNIT not in outdated(stores)
+    more(stores)
+    convert(stores, shard=Shard(1, 2))
+
+    assert outdated(stores)[UNIT] == "a run that was replacing it has not finished"
+    convert(stores, shard=Shard(2, 2))
+    assert UNIT not in outdated(stores)
+
+
+# Somebody who wakes too late.
+
+
+def interrupted_at(changes: int, stores: Stores, act: Callable[[], object]) -> Stores:
+    """Stores that let something else happen just before the nth change, after all checks."""
+    left = changes
+
+    def tick() -> None:
+        nonlocal left
+        left -= 1
+        if left == -1:
+            act()
+
+    return Stores(
+        stores.source,
+        Mortal(stores.dataset, tick),
+        Mortal(stores.state, tick),
+    )
+
+
+class Asleep(SystemClock):
+    """The clocks of a machine that may have slept."""
+
+    def __init__(self) -> None:
+        self.slept_s = 0.0
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self.slept_s)
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.slept_s
+
+
+def on_a_machine_that_sleeps() -> tuple[Stores, Asleep]:
+    clock = Asleep()
+    places = (ObjectStore("memory:///", MemoryStore(), clock=clock) for _ in range(3))
+    stores = Stores(*places, clock=clock)
+    stores.source.uri = "memory:///AWSLogs"
+    return stores, clock
+
+
+def test_a_run_that_wakes_after_another_has_taken_over_changes_nothing_of_it() -> None:
+    points = 0
+    for changes in range(200):
+        stores, clock = on_a_machine_that_sleeps()
+        fill(stores)
+        convert(stores)
+        more(stores)
+        after: dict[str, Any] = {}
+
+        def take_over(
+            stores: Stores = stores, clock: Asleep = clock, after: dict[str, Any] = after
+        ) -> None:
+            clock.slept_s += 3600
+            repaired(stores)
+            convert(stores, Settings(fetch_threads=1))
+            after.update(checksums(stores))
+
+        zombie = interrupted_at(changes, stores, take_over)
+        with suppress(StorageError):
+            convert(zombie, dataclasses.replace(SMALL, row_group_rows=2))
+        if not after:
+            break
+        points += 1
+
+        assert checksums(stores) == after, changes
+        assert is_true(stores), changes
+        convert(stores, Settings(fetch_threads=1))  # at worst an intent was left
+        assert checksums(stores) == after, changes
+        assert left_over(stores) == [], changes
+    assert points > 10
+
+
+def test_what_is_begun_is_said_when_a_store_fails_amid_replacing() -> None:
+    stores = settled()
+    more(stores)
+
+    class Failing(Mortal):
+        def remove(self, key: str, version: str) -> None:
+            raise StorageError(
+                f"cannot be deleted ({version})", key, "Run it again; nothing was replaced"
+            )
+
+    failing = Stores(stores.source, Failing(stores.dataset, lambda: None), stores.state)
+
+    with pytest.raises(StorageError, match=f"Convert {UNIT.name} again: that completes"):
+        convert(failing, Settings(fetch_threads=1))
+    assert read_notes(stores.state, UNIT).intent is not None
+    assert stores.state.look(intent_key(UNIT)) is not None

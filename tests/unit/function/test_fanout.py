@@ -1,0 +1,84 @@
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+
+from cloudtrail_parquet.errors import StorageError
+from cloudtrail_parquet.function import fanout
+from cloudtrail_parquet.function.events import Convert, parse_text
+from cloudtrail_parquet.function.fanout import EventsFanout, Fanout, QueueFanout
+from cloudtrail_parquet.layout import Unit
+
+EVENTS = [Convert.of([Unit("012345678901", "r", date(2026, 1, n))]) for n in range(1, 26)]
+
+
+class Service:
+    """Takes what EventBridge and SQS take; refuses some of it as long as it is told to."""
+
+    def __init__(self, refuse: Callable[[int], bool] = lambda _: False) -> None:
+        self.taken: list[str] = []
+        self.calls = 0
+        self._refuse = refuse
+
+    def put_events(self, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803
+        refused = self._take([one["Detail"] for one in Entries])
+        return {
+            "Entries": [{"ErrorCode": "Throttled"} if no else {"EventId": "x"} for no in refused]
+        }
+
+    def send_message_batch(self, QueueUrl: str, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803
+        assert QueueUrl == "url"
+        refused = self._take([one["MessageBody"] for one in Entries])
+        failed = [one for one, no in zip(Entries, refused, strict=True) if no]
+        return {"Failed": [{"Id": one["Id"]} for one in failed]} if failed else {}
+
+    def _take(self, texts: list[str]) -> list[bool]:
+        assert 1 <= len(texts) <= 10
+        self.calls += 1
+        refused = [self._refuse(self.calls * 10 + n) for n in range(len(texts))]
+        self.taken += [text for text, no in zip(texts, refused, strict=True) if not no]
+        return refused
+
+
+WAYS = [lambda service: EventsFanout(service, "bus"), lambda service: QueueFanout(service, "url")]
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fanout, "_PAUSES_S", (0, 0, 0))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_all_events_are_sent_ten_at_a_time(way: Callable[[Service], Fanout]) -> None:
+    service = Service()
+
+    assert way(service).send(iter(EVENTS)) == 25
+
+    assert [parse_text(text) for text in service.taken] == EVENTS
+    assert service.calls == 3
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_not_taken_is_sent_again_and_only_that(way: Callable[[Service], Fanout]) -> None:
+    service = Service(refuse=lambda number: number % 3 == 0 and number < 30)
+
+    way(service).send(EVENTS)
+
+    taken = [parse_text(text) for text in service.taken]
+    assert sorted(map(str, taken)) == sorted(map(str, EVENTS))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_never_taken_is_an_error(way: Callable[[Service], Fanout]) -> None:
+    service = Service(refuse=lambda number: number % 10 == 0)
+
+    with pytest.raises(StorageError, match="1 events were not taken"):
+        way(service).send(EVENTS)
+
+
+def test_without_events_nothing_is_asked() -> None:
+    service = Service()
+
+    assert QueueFanout(service, "url").send([]) == 0
+    assert service.calls == 0

@@ -1,0 +1,69 @@
+import gzip
+import os
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudtrail_parquet.errors import StorageError, UnreadableLogError
+from cloudtrail_parquet.layout import LogFile
+from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.source.fetch import fetch
+from cloudtrail_parquet.storage import Store, open_store
+
+DELIVERED = datetime(2026, 1, 10, tzinfo=UTC)
+
+
+def put(store: Store, name: str, data: bytes) -> LogFile:
+    store.write(name, data)
+    return LogFile(name, len(data), DELIVERED, stamped=True)
+
+
+@given(st.lists(st.sampled_from([1, 1_000, 16_384, 16_385, 60_000]), max_size=12), st.data())
+def test_files_of_all_sizes_come_in_order(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], data: st.DataObject
+) -> None:
+    place = data.draw(st.sampled_from(["memory:///", str(tmp_path_factory.mktemp("logs"))]))
+    store, ahead = open_store(place), data.draw(st.sampled_from([1, 20_000, 2 << 20]))
+    texts = [bytes([65 + number]) * size for number, size in enumerate(sizes)]
+    files = [put(store, f"{number}", text) for number, text in enumerate(texts)]
+
+    fetched = list(fetch(store, files, Settings(fetch_ahead_bytes=ahead)))
+
+    assert fetched == list(zip(files, texts, strict=True))
+
+
+@pytest.mark.parametrize("size", [100, 100_000])
+def test_what_cannot_be_read_comes_as_an_error_in_its_place(tmp_path: Path, size: int) -> None:
+    store, text = open_store(str(tmp_path)), os.urandom(size)
+    good = put(store, "good", text)
+    cut = put(store, "cut", gzip.compress(text)[:-1])
+    gone = good._replace(key="gone")
+
+    fetched = [got for _, got in fetch(store, [cut, good, gone, good], Settings())]
+
+    assert [fetched[1], fetched[3]] == [text, text]
+    assert isinstance(fetched[0], UnreadableLogError)
+    assert isinstance(fetched[2], StorageError)
+
+
+@pytest.mark.parametrize(("size", "elsewhere"), [(16_384, False), (16_385, True)])
+def test_only_what_is_worth_a_thread_is_read_in_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, *, elsewhere: bool
+) -> None:
+    store = open_store(str(tmp_path))
+    file = put(store, "a", bytes(size))
+    readers: list[int] = []
+    read = type(store).read
+
+    def noted(self: Store, key: str) -> bytes:
+        readers.append(threading.get_ident())
+        return read(self, key)
+
+    monkeypatch.setattr(type(store), "read", noted)
+    list(fetch(store, [file], Settings()))
+
+    assert [reader != threading.get_ident() for reader in readers] == [elsewhere]
