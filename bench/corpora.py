@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from cloudtrail_parquet.sample_logs import TreeSpec, generate
+from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
 
 FOLDER = Path("build/bench")
 ACCOUNT, REGION, DAY = "012345678901", "us-east-1", datetime(2026, 1, 10, tzinfo=UTC)
@@ -40,7 +40,7 @@ def corpus(name: str, records: int) -> Path:
 
 def _generated(folder: Path, records: int) -> None:
     """Believable traffic of one account: about 480 records a file and one burst."""
-    generate(folder, TreeSpec(accounts=1, regions=1, days=1, records=records))
+    generate_tree(folder, TreeSpec(accounts=1, regions=1, days=1, records=records))
 
 
 def _tiny(folder: Path, records: int) -> None:

@@ -33,7 +33,7 @@ from fsspec.implementations.local import (  # type: ignore[import-untyped]
 
 from bench.corpora import FOLDER
 from cloudtrail_parquet.reference.markdown import table
-from cloudtrail_parquet.sample_logs import TreeSpec, generate
+from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
 from cloudtrail_parquet.schema.columns import JSON_COLUMNS, PARTITION_SCHEMA, TIMESTAMP
 from cloudtrail_parquet.settings.settings import Settings
 
@@ -349,7 +349,7 @@ def logs_of(records: int) -> Path:
     folder = FOLDER / f"month-{records}"
     if not folder.exists():
         unfinished = folder.with_suffix(".unfinished")
-        generate(unfinished, TreeSpec(accounts=1, regions=1, days=DAYS, records=records))
+        generate_tree(unfinished, TreeSpec(accounts=1, regions=1, days=DAYS, records=records))
         unfinished.rename(folder)
     return folder
 

@@ -23,7 +23,7 @@ from cloudtrail_parquet.records import to_arrow as columns
 from cloudtrail_parquet.reference.markdown import table
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source import discover, fetch
-from cloudtrail_parquet.storage.locations import Places
+from cloudtrail_parquet.storage.locations import Locations
 
 STAGES = {
     "going on, freeing records": (run.Run, "read"),
@@ -74,12 +74,12 @@ def main() -> int:
     hide_pandas()
     prepare_process()
     folder = mkdtemp()
-    places, settings = Places.of(sys.argv[1], str(Path(folder, "dataset"))), Settings()
-    logs = places.open().source
+    locations, settings = Locations.of(sys.argv[1], str(Path(folder, "dataset"))), Settings()
+    logs = locations.open().source
     found = discover.discover(logs, settings.folders)
     jobs = jobs_of(discover.units(logs, found, settings.window), found)
     records = 0
-    for outcome in convert_all(jobs, places, settings, 1):
+    for outcome in convert_all(jobs, locations, settings, 1):
         records += outcome.receipt.records.read if outcome.receipt else 0
     total = time.process_time()
     clock.seconds["all else"] = total - sum(clock.seconds.values())

@@ -14,8 +14,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from bundle.package import RUNTIMES
 from cloudtrail_parquet.contract import FUNCTION_S, MEMORY_MB, PREFIX
-from cloudtrail_parquet.settings.settings import Settings, Source, settings_of
-from cloudtrail_parquet.settings.types import ByColumn, Kind, Names, Structs
+from cloudtrail_parquet.settings.settings import Settings, SettingSource, settings_of
+from cloudtrail_parquet.settings.types import ByColumn, Names, SettingType, Structs
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 MAX_TAGS = 50  # of a resource (AWS General Reference, tags); the same for their characters
 
 _ARN = "arn:aws(-us-gov|-cn)?"
-_KINDS: dict[str, Kind] = {one.name: one.metadata["kind"] for one in fields(Settings)}
+_KINDS: dict[str, SettingType] = {one.name: one.metadata["type"] for one in fields(Settings)}
 _FOLDER = r"[A-Za-z0-9!_.'()=@:+,-]+"  # nothing that IAM or a URI reads as something else
 
 
@@ -354,7 +354,7 @@ class Environment(_Table):
         Raises:
             UsageError: A setting is not legal; names all that are not.
         """
-        return settings_of(Source("converter", self.converter))
+        return settings_of(SettingSource("converter", self.converter))
 
     @property
     def places(self) -> dict[str, str]:
@@ -387,12 +387,12 @@ def partition_of(region: str) -> str:
     return next((of for start, of in PARTITIONS.items() if region.startswith(start)), "aws")
 
 
-def _as_text(kind: Kind, value: Any) -> str:  # noqa: ANN401 - whatever the setting's kind reads
+def _as_text(type_: SettingType, value: Any) -> str:  # noqa: ANN401 - whatever the setting reads
     """A setting of a file, as the environment has it; the converter reads both alike."""
-    read = value if isinstance(kind, Structs) else kind.read(value)
-    if isinstance(kind, Names):
+    read = value if isinstance(type_, Structs) else type_.read(value)
+    if isinstance(type_, Names):
         return ",".join(read)
-    if isinstance(kind, ByColumn):
+    if isinstance(type_, ByColumn):
         return ",".join(f"{column}={one}" for column, one in read.items())
     if read is None or isinstance(read, str):
         return read or ""

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from cloudtrail_parquet.errors import MistakesError, UsageError
 from cloudtrail_parquet.printable import printable
-from cloudtrail_parquet.settings.settings import Source, settings_of
+from cloudtrail_parquet.settings.settings import SettingSource, settings_of
 from stacks.contradictions import contradictions
 from stacks.environment import Environment
 
@@ -134,6 +134,6 @@ def _settings_problems(converter: object) -> Iterator[str]:
     if not isinstance(converter, dict):
         return  # the table's own mistake
     try:
-        settings_of(Source("converter", converter))
+        settings_of(SettingSource("converter", converter))
     except UsageError as error:
         yield from (line.strip() for line in error.what.strip().split("\n"))

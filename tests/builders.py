@@ -132,19 +132,19 @@ def draft_of(
     columns: Columns, batch: Batch, account: str = ACCOUNT, region: str = REGION
 ) -> pa.RecordBatch:
     """A draft of decoded records with event times, made as a conversion makes it."""
-    times = event_times(batch.records, batch.leftovers)
+    times = event_times(batch.records, batch.unmapped)
     upgraded = {row: upgrade(one, account, region) for row, one in enumerate(batch.records)}
     derived = {row: names for row, names in upgraded.items() if names}
     nothing = [0] * len(times)
     keys = [pa.array(nothing, pa.int64()), *[pa.array(nothing, pa.int32())] * 2]
-    return columns.draft(batch.records, times, batch.leftovers, derived, keys)
+    return columns.encode(batch.records, times, batch.unmapped, derived, keys)
 
 
 def table_of(batches: Iterable[Batch], account: str = ACCOUNT, region: str = REGION) -> pa.Table:
     """The columns of decoded records with event times, made as a conversion makes them."""
     columns = Columns(Redactor(()))
-    drafts = [draft_of(columns, batch, account, region) for batch in batches]
-    return columns.finish(pa.Table.from_batches(drafts, columns.draft_schema))
+    encoded = [draft_of(columns, batch, account, region) for batch in batches]
+    return columns.materialize(pa.Table.from_batches(encoded, columns.encoded_schema))
 
 
 def rows_of_batches(

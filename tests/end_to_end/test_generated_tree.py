@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from cloudtrail_parquet.dataset.properties import open_dataset_state
+from cloudtrail_parquet.dataset.properties import record_properties
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.storage import LocalStore, Stores
 from tests.end_to_end.datasets import exported
@@ -247,7 +247,7 @@ def test_two_first_runs_at_the_same_time_agree_about_a_new_dataset(tmp_path: Pat
         names = ("logs", "lake", f"{attempt}.state")
         stores = Stores(*(LocalStore(tmp_path / name) for name in names))
         ready.wait()
-        open_dataset_state(stores, Settings())
+        record_properties(stores, Settings())
 
     with ThreadPoolExecutor(2) as both:
         for attempt in range(10):

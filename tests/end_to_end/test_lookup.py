@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from bench.layout import Cost, Dataset, in_duckdb, in_pyarrow, known_things, questions
 from cloudtrail_parquet.cli import commands as cli
-from cloudtrail_parquet.sample_logs import TreeSpec, generate
+from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
 
 pytestmark = pytest.mark.slow
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 def month(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """A month of one account and region, about 10,000 records a day."""
     folder = tmp_path_factory.mktemp("month")
-    generate(folder / "logs", TreeSpec(accounts=1, regions=1, days=30, records=300_000))
+    generate_tree(folder / "logs", TreeSpec(accounts=1, regions=1, days=30, records=300_000))
     arguments = ["convert", str(folder / "logs"), str(folder / "lake"), "--workers", "1"]
     done = CliRunner().invoke(cli.app, arguments)
     assert done.exit_code == 0, done.output

@@ -28,7 +28,7 @@ from msgspec.structs import replace
 
 from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.conversion.workers import convert_all, jobs_of
-from cloudtrail_parquet.dataset.properties import open_dataset_state
+from cloudtrail_parquet.dataset.properties import record_properties
 from cloudtrail_parquet.errors import (
     LeaseTimeoutError,
     NotEnoughTimeError,
@@ -37,18 +37,18 @@ from cloudtrail_parquet.errors import (
     TooLargeError,
     UsageError,
 )
-from cloudtrail_parquet.function.events import Convert, Event, Plan
-from cloudtrail_parquet.function.events import Daily as DailyEvent
+from cloudtrail_parquet.function.events import ConvertEvent, DailyEvent, Event, PlanEvent
+from cloudtrail_parquet.function.service import Function
 from cloudtrail_parquet.function.telemetry import Telemetry
-from cloudtrail_parquet.handler import Function, function_of
+from cloudtrail_parquet.function.wiring import function_of
 from cloudtrail_parquet.layout import Unit, unit_of
-from cloudtrail_parquet.sample_logs import TreeSpec, Truth, generate
+from cloudtrail_parquet.sample_logs import TreeSpec, Truth, generate_tree
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import discover, units
 from cloudtrail_parquet.state.notes import read_notes
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import Lease, Level, Stores, open_store
-from cloudtrail_parquet.storage.locations import Places
+from cloudtrail_parquet.storage.locations import Locations
 from tests.builders import ACCOUNT, REGION, ago, at, log_file, log_key, record
 from tests.function.conftest import Deploy
 from tests.function.deployment import Carried, Deployment, contents
@@ -80,7 +80,7 @@ class Daily:
 def daily(deploy: Deploy, tmp_path_factory: pytest.TempPathFactory) -> Daily:
     folder, deployed = tmp_path_factory.mktemp("daily"), deploy()
     spec = TreeSpec(accounts=2, regions=3, days=2, records=600, duplicates=0.05, first_day=ago(6))
-    truth = generate(folder / "logs", spec)
+    truth = generate_tree(folder / "logs", spec)
     deployed.upload(folder / "logs")
     box = deployed.start()
     planned = box.invoke({"kind": "daily", "days_back": 4}, QUICK_S)
@@ -276,7 +276,7 @@ def test_a_backfill_leaves_in_the_dead_letter_queue_what_cannot_be_done_and_noth
     deployed: Deployment, tmp_path: Path
 ) -> None:
     spec = TreeSpec(accounts=1, regions=1, days=14, records=60, late=0.1)
-    truth = generate(tmp_path / "logs", spec)
+    truth = generate_tree(tmp_path / "logs", spec)
     expected = converted_on_disk(tmp_path)
     deployed.upload(tmp_path / "logs")
     bad = truth.units[4]
@@ -327,11 +327,13 @@ def failed_bodies(carried: Carried) -> list[str]:
 
 def converted_on_disk(folder: Path) -> dict[str, bytes]:
     """The dataset of the tree in the folder ``logs`` of another one, without any of AWS."""
-    places = Places.of(*(str(folder / name) for name in ("logs", "expected", "expected.state")))
-    settings, source = Settings(), places.open().source
+    locations = Locations.of(
+        *(str(folder / name) for name in ("logs", "expected", "expected.state"))
+    )
+    settings, source = Settings(), locations.open().source
     found = discover(source, settings.folders)
     jobs = jobs_of(units(source, found, settings.window), found)
-    failed = [one.error for one in convert_all(jobs, places, settings, 1) if one.error]
+    failed = [one.error for one in convert_all(jobs, locations, settings, 1) if one.error]
     assert failed == []
     return contents(folder / "expected")
 
@@ -400,7 +402,7 @@ class Workbench:
             self.stores.source.write(key, log_file(record(eventTime=happened)))
 
     def run(self) -> dict[str, int]:
-        return self.work(Convert.of(self.units))
+        return self.work(ConvertEvent.of(self.units))
 
     def work(self, event: Event) -> dict[str, int]:
         clock, sent = self.clock, self.sent
@@ -430,7 +432,7 @@ def test_units_for_which_too_little_time_is_left_are_handed_back_untouched() -> 
     assert bench.run() == {"converted": 2, "handed_back": 2}
 
     assert bench.done == bench.units[:2]
-    assert bench.sent == [Convert.of(bench.units[2:])]
+    assert bench.sent == [ConvertEvent.of(bench.units[2:])]
 
 
 @pytest.mark.parametrize(("left_s", "looks"), [(-3, False), (20.5, False), (25, True)])
@@ -452,7 +454,7 @@ def test_an_event_that_comes_late_in_an_invocation_goes_to_another_one(
     assert bench.run() == {"converted": 0, "handed_back": 4}
 
     assert bench.done == []
-    assert bench.sent == [Convert.of(bench.units)]
+    assert bench.sent == [ConvertEvent.of(bench.units)]
     assert any("leases/units/" in key for key in leased) == looks
 
 
@@ -518,7 +520,7 @@ def test_one_unit_that_fails_is_handed_back_alone_and_stops_no_other(
     bench.stores = dataclasses.replace(bench.stores, state=broken)
 
     assert bench.run() == {"converted": 3, "handed_back": 1}
-    assert bench.sent == [Convert.of(all_units[1:2])]
+    assert bench.sent == [ConvertEvent.of(all_units[1:2])]
 
     bench.units, bench.sent = all_units[1:2], Sent()
     with pytest.raises(StorageError, match=said) as raised:
@@ -537,7 +539,7 @@ def test_a_unit_too_large_for_an_invocation_is_converted_in_shards() -> None:
 
     assert bench.run() == {"converted": 0, "handed_back": 0}
     assert bench.sent is not None
-    shards = [event for event in bench.sent if isinstance(event, Convert)]
+    shards = [event for event in bench.sent if isinstance(event, ConvertEvent)]
     assert len(shards) > 2
     assert bench.done == []
 
@@ -629,17 +631,17 @@ def test_a_unit_that_cannot_be_fails_alone_and_it_is_said_what_there_is(wrong: s
     unit, said = WRONG_UNITS[wrong]
     before = sorted(entry.key for entry in bench.stores.source.files(""))
 
-    counts = bench.work(Convert.of([FIRST, unit, Unit(OTHER, REGION, DAY)]))
+    counts = bench.work(ConvertEvent.of([FIRST, unit, Unit(OTHER, REGION, DAY)]))
 
     assert counts == {"converted": 2, "handed_back": 1}
-    assert bench.sent == [Convert.of([unit])]
+    assert bench.sent == [ConvertEvent.of([unit])]
     accounts = {unit_of(entry.key) for entry in bench.stores.dataset.files("")}
     assert accounts == {FIRST, Unit(OTHER, REGION, DAY)}
     assert sorted(entry.key for entry in bench.stores.source.files("")) == before
 
     bench.sent = Sent()
     with pytest.raises(UsageError, match=re.escape(said)):
-        bench.work(Convert.of([unit]))
+        bench.work(ConvertEvent.of([unit]))
     assert bench.sent == []
 
 
@@ -652,7 +654,7 @@ def test_a_place_on_a_disk_is_not_left_by_the_name_of_an_account(tmp_path: Path)
     bench.stores = dataclasses.replace(bench.stores, source=source)
 
     with pytest.raises(UsageError, match="no logs for account"):
-        bench.work(Convert.of([Unit(f"../../../AWSLogs/{ACCOUNT}", REGION, DAY)]))
+        bench.work(ConvertEvent.of([Unit(f"../../../AWSLogs/{ACCOUNT}", REGION, DAY)]))
 
     assert list(bench.stores.dataset.files("")) == []
 
@@ -687,7 +689,7 @@ def test_a_plan_that_names_what_is_not_there_fails_and_says_what_is(
     bench = bench_of_an_organization()
 
     with pytest.raises(UsageError, match=re.escape(said)):
-        bench.work(Plan(DAY, DAY, accounts=accounts, regions=regions, only="all"))
+        bench.work(PlanEvent(DAY, DAY, accounts=accounts, regions=regions, only="all"))
 
     assert (bench.sent, bench.done) == ([], [])
 
@@ -797,7 +799,7 @@ def test_a_plan_without_any_log_file_fails_and_says_which_days_there_are(only: A
     bench = Workbench(days=2)
 
     with pytest.raises(UsageError, match="days from 2026-01-10 to 2026-01-11"):
-        bench.work(Plan(DAY + timedelta(days=9), DAY + timedelta(days=19), only=only))
+        bench.work(PlanEvent(DAY + timedelta(days=9), DAY + timedelta(days=19), only=only))
     with pytest.raises(UsageError, match=f"accounts {ACCOUNT}; regions {REGION}"):
         bench.work(DailyEvent())
 
@@ -807,7 +809,7 @@ def test_a_plan_of_days_that_are_all_up_to_date_is_a_success(only: Any) -> None:
     bench = Workbench(days=2)
     bench.run()
 
-    done = bench.work(Plan(DAY, DAY + timedelta(days=1), only=only))
+    done = bench.work(PlanEvent(DAY, DAY + timedelta(days=1), only=only))
 
     assert done == {"converted": 0, "handed_back": 0}
 
@@ -860,7 +862,7 @@ def mark(row: dict[str, Any]) -> str:
 @pytest.fixture(scope="module")
 def stumbling(deploy: Deploy, tmp_path_factory: pytest.TempPathFactory) -> Stumbling:
     folder, deployed = tmp_path_factory.mktemp("faults"), deploy()
-    generate(folder / "logs", TreeSpec(accounts=2, regions=1, days=1, records=36, late=0.1))
+    generate_tree(folder / "logs", TreeSpec(accounts=2, regions=1, days=1, records=36, late=0.1))
     deployed.upload(folder / "logs")
     expected = converted_on_disk(folder)
     keys = [path.parts for path in (folder / "expected.state/receipts").rglob("*.json")]
@@ -1018,7 +1020,7 @@ def test_a_plan_of_nothing_but_accounts_that_refuse_fails(sent: Sent | None) -> 
 
     refusing: Any = Changed(source, level=level)
     bench.stores = dataclasses.replace(bench.stores, source=refusing)
-    asked = Plan(DAY, DAY + timedelta(days=9), regions=(REGION,), only="all")
+    asked = PlanEvent(DAY, DAY + timedelta(days=9), regions=(REGION,), only="all")
 
     if sent is None:  # nowhere to send it to
         with pytest.raises(RefusedError):
@@ -1037,7 +1039,7 @@ def test_a_plan_of_nothing_but_accounts_that_refuse_fails(sent: Sent | None) -> 
 
 
 def test_several_sources_are_converted_as_one(deployed: Deployment, tmp_path: Path) -> None:
-    generate(tmp_path / "logs", TreeSpec(accounts=2, regions=1, days=1, records=60, late=0.1))
+    generate_tree(tmp_path / "logs", TreeSpec(accounts=2, regions=1, days=1, records=60, late=0.1))
     expected = converted_on_disk(tmp_path)
     (other,) = deployed.new_buckets("legacy")
     for number, (key, data) in enumerate(contents(tmp_path / "logs").items()):
@@ -1112,22 +1114,22 @@ def test_an_invocation_that_is_ended_amid_publishing_is_completed_by_its_retry(
 def test_64_runs_of_16_units_at_the_same_time_give_what_one_of_each_gives(
     deployed: Deployment, moto: str, tmp_path: Path
 ) -> None:
-    generate(tmp_path / "logs", TreeSpec(accounts=1, regions=2, days=5, records=120, late=0.1))
+    generate_tree(tmp_path / "logs", TreeSpec(accounts=1, regions=2, days=5, records=120, late=0.1))
     expected = converted_on_disk(tmp_path)
     deployed.upload(tmp_path / "logs")
     settings = Settings(lease_wait_s=300)
 
     def opened() -> Stores:
-        places = (f"s3://{deployed.buckets[place]}" for place in ("logs", "lake", "state"))
+        locations = (f"s3://{deployed.buckets[place]}" for place in ("logs", "lake", "state"))
         prefixes = ("org", "cloudtrail", "x")
         source, dataset, state = (
             open_store(f"{place}/{prefix}?endpoint={moto}")
-            for place, prefix in zip(places, prefixes, strict=True)
+            for place, prefix in zip(locations, prefixes, strict=True)
         )
         return Stores(source, dataset, state)
 
     stores = opened()
-    open_dataset_state(stores, settings)
+    record_properties(stores, settings)
     found = discover(stores.source, settings.folders)
     chosen = units(stores.source, found, settings.window)
     assert len(chosen) == 16

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudtrail_parquet.sample_logs import TreeSpec, generate
+from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
 from tests.builders import ago
 from tests.bundle.packages import (
     NATIVE,
@@ -58,7 +58,7 @@ def test_a_schedule_is_planned_carried_converted_and_read_back(
     code: Code, deployed: Deployment, tmp_path: Path
 ) -> None:
     spec = TreeSpec(accounts=2, regions=3, days=2, records=5000, first_day=ago(6))
-    truth = generate(tmp_path / "logs", spec)
+    truth = generate_tree(tmp_path / "logs", spec)
     deployed.upload(tmp_path / "logs")
     box = deployed.start(code)
 
@@ -77,7 +77,7 @@ def test_a_schedule_is_planned_carried_converted_and_read_back(
 def test_a_batch_of_messages_is_done_but_for_the_bad_one(
     code: Code, deployed: Deployment, tmp_path: Path
 ) -> None:
-    truth = generate(tmp_path / "logs", TreeSpec(accounts=1, regions=2, days=2, records=100))
+    truth = generate_tree(tmp_path / "logs", TreeSpec(accounts=1, regions=2, days=2, records=100))
     deployed.upload(tmp_path / "logs")
     box = deployed.start(code, CLOUDTRAIL_PARQUET_DISPATCH="queue")
     plans = [{"kind": "plan", "from": f"2026-01-{day}", "to": "2026-01-12"} for day in ("09", 11)]

@@ -1,7 +1,10 @@
-"""What `tests.unit.test_storage` asks of every store, asked of a bucket."""
+"""What `tests.unit.storage.test_storage` asks of every store, asked of a bucket."""
 
 import pytest
-from tests.unit.test_storage import (
+
+from cloudtrail_parquet.storage import Store, open_store
+from tests.s3.faults import FaultProxy, only_below
+from tests.unit.storage.test_storage import (
     test_a_lease_is_given_back_when_its_work_fails,
     test_a_lease_keeps_a_second_holder_out,
     test_a_lease_leaves_no_object_behind,
@@ -22,9 +25,6 @@ from tests.unit.test_storage import (
     test_what_is_written_is_read_again,
     test_writing_again_replaces,
 )
-
-from cloudtrail_parquet.storage import Store, open_store
-from tests.s3.faults import FaultProxy, only_below
 
 __all__ = [
     "test_a_lease_is_given_back_when_its_work_fails",

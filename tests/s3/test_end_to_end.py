@@ -12,8 +12,8 @@ import duckdb
 import pytest
 from mypy_boto3_s3 import S3Client
 
-from cloudtrail_parquet.dataset.export import export
-from cloudtrail_parquet.sample_logs import TreeSpec, generate
+from cloudtrail_parquet.dataset.export import export_records
+from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
 from cloudtrail_parquet.storage import open_store
 from tests.s3.faults import Fault, FaultProxy, error, every, only_below
 
@@ -21,7 +21,7 @@ LAMBDA_SRC = Path(__file__).parents[2] / "lambda_src"
 SPEC = TreeSpec(accounts=2, regions=1, days=2, records=600, late=0.05, duplicates=0.05)
 
 
-class Places(NamedTuple):
+class Locations(NamedTuple):
     """The same logs on a disk and in a bucket, and two more buckets."""
 
     tree: Path
@@ -41,10 +41,10 @@ class Places(NamedTuple):
 
 
 @pytest.fixture
-def places(tmp_path: Path, s3: S3Client, new_bucket: Callable[[], str]) -> Places:
+def locations(tmp_path: Path, s3: S3Client, new_bucket: Callable[[], str]) -> Locations:
     tree = tmp_path / "logs"
-    truth = generate(tree, SPEC)
-    made = Places(tree, truth.records, new_bucket(), new_bucket(), new_bucket())
+    truth = generate_tree(tree, SPEC)
+    made = Locations(tree, truth.records, new_bucket(), new_bucket(), new_bucket())
     for key, data in contents(tree).items():
         s3.put_object(Bucket=made.logs, Key=f"org/{key}", Body=data)
     return made
@@ -80,12 +80,12 @@ def convert(*arguments: str, scratch: Path) -> tuple[int, list[dict[str, Any]], 
 
 @pytest.mark.slow
 def test_a_conversion_between_buckets_gives_what_one_on_a_disk_gives(
-    places: Places, tmp_path: Path, s3: S3Client, proxy: FaultProxy
+    locations: Locations, tmp_path: Path, s3: S3Client, proxy: FaultProxy
 ) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     status, receipts, said = convert(
-        str(places.tree), str(tmp_path / "lake"), "--workers", "1", scratch=scratch
+        str(locations.tree), str(tmp_path / "lake"), "--workers", "1", scratch=scratch
     )
     assert status == 0, said
     expected = {f"cloudtrail/{key}": data for key, data in contents(tmp_path / "lake").items()}
@@ -98,74 +98,78 @@ def test_a_conversion_between_buckets_gives_what_one_on_a_disk_gives(
         Fault(method="PUT", lost="after", when=every(13)),
     )
     # One unit after the other: of a record that two units own, the first one keeps its copy.
-    status, from_buckets, said = convert(*places.arguments, "--workers", "1", scratch=scratch)
+    status, from_buckets, said = convert(*locations.arguments, "--workers", "1", scratch=scratch)
     assert status == 0, said
-    first = objects(s3, places.lake)
+    first = objects(s3, locations.lake)
 
     assert first == expected
     assert sum(one["records"]["written"] for one in from_buckets) == sum(
         one["records"]["written"] for one in receipts
     )
 
-    status, _, said = convert(*places.arguments, "--workers", "2", scratch=scratch)
+    status, _, said = convert(*locations.arguments, "--workers", "2", scratch=scratch)
     assert status == 0, said
 
-    assert objects(s3, places.lake) == expected
+    assert objects(s3, locations.lake) == expected
     assert not [key for key in first if not key.endswith(".parquet")]
-    state = objects(s3, places.state)
+    state = objects(s3, locations.state)
     assert state
     assert not [key for key in state if "/leases/" in key or "/intents/" in key]
-    for bucket in (places.lake, places.state):
+    for bucket in (locations.lake, locations.state):
         assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
     assert list(scratch.iterdir()) == []
-    for key, data in objects(s3, places.lake).items():
+    for key, data in objects(s3, locations.lake).items():
         (tmp_path / "read" / key).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "read" / key).write_bytes(data)
     with duckdb.connect() as connection:
         glob = f"{tmp_path}/read/cloudtrail/**/*.parquet"
         rows = connection.execute(f"SELECT count(*) FROM read_parquet('{glob}')").fetchone()  # noqa: S608
-    assert rows == (places.records,)
+    assert rows == (locations.records,)
 
 
 @pytest.mark.slow
 def test_a_conversion_needs_to_list_no_more_than_the_prefixes_of_its_places(
-    places: Places, tmp_path: Path, s3: S3Client, proxy: FaultProxy
+    locations: Locations, tmp_path: Path, s3: S3Client, proxy: FaultProxy
 ) -> None:
-    status, _, said = convert(*places.arguments, "--workers", "1", scratch=tmp_path)
+    status, _, said = convert(*locations.arguments, "--workers", "1", scratch=tmp_path)
     assert status == 0, said
-    expected = objects(s3, places.lake)
-    for bucket in (places.lake, places.state):
+    expected = objects(s3, locations.lake)
+    for bucket in (locations.lake, locations.state):
         for key in objects(s3, bucket):
             s3.delete_object(Bucket=bucket, Key=key)
-    for path in (f"/{places.logs}/org/", f"/{places.lake}/cloudtrail/", f"/{places.state}/x/"):
+    for path in (
+        f"/{locations.logs}/org/",
+        f"/{locations.lake}/cloudtrail/",
+        f"/{locations.state}/x/",
+    ):
         proxy.add(*only_below(path))
 
     for _ in range(2):
-        status, _, said = convert(*places.arguments, "--workers", "1", scratch=tmp_path)
+        status, _, said = convert(*locations.arguments, "--workers", "1", scratch=tmp_path)
         assert status == 0, said
-        assert objects(s3, places.lake) == expected
+        assert objects(s3, locations.lake) == expected
 
-    state = objects(s3, places.state)
+    state = objects(s3, locations.state)
     assert len([key for key in state if key.startswith("x/receipts/")]) >= 4
-    refused = {one.path for one in proxy.seen(path=f"^/{places.state}/") if one.status == 403}
+    refused = {one.path for one in proxy.seen(path=f"^/{locations.state}/") if one.status == 403}
     assert refused  # of receipts and of what else was not there yet
 
     proxy.clear()
     receipt = min(key for key in state if key.startswith("x/receipts/"))
     proxy.add(error(403, "AccessDenied", "No.", method="GET", path=receipt))
-    status, _, said = convert(*places.arguments, scratch=tmp_path)
+    status, _, said = convert(*locations.arguments, scratch=tmp_path)
     assert status == 1
     assert f"{receipt}: cannot be read (AccessDenied: No.)" in said
-    assert objects(s3, places.lake) == expected
+    assert objects(s3, locations.lake) == expected
 
 
 @pytest.mark.slow
 def test_a_log_file_that_cannot_be_read_is_quarantined_and_read_by_the_next_run(
-    places: Places, tmp_path: Path, proxy: FaultProxy
+    locations: Locations, tmp_path: Path, proxy: FaultProxy
 ) -> None:
-    bad = min(contents(places.tree))
+    bad = min(contents(locations.tree))
     proxy.add(Fault(method="GET", path=f"{bad}$", keep_bytes=20))
-    source, *others = places.arguments
+    source, *others = locations.arguments
 
     status, receipts, said = convert(f"{source}&retries=1", *others, scratch=tmp_path)
 
@@ -184,14 +188,14 @@ def test_a_log_file_that_cannot_be_read_is_quarantined_and_read_by_the_next_run(
 
 @pytest.mark.slow
 def test_a_place_that_refuses_fails_with_what_to_do(
-    places: Places, tmp_path: Path, proxy: FaultProxy
+    locations: Locations, tmp_path: Path, proxy: FaultProxy
 ) -> None:
-    proxy.add(error(403, "AccessDenied", "No.", path=f"^/{places.lake}"))
+    proxy.add(error(403, "AccessDenied", "No.", path=f"^/{locations.lake}"))
 
-    status, _, said = convert(*places.arguments, scratch=tmp_path)
+    status, _, said = convert(*locations.arguments, scratch=tmp_path)
 
     assert status == 1
-    assert f"error: s3://{places.lake}/cloudtrail/" in said
+    assert f"error: s3://{locations.lake}/cloudtrail/" in said
     assert "(AccessDenied: No.). Allow it to these credentials" in said
     assert "Traceback" not in said
 
@@ -212,7 +216,7 @@ class Split(NamedTuple):
 @pytest.fixture
 def split(tmp_path: Path, s3: S3Client, new_bucket: Callable[[], str]) -> Split:
     tree, buckets = tmp_path / "logs", (new_bucket(), new_bucket())
-    generate(tree, SPEC)
+    generate_tree(tree, SPEC)
     keys = sorted(key for key in contents(tree) if "/CloudTrail/" in key)
     for number, key in enumerate(keys):
         data = (tree / key).read_bytes()
@@ -225,7 +229,7 @@ def split(tmp_path: Path, s3: S3Client, new_bucket: Callable[[], str]) -> Split:
 
 
 def records(dataset: str | Path) -> list[bytes]:
-    return sorted(one.encode() for one in export(open_store(dataset), lambda _: True))
+    return sorted(one.encode() for one in export_records(open_store(dataset), lambda _: True))
 
 
 @pytest.mark.slow

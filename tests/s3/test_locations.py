@@ -15,7 +15,7 @@ import pytest
 from mypy_boto3_s3 import S3Client
 
 from cloudtrail_parquet.errors import StorageError, UsageError
-from cloudtrail_parquet.storage import is_below, open_store, place_beside
+from cloudtrail_parquet.storage import is_below, location_beside, open_store
 from cloudtrail_parquet.storage.s3 import Bucket, client_of
 from tests.s3.conftest import CREDENTIALS
 from tests.s3.faults import Answer, Fault, FaultProxy, Request, error
@@ -93,13 +93,13 @@ def test_a_prefix_is_taken_as_it_is_written(bucket: str, s3: S3Client) -> None:
 
 
 def test_the_place_beside_another_keeps_its_parameters(tmp_path: Path) -> None:
-    assert place_beside("s3://b-1/lake/?region=eu-west-1", ".state") == (
+    assert location_beside("s3://b-1/lake/?region=eu-west-1", ".state") == (
         "s3://b-1/lake.state?region=eu-west-1"
     )
-    assert place_beside(f"{tmp_path}/lake/", ".state") == f"{tmp_path}/lake.state"
-    assert place_beside("memory:///lake", ".state") == "memory:///lake.state"
+    assert location_beside(f"{tmp_path}/lake/", ".state") == f"{tmp_path}/lake.state"
+    assert location_beside("memory:///lake", ".state") == "memory:///lake.state"
     with pytest.raises(UsageError, match="whole bucket"):
-        place_beside("s3://lake", ".state")
+        location_beside("s3://lake", ".state")
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ Side = Literal["before", "after"]
 When = Callable[[], None]
 
 
-# Places.
+# Locations.
 
 
 class Asleep(SystemClock):
@@ -114,13 +114,13 @@ class Client:
 
 
 class InMemory:
-    """Places in memory, for several runs."""
+    """Locations in memory, for several runs."""
 
     def __init__(self) -> None:
         self._stores = [MemoryStore() for _ in range(3)]
 
     def opened(self, clock: Asleep, stop: Stop | None = None) -> Stores:
-        """The places as one run sees them."""
+        """The locations as one run sees them."""
         never = Stop(-1, "before", lambda: None)
         source, dataset, state = (
             ObjectStore(
@@ -135,13 +135,13 @@ class InMemory:
 
 
 class InBuckets:
-    """Places in a bucket; a run that may be stopped has a proxy in front of them."""
+    """Locations in a bucket; a run that may be stopped has a proxy in front of them."""
 
     def __init__(self, bucket: str, direct: str, proxy: FaultProxy) -> None:
         self._bucket, self._direct, self._proxy = bucket, direct, proxy
 
     def opened(self, clock: Asleep, stop: Stop | None = None) -> Stores:
-        """The places as one run sees them."""
+        """The locations as one run sees them."""
         if stop is not None:
             self._proxy.clear()
             self._proxy.add(*stopping(stop))
@@ -178,7 +178,7 @@ def stopping(stop: Stop) -> Iterator[Fault]:
     yield Fault(when=is_here, change=answered)
 
 
-Places = InMemory | InBuckets
+Locations = InMemory | InBuckets
 
 
 # Runs.
@@ -261,7 +261,7 @@ def told(stores: Stores) -> dict[str, bytes]:
 
 
 def stopped_at(  # noqa: PLR0913
-    places: Places,
+    locations: Locations,
     case: Case,
     number: int,
     side: Side,
@@ -272,14 +272,14 @@ def stopped_at(  # noqa: PLR0913
     """Let a run be stopped at a request, the newer one finish, and the first one go on.
 
     Args:
-        places: Where all of it is.
+        locations: Where all of it is.
         case: What they do.
         number: Of the request.
         side: See `Stop`.
         knows: Whether the clocks of the stopped run's machine show that it has slept.
         slept_s: For how long, beside the time that this takes.
     """
-    others = places.opened(Asleep(slept_s))
+    others = locations.opened(Asleep(slept_s))
     add(others, range(9))
     add(others, range(50, 52), DAY - timedelta(days=1))
     if case.before is not None:
@@ -296,7 +296,7 @@ def stopped_at(  # noqa: PLR0913
 
     stop = Stop(number, side, take_over)
     with suppress(StorageError):
-        convert(places.opened(clock, stop), *case.stopped, goes_on=lambda: not after)
+        convert(locations.opened(clock, stop), *case.stopped, goes_on=lambda: not after)
     return Outcome(stop.count, bool(held), after, told(others), others)
 
 
@@ -376,8 +376,8 @@ def test_in_buckets_no_change_that_comes_too_late_is_made_to_what_a_newer_run_ha
     moto: str, proxy: FaultProxy, new_bucket: Callable[[], str], name: str, side: Side
 ) -> None:
     def outcome_at(number: int) -> Outcome:
-        places = InBuckets(new_bucket(), moto, proxy)
-        return stopped_at(places, CASES[name], number, side, knows=True)
+        locations = InBuckets(new_bucket(), moto, proxy)
+        return stopped_at(locations, CASES[name], number, side, knows=True)
 
     outcome_at(1000)
     changes = [
@@ -405,8 +405,8 @@ def test_a_lease_that_has_run_out_indeed_is_no_longer_held_by_a_run_that_goes_on
     case = Case(before, *short)
 
     def outcome_at(number: int) -> Outcome:
-        places = InBuckets(new_bucket(), moto, proxy)
-        return stopped_at(places, case, number, "before", knows=True, slept_s=0)
+        locations = InBuckets(new_bucket(), moto, proxy)
+        return stopped_at(locations, case, number, "before", knows=True, slept_s=0)
 
     outcome_at(1000)
     (number, *_) = (

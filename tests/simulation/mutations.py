@@ -18,8 +18,7 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from cloudtrail_parquet import handler, layout
-from cloudtrail_parquet.conversion import collate, convert, duplicates, publish, shards
-from cloudtrail_parquet.conversion import published as standing
+from cloudtrail_parquet.conversion import collate, convert, duplicates, publish, published, shards
 from cloudtrail_parquet.planning import due, plan
 from cloudtrail_parquet.state import notes, receipt
 from cloudtrail_parquet.storage import ObjectStore, leases
@@ -166,19 +165,19 @@ def no_lease() -> Iterator[None]:
 
 @_mutation("parts that come into a partition while a run reads are not looked at")
 def no_second_look() -> Iterator[None]:
-    look = standing.Standing.changed
+    look = published.PublishedParts.changed
 
-    def changed(one: standing.Standing, *arguments: Any_) -> bool:
+    def changed(one: published.PublishedParts, *arguments: Any_) -> bool:
         look(one, *arguments)
         return False
 
-    with patch.object(standing.Standing, "changed", changed):
+    with patch.object(published.PublishedParts, "changed", changed):
         yield
 
 
 @_mutation("what stands already is not looked at")
 def standing_unseen() -> Iterator[None]:
-    with patch.object(standing.Standing, "contents", lambda *_: {}):
+    with patch.object(published.PublishedParts, "contents", lambda *_: {}):
         yield
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from cloudtrail_parquet.conversion import run
 from cloudtrail_parquet.conversion import workers as dispatch
-from cloudtrail_parquet.planning.plan import Range, Receipts, plan
+from cloudtrail_parquet.planning.plan import Range, Receipts, plan_units
 from cloudtrail_parquet.schema import columns as schema
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import discover
@@ -62,5 +62,5 @@ def outdated(stores: Stores, settings: Settings, account: str, region: str, day:
     first, last = max(day - _WIDEST, date.min), day + _WIDEST
     of = Range(first, last, frozenset({account}), frozenset({region}))
     receipts = Receipts(stores.state, stores.dataset)
-    planned = plan(stores.source, receipts, found, of, "outdated", settings)
+    planned = plan_units(stores.source, receipts, found, of, "outdated", settings)
     return any(one.unit == (account, region, day) for one in planned)

@@ -18,13 +18,13 @@ import msgspec
 from cloudtrail_parquet.conversion.workers import convert_all, jobs_of
 from cloudtrail_parquet.errors import CloudTrailParquetError, ReconciliationError, StorageError
 from cloudtrail_parquet.function.events import Event, parse, parse_text, to_text
+from cloudtrail_parquet.function.service import Function
 from cloudtrail_parquet.function.telemetry import Telemetry
-from cloudtrail_parquet.handler import Function
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import discover, units
 from cloudtrail_parquet.storage import ObjectStore, Stores
-from cloudtrail_parquet.storage.locations import Places
+from cloudtrail_parquet.storage.locations import Locations
 from tests.simulation.faults import Faults
 from tests.simulation.s3 import Bucket, Client
 from tests.simulation.scheduler import Actor, ActorClock, Scheduler
@@ -123,8 +123,8 @@ class Services:
             stores = self.stores(actor)
             found = discover(stores.source, program.settings.folders)
             wanted = units(stores.source, found, program.settings.window, first, last)
-            places = cast("Places", _Opened(stores))
-            for outcome in convert_all(jobs_of(wanted, found), places, program.settings, 1):
+            locations = cast("Locations", _Opened(stores))
+            for outcome in convert_all(jobs_of(wanted, found), locations, program.settings, 1):
                 if outcome.error is not None:
                     self._failed(actor, outcome.error)
 
@@ -250,7 +250,7 @@ class _Telemetry:
 
 
 class _Opened:
-    """Places that are open already."""
+    """Locations that are open already."""
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores

@@ -23,7 +23,7 @@ from cloudtrail_parquet.settings.settings import (
     LOG_FOLDERS,
     OPTIONAL_LOG_FOLDERS,
     Settings,
-    Source,
+    SettingSource,
     settings_environment,
     settings_of,
 )
@@ -680,13 +680,13 @@ def _rules(of: str) -> st.SearchStrategy[Any]:
 
 
 _SETTINGS = st.fixed_dictionaries(
-    {}, optional={one.name: _of_kind(one.metadata["kind"]) for one in fields(Settings)}
+    {}, optional={one.name: _of_kind(one.metadata["type"]) for one in fields(Settings)}
 )
 
 
 def read_back(converter: dict[str, Any]) -> None:
     try:
-        expected = settings_of(Source("file", converter))
+        expected = settings_of(SettingSource("file", converter))
     except UsageError:
         reject()
 
@@ -704,7 +704,7 @@ def test_the_function_reads_the_settings_that_the_file_has(converter: dict[str, 
 @pytest.mark.parametrize("name", [one.name for one in fields(Settings)])
 @given(data=st.data())
 def test_the_function_reads_each_setting_that_the_file_has(name: str, data: st.DataObject) -> None:
-    kinds = {one.name: one.metadata["kind"] for one in fields(Settings)}
+    kinds = {one.name: one.metadata["type"] for one in fields(Settings)}
 
     read_back({name: data.draw(_of_kind(kinds[name]))})
 

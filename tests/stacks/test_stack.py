@@ -21,7 +21,7 @@ from cloudtrail_parquet.function.fanout import EventsFanout
 from cloudtrail_parquet.handler import FETCH_THREADS, function_of
 from cloudtrail_parquet.reference.ddl import athena_columns, athena_properties
 from cloudtrail_parquet.schema.columns import PARTITION_SCHEMAS
-from cloudtrail_parquet.settings.settings import Source, settings_environment, settings_of
+from cloudtrail_parquet.settings.settings import SettingSource, settings_environment, settings_of
 from cloudtrail_parquet.source.unplaced import Misplaced
 from cloudtrail_parquet.state.receipt import Files, Receipt, Records
 from stacks.contradictions import ENVIRONMENT_BYTES, OTHERS_BYTES
@@ -137,7 +137,7 @@ def test_the_function_accepts_the_environment_it_is_given(
 
     threads = environment.converter.get("fetch_threads", FETCH_THREADS)
     expected = {**environment.converter, "fetch_threads": threads}
-    assert function.settings == settings_of(Source("file", expected))
+    assert function.settings == settings_of(SettingSource("file", expected))
     assert function.stores.dataset.uri == environment.dataset.uri()
     assert function.stores.state.uri == environment.state_place.uri()
     assert function.fanout is not None

@@ -38,16 +38,14 @@ from cloudtrail_parquet.cli.output import (
 )
 from cloudtrail_parquet.contract import LOGS_ROOT
 from cloudtrail_parquet.conversion.workers import convert_all, cores, jobs_of
-from cloudtrail_parquet.dataset.export import export as export_records
-from cloudtrail_parquet.dataset.inspection import inspect as inspect_place
+from cloudtrail_parquet.dataset.export import export_records
+from cloudtrail_parquet.dataset.inspection import inspect_location
 from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
 from cloudtrail_parquet.layout import Unit
-from cloudtrail_parquet.planning.plan import Only, Range, Receipts, estimate
-from cloudtrail_parquet.planning.plan import plan as plan_units
+from cloudtrail_parquet.planning.plan import Only, Range, Receipts, estimate, plan_units
 from cloudtrail_parquet.process import prepare_process
-from cloudtrail_parquet.reference.ddl import Dialect, render
-from cloudtrail_parquet.sample_logs import TreeSpec
-from cloudtrail_parquet.sample_logs import generate as generate_tree
+from cloudtrail_parquet.reference.ddl import DdlFormat, render
+from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
 from cloudtrail_parquet.settings.settings import OPTIONAL_LOG_FOLDERS, Settings
 from cloudtrail_parquet.source.discover import (
     Discovery,
@@ -58,7 +56,7 @@ from cloudtrail_parquet.source.discover import (
 )
 from cloudtrail_parquet.state.notes import unfinished
 from cloudtrail_parquet.storage import Store, open_source, open_store
-from cloudtrail_parquet.storage.locations import Places
+from cloudtrail_parquet.storage.locations import Locations
 
 app = typer.Typer(
     name="cloudtrail-parquet",
@@ -169,10 +167,10 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
     """Convert log files to partitions: all days found, or those selected."""
     started = time.monotonic()
     selection = Selection(day, first, last, account, region)
-    places = Places.of(source, dataset, state)
-    places.check(settings.part_bytes)
+    locations = Locations.of(source, dataset, state)
+    locations.check(settings.part_bytes)
     settings = replace(settings, folders=_folders(settings.folders, folder or []))
-    store = open_source(places.source)
+    store = open_source(locations.source)
     found = discover(store, settings.folders)
     found.check(selection.accounts, selection.regions, source)
     wanted = selection.range
@@ -183,7 +181,7 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
         raise found.no_logs(store, wanted.holds)
     jobs = jobs_of(selected, found)
     workers = workers or cores()
-    converting = convert_all(jobs, places, settings, workers, dry_run=dry_run)
+    converting = convert_all(jobs, locations, settings, workers, dry_run=dry_run)
     try:
         outcomes = collect(converting, len(jobs), as_json=as_json)
     except KeyboardInterrupt:
@@ -192,7 +190,7 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
             "the same command converts all selected units again"
         )
         os._exit(INTERRUPTED)  # the workers end with this process
-    _note_unfinished(places.open().state, set(selected))
+    _note_unfinished(locations.open().state, set(selected))
     for name, count in sorted(count_siblings(store, found).items()):
         note(beside(name, count))
     done = [outcome for outcome in outcomes if outcome.receipt or outcome.error]
@@ -262,7 +260,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
 ) -> None:
     """Say what is to be converted, and what that would take and cost in AWS; convert nothing."""
     selection = Selection(None, first, last, account, region)
-    state = state or (Places.of(source, dataset).state if dataset else None)
+    state = state or (Locations.of(source, dataset).state if dataset else None)
     if only != "all" and not state:
         raise UsageError(f"--only {only} needs receipts", "plan", "Name the DATASET or --state")
     store = open_source(source)
@@ -362,7 +360,7 @@ def generate(  # noqa: PLR0913, PLR0917 - each is an option
 @app.command()
 @with_settings
 def schema(
-    dialect: Annotated[Dialect, typer.Option("--format", help="Whose words to use.")] = "arrow",
+    dialect: Annotated[DdlFormat, typer.Option("--format", help="Whose words to use.")] = "arrow",
     *,
     settings: Settings,
 ) -> None:
@@ -382,7 +380,7 @@ def inspect(
 
     Row groups, order, sizes by column, filters, metadata; settings are compared with today's.
     """
-    found = inspect_place(place, settings)
+    found = inspect_location(place, settings)
     if as_json:
         print(json.dumps(found.to_json()))
     else:

@@ -12,7 +12,7 @@ import typer
 
 from cloudtrail_parquet.settings.settings import (
     Settings,
-    Source,
+    SettingSource,
     settings_environment,
     settings_file,
     settings_of,
@@ -41,14 +41,16 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _settings(path: Path | None, said: dict[str, Any]) -> Settings:
-    options = Source("option", {name: value for name, value in said.items() if value is not None})
+    options = SettingSource(
+        "option", {name: value for name, value in said.items() if value is not None}
+    )
     file = [settings_file(path)] if path else []
     return settings_of(*file, *settings_environment(os.environ), options)
 
 
 def _option(knob: Any) -> inspect.Parameter:  # noqa: ANN401 - a dataclasses.Field
     name = f"--{knob.name.replace('_', '-')}"
-    kind = knob.metadata["kind"]
+    kind = knob.metadata["type"]
     of, names = (bool, f"{name}/--no-{name[2:]}") if isinstance(kind, Flag) else (str, name)
     about = f"{knob.metadata['about'].capitalize()}: {kind.legal}."
     option = typer.Option(names, help=about, rich_help_panel=_PANEL, metavar="VALUE")

@@ -16,8 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cloudtrail_parquet.conversion import published as standing
 from cloudtrail_parquet.conversion.duplicates import Duplicates
+from cloudtrail_parquet.conversion.published import PublishedParts, without_published
 from cloudtrail_parquet.dataset.writer import order_by
 from cloudtrail_parquet.formats import jsontext
 from cloudtrail_parquet.formats.eventtime import (
@@ -29,11 +29,11 @@ from cloudtrail_parquet.formats.eventtime import (
     parse_time,
 )
 from cloudtrail_parquet.layout import LogFile, Unit
-from cloudtrail_parquet.records.coerce import Leftovers
+from cloudtrail_parquet.records.coerce import Unmapped
 from cloudtrail_parquet.records.decode import Batch
 from cloudtrail_parquet.records.keys import keys_of
 from cloudtrail_parquet.records.redact import Redactor
-from cloudtrail_parquet.records.to_arrow import CODE, Columns
+from cloudtrail_parquet.records.to_arrow import INDEX, Columns
 from cloudtrail_parquet.records.upgrade import incomplete, upgrade
 from cloudtrail_parquet.schema.columns import TIMESTAMP
 from cloudtrail_parquet.settings.rules import Discarder
@@ -52,19 +52,19 @@ _ADDRESS = attrgetter("sourceIPAddress")
 
 @dataclass(slots=True)
 class _Piece:
-    """Records that wait to be arranged; the lists run in parallel, leftovers go by index."""
+    """Records that wait to be arranged; the lists run in parallel, unmapped go by index."""
 
     records: list[Any]
     files: list[int]
     positions: list[int]
-    leftovers: dict[int, Leftovers]
+    unmapped: dict[int, Unmapped]
 
     def pick(self, rows: list[int]) -> "_Piece":
         return _Piece(
             [self.records[row] for row in rows],
             [self.files[row] for row in rows],
             [self.positions[row] for row in rows],
-            {n: self.leftovers[row] for n, row in enumerate(rows) if row in self.leftovers},
+            {n: self.unmapped[row] for n, row in enumerate(rows) if row in self.unmapped},
         )
 
 
@@ -85,7 +85,7 @@ class Collation:
         settings: Settings,
         *,
         duplicates: Duplicates,
-        standing: standing.Standing,
+        published: PublishedParts,
         own: Callable[[pa.Table], None],
         stragglers: Callable[[date, pa.Table], None],
     ) -> None:
@@ -101,7 +101,7 @@ class Collation:
         self._discarder = Discarder(settings.discard) if settings.discard else None
         self._unit = unit
         self._settings = settings
-        self._standing = standing
+        self._published = published
         self._own, self._stragglers = own, stragglers
         self._enough_rows = settings.row_group_rows * 5 // 4  # wait before some leave
         self._enough_bytes = settings.row_group_bytes * 5 // 4
@@ -109,7 +109,7 @@ class Collation:
         self._files: list[LogFile] = []
         self._piece = _Piece([], [], [], {})
         self._fresh: list[pa.RecordBatch] = []
-        self._waiting: pa.Table = self.columns.draft_schema.empty_table()
+        self._waiting: pa.Table = self.columns.encoded_schema.empty_table()
         self._bytes = 0  # of what is fresh and of what waits
         self._late: list[pa.RecordBatch] = []
 
@@ -127,7 +127,7 @@ class Collation:
         piece.records += batch.records
         piece.positions += batch.positions
         piece.files += [number] * len(batch.records)
-        piece.leftovers.update({offset + row: parts for row, parts in batch.leftovers.items()})
+        piece.unmapped.update({offset + row: parts for row, parts in batch.unmapped.items()})
         if len(piece.records) >= _PIECE_ROWS:
             self._arrange()
 
@@ -146,11 +146,11 @@ class Collation:
         self.counts.check(self._unit.name)
 
     def _arrange(self) -> None:
-        """Turn the piece into drafts of what this unit owns."""
+        """Turn the piece into encoded of what this unit owns."""
         piece, self._piece = self._piece, _Piece([], [], [], {})
         if not piece.records:
             return
-        times = event_times(piece.records, piece.leftovers)
+        times = event_times(piece.records, piece.unmapped)
         bounds = pc.min_max(times).as_py()
         inside = bounds["min"] is not None and times.null_count == 0
         if not (
@@ -158,10 +158,10 @@ class Collation:
         ):
             own, late = self._sort_out(piece, times.to_pylist())
             if late:
-                self._late.append(self._draft(piece.pick(late), times.take(pa.array(late, CODE))))
-            piece, times = piece.pick(own), times.take(pa.array(own, CODE))
+                self._late.append(self._encode(piece.pick(late), times.take(pa.array(late, INDEX))))
+            piece, times = piece.pick(own), times.take(pa.array(own, INDEX))
         if piece.records:
-            self._fresh.append(self._draft(piece, times))
+            self._fresh.append(self._encode(piece, times))
             self._bytes += self._fresh[-1].nbytes
         if self._is_enough(self._waiting.num_rows + sum(map(len, self._fresh))):
             self._judge()
@@ -181,7 +181,7 @@ class Collation:
         for row, time_us in enumerate(times):
             file = self._files[piece.files[row]]
             if time_us is None:
-                delivered = any(name == "eventTime" for name, _ in piece.leftovers.get(row, ()))
+                delivered = any(name == "eventTime" for name, _ in piece.unmapped.get(row, ()))
                 self._reject(file, piece.positions[row], _BAD_TIME if delivered else _NO_TIME)
             elif self._start_us <= time_us < self._start_us + DAY_US:
                 own.append(row)
@@ -211,9 +211,9 @@ class Collation:
         self.discarded.update(found.values())
         self.counts.discarded += len(found)
         rest = [row for row in range(len(piece.records)) if row not in found]
-        return (piece.pick(rest), times.take(pa.array(rest, CODE))) if found else (piece, times)
+        return (piece.pick(rest), times.take(pa.array(rest, INDEX))) if found else (piece, times)
 
-    def _draft(self, piece: _Piece, times: pa.Array) -> pa.RecordBatch:
+    def _encode(self, piece: _Piece, times: pa.Array) -> pa.RecordBatch:
         piece, times = self._discard(piece, times)
         keys = keys_of(piece.records, times)
         derived = {}
@@ -222,67 +222,67 @@ class Collation:
             if names:
                 derived[row] = names
         self.versions.update(map(_VERSION, piece.records))
-        places = [
+        positions = [
             pa.array(keys, pa.int64()),
-            pa.array(piece.files, CODE),
-            pa.array(piece.positions, CODE),
+            pa.array(piece.files, INDEX),
+            pa.array(piece.positions, INDEX),
         ]
-        return self.columns.draft(piece.records, times, piece.leftovers, derived, places)
+        return self.columns.encode(piece.records, times, piece.unmapped, derived, positions)
 
     def _judge(self) -> None:
-        """Move fresh drafts to the waiting ones, without those that repeat others."""
+        """Move fresh encoded to the waiting ones, without those that repeat others."""
         if self._fresh:
-            drafts = self._without_repeats(pa.Table.from_batches(self._fresh), self._unit.day)
-            self._waiting = pa.concat_tables([self._waiting, drafts])
+            encoded = self._without_repeats(pa.Table.from_batches(self._fresh), self._unit.day)
+            self._waiting = pa.concat_tables([self._waiting, encoded])
             self._fresh = []
 
-    def _without_repeats(self, drafts: pa.Table, day: date) -> pa.Table:
-        first = self.duplicates.first_only(drafts, day)
+    def _without_repeats(self, encoded: pa.Table, day: date) -> pa.Table:
+        first = self.duplicates.first_only(encoded, day)
         keys, times = (first[name].combine_chunks() for name in ("#key", "eventTime"))
-        contents = self._standing.contents(day, keys, times)
+        contents = self._published.contents(day, keys, times)
         if contents:
-            first = standing.without(first, contents, self.columns.finish)
-        self.counts.duplicate += drafts.num_rows - first.num_rows
+            first = without_published(first, contents, self.columns.materialize)
+        self.counts.duplicate += encoded.num_rows - first.num_rows
         return first
 
     def _emit(self) -> None:
         """Give away the oldest waiting rows as one row group."""
         by_time = pc.sort_indices(self._waiting["eventTime"])  # stable: ties stay in delivery order
         rows = min(len(by_time), self._settings.row_group_rows)
-        table = self._finish(self._waiting, by_time[:rows])
+        table = self._row_group(self._waiting, by_time[:rows])
         while table.nbytes > self._settings.row_group_bytes and rows > 1:
             rows = max(1, min(rows - 1, rows * self._settings.row_group_bytes // table.nbytes))
-            table = self._finish(self._waiting, by_time[:rows])
+            table = self._row_group(self._waiting, by_time[:rows])
         self._own(table)
         rest = by_time[rows:]
         self.counts.written += rows
         self._waiting = self._waiting.take(rest.take(pc.sort_indices(rest)))
         self._bytes = self._waiting.nbytes
         self.columns.forget(
-            [self._waiting, pa.Table.from_batches(self._late, self.columns.draft_schema)]
+            [self._waiting, pa.Table.from_batches(self._late, self.columns.encoded_schema)]
         )
 
     def _emit_stragglers(self) -> None:
         if not self._late:
             return
-        drafts = pa.Table.from_batches(self._late)
+        encoded = pa.Table.from_batches(self._late)
         self._late = []
-        days = [day_of(time_us) for time_us in drafts["eventTime"].cast(pa.int64()).to_pylist()]
+        days = [day_of(time_us) for time_us in encoded["eventTime"].cast(pa.int64()).to_pylist()]
         for day in sorted(set(days)):
-            mine = drafts.filter(pa.array([one == day for one in days]))
+            mine = encoded.filter(pa.array([one == day for one in days]))
             mine = self._without_repeats(mine, day)
             if mine.num_rows:
-                self._stragglers(day, self._finish(mine, pc.sort_indices(mine["eventTime"])))
+                self._stragglers(day, self._row_group(mine, pc.sort_indices(mine["eventTime"])))
             self.counts.straggled += mine.num_rows
             self.straggled_to[day] += mine.num_rows
 
-    def _finish(self, drafts: pa.Table, rows: pa.Array) -> pa.Table:
+    def _row_group(self, encoded: pa.Table, rows: pa.Array) -> pa.Table:
         """The finished columns of some rows, clustered as the settings say."""
         if not self._settings.sort_by:
-            return self.columns.finish(drafts.take(rows))
-        keys = [self.columns.sort_key(drafts, name).take(rows) for name in self._settings.sort_by]
+            return self.columns.materialize(encoded.take(rows))
+        keys = [self.columns.sort_key(encoded, name).take(rows) for name in self._settings.sort_by]
         order = order_by(pa.table(keys, names=self._settings.sort_by))
-        return self.columns.finish(drafts.take(rows.take(order)))
+        return self.columns.materialize(encoded.take(rows.take(order)))
 
 
 def is_canonical(texts: list[str | None]) -> bool:
@@ -296,10 +296,10 @@ def is_canonical(texts: list[str | None]) -> bool:
     return "".join(texts)[_TIME_T::_TIME_LENGTH] == "T" * len(texts)  # type: ignore[arg-type]
 
 
-def event_times(records: list[Any], leftovers: dict[int, Leftovers]) -> pa.Array:
+def event_times(records: list[Any], unmapped: dict[int, Unmapped]) -> pa.Array:
     """The event times of n records: int64 microseconds since 1970, null where there is none.
 
-    A text that CloudTrail would not write is kept as a leftover, and replaced by one that it would.
+    A text that CloudTrail would not write is kept as a rest, and replaced by one that it would.
     """
     texts = list(map(_TIME, records))
     if is_canonical(texts):
@@ -312,7 +312,7 @@ def event_times(records: list[Any], leftovers: dict[int, Leftovers]) -> pa.Array
         text = record.eventTime
         time_us = None if text is None else parse_time(text)
         if text is not None and (time_us is None or text != format_time(time_us)):
-            parts = leftovers.setdefault(row, [])
+            parts = unmapped.setdefault(row, [])
             if not any(name == "eventTime" for name, _ in parts):
                 parts.append(("eventTime", jsontext.quote(text)))
             record.eventTime = None if time_us is None else format_time(time_us)

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from msgspec.structs import replace
 
 from cloudtrail_parquet.conversion.guard import lost, lost_rows, parts_of, receipt_of_parts, staying
-from cloudtrail_parquet.conversion.publish import Change, Held, Partitions, publish
+from cloudtrail_parquet.conversion.publish import Change, HeldLeases, Partitions, publish
 from cloudtrail_parquet.conversion.run import Run, Task
 from cloudtrail_parquet.conversion.shards import Shards, Split, are_there, guard_others
 from cloudtrail_parquet.errors import LeaseTimeoutError, UsageError, listed
@@ -125,7 +125,7 @@ def _is_unknown(run: Run) -> bool:
     task = run.task
     if not task.noted.is_void or shard_notes(task.stores.state, task.unit):
         return False
-    return not run.standing.own(task.unit.day)
+    return not run.published.own(task.unit.day)
 
 
 def _lease_key(unit: Unit, shard: Shard) -> str:
@@ -135,19 +135,19 @@ def _lease_key(unit: Unit, shard: Shard) -> str:
 
 
 @contextmanager
-def _turn(task: Task, lease: Lease) -> Iterator[Held]:
+def _turn(task: Task, lease: Lease) -> Iterator[HeldLeases]:
     """Hold the unit's lease, which a shard needs only while it replaces something.
 
     So shards are read at the same time and published one after the other, and none of them while
     the whole unit is converted.
     """
     if task.shard == WHOLE:
-        yield Held(lease)
+        yield HeldLeases(lease)
         return
     settings = task.settings
     key = _lease_key(task.unit, WHOLE)
     with task.stores.state.lease(key, settings.lease_wait_s, settings.lease_s) as turn:
-        yield Held(lease, turn)
+        yield HeldLeases(lease, turn)
 
 
 def _kept_split(task: Task, lease: Lease) -> Receipt | None:
@@ -159,7 +159,7 @@ def _kept_split(task: Task, lease: Lease) -> Receipt | None:
         return split.keep(held)
 
 
-def _publish(run: Run, seconds: float, held: Held) -> Receipt | None:
+def _publish(run: Run, seconds: float, held: HeldLeases) -> Receipt | None:
     """Put the parts in place and remove what this run's owner had there before, or keep that.
 
     Returns:
@@ -186,14 +186,14 @@ def _publish(run: Run, seconds: float, held: Held) -> Receipt | None:
         others=others,
         finished={},
         partitions=Partitions(
-            lambda day: run.standing.changed(day, run.duplicates.keys(day)), run.standing.latest
+            lambda day: run.published.changed(day, run.duplicates.keys(day)), run.published.latest
         ),
         staging=run.staging,
     )
     return receipt if publish(change, task.stores, task.settings, held) else None
 
 
-def _keep(run: Run, kept: Receipt, others: Shards, held: Held) -> Receipt:
+def _keep(run: Run, kept: Receipt, others: Shards, held: HeldLeases) -> Receipt:
     """Write the receipt of a run that leaves what is there.
 
     It tells of the parts that there are, also where a run has left something half-way or somebody
@@ -285,7 +285,7 @@ def _untold(run: Run) -> list[Entry] | None:
     A unit of which nothing is noted, and that has parts, is one whose state was lost.
     """
     task, noted = run.task, run.task.noted
-    if noted.tells_all or (noted.is_void and not run.standing.own(task.unit.day)):
+    if noted.tells_all or (noted.is_void and not run.published.own(task.unit.day)):
         return None
     return parts_of(task.stores.dataset, task.unit, run.settings, task.goes)
 

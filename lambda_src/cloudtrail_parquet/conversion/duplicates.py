@@ -23,10 +23,10 @@ from cloudtrail_parquet.records.to_arrow import KEYS
 
 _FILES_AT_HAND = 4
 _BYTES_AT_HAND = 64 << 20  # of records, between two looks; one file may be larger than memory has
-_PLACES = pa.schema(KEYS)
+_POSITIONS = pa.schema(KEYS)
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """Where a record stands: number of its log file, index in the file's ``Records``."""
 
     file: int
@@ -44,34 +44,34 @@ class Duplicates:
         """``read_again`` gives the raw ``Records`` of the log file with a number."""
         self._read_again = read_again
         self._at_hand: OrderedDict[int, tuple[list[Any], int]] = OrderedDict()  # and their bytes
-        self._kept = defaultdict[date, pa.Table](_PLACES.empty_table)
+        self._kept = defaultdict[date, pa.Table](_POSITIONS.empty_table)
         self.conflicts = 0
 
     def keys(self, day: date) -> pa.ChunkedArray:
         """The keys of the records of a day kept so far."""
         return self._kept[day]["#key"]
 
-    def first_only(self, drafts: pa.Table, day: date) -> pa.Table:
-        """Drop the rows of n drafts that repeat an earlier row or one kept before.
+    def first_only(self, encoded: pa.Table, day: date) -> pa.Table:
+        """Drop the rows of n encoded that repeat an earlier row or one kept before.
 
         Args:
-            drafts: In delivery order, with the columns `columns.KEYS`.
+            encoded: In delivery order, with the columns `columns.KEYS`.
             day: The day they belong to.
 
         Returns:
             The rows that stay, in order.
         """
-        keys = drafts["#key"].combine_chunks()
+        keys = encoded["#key"].combine_chunks()
         suspects = self._suspects(keys)
         if suspects:
-            drafts = self._without_repeats(drafts, suspects)
-        places = drafts.select(_PLACES.names).combine_chunks()
-        self._kept[day] = pa.concat_tables([self._kept[day], places])
-        return drafts
+            encoded = self._without_repeats(encoded, suspects)
+        positions = encoded.select(_POSITIONS.names).combine_chunks()
+        self._kept[day] = pa.concat_tables([self._kept[day], positions])
+        return encoded
 
-    def _suspects(self, keys: pa.Array) -> dict[int, list[Place]]:
-        """The keys that stand more than once, with the places kept before."""
-        found: dict[int, list[Place]] = defaultdict(list)
+    def _suspects(self, keys: pa.Array) -> dict[int, list[Position]]:
+        """The keys that stand more than once, with the positions kept before."""
+        found: dict[int, list[Position]] = defaultdict(list)
         if pc.count_distinct(keys).as_py() < len(keys):
             counts = pc.value_counts(keys)
             for repeated in counts.filter(pc.greater(counts.field("counts"), 1)).to_pylist():
@@ -80,24 +80,24 @@ class Duplicates:
             known = pc.is_in(kept["#key"], value_set=keys)
             if pc.any(known).as_py():
                 for row in kept.filter(known).to_pylist():
-                    found[row["#key"]].append(Place(row["#file"], row["#record"]))
+                    found[row["#key"]].append(Position(row["#file"], row["#record"]))
         return found
 
-    def _without_repeats(self, drafts: pa.Table, suspects: dict[int, list[Place]]) -> pa.Table:
+    def _without_repeats(self, encoded: pa.Table, suspects: dict[int, list[Position]]) -> pa.Table:
         wanted = pa.array(list(suspects), pa.int64())
-        rows = pc.indices_nonzero(pc.is_in(drafts["#key"].combine_chunks(), value_set=wanted))
-        suspected = drafts.select(_PLACES.names).take(rows).to_pylist()
-        fresh = [Place(one["#file"], one["#record"]) for one in suspected]
+        rows = pc.indices_nonzero(pc.is_in(encoded["#key"].combine_chunks(), value_set=wanted))
+        suspected = encoded.select(_POSITIONS.names).take(rows).to_pylist()
+        fresh = [Position(one["#file"], one["#record"]) for one in suspected]
         # File by file, so that each is read once: it may be a large one.
         identities = {
-            place: self._identity(place)
-            for place in sorted({*fresh, *(one for some in suspects.values() for one in some)})
+            position: self._identity(position)
+            for position in sorted({*fresh, *(one for some in suspects.values() for one in some)})
         }
         self._let_go(_BYTES_AT_HAND)
         contents = {key: {identities[one] for one in some} for key, some in suspects.items()}
         repeats = set()
-        for row, one, place in zip(rows.to_pylist(), suspected, fresh, strict=True):
-            identity = identities[place]
+        for row, one, position in zip(rows.to_pylist(), suspected, fresh, strict=True):
+            identity = identities[position]
             others = contents[one["#key"]]
             if identity in others:
                 repeats.add(row)
@@ -106,11 +106,11 @@ class Duplicates:
                 identity[0] == event_id for event_id, _ in others
             )
             others.add(identity)
-        keep = pa.array([row not in repeats for row in range(drafts.num_rows)])
-        return drafts.filter(keep) if repeats else drafts
+        keep = pa.array([row not in repeats for row in range(encoded.num_rows)])
+        return encoded.filter(keep) if repeats else encoded
 
-    def _identity(self, place: Place) -> tuple[str | None, bytes]:
-        raw = bytes(self._records(place.file)[place.record])
+    def _identity(self, position: Position) -> tuple[str | None, bytes]:
+        raw = bytes(self._records(position.file)[position.record])
         try:
             event_id, _ = jsontext.string(jsontext.members(raw).get("eventID", jsontext.NULL))
         except ValueError:

@@ -27,7 +27,7 @@ from cloudtrail_parquet.layout import (
 from cloudtrail_parquet.settings.rules import Discarder
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.state.identities import Identities
-from cloudtrail_parquet.state.notes import Noted, read_identities
+from cloudtrail_parquet.state.notes import Notes, read_identities
 from cloudtrail_parquet.state.receipt import Files, Part, Receipt, Records
 from cloudtrail_parquet.storage import Entry, Store, Stores
 
@@ -37,7 +37,7 @@ _OF_RULES = ["eventSource", "eventName", "sourceIPAddress"]
 def lost(  # noqa: PLR0913, PLR0917
     unit: Unit,
     shards: Iterable[Shard],
-    noted: Noted[Receipt],
+    noted: Notes[Receipt],
     fingerprint: str,
     read: int,
     identities: Identities,

@@ -18,20 +18,20 @@ from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit, owner_of, state_key, unit_of
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.state.identities import Identities, identities_key
-from cloudtrail_parquet.state.notes import Intent, Noted, intent_key, read_notes, shard_notes
+from cloudtrail_parquet.state.notes import Intent, Notes, intent_key, read_notes, shard_notes
 from cloudtrail_parquet.state.receipt import Receipt, receipt_key, to_text
 from cloudtrail_parquet.storage import Entry, Lease, Staging, Store, Stores
 
 
-class Held:
+class HeldLeases:
     """The leases that a run holds, to be looked at together."""
 
     def __init__(self, *leases: Lease) -> None:
         self._leases = leases
 
-    def and_(self, lease: Lease) -> "Held":
+    def and_(self, lease: Lease) -> "HeldLeases":
         """The same and another one."""
-        return Held(*self._leases, lease)
+        return HeldLeases(*self._leases, lease)
 
     def check(self) -> None:
         """Raise if one may have been lost, by the clock; see `Lease.check`."""
@@ -79,10 +79,10 @@ class Change(NamedTuple):
     goes: Callable[[Shard], bool]
     receipt: Receipt
     identities: Identities | None
-    noted: Noted[Any]
+    noted: Notes[Any]
     unknown: frozenset[str]
-    others: dict[Shard, Noted[Any]]
-    finished: dict[Shard, Noted[Any]]
+    others: dict[Shard, Notes[Any]]
+    finished: dict[Shard, Notes[Any]]
     partitions: Partitions
     staging: Staging | None
 
@@ -98,7 +98,7 @@ class Change(NamedTuple):
         return self.new.union(self.noted.parts, self.unknown, *others)
 
 
-def publish(change: Change, stores: Stores, settings: Settings, held: Held) -> bool:
+def publish(change: Change, stores: Stores, settings: Settings, held: HeldLeases) -> bool:
     """Make the dataset and the state say what a change says.
 
     Args:
@@ -173,7 +173,7 @@ def _targets(change: Change) -> list[Unit]:
     return [change.unit, *sorted(others)]
 
 
-def _replace(change: Change, target: Unit, stores: Stores, held: Held) -> None:
+def _replace(change: Change, target: Unit, stores: Stores, held: HeldLeases) -> None:
     entries = {entry.key: entry for entry in change.partitions.entries(target.day)}
     held.confirm()
     if change.staging is not None:
@@ -190,7 +190,7 @@ def _replace(change: Change, target: Unit, stores: Stores, held: Held) -> None:
             _check_after(change, stores, held, {})
 
 
-def _check_after(change: Change, stores: Stores, held: Held, added: dict[str, str]) -> None:
+def _check_after(change: Change, stores: Stores, held: HeldLeases, added: dict[str, str]) -> None:
     """Make sure that a change came in time; if a newer run may have been before it, mend that.
 
     Its condition was right then, all the same: where nothing was, that run has put nothing either,
@@ -217,7 +217,7 @@ def _check_after(change: Change, stores: Stores, held: Held, added: dict[str, st
         raise
 
 
-def _confirm_or_remove(state: Store, key: str, version: str, held: Held) -> None:
+def _confirm_or_remove(state: Store, key: str, version: str, held: HeldLeases) -> None:
     """Take back a shard's receipt that came after the unit was converted without its shards."""
     try:
         held.confirm()
@@ -231,7 +231,7 @@ def _text(intent: Intent) -> bytes:
     return msgspec.json.encode(intent, order="deterministic")
 
 
-def _forget(state: Store, unit: Unit, shard: Shard, noted: Noted[Any], held: Held) -> None:
+def _forget(state: Store, unit: Unit, shard: Shard, noted: Notes[Any], held: HeldLeases) -> None:
     identities = state.look(identities_key(unit, shard))
     held.confirm()
     _remove(state, receipt_key(unit, shard), noted.receipt_version, held)
@@ -239,7 +239,7 @@ def _forget(state: Store, unit: Unit, shard: Shard, noted: Noted[Any], held: Hel
     _remove(state, intent_key(unit, shard), noted.intent_version, held)
 
 
-def _remove(state: Store, key: str, version: str | None, held: Held) -> None:
+def _remove(state: Store, key: str, version: str | None, held: HeldLeases) -> None:
     if version is not None:
         held.check()
         state.remove(key, version)

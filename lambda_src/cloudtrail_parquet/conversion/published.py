@@ -23,7 +23,7 @@ from cloudtrail_parquet.schema.columns import TIMESTAMP
 from cloudtrail_parquet.storage import Entry, Store
 
 
-class Standing:
+class PublishedParts:
     """The parts that others own, as this run has seen them first.
 
     Others are other units, and the other shards of the same split. What the same unit wrote when
@@ -152,12 +152,12 @@ class Standing:
             with self._dataset.open(entry.key) as file:
                 part = pq.ParquetFile(file, metadata=footer, page_checksum_verification=True)
                 for number in groups:
-                    standing = row_group_keys(part, number)
-                    hits = pc.is_in(standing, value_set=keys)
+                    published = row_group_keys(part, number)
+                    hits = pc.is_in(published, value_set=keys)
                     if hits.true_count:
                         rows = part.read_row_group(number).filter(hits).to_pylist()
                         contents = [content(restore_json(row).encode()) for row in rows]
-                        yield from zip(standing.filter(hits).to_pylist(), contents, strict=True)
+                        yield from zip(published.filter(hits).to_pylist(), contents, strict=True)
 
 
 def _same(entries: Iterable[Entry]) -> frozenset[tuple[str, str]]:
@@ -180,18 +180,18 @@ def _groups(footer: pq.FileMetaData, times: pa.Array | None) -> Iterator[int]:
             yield number
 
 
-def without(
-    drafts: pa.Table,
+def without_published(
+    encoded: pa.Table,
     contents: dict[int, set[bytes]],
-    finish: Callable[[pa.Table], pa.Table],
+    materialize: Callable[[pa.Table], pa.Table],
 ) -> pa.Table:
-    """The drafts whose content does not stand already; ``finish`` makes columns of suspects."""
-    suspects = pc.is_in(drafts["#key"], value_set=pa.array(list(contents), pa.int64()))
-    suspected = drafts.filter(suspects)
-    keys, rows = suspected["#key"].to_pylist(), finish(suspected).to_pylist()
+    """The encoded rows that are not published yet; ``materialize`` makes columns of suspects."""
+    suspects = pc.is_in(encoded["#key"], value_set=pa.array(list(contents), pa.int64()))
+    suspected = encoded.filter(suspects)
+    keys, rows = suspected["#key"].to_pylist(), materialize(suspected).to_pylist()
     repeats = (
         content(restore_json(row).encode()) in contents[key]
         for key, row in zip(keys, rows, strict=True)
     )
     keep = [not (suspect and next(repeats)) for suspect in suspects.to_pylist()]
-    return drafts.filter(pa.array(keep, pa.bool_()))
+    return encoded.filter(pa.array(keep, pa.bool_()))

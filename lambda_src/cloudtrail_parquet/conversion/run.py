@@ -17,7 +17,7 @@ from cloudtrail_parquet import __version__
 from cloudtrail_parquet.conversion.collate import Collation
 from cloudtrail_parquet.conversion.duplicates import Duplicates
 from cloudtrail_parquet.conversion.guard import is_of
-from cloudtrail_parquet.conversion.published import Standing
+from cloudtrail_parquet.conversion.published import PublishedParts
 from cloudtrail_parquet.dataset.writer import PartsWriter, in_background
 from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError, UnreadableLogError
 from cloudtrail_parquet.layout import (
@@ -37,7 +37,7 @@ from cloudtrail_parquet.source.fetch import Fetched, fetch, fetch_text
 from cloudtrail_parquet.source.log_files import window_files
 from cloudtrail_parquet.source.unplaced import Misplaced, Unplaced
 from cloudtrail_parquet.state.identities import Fingerprint, Identities
-from cloudtrail_parquet.state.notes import Noted, read_notes, read_shard_notes, shard_notes
+from cloudtrail_parquet.state.notes import Notes, read_notes, read_shard_notes, shard_notes
 from cloudtrail_parquet.state.receipt import (
     Files,
     Part,
@@ -76,7 +76,7 @@ class Task(NamedTuple):
     window: list[LogFile]
     files: list[LogFile]
     fingerprint: str
-    noted: Noted[Any]
+    noted: Notes[Any]
     stores: Stores
     settings: Settings
     run: str
@@ -98,7 +98,7 @@ class Task(NamedTuple):
             window,
             [file for file in window if settings.window.takes(shard, file, unit.day)],
             str(fingerprint),
-            Noted(),
+            Notes(),
             stores,
             settings,
             uuid4().hex,
@@ -106,7 +106,7 @@ class Task(NamedTuple):
         )
         return task._replace(noted=task.look_up())
 
-    def look_up(self) -> Noted[Any]:
+    def look_up(self) -> Notes[Any]:
         """What the state says of the unit, or of the shard."""
         if self.shard == WHOLE:
             return read_notes(self.stores.state, self.unit)
@@ -149,14 +149,14 @@ class Task(NamedTuple):
         folder = partition(self.unit.on(day), self.settings.partition_layout)
         return list(self.stores.dataset.files(folder))
 
-    def standing(self) -> Standing:
+    def published(self) -> PublishedParts:
         """What stands already, to leave out what repeats it.
 
         Where a smaller source may replace more, a record must not be left out for one that is
         about to go: what other shards have made of another source does not count then.
         """
         split = self.shard != WHOLE and self.settings.replace_shrunk
-        return Standing(
+        return PublishedParts(
             self.stores.dataset,
             self.unit,
             self.settings.partition_layout,
@@ -178,7 +178,7 @@ class Run:
     def __init__(self, task: Task, staging: Staging) -> None:
         self.task, self.unit, self.settings = task, task.unit, task.settings
         self.staging = staging
-        self.standing = task.standing()
+        self.published = task.published()
         self.duplicates = Duplicates(self._read_again)
         self._source, self._files = task.stores.source, task.files
         self._own = PartsWriter(
@@ -204,7 +204,7 @@ class Run:
                 self.unit,
                 self.settings,
                 duplicates=self.duplicates,
-                standing=self.standing,
+                published=self.published,
                 own=write_own,
                 stragglers=self._write_stragglers,
             )
@@ -329,8 +329,8 @@ class Run:
                 str(day): rows for day, rows in sorted(collation.straggled_to.items()) if rows
             },
             versions=dict(sorted(commonest(versions).items())),
-            unmapped=commonest(collation.columns.unmapped + self._inexact),
-            derived=dict(collation.columns.derived),
+            unmapped=commonest(collation.columns.unmapped_counts + self._inexact),
+            derived=dict(collation.columns.derived_counts),
             unstamped=unstamped_of(self._read),
             unplaced=self.task.unplaced,
             quarantined=first_of(self.quarantined),

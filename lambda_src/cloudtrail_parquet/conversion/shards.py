@@ -14,16 +14,16 @@ from uuid import uuid4
 import pyarrow as pa
 
 from cloudtrail_parquet.conversion.guard import lost, lost_rows, parts_of, receipt_of_parts, staying
-from cloudtrail_parquet.conversion.publish import Change, Held, Partitions, publish
+from cloudtrail_parquet.conversion.publish import Change, HeldLeases, Partitions, publish
 from cloudtrail_parquet.conversion.run import Task
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import WHOLE, Shard, shard_of
 from cloudtrail_parquet.state.identities import Identities
-from cloudtrail_parquet.state.notes import Noted, read_identities, read_notes, shard_notes
+from cloudtrail_parquet.state.notes import Notes, read_identities, read_notes, shard_notes
 from cloudtrail_parquet.state.receipt import Quarantined, Receipt, ShardReceipt, as_kept, total
 from cloudtrail_parquet.storage import Store
 
-Shards = dict[Shard, Noted[ShardReceipt]]
+Shards = dict[Shard, Notes[ShardReceipt]]
 
 
 def guard_others(
@@ -65,7 +65,7 @@ def guard_others(
 
 
 def _can_be_read(
-    shard: Shard, noted: Noted[ShardReceipt], task: Task, identities: Identities | None
+    shard: Shard, noted: Notes[ShardReceipt], task: Task, identities: Identities | None
 ) -> bool:
     """Whether the log files of a shard are there as they were: as read, or by name and size."""
     if identities is None:
@@ -91,7 +91,7 @@ class Split:
         self._task, self._unit, self._of = task, task.unit, task.shard.of
         self._stores, self._settings = task.stores, task.settings
 
-    def finish(self, held: Held) -> Receipt | None:
+    def finish(self, held: HeldLeases) -> Receipt | None:
         """Make one unit of the shards, if all of them are there.
 
         Returns:
@@ -116,7 +116,7 @@ class Split:
     def _is_mine(self, shard: Shard) -> bool:
         return shard.of == self._of
 
-    def keep(self, held: Held) -> Receipt | None:
+    def keep(self, held: HeldLeases) -> Receipt | None:
         """Take the split back if the source has shrunk since what it is to replace was made.
 
         That is known before anything is read, from the names of the log files.
@@ -131,7 +131,7 @@ class Split:
             return None
         return self._settle(kept, unit, shard_notes(state, self._unit), held, goes=self._is_mine)
 
-    def would_keep(self, unit: Noted[Receipt]) -> Receipt | None:
+    def would_keep(self, unit: Notes[Receipt]) -> Receipt | None:
         """The receipt that says that the unit is kept, since log files are gone; or None."""
         known = None
         if unit.receipt is not None and not self._settings.replace_shrunk:
@@ -143,7 +143,7 @@ class Split:
             else None
         )
 
-    def _kept(self, unit: Noted[Receipt], found: Receipt) -> Receipt | None:
+    def _kept(self, unit: Notes[Receipt], found: Receipt) -> Receipt | None:
         """The receipt that says that what the split is to replace is kept, and why; or None."""
         if self._settings.replace_shrunk:
             return None
@@ -189,7 +189,7 @@ class Split:
         """The receipts of all shards, if they are there and of the same source."""
         receipts: list[ShardReceipt] = []
         for shard in Shard(1, self._of).siblings:
-            one = noted.get(shard, Noted())
+            one = noted.get(shard, Notes())
             if one.receipt is None or not one.is_true:
                 return None
             if receipts and one.receipt.seen != receipts[0].seen:
@@ -201,9 +201,9 @@ class Split:
     def _settle(
         self,
         receipt: Receipt,
-        unit: Noted[Receipt],
+        unit: Notes[Receipt],
         noted: Shards,
-        held: Held,
+        held: HeldLeases,
         goes: Callable[[Shard], bool],
     ) -> Receipt:
         """Remove the unit's parts of shards that go, wherever they are, and write its receipt."""

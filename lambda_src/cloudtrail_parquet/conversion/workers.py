@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 import pyarrow as pa
 
 from cloudtrail_parquet.conversion.convert import convert_unit, preview_unit
-from cloudtrail_parquet.dataset.properties import is_noted, open_dataset_state
+from cloudtrail_parquet.dataset.properties import is_noted, record_properties
 from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError
 from cloudtrail_parquet.layout import LogFile, Unit
 from cloudtrail_parquet.process import prepare_process
@@ -22,7 +22,7 @@ from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import Discovery
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import Stores
-from cloudtrail_parquet.storage.locations import Places
+from cloudtrail_parquet.storage.locations import Locations
 
 
 class Job(NamedTuple):
@@ -78,13 +78,18 @@ def cores() -> int:
 
 
 def convert_all(
-    jobs: Iterable[Job], places: Places, settings: Settings, workers: int, *, dry_run: bool = False
+    jobs: Iterable[Job],
+    locations: Locations,
+    settings: Settings,
+    workers: int,
+    *,
+    dry_run: bool = False,
 ) -> Iterator[Outcome]:
     """Convert units, several at a time in processes of their own; one failure stops no other.
 
     Args:
         jobs: The units.
-        places: Where everything is.
+        locations: Where everything is.
         settings: How to do it.
         workers: How many processes; one is this one.
         dry_run: Only find out what would be done.
@@ -96,17 +101,17 @@ def convert_all(
         UsageError: The dataset was made with other settings.
     """
     jobs = list(jobs)
-    (is_noted if dry_run else open_dataset_state)(places.open(), settings)
+    (is_noted if dry_run else record_properties)(locations.open(), settings)
     act = preview_unit if dry_run else convert_unit
     workers = min(workers, len(jobs))
     if workers <= 1:
         for job in jobs:
-            yield _convert(act, job, places, settings)
+            yield _convert(act, job, locations, settings)
         return
     spawn = multiprocessing.get_context("spawn")  # fork would copy Arrow's threads' locks
     pool = ProcessPoolExecutor(workers, spawn, _prepare_worker)
     futures: dict[Future[Outcome], Job] = {
-        pool.submit(_convert, act, job, places, settings): job for job in jobs
+        pool.submit(_convert, act, job, locations, settings): job for job in jobs
     }
     try:
         for future in as_completed(futures):
@@ -135,7 +140,7 @@ def _end_with(sentinel: int) -> None:
     os._exit(1)
 
 
-def _convert(act: Act, job: Job, places: Places, settings: Settings) -> Outcome:
+def _convert(act: Act, job: Job, locations: Locations, settings: Settings) -> Outcome:
     looked = False
 
     def admit(_: list[LogFile]) -> None:
@@ -143,7 +148,7 @@ def _convert(act: Act, job: Job, places: Places, settings: Settings) -> Outcome:
         looked = True
 
     try:
-        receipt = act(job.unit, job.trails, _opened(places), settings, admit=admit)
+        receipt = act(job.unit, job.trails, _opened(locations), settings, admit=admit)
     except CloudTrailParquetError as error:
         return Outcome(job.unit, None, error)
     except (OSError, pa.ArrowException) as error:  # no room on the disk, for one
@@ -153,5 +158,5 @@ def _convert(act: Act, job: Job, places: Places, settings: Settings) -> Outcome:
 
 
 @cache
-def _opened(places: Places) -> Stores:
-    return places.open()
+def _opened(locations: Locations) -> Stores:
+    return locations.open()

@@ -14,7 +14,7 @@ from cloudtrail_parquet.storage import Store
 _BATCH_ROWS = 4096
 
 
-def export(
+def export_records(
     dataset: Store,
     wanted: Callable[[Unit], bool],
     accounts: Iterable[str] = (),

@@ -153,7 +153,7 @@ class DatasetReport(msgspec.Struct, frozen=True, kw_only=True):
         return builtins
 
 
-def inspect(place: str, settings: Settings = DEFAULTS) -> PartReport | DatasetReport:
+def inspect_location(place: str, settings: Settings = DEFAULTS) -> PartReport | DatasetReport:
     """Look at a Parquet file or at a whole dataset, on a disk or in an object store.
 
     Args:

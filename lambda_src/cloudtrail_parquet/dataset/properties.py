@@ -15,7 +15,7 @@ from cloudtrail_parquet.storage import Store, Stores
 _DATASET_NOTE = "dataset.json"
 
 
-class Ownership(msgspec.Struct, frozen=True):
+class DatasetProperties(msgspec.Struct, frozen=True):
     """What decides which unit owns a record, and where; so it is the same for all of a dataset.
 
     The names are those of the settings.
@@ -27,7 +27,7 @@ class Ownership(msgspec.Struct, frozen=True):
     partition_layout: PartitionLayout = DEFAULT_LAYOUT
 
     @classmethod
-    def of(cls, settings: Settings) -> "Ownership":
+    def of(cls, settings: Settings) -> "DatasetProperties":
         """What settings say about it."""
         return cls(
             settings.lookbehind_s,
@@ -36,7 +36,7 @@ class Ownership(msgspec.Struct, frozen=True):
             settings.partition_layout,
         )
 
-    def admits(self, later: "Ownership") -> bool:
+    def admits(self, later: "DatasetProperties") -> bool:
         """Whether days converted so may stand beside those converted before; more folders may."""
         return self.folders <= later.folders and self == msgspec.structs.replace(
             later, folders=self.folders
@@ -48,7 +48,7 @@ class Ownership(msgspec.Struct, frozen=True):
         return f"{window}, partition_layout = {self.partition_layout}, folders = {folders}"
 
 
-def open_dataset_state(stores: Stores, settings: Settings) -> None:
+def record_properties(stores: Stores, settings: Settings) -> None:
     """Note what decides ownership in a new dataset, or compare it with what was noted.
 
     More folders of logs than before are fine: days converted from now on hold them, too.
@@ -61,7 +61,7 @@ def open_dataset_state(stores: Stores, settings: Settings) -> None:
     state = stores.state
     with state.lease("leases/dataset", settings.lease_wait_s, settings.lease_s) as lease:
         if not is_noted(stores, settings):
-            text = msgspec.json.encode(Ownership.of(settings), order="sorted")
+            text = msgspec.json.encode(DatasetProperties.of(settings), order="sorted")
             there = state.look(_DATASET_NOTE)
             lease.check()
             state.swap(_DATASET_NOTE, text, there.version if there else None)
@@ -73,9 +73,9 @@ def is_noted(stores: Stores, settings: Settings) -> bool:
     Where the note is lost, the first part that is there tells with what it was made.
 
     Raises:
-        UsageError: As `open_dataset_state` does.
+        UsageError: As `record_properties` does.
     """
-    mine, noted = Ownership.of(settings), stores.state.read_if_there(_DATASET_NOTE)
+    mine, noted = DatasetProperties.of(settings), stores.state.read_if_there(_DATASET_NOTE)
     theirs = _of_parts(stores.dataset) if noted is None else _of_note(noted, stores.state.uri)
     if theirs is None:
         return False
@@ -88,21 +88,21 @@ def is_noted(stores: Stores, settings: Settings) -> bool:
     return noted is not None and theirs == mine
 
 
-def _of_note(noted: bytes, where: str) -> Ownership:
+def _of_note(noted: bytes, where: str) -> DatasetProperties:
     try:
-        return msgspec.json.decode(noted, type=Ownership)
+        return msgspec.json.decode(noted, type=DatasetProperties)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         what, hint = f"{_DATASET_NOTE} is damaged ({error})", "Put it back or remove it"
         raise UsageError(what, where, hint) from error
 
 
-def _of_parts(dataset: Store) -> Ownership | None:
+def _of_parts(dataset: Store) -> DatasetProperties | None:
     """What the first part of a dataset was made with; None where there is none."""
     part = next((one for one in dataset.files("") if unit_of(one.key) is not None), None)
     if part is None:
         return None
     text = said(read_footer(dataset, part.key), "settings")
     try:
-        return msgspec.json.decode(text, type=Ownership)
+        return msgspec.json.decode(text, type=DatasetProperties)
     except msgspec.DecodeError:
         return None  # a part of somebody else's

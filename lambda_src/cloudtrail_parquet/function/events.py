@@ -50,7 +50,7 @@ class UnitRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         return [msgspec.structs.replace(self, shard=shard) for shard in refs]
 
 
-class Convert(
+class ConvertEvent(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="convert"
 ):
     """Convert some units."""
@@ -58,12 +58,14 @@ class Convert(
     units: Annotated[tuple[UnitRef, ...], msgspec.Meta(min_length=1, max_length=MAX_UNITS)]
 
     @classmethod
-    def of(cls, units: Iterable[Unit]) -> "Convert":
+    def of(cls, units: Iterable[Unit]) -> "ConvertEvent":
         """The event for some units."""
         return cls(tuple(UnitRef(*unit) for unit in units))
 
 
-class Daily(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="daily"):
+class DailyEvent(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="daily"
+):
     """Convert a day, and again those whose window had not passed when they were last converted.
 
     Attributes:
@@ -73,7 +75,7 @@ class Daily(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
     days_back: _Days = 1
 
 
-class Plan(
+class PlanEvent(
     msgspec.Struct,
     frozen=True,
     forbid_unknown_fields=True,
@@ -81,7 +83,7 @@ class Plan(
     tag="plan",
     rename={"first": "from", "last": "to"},
 ):
-    """Convert a range of days.
+    """ConvertEvent a range of days.
 
     Attributes:
         first: ``from``: the first day.
@@ -100,7 +102,7 @@ class Plan(
     only: Only = "missing"
 
 
-Event = Convert | Daily | Plan
+Event = ConvertEvent | DailyEvent | PlanEvent
 
 
 def parse(raw: Any) -> Event:  # noqa: ANN401 - whatever an invocation brings
@@ -114,7 +116,7 @@ def parse(raw: Any) -> Event:  # noqa: ANN401 - whatever an invocation brings
         event: Event = msgspec.convert(body, Event)
     except msgspec.ValidationError as error:
         raise UsageError(f"not an event ({error})", "event", _EXPECTED) from error
-    if isinstance(event, Plan) and event.last < event.first:
+    if isinstance(event, PlanEvent) and event.last < event.first:
         what = f"to = {event.last} is before from = {event.first}"
         raise UsageError(what, "event", "Swap them")
     return event

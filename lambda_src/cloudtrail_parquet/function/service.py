@@ -12,7 +12,7 @@ from msgspec.structs import replace as replace_in
 
 from cloudtrail_parquet.contract import FUNCTION_S, MAX_UNITS
 from cloudtrail_parquet.conversion.convert import convert_unit
-from cloudtrail_parquet.dataset.properties import open_dataset_state
+from cloudtrail_parquet.dataset.properties import record_properties
 from cloudtrail_parquet.errors import (
     CloudTrailParquetError,
     NotEnoughTimeError,
@@ -20,11 +20,11 @@ from cloudtrail_parquet.errors import (
     TooLargeError,
     UsageError,
 )
-from cloudtrail_parquet.function.events import Convert, Daily, Event, Plan, UnitRef
+from cloudtrail_parquet.function.events import ConvertEvent, DailyEvent, Event, PlanEvent, UnitRef
 from cloudtrail_parquet.function.fanout import Fanout
 from cloudtrail_parquet.function.telemetry import Telemetry
 from cloudtrail_parquet.layout import MAX_SHARDS, WHOLE, LogFile, Shard, Unit
-from cloudtrail_parquet.planning.plan import BATCH_S, Range, Receipts, Sized, pack, plan
+from cloudtrail_parquet.planning.plan import BATCH_S, PlannedUnit, Range, Receipts, pack, plan_units
 from cloudtrail_parquet.settings.reach import scheduled_days
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.accounts import Accounts
@@ -80,16 +80,16 @@ class Function:
             CloudTrailParquetError: Some of it was not done, and another attempt may help.
         """
         match event:
-            case Convert(units):
+            case ConvertEvent(units):
                 return self._convert(list(units))
-            case Plan():
+            case PlanEvent():
                 return self._plan(event, scheduled=False)
-            case Daily(days_back):
+            case DailyEvent(days_back):
                 today = self.stores.clock.now().date()
                 days = scheduled_days(today, days_back, self.settings)
-                return self._plan(Plan(*days, only="outdated"), scheduled=True)
+                return self._plan(PlanEvent(*days, only="outdated"), scheduled=True)
 
-    def _plan(self, asked: Plan, *, scheduled: bool) -> dict[str, int]:
+    def _plan(self, asked: PlanEvent, *, scheduled: bool) -> dict[str, int]:
         """Have units converted; accounts that may not be listed go on as a plan of their own.
 
         One of nothing but such accounts fails.
@@ -105,12 +105,15 @@ class Function:
             self.telemetry.account_refused(account, error)
         # To compare all parts is asked for by hand; the daily run would list thousands of folders.
         receipts = Receipts(state, None if scheduled else self.stores.dataset)
-        units = plan(source, receipts, found, of, asked.only, self.settings)
+        units = plan_units(source, receipts, found, of, asked.only, self.settings)
         others = self._unfinished(of)
         if scheduled:
             units = chain(
                 units,
-                *(plan(source, receipts, found, one, "outdated", self.settings) for one in others),
+                *(
+                    plan_units(source, receipts, found, one, "outdated", self.settings)
+                    for one in others
+                ),
             )
         look_into_odd_siblings(source, found)
         try:
@@ -140,11 +143,11 @@ class Function:
                 left.append(Range(unit.day, unit.day, *places))
         return left
 
-    def _dispatch(self, units: Iterator[Sized], *, scheduled: bool) -> dict[str, int]:
+    def _dispatch(self, units: Iterator[PlannedUnit], *, scheduled: bool) -> dict[str, int]:
         """Send planned units on in batches, or convert them here if there is but one."""
         planned, days = 0, set[date]()
 
-        def noted() -> Iterator[Sized]:
+        def noted() -> Iterator[PlannedUnit]:
             nonlocal planned
             for one in units:
                 planned += 1
@@ -159,12 +162,12 @@ class Function:
             here = list(chain.from_iterable(of_units))
             self.telemetry.planned(planned, min(planned, 1), min(days, default=None))
             return self._convert([UnitRef(*unit) for unit in here])
-        sent = self.fanout().send(map(Convert.of, of_units))
+        sent = self.fanout().send(map(ConvertEvent.of, of_units))
         self.telemetry.planned(planned, sent, min(days, default=None))
         return {"planned": planned, "batches": sent}
 
     def _convert(self, units: list[UnitRef]) -> dict[str, int]:
-        """Convert units; what is left of them goes to another invocation if this one got on.
+        """ConvertEvent units; what is left of them goes to another invocation if this one got on.
 
         So it comes to an end: events become shorter, and one that nothing can be done of fails.
         """
@@ -173,7 +176,7 @@ class Function:
         left, failures = list[UnitRef](), list[CloudTrailParquetError]()
         if not units:
             return {"converted": 0, "handed_back": 0}
-        open_dataset_state(self.stores, self.settings)
+        record_properties(self.stores, self.settings)
         accounts = Accounts(self.stores.source, self.settings.folders)
         for number, unit in enumerate(units):
             try:
@@ -186,7 +189,7 @@ class Function:
             except CloudTrailParquetError as error:
                 if isinstance(error, TooLargeError) and self.fanout is not None:
                     shards = unit.split(error.shards)
-                    self.fanout().send(Convert((shard,)) for shard in shards)
+                    self.fanout().send(ConvertEvent((shard,)) for shard in shards)
                     self.telemetry.handed_back(len(shards))
                     got_on = True
                     continue
@@ -201,12 +204,12 @@ class Function:
         if failures and (self.fanout is None or not got_on):
             raise failures[0]
         if left and self.fanout is not None:
-            self.fanout().send([Convert(tuple(left))])
+            self.fanout().send([ConvertEvent(tuple(left))])
             self.telemetry.handed_back(len(left))
         return {"converted": converted, "handed_back": len(left)}
 
     def _convert_unit(self, ref: UnitRef, accounts: Accounts) -> Receipt | None:
-        """Convert a unit or a shard of it.
+        """ConvertEvent a unit or a shard of it.
 
         Raises:
             UsageError: The source has no logs for it, and it was never converted.
@@ -248,7 +251,7 @@ class Function:
             TooLargeError: No invocation has, but for shards of it.
             UsageError: No invocation has it for this shard.
         """
-        needed_s = Sized(unit, len(files), sum(file.size for file in files)).seconds
+        needed_s = PlannedUnit(unit, len(files), sum(file.size for file in files)).seconds
         most_s, left_s = self.whole_s - START_S - MARGIN_S, self.left_s() - MARGIN_S
         if needed_s > most_s:
             what = f"needs about {needed_s:.0f} s; an invocation has {max(most_s, 0):.0f} s for it"

@@ -10,8 +10,8 @@ from cloudtrail_parquet.errors import (
 from cloudtrail_parquet.function.fanout import EventsFanout, Fanout, QueueFanout
 from cloudtrail_parquet.function.service import Function
 from cloudtrail_parquet.function.telemetry import Telemetry
-from cloudtrail_parquet.settings.settings import Source, settings_environment, settings_of
-from cloudtrail_parquet.storage.locations import Places
+from cloudtrail_parquet.settings.settings import SettingSource, settings_environment, settings_of
+from cloudtrail_parquet.storage.locations import Locations
 
 FETCH_THREADS = 32
 """Log files fetched at a time, unless said otherwise: at 20 ms a GET, 1,500 files a second."""
@@ -27,15 +27,15 @@ def function_of(environment: Mapping[str, str], *, by_queue: bool = False) -> Fu
     Raises:
         UsageError: Something is missing or not legal.
     """
-    ours = Source("function", {"fetch_threads": FETCH_THREADS})
+    ours = SettingSource("function", {"fetch_threads": FETCH_THREADS})
     settings = settings_of(ours, *settings_environment(environment))
     if missing := [name for name in _NEEDED if not environment.get(name)]:
         what = f"not set: {', '.join(missing)}"
         raise UsageError(what, "environment", "Set them to s3://bucket/prefix")
-    places = Places.of(*(environment[name] for name in _NEEDED))
-    places.check(settings.part_bytes)
+    locations = Locations.of(*(environment[name] for name in _NEEDED))
+    locations.check(settings.part_bytes)
     telemetry = Telemetry(environment.get(Variable.SERVICE) or DEFAULT_SERVICE)
-    return Function(places.open(), settings, _fanout(environment, by_queue=by_queue), telemetry)
+    return Function(locations.open(), settings, _fanout(environment, by_queue=by_queue), telemetry)
 
 
 _NEEDED = (Variable.SOURCE, Variable.DATASET, Variable.STATE)

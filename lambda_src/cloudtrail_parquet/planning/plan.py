@@ -59,7 +59,7 @@ Only = Literal["missing", "outdated", "reshaped", "all"]
 whose parts are not those of their receipt; those too whose files would look otherwise; or all."""
 
 
-class Sized(NamedTuple):
+class PlannedUnit(NamedTuple):
     """A unit, with the log files that were delivered on its day.
 
     Attributes:
@@ -110,9 +110,9 @@ class Receipts(NamedTuple):
     dataset: Store | None = None
 
 
-def plan(  # noqa: PLR0913, PLR0917
+def plan_units(  # noqa: PLR0913, PLR0917
     source: Store, receipts: Receipts, found: Discovery, of: Range, only: Only, settings: Settings
-) -> Iterator[Sized]:
+) -> Iterator[PlannedUnit]:
     """Yield the units of a range that want converting, sorted by account, region and day.
 
     Args:
@@ -129,7 +129,7 @@ def plan(  # noqa: PLR0913, PLR0917
     known = {unit[:2] for unit in open_ if unit.account not in found.refused}  # logs may be gone
     places = sorted(place for place in known.union(found.trails) if of.holds(*place))
 
-    def look(place: tuple[str, str]) -> list[Sized]:
+    def look(place: tuple[str, str]) -> list[PlannedUnit]:
         trails = found.trails.get(place, [])
         sized, unplaced = _sizes(source, place, trails, of, settings.window)
         found.unplaced.merge(unplaced.folders)
@@ -158,11 +158,11 @@ def plan(  # noqa: PLR0913, PLR0917
             looking += [threads.submit(look, place) for place in islice(waiting, 1)]
 
 
-def _gone(sized: list[Sized], units: Iterable[Unit], of: Range) -> list[Sized]:
+def _gone(sized: list[PlannedUnit], units: Iterable[Unit], of: Range) -> list[PlannedUnit]:
     """Units of a range that no log file is left of."""
     there = {one.unit for one in sized}
     return [
-        Sized(unit, 0, 0, _NO_FILES)
+        PlannedUnit(unit, 0, 0, _NO_FILES)
         for unit in sorted(units)
         if unit not in there and of.first <= unit.day <= of.last
     ]
@@ -180,7 +180,7 @@ class _Day:
 
 def _sizes(
     source: Store, place: tuple[str, str], trails: Iterable[str], of: Range, window: Window
-) -> tuple[list[Sized], Unplaced]:
+) -> tuple[list[PlannedUnit], Unplaced]:
     """The units of an account and region whose windows hold a log file; and what none reads."""
     days, unplaced = defaultdict[date, _Day](_Day), Unplaced()
     for trail in trails:
@@ -194,7 +194,7 @@ def _sizes(
                 days[day].files += 1
                 days[day].bytes += entry.size
     units = [
-        Sized(Unit(*place, day), one.files, one.bytes, str(one.fingerprint))
+        PlannedUnit(Unit(*place, day), one.files, one.bytes, str(one.fingerprint))
         for day, one in sorted(days.items())
         if one.is_touched and of.first <= day <= of.last
     ]
@@ -243,13 +243,13 @@ def _day(match: re.Match[str]) -> date | None:
 
 def _wanted(  # noqa: PLR0913, PLR0917
     state: Store,
-    sized: list[Sized],
+    sized: list[PlannedUnit],
     converted: set[date],
     there: Sizes | None,
     open_: frozenset[Unit],
     only: Only,
     settings: Settings,
-) -> Iterator[Sized]:
+) -> Iterator[PlannedUnit]:
     """The units of an account and region that want converting, with why."""
     for one in sized:
         if one.unit.day not in converted:
@@ -283,7 +283,7 @@ def _parts(dataset: Store, unit: Unit, settings: Settings) -> dict[str, int]:
     return {entry.key: entry.size for entry in entries}
 
 
-def pack(units: Iterable[Sized], seconds: float, most: int) -> Iterator[list[Sized]]:
+def pack(units: Iterable[PlannedUnit], seconds: float, most: int) -> Iterator[list[PlannedUnit]]:
     """Pack units into batches, in order.
 
     Args:
@@ -291,7 +291,7 @@ def pack(units: Iterable[Sized], seconds: float, most: int) -> Iterator[list[Siz
         seconds: What a batch may take; a unit that takes longer is a batch of its own.
         most: Units of a batch.
     """
-    batch: list[Sized] = []
+    batch: list[PlannedUnit] = []
     taken = 0.0
     for one in units:
         if batch and (taken + one.seconds > seconds or len(batch) == most):
@@ -325,7 +325,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     dollars: float
 
 
-def estimate(units: Iterable[Sized]) -> Estimate:
+def estimate(units: Iterable[PlannedUnit]) -> Estimate:
     """What converting some units takes."""
     count = files = size = batches = 0
     seconds, largest = 0.0, None

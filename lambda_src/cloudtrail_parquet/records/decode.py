@@ -2,7 +2,7 @@
 
 A file is decoded whole into structs whose free-form and nested fields stay untouched text. A file
 that does not fit is decoded record by record, and only the records that do not fit take the
-tolerant path of `fit`: their columns hold what fits and the rest is left over, by field name.
+tolerant path of `coerce`: their columns hold what can be coerced, and the rest is unmapped.
 """
 
 import base64
@@ -20,7 +20,14 @@ from cloudtrail_parquet.errors import UnreadableLogError
 from cloudtrail_parquet.formats import jsontext
 from cloudtrail_parquet.formats.eventtime import format_time
 from cloudtrail_parquet.formats.jsontext import NULL
-from cloudtrail_parquet.records.coerce import Fit, Fitted, Leftovers, aliases, fit, fit_members
+from cloudtrail_parquet.records.coerce import (
+    Coerced,
+    Coercer,
+    Unmapped,
+    aliases,
+    coerce_members,
+    coercer,
+)
 from cloudtrail_parquet.schema.columns import RECORD, kind
 
 INVALID_UTF8 = "invalidUtf8"
@@ -66,27 +73,27 @@ _RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def _fit_as_decoded(field: pa.Field) -> Fit:
+def _decoded_coercer(field: pa.Field) -> Coercer:
     if not is_scalar(field):
         return lambda raw: (msgspec.Raw(raw), None)
-    fitted = fit(field)
+    coerce = coercer(field)
     decoded: dict[str, Callable[[Any], str]] = {
         "timestamp": format_time,
         "text-boolean": lambda value: "true" if value else "false",
     }
     if kind(field) not in decoded:
-        return fitted
+        return coerce
     as_text = decoded[kind(field)]
 
-    def fit_text(raw: bytes) -> Fitted:
-        value, leftover = fitted(raw)
-        return (None if value is None else as_text(value)), leftover
+    def coerce_text(raw: bytes) -> Coerced:
+        value, rest = coerce(raw)
+        return (None if value is None else as_text(value)), rest
 
-    return fit_text
+    return coerce_text
 
 
-_FITS = {field.name: _fit_as_decoded(field) for field in RECORD}
-_PLACE = {name: _FITS[name] for name in ("eventVersion", "eventTime")}
+_COERCERS = {field.name: _decoded_coercer(field) for field in RECORD}
+_ALWAYS_COERCED = {name: _COERCERS[name] for name in ("eventVersion", "eventTime")}
 _ALIASES = aliases(RECORD)
 
 
@@ -96,13 +103,13 @@ class Batch(NamedTuple):
     Attributes:
         records: The n records that are JSON objects.
         positions: The n indexes of these in the file's ``Records``.
-        leftovers: By index in ``records``: (field name, JSON text) of what did not fit.
+        unmapped: By index in ``records``: (field name, JSON text) of what has no column.
         rejected: (index in ``Records``, reason) of what is no record.
     """
 
     records: list[Any]
     positions: list[int]
-    leftovers: dict[int, Leftovers]
+    unmapped: dict[int, Unmapped]
     rejected: list[tuple[int, str]]
 
 
@@ -228,15 +235,15 @@ def _decode_one(batch: Batch, position: int, raw: Any, *, checked: bool) -> None
     try:
         if not checked:
             bytes(raw).decode()
-        record, leftovers = _fitting(raw)
+        record, unmapped = _exact_record(raw)
     except (_MisfitError, *jsontext.FAILURES):
         try:
-            record, leftovers = _fit_record(bytes(raw))
+            record, unmapped = _coerce_record(bytes(raw))
         except ValueError as error:
             batch.rejected.append((position, str(error)))
             return
-    if leftovers:
-        batch.leftovers[len(batch.records)] = leftovers
+    if unmapped:
+        batch.unmapped[len(batch.records)] = unmapped
     batch.records.append(record)
     batch.positions.append(position)
 
@@ -245,13 +252,13 @@ class _MisfitError(Exception):
     """A record has to take the tolerant path."""
 
 
-def _fitting(raw: Any) -> tuple[Any, Leftovers]:  # noqa: ANN401
+def _exact_record(raw: Any) -> tuple[Any, Unmapped]:  # noqa: ANN401
     """Take a record whose known members all fit; it may have others, as AWS invents them.
 
     Raises:
         _MisfitError, or one of `jsontext.FAILURES`: It is no such record.
     """
-    leftovers: Leftovers = []
+    unmapped: Unmapped = []
     try:
         record = _ONE.decode(raw)
     except msgspec.ValidationError:
@@ -259,37 +266,37 @@ def _fitting(raw: Any) -> tuple[Any, Leftovers]:  # noqa: ANN401
         for name, text in jsontext.members(bytes(raw)).items():
             if name in _ALIASES:
                 raise _MisfitError from None
-            if name not in _FITS and text != NULL:
-                leftovers.append((name, text))
+            if name not in _COERCERS and text != NULL:
+                unmapped.append((name, text))
     if not is_compatible(record.eventVersion):
         raise _MisfitError
-    return record, leftovers
+    return record, unmapped
 
 
-def _fit_record(raw: bytes) -> tuple[Any, Leftovers]:
+def _coerce_record(raw: bytes) -> tuple[Any, Unmapped]:
     """Take any JSON object as a record.
 
     Raises:
         ValueError: It is not a JSON object.
     """
-    leftovers: Leftovers = []
+    unmapped: Unmapped = []
     try:
         raw.decode()
     except UnicodeDecodeError:
-        leftovers.append((INVALID_UTF8, jsontext.quote(base64.b64encode(raw).decode())))
+        unmapped.append((INVALID_UTF8, jsontext.quote(base64.b64encode(raw).decode())))
         raw = raw.decode(errors="replace").encode()
     found = jsontext.members(raw)
     version, _ = jsontext.string(found.get("eventVersion", NULL))
-    fits, spellings = (_FITS, _ALIASES) if is_compatible(version) else (_PLACE, {})
-    values, others = fit_members(found, fits, spellings)
-    return Record(**values), leftovers + others
+    coercers, spellings = (_COERCERS, _ALIASES) if is_compatible(version) else (_ALWAYS_COERCED, {})
+    values, others = coerce_members(found, coercers, spellings)
+    return Record(**values), unmapped + others
 
 
 def is_compatible(version: str | None) -> bool:
     """Whether the columns mean what they say for records of this eventVersion.
 
     Another major version is incompatible (CloudTrail User Guide, eventVersion): such a record
-    keeps its version and time in columns and everything else as leftovers.
+    keeps its version and time in columns and everything else in ``unmapped``.
     """
     numbers = version_numbers(version)
     return numbers is None or numbers[0] == 1

@@ -42,9 +42,9 @@ def restore_json(row: dict[str, Any]) -> str:
     return _write(record).decode()
 
 
-def _overlay(target: dict[str, Any], leftovers: bytes) -> None:
+def _overlay(target: dict[str, Any], unmapped: bytes) -> None:
     """Lay what did not fit over what did: the inverse of `fit`."""
-    for name, text in jsontext.members(leftovers).items():
+    for name, text in jsontext.members(unmapped).items():
         if text == jsontext.NULL:
             target.pop(name, None)
         elif isinstance(target.get(name), dict) and text[:1] == b"{":

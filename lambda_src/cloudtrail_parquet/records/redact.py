@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from cloudtrail_parquet.formats import jsontext
 from cloudtrail_parquet.formats.jsontext import NULL, TOKEN
-from cloudtrail_parquet.records.coerce import Leftovers
+from cloudtrail_parquet.records.coerce import Unmapped
 from cloudtrail_parquet.records.decode import INVALID_UTF8
 from cloudtrail_parquet.schema.columns import RECORD, UNMAPPED
 from cloudtrail_parquet.settings.rules import Redact, keys_by_column
@@ -96,13 +96,13 @@ class Redactor:
             ]
         )
 
-    def leftovers(self, parts: Leftovers) -> Leftovers:
+    def unmapped(self, parts: Unmapped) -> Unmapped:
         """The members of ``unmapped``; the names of columns are no names of what is in them."""
         if not self._keys:
             return parts
-        return [(name, self._leftover(name, text)) for name, text in parts]
+        return [(name, self._unmapped_text(name, text)) for name, text in parts]
 
-    def _leftover(self, name: str, text: bytes) -> bytes:
+    def _unmapped_text(self, name: str, text: bytes) -> bytes:
         if name == INVALID_UTF8:
             return REDACTED if self._holds_a_key(base64.b64decode(text)) else text
         if UNMAPPED not in self._keys:

@@ -29,7 +29,7 @@ from cloudtrail_parquet.schema.columns import (
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.storage import open_store
 
-Dialect = Literal["arrow", "parquet", "athena", "duckdb", "polars", "spark"]
+DdlFormat = Literal["arrow", "parquet", "athena", "duckdb", "polars", "spark"]
 
 TABLE = "cloudtrail"
 LOCATION = "s3://BUCKET/PREFIX/"
@@ -42,7 +42,7 @@ _WITHOUT_VARIANT = {"athena", "polars"}
 _JSON = pa.json_()
 
 
-def render(dialect: Dialect, settings: Settings | None = None) -> str:
+def render(dialect: DdlFormat, settings: Settings | None = None) -> str:
     """The columns and partition columns, written for one engine; ends with a line feed.
 
     Raises:
@@ -310,7 +310,7 @@ def _spark(dataset: _Dataset) -> str:
     return f"{head}{_SPARK.columns(pa.schema([*dataset.columns, *dataset.partitions]))}\n"
 
 
-_RENDERERS: dict[Dialect, Callable[[_Dataset], str]] = {
+_RENDERERS: dict[DdlFormat, Callable[[_Dataset], str]] = {
     "arrow": _arrow,
     "parquet": _parquet,
     "athena": _athena,

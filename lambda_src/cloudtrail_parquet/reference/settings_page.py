@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 
 from cloudtrail_parquet.contract import PREFIX
-from cloudtrail_parquet.dataset.properties import Ownership
+from cloudtrail_parquet.dataset.properties import DatasetProperties
 from cloudtrail_parquet.reference.markdown import table
 from cloudtrail_parquet.settings.settings import Settings
 
@@ -51,7 +51,7 @@ compares them with those of today; a day that is converted again takes those of 
 marked ‡ are the same for all of a dataset: another value is refused.
 
 """
-_FOR_ALL = set(Ownership.__struct_fields__)
+_FOR_ALL = set(DatasetProperties.__struct_fields__)
 
 
 def settings_page() -> str:
@@ -67,7 +67,7 @@ def _rows() -> Iterator[tuple[str, ...]]:
             f"`{one.name}` {mark}".rstrip(),
             _default(getattr(defaults, one.name)),
             one.metadata["about"],
-            one.metadata["kind"].legal,
+            one.metadata["type"].legal,
         )
 
 

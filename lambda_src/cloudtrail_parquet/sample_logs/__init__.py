@@ -138,7 +138,7 @@ class Truth:
     skipped_files: int
 
 
-def generate(out: Path, spec: TreeSpec) -> Truth:
+def generate_tree(out: Path, spec: TreeSpec) -> Truth:
     """Write the tree under ``out`` and say what it holds.
 
     Raises:

@@ -15,7 +15,7 @@ from cloudtrail_parquet.sample_logs.actors import Session, Site
 from cloudtrail_parquet.sample_logs.draws import Json
 from cloudtrail_parquet.sample_logs.fleet import Fleet
 
-# Places in VERSIONS.
+# Locations in VERSIONS.
 SIGN_IN_SINCE = 2  # sign-in records began after 1.02
 DATA_EVENTS_SINCE = 5  # November 2016, at 1.05, without any flag
 SERVICE_EVENTS_SINCE = 5  # serviceEventDetails came with 1.05

@@ -25,17 +25,17 @@ from cloudtrail_parquet.settings.types import (
     CODECS,
     ByColumn,
     Choice,
+    CompressionLevel,
     Flag,
-    Kind,
-    Level,
     Names,
     Number,
+    SettingType,
     Shapes,
     Structs,
     codec_and_level,
     encoding_of,
-    knob,
     level_problem,
+    setting,
 )
 
 LOG_FOLDERS = ("CloudTrail",)
@@ -66,48 +66,51 @@ def _log_folder(name: str) -> str:
 class Settings:
     """How conversions behave; built once, then passed down. ``docs/settings.md`` lists them."""
 
-    compression: str = knob("zstd", Choice(CODECS), "codec of all columns", shapes="files")
-    compression_level: int | None = knob(
-        None, Level(), "its level; empty for 2 with zstd, else the codec's own", shapes="files"
+    compression: str = setting("zstd", Choice(CODECS), "codec of all columns", shapes="files")
+    compression_level: int | None = setting(
+        None,
+        CompressionLevel(),
+        "its level; empty for 2 with zstd, else the codec's own",
+        shapes="files",
     )
-    column_compression: Mapping[str, str] = knob(
+    column_compression: Mapping[str, str] = setting(
         {},
         ByColumn("a codec, or a codec with a level such as zstd:9", codec_and_level),
         "another codec for some columns",
         shapes="files",
     )
-    row_group_rows: int = knob(
+    row_group_rows: int = setting(
         32_768, Number(1, 16_777_216), "rows of a full row group", shapes="files"
     )
-    row_group_bytes: int = knob(
+    row_group_bytes: int = setting(
         256 << 20,
         Number(1, _TIB),
         "bytes of a row group in memory: with fewer rows where they are large",
         shapes="files",
     )
-    part_bytes: int = knob(
+    part_bytes: int = setting(
         64 << 20,
         Number(1, _TIB),
         "bytes of a part, but for its footer, after which another begins; at most 64 MiB in S3",
         shapes="files",
     )
-    page_bytes: int = knob(
+    page_bytes: int = setting(
         256 << 10, Number(1, 1 << 30), "bytes of a data page before compression", shapes="files"
     )
-    page_rows: int = knob(20_000, Number(1, 16_777_216), "rows of a data page", shapes="files")
-    page_checksums: bool = knob(
+    page_rows: int = setting(20_000, Number(1, 16_777_216), "rows of a data page", shapes="files")
+    page_checksums: bool = setting(
         True,  # noqa: FBT003 - a default
         Flag(),
         "a checksum in the header of each page, by which readers that verify it find damage",
         shapes="files",
     )
-    sort_by: tuple[str, ...] = knob(
+    sort_by: tuple[str, ...] = setting(
         ("eventSource", "eventName", "userIdentity.arn", "eventTime"),
         Names("columns", sortable_column),
         "columns that cluster the rows of a row group, empty for time; row groups follow in time",
         shapes="files",
     )
-    column_encoding: Mapping[str, str] = knob(
+    column_encoding: Mapping[str, str] = setting(
         {
             "eventID": "PLAIN",
             "requestID": "PLAIN",
@@ -121,7 +124,7 @@ class Settings:
         "encodings of columns; DICTIONARY for all others",
         shapes="files",
     )
-    without_statistics: tuple[str, ...] = knob(
+    without_statistics: tuple[str, ...] = setting(
         (
             *("requestParameters", "responseElements", "additionalEventData"),
             *("serviceEventDetails", "edgeDeviceDetails", "eventContext", "insightDetails"),
@@ -132,81 +135,81 @@ class Settings:
         "columns without least and greatest values, in row groups and in pages",
         shapes="files",
     )
-    bloom_columns: tuple[str, ...] = knob(
+    bloom_columns: tuple[str, ...] = setting(
         ("eventID", "requestID", "userIdentity.accessKeyId", "sharedEventID"),
         Names("columns", filterable_column),
         "columns with a Bloom filter in each row group",
         shapes="files",
     )
-    bloom_fpp: float = knob(
+    bloom_fpp: float = setting(
         0.05,
         Number(0.0001, 0.5, float),
         "how often such a filter may say yes wrongly; sizes are powers of two",
         shapes="files",
     )
-    json_encoding: JsonEncoding = knob(
+    json_encoding: JsonEncoding = setting(
         "string",
         Choice(get_args(JsonEncoding)),
         "how free-form columns are written: as text, as text marked JSON, or as VARIANT",
         shapes="rows",
     )
-    partition_layout: PartitionLayout = knob(
+    partition_layout: PartitionLayout = setting(
         "account/region/year/month/day",
         Choice(get_args(PartitionLayout)),
         "the folders of a dataset; the same for all of it",
         shapes="rows",
     )
-    lookbehind_s: int = knob(
+    lookbehind_s: int = setting(
         15 * 60,
         Number(0, _WEEK_S),
         "seconds before a day from which deliveries may hold its records",
         shapes="rows",
     )
-    lookahead_s: int = knob(
+    lookahead_s: int = setting(
         2 * 3600,
         Number(0, _WEEK_S),
         "seconds after a day up to which deliveries belong to it",
         shapes="rows",
     )
-    settle_margin_s: int = knob(
+    settle_margin_s: int = setting(
         3600, Number(0, _WEEK_S), "seconds after its window until a day is settled"
     )
-    folders: tuple[str, ...] = knob(
+    folders: tuple[str, ...] = setting(
         LOG_FOLDERS,
         Names(f"names out of {', '.join(LOG_FOLDERS + OPTIONAL_LOG_FOLDERS)}", _log_folder, 1),
         "the folders of logs that are read",
         shapes="rows",
     )
-    discard: tuple[Discard, ...] = knob(
+    discard: tuple[Discard, ...] = setting(
         (),
         Structs("discard rules, see docs/rules.md", Discard),
         "records that are not kept",
         shapes="rows",
     )
-    redact: tuple[Redact, ...] = knob(
+    redact: tuple[Redact, ...] = setting(
         (),
         Structs("redact rules, see docs/rules.md", Redact),
         "values in free-form JSON that are not kept",
         shapes="rows",
     )
-    replace_shrunk: bool = knob(
+    replace_shrunk: bool = setting(
         False,  # noqa: FBT003 - a default
         Flag(),
         "replace a partition even when its source has lost log files or readable records",
     )
-    max_inflated_bytes: int = knob(
+    max_inflated_bytes: int = setting(
         1 << 30, Number(1, _TIB), "what one log file may inflate to; a larger one is quarantined"
     )
-    fetch_threads: int = knob(4, Number(1, 256), "log files fetched at a time")
-    fetch_ahead_bytes: int = knob(
+    fetch_threads: int = setting(4, Number(1, 256), "log files fetched at a time")
+    fetch_ahead_bytes: int = setting(
         2 << 20, Number(1, _TIB), "how much of the source is fetched ahead of decoding"
     )
-    lease_s: int = knob(
+    lease_s: int = setting(
         120,
         Number(10, 86_400),
         "seconds after its holder's last sign of life until a lease in an object store is void",
     )
-    lease_wait_s: int = knob(
+    lease_wait_s: int = setting(
         15 * 60, Number(0, 86_400), "seconds that a run waits for another one of the same unit"
     )
 
@@ -243,32 +246,32 @@ class Settings:
         return msgspec.json.encode(self.shaping()).decode()
 
 
-class Source(NamedTuple):
+class SettingSource(NamedTuple):
     """Where values of knobs come from: what to call it in messages, and the values by name."""
 
     name: str
     values: Mapping[str, Any]
 
 
-def settings_of(*sources: Source) -> Settings:
+def settings_of(*sources: SettingSource) -> Settings:
     """Put settings together; a later source decides over an earlier one.
 
     Raises:
-        UsageError: Something is not legal; names every such knob, its value and what is.
+        UsageError: Something is not legal; names every such setting, its value and what is.
     """
     settings, problems = Settings(), list[str]()
-    kinds: dict[str, Kind] = {one.name: one.metadata["kind"] for one in fields(Settings)}
+    types: dict[str, SettingType] = {one.name: one.metadata["type"] for one in fields(Settings)}
     for source, name, value in _entries(sources):
-        if name not in kinds:
-            near = get_close_matches(name, kinds, 1)
+        if name not in types:
+            near = get_close_matches(name, types, 1)
             hint = f"did you mean {near[0]}?" if near else "docs/settings.md lists them"
             problems.append(f"{source}: there is no setting {name}: {hint}")
             continue
         try:
-            read = kinds[name].read(value)
+            read = types[name].read(value)
         except (ValueError, TypeError) as error:
             why = f" ({error})" if str(error) else ""
-            problems.append(f"{source}: {name} = {value!r}: it has to be {kinds[name].legal}{why}")
+            problems.append(f"{source}: {name} = {value!r}: it has to be {types[name].legal}{why}")
             continue
         if isinstance(read, dict):
             read = {**getattr(settings, name), **read}
@@ -281,7 +284,7 @@ def settings_of(*sources: Source) -> Settings:
     return settings
 
 
-def _entries(sources: tuple[Source, ...]) -> Iterator[tuple[str, str, Any]]:
+def _entries(sources: tuple[SettingSource, ...]) -> Iterator[tuple[str, str, Any]]:
     for source in sources:
         for name, value in source.values.items():
             yield source.name, name, value
@@ -294,21 +297,21 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     yield from check(settings.discard, settings.redact)
 
 
-def settings_file(path: Path) -> Source:
+def settings_file(path: Path) -> SettingSource:
     """The knobs of a settings file.
 
     Raises:
         UsageError: It cannot be read, or is no TOML.
     """
     try:
-        return Source(path.name, tomllib.loads(path.read_text()))
+        return SettingSource(path.name, tomllib.loads(path.read_text()))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(
             f"the settings file cannot be read ({error})", str(path), "Name a TOML file"
         ) from error
 
 
-def settings_environment(environment: Mapping[str, str]) -> list[Source]:
+def settings_environment(environment: Mapping[str, str]) -> list[SettingSource]:
     """The knobs of the environment, after those of the file that it may name."""
     values = {
         name.removeprefix(PREFIX).lower(): value
@@ -316,4 +319,4 @@ def settings_environment(environment: Mapping[str, str]) -> list[Source]:
         if name.startswith(PREFIX) and name not in set(Variable)
     }
     path = environment.get(Variable.SETTINGS)
-    return [*([settings_file(Path(path))] if path else []), Source("environment", values)]
+    return [*([settings_file(Path(path))] if path else []), SettingSource("environment", values)]

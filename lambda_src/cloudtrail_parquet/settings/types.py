@@ -28,7 +28,7 @@ _ENCODINGS = {
 }
 
 
-class Kind(Protocol):
+class SettingType(Protocol):
     """How a setting is read; ``legal`` says what it may be."""
 
     @property
@@ -46,16 +46,16 @@ Shapes = Literal["rows", "files"]
 files look that hold them."""
 
 
-def knob(default: T, kind: Kind, about: str, *, shapes: Shapes | None = None) -> T:
+def setting(default: T, type_: SettingType, about: str, *, shapes: Shapes | None = None) -> T:
     """Make a field of the settings.
 
     Args:
         default: Its value unless something is said.
-        kind: How it is read.
+        type_: How it is read.
         about: What it does, in a line.
         shapes: What comes out differently with another value; None for nothing.
     """
-    metadata = {"kind": kind, "about": about, "shapes": shapes}
+    metadata = {"type": type_, "about": about, "shapes": shapes}
     if isinstance(default, dict):
         return field(default_factory=default.copy, metadata=metadata)  # type: ignore[return-value]
     return field(default=default, metadata=metadata)
@@ -106,7 +106,7 @@ class Choice(NamedTuple):
         return value
 
 
-class Level:
+class CompressionLevel:
     """A compression level; `level_problem` knows which levels a codec has."""
 
     legal = f"a whole number from 1 to {max(LEVELS.values())}, or empty for the codec's own"

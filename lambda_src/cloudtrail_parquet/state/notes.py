@@ -42,7 +42,7 @@ UNREADABLE = Intent("?", datetime.min, frozenset())  # noqa: DTZ901 - nobody kno
 """Stands for an intent that is damaged or of another form: some run was about to do something."""
 
 
-class Noted(NamedTuple, Generic[R]):
+class Notes(NamedTuple, Generic[R]):
     """What the state says; versions are as seen under a lease, None where there is nothing.
 
     Attributes:
@@ -92,20 +92,20 @@ def intent_key(unit: Unit, shard: Shard = WHOLE) -> str:
     return state_key("shards", unit, f"/{shard.name}{_OF_SHARD}")
 
 
-def read_notes(state: Store, unit: Unit) -> Noted[Receipt]:
+def read_notes(state: Store, unit: Unit) -> Notes[Receipt]:
     """What the state says of a unit."""
     return _read(state, unit, WHOLE, Receipt)
 
 
-def read_shard_notes(state: Store, unit: Unit, shard: Shard) -> Noted[ShardReceipt]:
+def read_shard_notes(state: Store, unit: Unit, shard: Shard) -> Notes[ShardReceipt]:
     """What the state says of a shard."""
     return _read(state, unit, shard, ShardReceipt)
 
 
-def _read(state: Store, unit: Unit, shard: Shard, kind: type[R]) -> Noted[R]:
+def _read(state: Store, unit: Unit, shard: Shard, kind: type[R]) -> Notes[R]:
     told, meant = state.look(receipt_key(unit, shard)), state.look(intent_key(unit, shard))
     receipt = decode_receipt(told.data, unit, kind) if told else None
-    return Noted(
+    return Notes(
         receipt,
         told.version if told else None,
         _intent(meant.data) if meant else None,
@@ -129,7 +129,7 @@ def _intent(text: bytes) -> Intent:
         return UNREADABLE
 
 
-def shard_notes(state: Store, unit: Unit) -> dict[Shard, Noted[ShardReceipt]]:
+def shard_notes(state: Store, unit: Unit) -> dict[Shard, Notes[ShardReceipt]]:
     """What the state says of the shards of a unit, of all splits."""
     names = {
         entry.key.rpartition("/")[2].partition(".")[0]

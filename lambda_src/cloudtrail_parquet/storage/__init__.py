@@ -45,13 +45,13 @@ __all__ = [
     "is_below",
     "is_bucket",
     "local_path",
+    "location_beside",
     "open_source",
     "open_store",
-    "place_beside",
     "without_parameters",
 ]
 
-_NEXT_PLACE = re.compile(r"\s+(?=[a-z][a-z0-9+.-]*://)")
+_NEXT_LOCATION = re.compile(r"\s+(?=[a-z][a-z0-9+.-]*://)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def open_source(places: str) -> Store:
     Raises:
         UsageError: As `open_store` does, or one of several places lies in another one.
     """
-    uris = _NEXT_PLACE.split(places.strip())
+    uris = _NEXT_LOCATION.split(places.strip())
     if len(uris) == 1:
         return open_store(places)
     for inner, outer in permutations(uris, 2):
@@ -132,7 +132,7 @@ def local_path(uri: str | Path) -> Path | None:
     return Path(os.path.abspath(uri))  # noqa: PTH100 - without ".." in it, links as they are
 
 
-def place_beside(uri: str, ending: str) -> str:
+def location_beside(uri: str, ending: str) -> str:
     """The place beside another, named like it but for an ending; parameters stay.
 
     Raises:

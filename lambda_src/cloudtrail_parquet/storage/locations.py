@@ -9,16 +9,16 @@ from cloudtrail_parquet.storage import (
     Stores,
     is_below,
     is_bucket,
+    location_beside,
     open_source,
     open_store,
-    place_beside,
     without_parameters,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
-    """The three places of a conversion, as paths or URIs.
+class Locations:
+    """The three locations of a conversion, as paths or URIs.
 
     Attributes:
         source: At or above ``AWSLogs``; several have white space between them.
@@ -31,14 +31,14 @@ class Places:
     state: str
 
     @classmethod
-    def of(cls, source: str, dataset: str, state: str | None = None) -> "Places":
-        """Check the places; the state is by default a sibling of the dataset.
+    def of(cls, source: str, dataset: str, state: str | None = None) -> "Locations":
+        """Check the locations; the state is by default a sibling of the dataset.
 
         Raises:
             UsageError: The state lies inside the dataset, where readers would trip over it.
         """
         if state is None:
-            state = place_beside(dataset, ".state")
+            state = location_beside(dataset, ".state")
         if is_below(state, dataset):
             raise UsageError(
                 "the state would lie inside the dataset",

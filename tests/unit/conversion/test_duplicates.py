@@ -38,7 +38,7 @@ class Source:
         rows: list[tuple[int, int, int]] = []
         for number in range(len(self.texts)) if files is None else files:
             for batch in decode(self.texts[number], "a.json.gz"):
-                times = event_times(batch.records, batch.leftovers)
+                times = event_times(batch.records, batch.unmapped)
                 keys = keys_of(batch.records, times)
                 rows += zip(keys, [number] * len(keys), batch.positions, strict=True)
         key, file, position = zip(*rows, strict=True) if rows else ((), (), ())

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudtrail_parquet.conversion.convert import convert_unit
-from cloudtrail_parquet.dataset.properties import open_dataset_state
+from cloudtrail_parquet.dataset.properties import record_properties
 from cloudtrail_parquet.errors import StorageError, UsageError
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit
 from cloudtrail_parquet.settings.rules import Discard
@@ -237,15 +237,15 @@ def test_a_split_keeps_what_the_state_has_forgotten() -> None:
 def test_a_dataset_whose_state_is_lost_is_not_begun_anew_in_another_layout() -> None:
     stores = memory()
     put(stores, 1)
-    open_dataset_state(stores, SETTINGS)
+    record_properties(stores, SETTINGS)
     convert(stores)
     without("")(stores)
 
     for change in ({"partition_layout": "account/region/dt"}, {"lookahead_s": 0}):
         with pytest.raises(UsageError, match="the dataset was made with"):
-            open_dataset_state(stores, dataclasses.replace(SETTINGS, **change))
+            record_properties(stores, dataclasses.replace(SETTINGS, **change))
     assert stores.state.read_if_there("dataset.json") is None
-    open_dataset_state(stores, SETTINGS)
+    record_properties(stores, SETTINGS)
     assert stores.state.read_if_there("dataset.json") is not None
 
 

@@ -13,7 +13,7 @@ from cloudtrail_parquet.clock import SystemClock
 from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit
-from cloudtrail_parquet.planning.plan import Range, Receipts, plan
+from cloudtrail_parquet.planning.plan import Range, Receipts, plan_units
 from cloudtrail_parquet.settings.rules import Redact
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import discover
@@ -70,7 +70,7 @@ def outdated(stores: Stores, settings: Settings = SMALL) -> dict[Unit, str]:
     """What an operator's plan would convert, and why."""
     discovery = discover(stores.source, settings.folders)
     receipts = Receipts(stores.state, stores.dataset)
-    units = plan(stores.source, receipts, discovery, BEFORE, "outdated", settings)
+    units = plan_units(stores.source, receipts, discovery, BEFORE, "outdated", settings)
     return {one.unit: one.why for one in units}
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from cloudtrail_parquet.contract import DEFAULT_LAYOUT
 from cloudtrail_parquet.conversion.convert import convert_unit, preview_unit
-from cloudtrail_parquet.conversion.published import Standing
+from cloudtrail_parquet.conversion.published import PublishedParts
 from cloudtrail_parquet.errors import LeaseTimeoutError, UsageError
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit, owner_of, shard_of, state_key, unit_of
 from cloudtrail_parquet.schema.columns import TIMESTAMP
@@ -708,7 +708,7 @@ def test_only_row_groups_that_may_hold_a_copy_are_read() -> None:
             reads[key] += 1
             return self._store.open(key)
 
-    standing = Standing(Counting(stores.dataset, lambda: None), UNIT, DEFAULT_LAYOUT, SECOND)
+    standing = PublishedParts(Counting(stores.dataset, lambda: None), UNIT, DEFAULT_LAYOUT, SECOND)
     keys = pa.array([hash("id-0")], pa.int64())
 
     assert not standing.contents(DAY, keys, pa.array([EVENING], TIMESTAMP))

@@ -17,8 +17,8 @@ from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.dataset.inspection import (
     DatasetReport,
     PartReport,
-    inspect,
     inspect_dataset,
+    inspect_location,
     inspect_part,
 )
 from cloudtrail_parquet.errors import UsageError
@@ -226,12 +226,12 @@ def test_what_is_no_parquet_is_a_wrong_usage_that_names_the_file(
 @pytest.mark.parametrize("place", ["missing.parquet", "missing"])
 def test_a_place_that_is_not_there_is_a_wrong_usage(tmp_path: Path, place: str) -> None:
     with pytest.raises(UsageError, match=rf"{place}: .*\. Name the folder"):
-        inspect(str(tmp_path / place))
+        inspect_location(str(tmp_path / place))
 
 
 def test_a_file_that_is_not_there_in_an_object_store_is_a_wrong_usage() -> None:
     with pytest.raises(UsageError, match=r"memory:///missing\.parquet: cannot be read"):
-        inspect("memory:///missing.parquet")
+        inspect_location("memory:///missing.parquet")
 
 
 @pytest.mark.parametrize("kind", ["disk", "object store"])
@@ -297,24 +297,24 @@ def test_a_folder_without_parts_is_a_wrong_usage(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
 
     with pytest.raises(UsageError, match=r"holds no parts"):
-        inspect(str(tmp_path))
+        inspect_location(str(tmp_path))
 
 
 def test_a_file_and_a_folder_are_told_apart(dataset: Path, part: Path, tmp_path: Path) -> None:
     unnamed = tmp_path / "download"
     unnamed.write_bytes(part.read_bytes())
 
-    assert inspect(str(part)) == inspect_part(part)
-    assert isinstance(inspect(str(unnamed)), PartReport)
-    assert inspect(str(dataset)) == inspect_dataset(open_store(dataset))
-    assert isinstance(inspect(dataset.as_uri()), DatasetReport)
-    assert inspect(part.as_uri()).rows == 2
+    assert inspect_location(str(part)) == inspect_part(part)
+    assert isinstance(inspect_location(str(unnamed)), PartReport)
+    assert inspect_location(str(dataset)) == inspect_dataset(open_store(dataset))
+    assert isinstance(inspect_location(dataset.as_uri()), DatasetReport)
+    assert inspect_location(part.as_uri()).rows == 2
 
 
 def test_a_dataset_may_be_named_like_a_file(dataset: Path) -> None:
     renamed = dataset.rename(dataset.with_name("trail.parquet"))
 
-    assert isinstance(inspect(str(renamed)), DatasetReport)
+    assert isinstance(inspect_location(str(renamed)), DatasetReport)
 
 
 def test_reports_are_plain_json(dataset: Path, part: Path) -> None:

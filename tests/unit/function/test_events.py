@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from cloudtrail_parquet.contract import MAX_UNITS
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.function.events import (
-    Convert,
-    Daily,
+    ConvertEvent,
+    DailyEvent,
     Event,
-    Plan,
+    PlanEvent,
     parse,
     parse_text,
     to_text,
@@ -36,12 +36,12 @@ def test_every_example_of_the_docs_is_an_event(text: str) -> None:
 def test_the_docs_have_an_example_of_each_kind_and_of_an_event_of_a_bus() -> None:
     kinds = [type(parse_text(text)) for text in EXAMPLES]
 
-    assert set(kinds) == {Daily, Convert, Plan}
+    assert set(kinds) == {DailyEvent, ConvertEvent, PlanEvent}
     assert any("detail-type" in text for text in EXAMPLES)
 
 
 def test_a_schedule_without_more_means_yesterday() -> None:
-    assert parse({"kind": "daily"}) == Daily(days_back=1)
+    assert parse({"kind": "daily"}) == DailyEvent(days_back=1)
 
 
 def test_an_event_of_a_bus_means_its_detail() -> None:
@@ -52,7 +52,7 @@ def test_an_event_of_a_bus_means_its_detail() -> None:
     assert (
         parse(on_bus)
         == parse(bare)
-        == Convert.of([Unit("012345678901", "us-east-1", date(2026, 1, 10))])
+        == ConvertEvent.of([Unit("012345678901", "us-east-1", date(2026, 1, 10))])
     )
 
 
@@ -64,7 +64,7 @@ def test_a_body_that_is_no_text_of_an_event_is_refused(body: object) -> None:
 
 @given(st.lists(units, min_size=1, max_size=4))
 def test_an_event_comes_back_from_its_text(some: list[Unit]) -> None:
-    event = Convert.of(some)
+    event = ConvertEvent.of(some)
 
     assert parse_text(to_text(event)) == event
     assert [one.unit for one in event.units] == some
@@ -73,7 +73,7 @@ def test_an_event_comes_back_from_its_text(some: list[Unit]) -> None:
 def test_a_full_event_is_small_enough_for_its_carriers() -> None:
     unit = Unit("012345678901", "ap-southeast-2", date(2026, 1, 10))
 
-    assert len(to_text(Convert.of([unit] * MAX_UNITS))) * 10 < 1_000_000
+    assert len(to_text(ConvertEvent.of([unit] * MAX_UNITS))) * 10 < 1_000_000
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ import pytest
 
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.function import fanout
-from cloudtrail_parquet.function.events import Convert, parse_text
+from cloudtrail_parquet.function.events import ConvertEvent, parse_text
 from cloudtrail_parquet.function.fanout import EventsFanout, Fanout, QueueFanout
 from cloudtrail_parquet.layout import Unit
 
-EVENTS = [Convert.of([Unit("012345678901", "r", date(2026, 1, n))]) for n in range(1, 26)]
+EVENTS = [ConvertEvent.of([Unit("012345678901", "r", date(2026, 1, n))]) for n in range(1, 26)]
 
 
 class Service:

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.layout import Unit
-from cloudtrail_parquet.planning.plan import Only, Range, Receipts, Sized, estimate, pack, plan
+from cloudtrail_parquet.planning.plan import (
+    Only,
+    PlannedUnit,
+    Range,
+    Receipts,
+    estimate,
+    pack,
+    plan_units,
+)
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.accounts import Accounts
@@ -45,10 +53,10 @@ def deliver(store: Store, delivered: datetime, size: int = 0, **where: str) -> N
 
 def planned(
     stores: Stores, of: Range = ALWAYS, only: Only = "all", *, with_parts: bool = False
-) -> list[Sized]:
+) -> list[PlannedUnit]:
     found = discover(stores.source, SETTINGS.folders)
     receipts = Receipts(stores.state, stores.dataset if with_parts else None)
-    return list(plan(stores.source, receipts, found, of, only, SETTINGS))
+    return list(plan_units(stores.source, receipts, found, of, only, SETTINGS))
 
 
 def convert(stores: Stores, unit: Unit) -> Receipt:
@@ -120,7 +128,9 @@ def test_the_units_whose_windows_hold_a_file_are_planned_and_no_others(
         source.write(key.replace("_CloudTrail_", "-") if odd else key, b"x")
     found = discover(source, SETTINGS.folders)
 
-    of = {one.unit.day for one in plan(source, Receipts(source), found, ALWAYS, "all", SETTINGS)}
+    of = {
+        one.unit.day for one in plan_units(source, Receipts(source), found, ALWAYS, "all", SETTINGS)
+    }
 
     trails = found.trails[ACCOUNT, REGION]
     assert of == {
@@ -344,7 +354,7 @@ def test_an_unfinished_unit_is_planned_though_no_log_file_of_its_region_is_left(
 # Packing.
 
 sized = st.builds(
-    Sized,
+    PlannedUnit,
     st.just(Unit(ACCOUNT, REGION, TENTH)),
     st.integers(0, 10_000),
     st.integers(0, 10**9),
@@ -353,7 +363,7 @@ sized = st.builds(
 
 @given(st.lists(sized, max_size=30), st.integers(1, 300), st.integers(1, 7))
 def test_batches_hold_all_units_in_order_and_no_more_than_they_may(
-    some: list[Sized], seconds: int, most: int
+    some: list[PlannedUnit], seconds: int, most: int
 ) -> None:
     batches = list(pack(some, seconds, most))
 
@@ -367,8 +377,8 @@ def test_batches_hold_all_units_in_order_and_no_more_than_they_may(
 
 
 def test_an_estimate_adds_up() -> None:
-    small = Sized(Unit(ACCOUNT, REGION, TENTH), 10, 1_000_000)
-    large = Sized(Unit(ACCOUNT, REGION, date(2026, 1, 11)), 5, 2_000_000_000)
+    small = PlannedUnit(Unit(ACCOUNT, REGION, TENTH), 10, 1_000_000)
+    large = PlannedUnit(Unit(ACCOUNT, REGION, date(2026, 1, 11)), 5, 2_000_000_000)
 
     total = estimate([small] * 30 + [large])
 
@@ -428,7 +438,7 @@ def test_an_organization_is_planned_with_a_request_for_each_region_of_an_account
     found = discover(store, SETTINGS.folders)  # type: ignore[arg-type]
     of = Range(date(2026, 1, 1), date(2026, 1, 6))
 
-    total = estimate(plan(store, Receipts(store), found, of, "missing", SETTINGS))  # type: ignore[arg-type]
+    total = estimate(plan_units(store, Receipts(store), found, of, "missing", SETTINGS))  # type: ignore[arg-type]
 
     assert total.units == 300 * 17 * 6
     assert total.files == total.units * 3

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudtrail_parquet.records.coerce import fit
+from cloudtrail_parquet.records.coerce import coercer
 from cloudtrail_parquet.schema.columns import RECORD
 from tests.builders import json_values, rows_of
 
@@ -82,17 +82,17 @@ TIMED = '"eventTime":"2026-01-10T12:34:56Z"'
 def test_what_a_column_holds_and_what_is_left_over(
     kind: str, raw: str, value: object, *, left: bool
 ) -> None:
-    assert fit(LEAVES[kind])(raw.encode()) == (value, raw.encode() if left else None)
+    assert coercer(LEAVES[kind])(raw.encode()) == (value, raw.encode() if left else None)
 
 
 @given(st.sampled_from(list(RECORD)), json_values)
 def test_any_value_fits_any_column_or_is_left_over(field: pa.Field, raw: str) -> None:
-    value, leftover = fit(field)(raw.encode())
+    value, rest = coercer(field)(raw.encode())
 
     assert pa.array([value], field.type).validate(full=True) is None
-    assert raw == "null" or value is not None or leftover is not None
-    if leftover is not None:
-        json.loads(leftover)
+    assert raw == "null" or value is not None or rest is not None
+    if rest is not None:
+        json.loads(rest)
 
 
 def leftover_of(members: str) -> Any:  # noqa: ANN401
@@ -101,7 +101,7 @@ def leftover_of(members: str) -> Any:  # noqa: ANN401
 
 
 @pytest.mark.parametrize(
-    ("members", "leftover"),
+    ("members", "rest"),
     [
         ('"userIdentity":null', None),
         ('"userIdentity":{}', None),
@@ -127,8 +127,8 @@ def leftover_of(members: str) -> Any:  # noqa: ANN401
         ('"eventContext":{"a":1}', {"eventContext": {"a": 1}}),
     ],
 )
-def test_only_what_does_not_fit_is_left_over(members: str, leftover: object) -> None:
-    assert leftover_of(members) == leftover
+def test_only_what_does_not_fit_is_left_over(members: str, rest: object) -> None:
+    assert leftover_of(members) == rest
 
 
 def test_other_spellings_fill_their_column() -> None:

@@ -12,7 +12,7 @@ from cloudtrail_parquet.formats.strict_json import unwrap
 from cloudtrail_parquet.records.decode import (
     INVALID_UTF8,
     Batch,
-    _fit_record,
+    _coerce_record,
     decode,
     is_compatible,
     raw_records,
@@ -62,14 +62,14 @@ def each_alone(texts: list[str]) -> list[Batch]:
 
 def tolerantly(texts: list[str]) -> list[Batch]:
     """Decode as if no record fitted its columns."""
-    taken = [_fit_record(text.encode()) for text in texts]
-    leftovers = {row: parts for row, (_, parts) in enumerate(taken) if parts}
-    return [Batch([one for one, _ in taken], list(range(len(taken))), leftovers, [])]
+    taken = [_coerce_record(text.encode()) for text in texts]
+    unmapped = {row: parts for row, (_, parts) in enumerate(taken) if parts}
+    return [Batch([one for one, _ in taken], list(range(len(taken))), unmapped, [])]
 
 
 def as_decoded(found: list[Batch]) -> list[tuple[Any, Any]]:
     return [
-        (one, batch.leftovers.get(row)) for batch in found for row, one in enumerate(batch.records)
+        (one, batch.unmapped.get(row)) for batch in found for row, one in enumerate(batch.records)
     ]
 
 
@@ -90,7 +90,7 @@ def test_records_that_fit_are_decoded_alike_on_all_three_ways(texts: list[str]) 
 
     assert as_decoded(each_alone(texts)) == whole
     assert as_decoded(tolerantly(texts)) == whole
-    assert all(leftovers is None for _, leftovers in whole)
+    assert all(unmapped is None for _, unmapped in whole)
 
 
 @given(st.lists(st.one_of(odd_records, json_values), max_size=6))

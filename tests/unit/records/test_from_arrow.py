@@ -67,7 +67,7 @@ def test_a_null_among_others_is_a_null() -> None:
 
 def test_nested_values_are_right_however_many_distinct_ones_came_before() -> None:
     columns = Columns(Redactor(()))
-    waiting, expected = columns.draft_schema.empty_table(), list[str]()
+    waiting, expected = columns.encoded_schema.empty_table(), list[str]()
 
     for start in range(0, 50_000, 5_000):
         versions = ["same", *map(str, range(start, start + 5_000)), "same"]
@@ -75,7 +75,7 @@ def test_nested_values_are_right_however_many_distinct_ones_came_before() -> Non
         (batch,) = decode(envelope(texts), "a.json.gz")
         waiting = pa.concat_tables([waiting, pa.Table.from_batches([draft_of(columns, batch)])])
         expected += versions
-        found = columns.finish(waiting)["tlsDetails"].to_pylist()
+        found = columns.materialize(waiting)["tlsDetails"].to_pylist()
         assert [one["tlsVersion"] for one in found] == expected
         left = start // 100  # at first nothing waits, then the oldest rows do
         waiting, expected = waiting.slice(0, left), expected[:left]

@@ -18,7 +18,7 @@ from cloudtrail_parquet.reference.ddl import (
     DATASET,
     LOCATION,
     TABLE,
-    Dialect,
+    DdlFormat,
     athena_columns,
     athena_properties,
     render,
@@ -83,7 +83,7 @@ def part(dataset: Path) -> Path:
     return found
 
 
-def filled_in(dialect: Dialect, dataset: Path) -> str:
+def filled_in(dialect: DdlFormat, dataset: Path) -> str:
     return render(dialect).replace(DATASET, str(dataset))
 
 
@@ -173,8 +173,8 @@ def columns(part: Path) -> dict[str, Any]:
     return {field.name: shape(field.type) for field in pq.read_schema(part)}
 
 
-@pytest.mark.parametrize("dialect", get_args(Dialect))
-def test_every_dialect_ends_its_last_line_and_knows_the_last_column(dialect: Dialect) -> None:
+@pytest.mark.parametrize("dialect", get_args(DdlFormat))
+def test_every_dialect_ends_its_last_line_and_knows_the_last_column(dialect: DdlFormat) -> None:
     text = render(dialect)
 
     assert text.endswith("\n")

@@ -28,7 +28,7 @@ from cloudtrail_parquet.sample_logs import (
     TreeSpec,
     Truth,
     encode_record,
-    generate,
+    generate_tree,
     make_record,
 )
 from cloudtrail_parquet.sample_logs.fleet import Stock
@@ -161,7 +161,7 @@ def assert_truth_is_what_readers_find(truth: Truth, found: Found) -> None:
 @pytest.fixture(scope="module")
 def messy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Truth, Found]:
     root = tmp_path_factory.mktemp("messy")
-    return generate(root, MESSY), read_tree(root)
+    return generate_tree(root, MESSY), read_tree(root)
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +232,7 @@ def test_every_record_is_readable_or_counted_as_lost(messy: tuple[Truth, Found])
 )
 def test_the_truth_holds_for_any_spec(spec: TreeSpec) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        truth, found = generate(Path(folder), spec), read_tree(Path(folder))
+        truth, found = generate_tree(Path(folder), spec), read_tree(Path(folder))
 
     assert_truth_is_what_readers_find(truth, found)
     assert truth.records + truth.records_in_corrupt_files == spec.records
@@ -242,7 +242,8 @@ def test_the_truth_holds_for_any_spec(spec: TreeSpec) -> None:
 def test_the_same_spec_gives_the_same_bytes_whatever_the_hash_seed(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from cloudtrail_parquet.sample_logs import *;"
-        "generate(Path(sys.argv[1]), TreeSpec(records=600, late=.1, duplicates=.1, corrupt=.1))"
+        "spec = TreeSpec(records=600, late=.1, duplicates=.1, corrupt=.1);"
+        "generate_tree(Path(sys.argv[1]), spec)"
     )
     for hash_seed in ("1", "2"):
         env = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(LAMBDA_SRC)}
@@ -254,13 +255,13 @@ def test_the_same_spec_gives_the_same_bytes_whatever_the_hash_seed(tmp_path: Pat
 
 def test_another_seed_gives_another_tree(tmp_path: Path) -> None:
     for seed in (1, 2):
-        generate(tmp_path / str(seed), TreeSpec(records=20, seed=seed))
+        generate_tree(tmp_path / str(seed), TreeSpec(records=20, seed=seed))
 
     assert digest(tmp_path / "1") != digest(tmp_path / "2")
 
 
 def test_gzip_headers_name_neither_time_nor_system(tmp_path: Path) -> None:
-    generate(tmp_path, TreeSpec(records=10))
+    generate_tree(tmp_path, TreeSpec(records=10))
 
     headers = {path.read_bytes()[:10] for path in tmp_path.rglob("*.json.gz")}
     assert headers == {b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"}
@@ -289,7 +290,7 @@ def test_events_before_midnight_land_in_the_folder_of_the_next_day(
 
 
 def test_usual_deliveries_take_three_seconds_to_ten_minutes(tmp_path: Path) -> None:
-    generate(tmp_path, TreeSpec(records=5_000))
+    generate_tree(tmp_path, TreeSpec(records=5_000))
 
     copies = read_tree(tmp_path).all_copies()
     delays = sorted((copy.delivered - copy.happened).total_seconds() for copy in copies)
@@ -314,7 +315,7 @@ def test_late_records_stay_in_the_range_of_days_and_come_within_forty(
 
 
 def test_late_records_of_a_single_day_come_within_forty_days(tmp_path: Path) -> None:
-    generate(tmp_path, TreeSpec(days=1, records=300, late=1.0))
+    generate_tree(tmp_path, TreeSpec(days=1, records=300, late=1.0))
 
     for copy in read_tree(tmp_path).all_copies():
         assert copy.is_late
@@ -323,7 +324,7 @@ def test_late_records_of_a_single_day_come_within_forty_days(tmp_path: Path) -> 
 
 
 def test_second_copies_lie_in_another_file_mostly_soon_after(tmp_path: Path) -> None:
-    generate(tmp_path, TreeSpec(accounts=1, records=2_000, duplicates=1.0))
+    generate_tree(tmp_path, TreeSpec(accounts=1, records=2_000, duplicates=1.0))
 
     pairs = [
         sorted(c, key=lambda copy: copy.delivered) for c in read_tree(tmp_path).copies.values()
@@ -363,7 +364,7 @@ def test_a_damaged_share_is_rounded_up_and_every_kind_of_damage_occurs(
 
 
 def test_siblings_that_are_no_log_files_lie_beside_them(tmp_path: Path) -> None:
-    truth = generate(tmp_path, TreeSpec(records=0))
+    truth = generate_tree(tmp_path, TreeSpec(records=0))
 
     folders = {path.parts[-6] for path in tmp_path.rglob("*.gz")}
     kinds = {"CloudTrail-Digest", "CloudTrail-Insight", "CloudTrail-Aggregated"}
@@ -376,7 +377,7 @@ def test_siblings_that_are_no_log_files_lie_beside_them(tmp_path: Path) -> None:
 
 
 def test_every_version_occurs_from_a_thousand_records_on(tmp_path: Path) -> None:
-    generate(tmp_path, TreeSpec(accounts=1, regions=1, days=1, records=1_000))
+    generate_tree(tmp_path, TreeSpec(accounts=1, regions=1, days=1, records=1_000))
 
     versions = Counter(copy.record["eventVersion"] for copy in read_tree(tmp_path).all_copies())
     assert set(versions) == set(VERSIONS)
@@ -458,7 +459,7 @@ def test_many_apis_services_and_kinds_of_caller_occur(
 
 
 def test_records_hold_the_texts_that_careless_readers_break(tmp_path: Path) -> None:
-    generate(tmp_path, TreeSpec(accounts=1, regions=1, days=1, records=3_000))
+    generate_tree(tmp_path, TreeSpec(accounts=1, regions=1, days=1, records=3_000))
 
     bodies = [
         gzip.decompress(path.read_bytes()) for path in tmp_path.rglob("*_CloudTrail_*.json.gz")
@@ -479,7 +480,7 @@ def test_records_have_the_size_of_real_ones(messy: tuple[Truth, Found]) -> None:
 
 
 def test_callers_are_drawn_from_a_pool(tmp_path: Path) -> None:
-    generate(tmp_path, TreeSpec(accounts=1, regions=1, days=1, records=4_000))
+    generate_tree(tmp_path, TreeSpec(accounts=1, regions=1, days=1, records=4_000))
 
     copies = list(read_tree(tmp_path).all_copies())
     callers = {json.dumps(copy.record["userIdentity"]) for copy in copies}
@@ -708,7 +709,7 @@ def test_a_stock_stays_as_small_as_it_may_be() -> None:
 
 
 def test_a_large_tree_has_one_huge_file(tmp_path: Path) -> None:
-    truth = generate(tmp_path, TreeSpec(accounts=1, regions=1, days=1, records=100_000))
+    truth = generate_tree(tmp_path, TreeSpec(accounts=1, regions=1, days=1, records=100_000))
 
     *_, second, largest = sorted(
         (path for path in tmp_path.rglob("*.json.gz")), key=lambda path: path.stat().st_size
@@ -740,7 +741,7 @@ def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
 
     with pytest.raises(FileExistsError, match="not empty"):
-        generate(tmp_path, TreeSpec(records=1))
+        generate_tree(tmp_path, TreeSpec(records=1))
 
 
 @pytest.mark.parametrize(

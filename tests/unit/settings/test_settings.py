@@ -18,7 +18,7 @@ from cloudtrail_parquet.schema.columns import leaves
 from cloudtrail_parquet.settings.rules import Discard, Redact
 from cloudtrail_parquet.settings.settings import (
     Settings,
-    Source,
+    SettingSource,
     settings_environment,
     settings_file,
     settings_of,
@@ -68,21 +68,21 @@ OTHER: dict[str, tuple[str, str, object]] = {  # name: as text, as TOML, as the 
 
 
 def of_option(name: str, text: str) -> Settings:
-    return settings_of(Source("option", {name: text}))
+    return settings_of(SettingSource("option", {name: text}))
 
 
 def of_toml(text: str) -> Settings:
-    return settings_of(Source("file", tomllib.loads(text)))
+    return settings_of(SettingSource("file", tomllib.loads(text)))
 
 
 def problem(**values: object) -> str:
     with pytest.raises(UsageError) as caught:
-        settings_of(Source("here", values))
+        settings_of(SettingSource("here", values))
     return str(caught.value)
 
 
 def test_nothing_said_gives_the_defaults() -> None:
-    assert settings_of() == Settings() == settings_of(Source("option", {}))
+    assert settings_of() == Settings() == settings_of(SettingSource("option", {}))
 
 
 def test_every_setting_is_tried_here() -> None:
@@ -112,15 +112,17 @@ def test_an_option_decides_over_the_environment_and_that_over_the_file(tmp_path:
         f"{PREFIX}FETCH_THREADS": "2",
     }
 
-    settings = settings_of(*settings_environment(environment), Source("o", {"page_rows": "3"}))
+    settings = settings_of(
+        *settings_environment(environment), SettingSource("o", {"page_rows": "3"})
+    )
 
     assert (settings.page_rows, settings.fetch_threads, settings.lease_s) == (3, 2, 11)
 
 
 def test_values_by_column_are_added_to_the_defaults() -> None:
     settings = settings_of(
-        Source("a", {"column_encoding": "eventName=PLAIN,eventID=DELTA_BYTE_ARRAY"}),
-        Source("b", {"column_encoding": {"eventName": "DICTIONARY"}}),
+        SettingSource("a", {"column_encoding": "eventName=PLAIN,eventID=DELTA_BYTE_ARRAY"}),
+        SettingSource("b", {"column_encoding": {"eventName": "DICTIONARY"}}),
     )
 
     assert settings.column_encoding == {
@@ -253,7 +255,7 @@ def test_any_text_is_either_legal_or_a_usage_error(text: str, name: str) -> None
        st.sampled_from([one.name for one in fields(Settings)]))  # fmt: skip
 def test_any_value_of_a_file_is_either_legal_or_a_usage_error(value: object, name: str) -> None:
     with suppress(UsageError):
-        assert isinstance(settings_of(Source("file", {name: value})), Settings)
+        assert isinstance(settings_of(SettingSource("file", {name: value})), Settings)
 
 
 @pytest.mark.parametrize("path", [path for path, _ in leaves()])

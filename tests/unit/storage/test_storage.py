@@ -463,7 +463,7 @@ def test_a_lease_on_a_disk_keeps_other_processes_out_until_they_crash(
     assert everything_in(tmp_path) == []
 
 
-# Places and failures.
+# Locations and failures.
 
 
 def test_a_store_is_opened_by_path_or_uri(tmp_path: Path) -> None:
@@ -510,7 +510,7 @@ def test_a_disk_that_refuses_is_a_storage_error(tmp_path: Path) -> None:
         store.write("a/b", b"x")
 
 
-# Several places as one.
+# Several locations as one.
 
 
 class Asked(ObjectStore):
@@ -589,7 +589,7 @@ def test_several_places_are_not_written_to(members: list[Asked]) -> None:
         union.staging,
         lambda: union.lease("one/x", 0, 1),
     ):
-        with pytest.raises(UsageError, match="several places cannot be written to"):
+        with pytest.raises(UsageError, match="several locations cannot be written to"):
             write()
 
 
@@ -622,7 +622,7 @@ def test_a_source_may_be_several_places(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("places", "said"),
+    ("locations", "said"),
     [
         ("s3://aa/x s3://aa/x/?region=eu-west-1", "is named twice"),
         ("s3://aa/x s3a://aa/x", "is named twice"),
@@ -634,11 +634,11 @@ def test_a_source_may_be_several_places(tmp_path: Path, monkeypatch: pytest.Monk
     ],
 )
 def test_places_of_which_one_lies_in_another_are_a_wrong_usage(
-    places: str, said: str, monkeypatch: pytest.MonkeyPatch
+    locations: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
     with pytest.raises(UsageError, match=re.escape(said)):
-        open_source(places)
+        open_source(locations)
 
 
 def test_places_whose_names_only_begin_alike_lie_apart(
