@@ -6,6 +6,7 @@ JSON that only text can show (1e400, 1.10, lone surrogates, repeated names) is b
 import gzip
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from cloudtrail_parquet.records.redact import Redactor
 from cloudtrail_parquet.records.to_arrow import Columns
 from cloudtrail_parquet.records.upgrade import upgrade
 from cloudtrail_parquet.schema.columns import RECORD, about, kind
+from cloudtrail_parquet.storage import Store, Stores
 
 ACCOUNT = "012345678901"
 REGION = "eu-central-1"
@@ -408,3 +410,10 @@ def broken(text: bytes) -> st.SearchStrategy[bytes]:
     return st.builds(
         lambda change, at, byte: change(at, byte), st.sampled_from(changes), places, bytes_
     )
+
+
+@dataclass(frozen=True, slots=True)
+class WritableStores(Stores):
+    """Stores whose source can be written to, as a test lays the log files there."""
+
+    source: Store

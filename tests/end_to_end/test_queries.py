@@ -20,8 +20,8 @@ import pytest
 from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.layout import Shard, Unit
 from cloudtrail_parquet.settings.settings import Settings
-from cloudtrail_parquet.storage import Stores, open_store
-from tests.builders import log_file, log_key, record
+from cloudtrail_parquet.storage import open_store
+from tests.builders import WritableStores, log_file, log_key, record
 from tests.end_to_end.program import succeed
 
 ROOT = Path(__file__).parents[2]
@@ -554,7 +554,9 @@ def test_records_that_shards_of_a_day_found_late_are_told_with_the_day_of_their_
     tmp_path: Path,
 ) -> None:
     account, delivered = "000000000099", datetime(2026, 2, 12, tzinfo=UTC)
-    stores = Stores(*(open_store(tmp_path / name) for name in ("logs", "cloudtrail", "state")))
+    stores = WritableStores(
+        *(open_store(tmp_path / name) for name in ("logs", "cloudtrail", "state"))
+    )
     for hour in (5, 17):
         key = log_key(account, REGION, delivered.replace(hour=hour))
         stores.source.write(key, log_file(named(f"late-{hour}", hour, {})))

@@ -47,9 +47,9 @@ from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import discover, units
 from cloudtrail_parquet.state.notes import read_notes
 from cloudtrail_parquet.state.receipt import Receipt
-from cloudtrail_parquet.storage import Lease, Level, Stores, open_store
+from cloudtrail_parquet.storage import Lease, Level, open_store
 from cloudtrail_parquet.storage.locations import Locations
-from tests.builders import ACCOUNT, REGION, ago, at, log_file, log_key, record
+from tests.builders import ACCOUNT, REGION, WritableStores, ago, at, log_file, log_key, record
 from tests.function.conftest import Deploy
 from tests.function.deployment import Carried, Deployment, contents
 from tests.function.runtime import LAMBDA_SRC, SOURCE_TREE, TMP_MB, Outcome, Sandbox
@@ -394,7 +394,7 @@ class Workbench:
     def __post_init__(self) -> None:
         self.clock = Clock(self.left_s)
         source, dataset, state = (open_store("memory:///") for _ in range(3))
-        self.stores = Stores(source, dataset, state)
+        self.stores = WritableStores(source, dataset, state)
         self.units = [Unit(ACCOUNT, REGION, DAY + timedelta(days=n)) for n in range(self.days)]
         for unit in self.units:
             happened = f"{unit.day}T11:00:00Z"
@@ -1119,14 +1119,14 @@ def test_64_runs_of_16_units_at_the_same_time_give_what_one_of_each_gives(
     deployed.upload(tmp_path / "logs")
     settings = Settings(lease_wait_s=300)
 
-    def opened() -> Stores:
+    def opened() -> WritableStores:
         locations = (f"s3://{deployed.buckets[place]}" for place in ("logs", "lake", "state"))
         prefixes = ("org", "cloudtrail", "x")
         source, dataset, state = (
             open_store(f"{place}/{prefix}?endpoint={moto}")
             for place, prefix in zip(locations, prefixes, strict=True)
         )
-        return Stores(source, dataset, state)
+        return WritableStores(source, dataset, state)
 
     stores = opened()
     record_properties(stores, settings)

@@ -22,7 +22,7 @@ from cloudtrail_parquet.source.discover import (
     units,
 )
 from cloudtrail_parquet.source.log_files import window_files
-from cloudtrail_parquet.storage import Store, open_source, open_store
+from cloudtrail_parquet.storage import ReadStore, Store, open_source, open_store
 from tests.builders import log_key
 from tests.s3.faults import Fault, FaultProxy, Request, error
 
@@ -309,7 +309,7 @@ def test_a_store_that_fails_is_not_taken_for_one_that_refuses(
 
 
 @pytest.fixture
-def two(bucket: str, new_bucket: Callable[[], str], fill: Fill, s3: S3Client) -> Store:
+def two(bucket: str, new_bucket: Callable[[], str], fill: Fill, s3: S3Client) -> ReadStore:
     """Two buckets with an account in both; the first has it below a prefix."""
     other = new_bucket()
     fill([log_key(ACCOUNT, REGION, MIDNIGHT, prefix="org/trail")])

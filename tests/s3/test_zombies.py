@@ -24,7 +24,8 @@ from cloudtrail_parquet.layout import WHOLE, Shard, Unit
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import discover
 from cloudtrail_parquet.state.notes import read_notes, unfinished
-from cloudtrail_parquet.storage import ObjectStore, Store, Stores, open_store
+from cloudtrail_parquet.storage import ObjectStore, Store, open_store
+from tests.builders import WritableStores
 from tests.s3.faults import Answer, Fault, FaultProxy, Request
 from tests.unit.deliveries import ACCOUNT, REGION, deliver, event, found
 
@@ -119,7 +120,7 @@ class InMemory:
     def __init__(self) -> None:
         self._stores = [MemoryStore() for _ in range(3)]
 
-    def opened(self, clock: Asleep, stop: Stop | None = None) -> Stores:
+    def opened(self, clock: Asleep, stop: Stop | None = None) -> WritableStores:
         """The locations as one run sees them."""
         never = Stop(-1, "before", lambda: None)
         source, dataset, state = (
@@ -131,7 +132,7 @@ class InMemory:
             )
             for one in self._stores
         )
-        return Stores(source, dataset, state, clock=clock)
+        return WritableStores(source, dataset, state, clock=clock)
 
 
 class InBuckets:
@@ -140,7 +141,7 @@ class InBuckets:
     def __init__(self, bucket: str, direct: str, proxy: FaultProxy) -> None:
         self._bucket, self._direct, self._proxy = bucket, direct, proxy
 
-    def opened(self, clock: Asleep, stop: Stop | None = None) -> Stores:
+    def opened(self, clock: Asleep, stop: Stop | None = None) -> WritableStores:
         """The locations as one run sees them."""
         if stop is not None:
             self._proxy.clear()
@@ -150,7 +151,7 @@ class InBuckets:
             self._store(f"s3://{self._bucket}/{place}?endpoint={endpoint}", clock)
             for place in ("AWSLogs", "lake", "state")
         )
-        return Stores(source, dataset, state, clock=clock)
+        return WritableStores(source, dataset, state, clock=clock)
 
     @staticmethod
     def _store(uri: str, clock: Asleep) -> ObjectStore:
@@ -184,14 +185,14 @@ Locations = InMemory | InBuckets
 # Runs.
 
 
-def add(stores: Stores, numbers: range, day: date = DAY) -> None:
+def add(stores: WritableStores, numbers: range, day: date = DAY) -> None:
     """One more log file, with a record for each number."""
     when = NOON + timedelta(minutes=numbers.start)
     deliver(stores, when, [event(number, when - (DAY - day)) for number in numbers])
 
 
 def convert(
-    stores: Stores,
+    stores: WritableStores,
     settings: Settings,
     shards: tuple[Shard, ...],
     goes_on: Callable[[], bool] = lambda: True,
@@ -245,14 +246,14 @@ class Outcome(NamedTuple):
     held: bool
     after: dict[str, bytes]
     end: dict[str, bytes]
-    stores: Stores
+    stores: WritableStores
 
 
 def contents(store: Store, below: str = "") -> dict[str, bytes]:
     return {entry.key: store.read(entry.key) for entry in store.files(below)}
 
 
-def told(stores: Stores) -> dict[str, bytes]:
+def told(stores: WritableStores) -> dict[str, bytes]:
     """The dataset, and all receipts."""
     receipts = contents(stores.state, "receipts/") | contents(stores.state, "shards/")
     return contents(stores.dataset) | {
@@ -314,7 +315,7 @@ def assert_is_of_the_newer_run(outcome: Outcome, case: Case, where: object) -> N
     assert (unfinished(stores.state), contents(stores.state, "leases/")) == ({}, {}), where
 
 
-def assert_is_true(stores: Stores, where: object) -> None:
+def assert_is_true(stores: WritableStores, where: object) -> None:
     """Every record once, and a receipt of just the parts that there are."""
     rows = found(stores)
     assert (len(rows), set(rows.values())) == (ROWS, {1}), where

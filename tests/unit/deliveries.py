@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from cloudtrail_parquet.layout import unit_of
 from cloudtrail_parquet.records.from_arrow import restore_json
-from cloudtrail_parquet.storage import Stores, open_store
-from tests.builders import log_file
+from cloudtrail_parquet.storage import open_store
+from tests.builders import WritableStores, log_file
 
 ACCOUNT, REGION = "000123456789", "eu-central-1"
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -27,20 +27,20 @@ def event(number: int, when: datetime, *, with_id: bool = True) -> dict[str, Any
 
 
 def deliver(
-    stores: Stores, delivered: datetime, records: list[dict[str, Any]], prefix: str = ""
+    stores: WritableStores, delivered: datetime, records: list[dict[str, Any]], prefix: str = ""
 ) -> None:
     name = f"{ACCOUNT}_CloudTrail_{REGION}_{delivered:%Y%m%dT%H%MZ}_{next(UNIQUE):016d}.json.gz"
     key = f"{prefix}{ACCOUNT}/CloudTrail/{REGION}/{delivered:%Y/%m/%d}/{name}"
     stores.source.write(key, log_file(*records))
 
 
-def memory() -> Stores:
+def memory() -> WritableStores:
     source, dataset, state = (open_store("memory:///") for _ in range(3))
     source.uri = "memory:///AWSLogs"
-    return Stores(source, dataset, state)
+    return WritableStores(source, dataset, state)
 
 
-def rows(stores: Stores) -> list[tuple[date, str]]:
+def rows(stores: WritableStores) -> list[tuple[date, str]]:
     """(day of the partition, record) of all rows, read with plain pyarrow."""
     found = []
     for entry in stores.dataset.files(""):
@@ -60,11 +60,11 @@ def canonical(one: dict[str, Any]) -> str:
     return json.dumps(one, sort_keys=True)
 
 
-def found(stores: Stores) -> Counter[tuple[date, str]]:
+def found(stores: WritableStores) -> Counter[tuple[date, str]]:
     return Counter((day, canonical(json.loads(text))) for day, text in rows(stores))
 
 
-def checksums(stores: Stores) -> dict[str, str]:
+def checksums(stores: WritableStores) -> dict[str, str]:
     return {
         entry.key: hashlib.sha256(stores.dataset.read(entry.key)).hexdigest()
         for entry in stores.dataset.files("")

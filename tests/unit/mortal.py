@@ -1,10 +1,11 @@
-"""Stores that die at the nth change, as those of a process do that is killed."""
+"""WritableStores that die at the nth change, as those of a process do that is killed."""
 
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-from cloudtrail_parquet.storage import Staging, Store, Stores
+from cloudtrail_parquet.storage import Staging, Store
+from tests.builders import WritableStores
 
 
 class KilledError(Exception):
@@ -14,9 +15,9 @@ class KilledError(Exception):
 class Killed:
     """A store that dies at the nth change, and everything that is to come after it."""
 
-    def __init__(self, stores: Stores, changes: int) -> None:
+    def __init__(self, stores: WritableStores, changes: int) -> None:
         self._left = changes
-        self.stores = Stores(
+        self.stores = WritableStores(
             stores.source, Mortal(stores.dataset, self.tick), Mortal(stores.state, self.tick)
         )
 

@@ -55,7 +55,7 @@ from cloudtrail_parquet.source.discover import (
     units,
 )
 from cloudtrail_parquet.state.notes import unfinished
-from cloudtrail_parquet.storage import Store, open_source, open_store
+from cloudtrail_parquet.storage import ReadStore, open_source, open_store
 from cloudtrail_parquet.storage.locations import Locations
 
 app = typer.Typer(
@@ -207,7 +207,7 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
     raise typer.Exit(FAILED if _note_left_out(found, selection) else status)
 
 
-def _note_unfinished(state: Store, units: Collection[Unit]) -> None:
+def _note_unfinished(state: ReadStore, units: Collection[Unit]) -> None:
     """Name the units, other than some, that a run has begun to replace and not finished."""
     for unit, since in sorted(unfinished(state).items()):
         if unit not in units:

@@ -29,7 +29,7 @@ from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.state.identities import Identities
 from cloudtrail_parquet.state.notes import Notes, read_identities
 from cloudtrail_parquet.state.receipt import Files, Part, Receipt, Records
-from cloudtrail_parquet.storage import Entry, Store, Stores
+from cloudtrail_parquet.storage import Entry, ReadStore, Stores
 
 _OF_RULES = ["eventSource", "eventName", "sourceIPAddress"]
 
@@ -41,7 +41,7 @@ def lost(  # noqa: PLR0913, PLR0917
     fingerprint: str,
     read: int,
     identities: Identities,
-    state: Store,
+    state: ReadStore,
 ) -> str | None:
     """What was there when a unit was last converted and is not now, in words; empty if nothing.
 
@@ -99,7 +99,7 @@ def lost_rows(
 
 
 def _missing(
-    dataset: Store, entries: list[Entry], keys: pa.Array | pa.ChunkedArray, settings: Settings
+    dataset: ReadStore, entries: list[Entry], keys: pa.Array | pa.ChunkedArray, settings: Settings
 ) -> int:
     """How many rows of parts have no record of their own among those with n keys."""
     there = Counter(keys.to_pylist())
@@ -128,7 +128,7 @@ def _discarded(
 
 
 def staying(
-    dataset: Store, unit: Unit, settings: Settings, goes: Callable[[Shard], bool]
+    dataset: ReadStore, unit: Unit, settings: Settings, goes: Callable[[Shard], bool]
 ) -> Callable[[date], pa.Array]:
     """What gives the keys of all rows of a day's partition but those in parts of a unit that go."""
 
@@ -147,7 +147,7 @@ def is_of(unit: Unit, owner: Owner | None, goes: Callable[[Shard], bool]) -> boo
 
 
 def parts_of(
-    dataset: Store, unit: Unit, settings: Settings, goes: Callable[[Shard], bool]
+    dataset: ReadStore, unit: Unit, settings: Settings, goes: Callable[[Shard], bool]
 ) -> list[Entry]:
     """All parts that a unit has written, in the partitions of its place, whoever knows of them."""
     found = []
@@ -159,7 +159,7 @@ def parts_of(
 
 
 def receipt_of_parts(
-    dataset: Store, unit: Unit, entries: Iterable[Entry], settings: Settings, now: datetime
+    dataset: ReadStore, unit: Unit, entries: Iterable[Entry], settings: Settings, now: datetime
 ) -> Receipt:
     """A receipt for parts that none is left of that can be read: what their footers tell."""
     parts, schemas, days = list[Part](), list[int](), Counter[date]()
@@ -200,7 +200,7 @@ def receipt_of_parts(
     )
 
 
-def _keys_in(dataset: Store, entries: Iterable[Entry]) -> pa.Array:
+def _keys_in(dataset: ReadStore, entries: Iterable[Entry]) -> pa.Array:
     """The keys of all rows of parts: int64."""
     keys = [pa.array([], pa.int64())]
     for entry in entries:

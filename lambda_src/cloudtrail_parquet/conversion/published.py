@@ -20,7 +20,7 @@ from cloudtrail_parquet.layout import WHOLE, Owner, Shard, Unit, owner_of, parti
 from cloudtrail_parquet.records.from_arrow import restore_json
 from cloudtrail_parquet.records.keys import content
 from cloudtrail_parquet.schema.columns import TIMESTAMP
-from cloudtrail_parquet.storage import Entry, Store
+from cloudtrail_parquet.storage import Entry, ReadStore
 
 
 class PublishedParts:
@@ -33,7 +33,7 @@ class PublishedParts:
 
     def __init__(
         self,
-        dataset: Store,
+        dataset: ReadStore,
         unit: Unit,
         layout: PartitionLayout,
         shard: Shard = WHOLE,

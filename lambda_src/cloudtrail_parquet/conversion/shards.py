@@ -21,7 +21,7 @@ from cloudtrail_parquet.layout import WHOLE, Shard, shard_of
 from cloudtrail_parquet.state.identities import Identities
 from cloudtrail_parquet.state.notes import Notes, read_identities, read_notes, shard_notes
 from cloudtrail_parquet.state.receipt import Quarantined, Receipt, ShardReceipt, as_kept, total
-from cloudtrail_parquet.storage import Store
+from cloudtrail_parquet.storage import ReadStore
 
 Shards = dict[Shard, Notes[ShardReceipt]]
 
@@ -75,7 +75,7 @@ def _can_be_read(
     return known is not None and not known.lacking(identities)
 
 
-def are_there(keys: Iterable[str], dataset: Store) -> list[bool]:
+def are_there(keys: Iterable[str], dataset: ReadStore) -> list[bool]:
     """Whether each of some parts is there."""
     wanted = list(keys)
     folders = sorted({key.rpartition("/")[0] for key in wanted})

@@ -9,13 +9,13 @@ from cloudtrail_parquet.errors import UsageError, listed
 from cloudtrail_parquet.layout import Unit, unit_of
 from cloudtrail_parquet.records.from_arrow import restore_json
 from cloudtrail_parquet.source.discover import check_known
-from cloudtrail_parquet.storage import Store
+from cloudtrail_parquet.storage import ReadStore
 
 _BATCH_ROWS = 4096
 
 
 def export_records(
-    dataset: Store,
+    dataset: ReadStore,
     wanted: Callable[[Unit], bool],
     accounts: Iterable[str] = (),
     regions: Iterable[str] = (),
@@ -43,7 +43,7 @@ def export_records(
 
 
 def _wanted(
-    dataset: Store,
+    dataset: ReadStore,
     wanted: Callable[[Unit], bool],
     accounts: Iterable[str],
     regions: Iterable[str],

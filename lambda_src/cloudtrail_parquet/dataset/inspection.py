@@ -17,7 +17,7 @@ from cloudtrail_parquet.errors import StorageError, UsageError
 from cloudtrail_parquet.layout import Unit, owner_day, unit_of
 from cloudtrail_parquet.schema.columns import METADATA_PREFIX
 from cloudtrail_parquet.settings.settings import Settings
-from cloudtrail_parquet.storage import Entry, Store, open_store
+from cloudtrail_parquet.storage import Entry, ReadStore, open_store
 
 DEFAULTS = Settings()
 
@@ -192,7 +192,7 @@ def inspect_part(
     return _inspect_opened(lambda: nullcontext(source), name, settings)
 
 
-def inspect_dataset(store: Store, settings: Settings = DEFAULTS) -> DatasetReport:
+def inspect_dataset(store: ReadStore, settings: Settings = DEFAULTS) -> DatasetReport:
     """Read the footers of all parts of a dataset.
 
     Args:
@@ -230,7 +230,7 @@ def inspect_dataset(store: Store, settings: Settings = DEFAULTS) -> DatasetRepor
     )
 
 
-def _parts(store: Store, strangers: list[str]) -> Iterator[tuple[Entry, Unit]]:
+def _parts(store: ReadStore, strangers: list[str]) -> Iterator[tuple[Entry, Unit]]:
     for entry in store.files(""):
         unit = unit_of(entry.key)
         if unit is None:
@@ -272,7 +272,7 @@ class _Sum:
         )
 
 
-def _inspect_stored(store: Store, key: str, settings: Settings) -> PartReport:
+def _inspect_stored(store: ReadStore, key: str, settings: Settings) -> PartReport:
     return _inspect_opened(lambda: store.open(key), f"{store.uri}/{key}", settings)
 
 

@@ -10,13 +10,13 @@ from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.formats.eventtime import to_us
 from cloudtrail_parquet.records.keys import key_without_id
 from cloudtrail_parquet.schema.columns import METADATA_PREFIX
-from cloudtrail_parquet.storage import Store
+from cloudtrail_parquet.storage import ReadStore
 
 _WITHOUT_ID = ["eventTime", "eventSource", "eventName", "sourceIPAddress"]
 
 
 @contextmanager
-def readable(dataset: Store, key: str) -> Iterator[None]:
+def readable(dataset: ReadStore, key: str) -> Iterator[None]:
     """Read a part, whatever is wrong with its bytes.
 
     Raises:
@@ -33,7 +33,7 @@ def readable(dataset: Store, key: str) -> Iterator[None]:
         raise StorageError(what, f"{dataset.uri}/{key}", hint) from error
 
 
-def read_footer(dataset: Store, key: str) -> pq.FileMetaData:
+def read_footer(dataset: ReadStore, key: str) -> pq.FileMetaData:
     """The footer of a part.
 
     Raises:

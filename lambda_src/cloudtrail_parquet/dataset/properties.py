@@ -10,7 +10,7 @@ from cloudtrail_parquet.dataset.parts import read_footer, said
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import unit_of
 from cloudtrail_parquet.settings.settings import Settings
-from cloudtrail_parquet.storage import Store, Stores
+from cloudtrail_parquet.storage import ReadStore, Stores
 
 _DATASET_NOTE = "dataset.json"
 
@@ -96,7 +96,7 @@ def _of_note(noted: bytes, where: str) -> DatasetProperties:
         raise UsageError(what, where, hint) from error
 
 
-def _of_parts(dataset: Store) -> DatasetProperties | None:
+def _of_parts(dataset: ReadStore) -> DatasetProperties | None:
     """What the first part of a dataset was made with; None where there is none."""
     part = next((one for one in dataset.files("") if unit_of(one.key) is not None), None)
     if part is None:

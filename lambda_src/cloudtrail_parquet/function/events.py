@@ -83,7 +83,7 @@ class PlanEvent(
     tag="plan",
     rename={"first": "from", "last": "to"},
 ):
-    """ConvertEvent a range of days.
+    """Convert a range of days.
 
     Attributes:
         first: ``from``: the first day.

@@ -167,7 +167,7 @@ class Function:
         return {"planned": planned, "batches": sent}
 
     def _convert(self, units: list[UnitRef]) -> dict[str, int]:
-        """ConvertEvent units; what is left of them goes to another invocation if this one got on.
+        """Convert units; what is left of them goes to another invocation if this one got on.
 
         So it comes to an end: events become shorter, and one that nothing can be done of fails.
         """
@@ -209,7 +209,7 @@ class Function:
         return {"converted": converted, "handed_back": len(left)}
 
     def _convert_unit(self, ref: UnitRef, accounts: Accounts) -> Receipt | None:
-        """ConvertEvent a unit or a shard of it.
+        """Convert a unit or a shard of it.
 
         Raises:
             UsageError: The source has no logs for it, and it was never converted.

@@ -14,7 +14,7 @@ from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.state.identities import is_fingerprint
 from cloudtrail_parquet.state.notes import decode_receipt
 from cloudtrail_parquet.state.receipt import Receipt, receipt_key
-from cloudtrail_parquet.storage import Store
+from cloudtrail_parquet.storage import ReadStore
 
 NEVER = "never converted"
 NO_RECEIPT = "it has parts, no log files, and no receipt"
@@ -25,7 +25,7 @@ Sizes = Mapping[str, int]
 
 
 def why_outdated(
-    state: Store, unit: Unit, fingerprint: str, settings: Settings, *, reshaped: bool = False
+    state: ReadStore, unit: Unit, fingerprint: str, settings: Settings, *, reshaped: bool = False
 ) -> tuple[str, Receipt | None]:
     """Why a unit that has a receipt is to be converted again, in words; empty if it is not.
 

@@ -34,7 +34,7 @@ from cloudtrail_parquet.source.unplaced import Unplaced
 from cloudtrail_parquet.state.identities import Fingerprint
 from cloudtrail_parquet.state.notes import unfinished
 from cloudtrail_parquet.state.receipt import receipt_days
-from cloudtrail_parquet.storage import Entry, Store
+from cloudtrail_parquet.storage import Entry, ReadStore
 
 BYTES_PER_S = 4_000_000
 """Gzipped bytes that one vCPU converts in a second; docs/performance.md has what was measured."""
@@ -106,12 +106,17 @@ class Receipts(NamedTuple):
             lists them all.
     """
 
-    state: Store
-    dataset: Store | None = None
+    state: ReadStore
+    dataset: ReadStore | None = None
 
 
 def plan_units(  # noqa: PLR0913, PLR0917
-    source: Store, receipts: Receipts, found: Discovery, of: Range, only: Only, settings: Settings
+    source: ReadStore,
+    receipts: Receipts,
+    found: Discovery,
+    of: Range,
+    only: Only,
+    settings: Settings,
 ) -> Iterator[PlannedUnit]:
     """Yield the units of a range that want converting, sorted by account, region and day.
 
@@ -179,7 +184,7 @@ class _Day:
 
 
 def _sizes(
-    source: Store, place: tuple[str, str], trails: Iterable[str], of: Range, window: Window
+    source: ReadStore, place: tuple[str, str], trails: Iterable[str], of: Range, window: Window
 ) -> tuple[list[PlannedUnit], Unplaced]:
     """The units of an account and region whose windows hold a log file; and what none reads."""
     days, unplaced = defaultdict[date, _Day](_Day), Unplaced()
@@ -202,7 +207,7 @@ def _sizes(
 
 
 def _deliveries(
-    source: Store, trail: str, of: Range, window: Window, unplaced: Unplaced
+    source: ReadStore, trail: str, of: Range, window: Window, unplaced: Unplaced
 ) -> Iterator[tuple[date, Entry, float]]:
     """The log files below a trail's region that windows of a range may hold.
 
@@ -242,7 +247,7 @@ def _day(match: re.Match[str]) -> date | None:
 
 
 def _wanted(  # noqa: PLR0913, PLR0917
-    state: Store,
+    state: ReadStore,
     sized: list[PlannedUnit],
     converted: set[date],
     there: Sizes | None,
@@ -277,7 +282,7 @@ def _owners(keys: Iterable[str]) -> Iterator[Unit]:
             yield unit.on(day)
 
 
-def _parts(dataset: Store, unit: Unit, settings: Settings) -> dict[str, int]:
+def _parts(dataset: ReadStore, unit: Unit, settings: Settings) -> dict[str, int]:
     """The parts of an account and region: bytes by key."""
     entries = dataset.files(place_folder(unit, settings.partition_layout))
     return {entry.key: entry.size for entry in entries}

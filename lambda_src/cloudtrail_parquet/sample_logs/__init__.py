@@ -29,7 +29,7 @@ __all__ = [
     "Truth",
     "UnitTruth",
     "encode_record",
-    "generate",
+    "generate_tree",
     "make_record",
 ]
 

@@ -9,13 +9,13 @@ from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import Unit, is_name
 from cloudtrail_parquet.source.discover import account_roots, check_known
 from cloudtrail_parquet.source.log_files import days_known
-from cloudtrail_parquet.storage import Store
+from cloudtrail_parquet.storage import ReadStore
 
 
 class Accounts:
     """The accounts of a source; they are listed at once, the regions of each when it is used."""
 
-    def __init__(self, source: Store, folders: Iterable[str]) -> None:
+    def __init__(self, source: ReadStore, folders: Iterable[str]) -> None:
         """List the accounts.
 
         Args:

@@ -28,7 +28,7 @@ from cloudtrail_parquet.settings.settings import (
 )
 from cloudtrail_parquet.source.log_files import days_known, delivery_days, each
 from cloudtrail_parquet.source.unplaced import Unplaced, look_into
-from cloudtrail_parquet.storage import Level, Store
+from cloudtrail_parquet.storage import Level, ReadStore
 
 _EVENT_LOGS = frozenset(LOG_FOLDERS + OPTIONAL_LOG_FOLDERS + UNREAD_LOG_FOLDERS)
 _MAX_DEPTH = 12  # folders between SOURCE and AWSLogs; prefixes of trails are short
@@ -71,7 +71,7 @@ class Discovery:
         if not self.refused_of(accounts):  # else they may have regions that nobody sees
             check_known("region", regions, {region for _, region in self.trails}, where)
 
-    def no_logs(self, source: Store, holds: Callable[[str, str], bool]) -> UsageError:
+    def no_logs(self, source: ReadStore, holds: Callable[[str, str], bool]) -> UsageError:
         """The error for a selection without a single log file; says what there is.
 
         Args:
@@ -105,7 +105,7 @@ def _quoted(name: str) -> str:
     return name if is_name(name) else repr(name)
 
 
-def discover(source: Store, folders: Iterable[str]) -> Discovery:
+def discover(source: ReadStore, folders: Iterable[str]) -> Discovery:
     """Find every account and region at or below a source.
 
     That lists each folder between the source and the regions once; log files that lie in one of
@@ -137,7 +137,7 @@ def discover(source: Store, folders: Iterable[str]) -> Discovery:
     return found
 
 
-def _no_root(source: Store, unplaced: Unplaced) -> UsageError:
+def _no_root(source: ReadStore, unplaced: Unplaced) -> UsageError:
     what, hint = (
         f"no {LOGS_ROOT} folder with CloudTrail logs",
         f"Name a place at or above {LOGS_ROOT}",
@@ -150,7 +150,7 @@ def _no_root(source: Store, unplaced: Unplaced) -> UsageError:
     return UsageError(what, source.uri, hint)
 
 
-def account_roots(source: Store) -> dict[str, list[str]]:
+def account_roots(source: ReadStore) -> dict[str, list[str]]:
     """The prefixes directly below which accounts lie: ``AWSLogs`` and organization ids in it.
 
     For who knows the account and region already: it takes a few listings, however many accounts
@@ -182,7 +182,7 @@ def _are_accounts(names: Iterable[str]) -> bool:
 
 
 def _below(
-    source: Store, prefixes: Iterable[str], unplaced: Unplaced
+    source: ReadStore, prefixes: Iterable[str], unplaced: Unplaced
 ) -> Iterator[tuple[str, list[str]]]:
     """Prefixes, each with the names of the folders directly below it."""
     prefixes = list(prefixes)
@@ -192,7 +192,7 @@ def _below(
 
 
 def _below_accounts(
-    source: Store, accounts: Mapping[str, str], found: Discovery
+    source: ReadStore, accounts: Mapping[str, str], found: Discovery
 ) -> Iterator[tuple[str, str, list[str]]]:
     """Prefixes of accounts, each with the account and the names of the folders directly below it.
 
@@ -215,13 +215,13 @@ def _below_accounts(
             raise level
 
 
-def _topmost(source: Store, unplaced: Unplaced) -> list[str]:
+def _topmost(source: ReadStore, unplaced: Unplaced) -> list[str]:
     """The prefixes of the topmost ``AWSLogs`` folders; a place may itself be one."""
     at_root = [top for top in source.tops if _AT_ROOT.search(f"{source.uri}/{top}")]
     return at_root + _roots(source, [top for top in source.tops if top not in at_root], unplaced)
 
 
-def _roots(source: Store, prefixes: list[str], unplaced: Unplaced) -> list[str]:
+def _roots(source: ReadStore, prefixes: list[str], unplaced: Unplaced) -> list[str]:
     """The prefixes of the topmost ``AWSLogs`` folders below some others."""
     roots: list[str] = []
     seen = 0
@@ -242,7 +242,7 @@ def _name(prefix: str) -> str:
 
 
 def _read_roots(
-    source: Store, roots: Iterable[str], folders: frozenset[str], found: Discovery
+    source: ReadStore, roots: Iterable[str], folders: frozenset[str], found: Discovery
 ) -> list[str]:
     """Read the accounts below some ``AWSLogs``, or below organization ids in them.
 
@@ -274,7 +274,7 @@ def _read_roots(
     return deeper + further
 
 
-def count_siblings(source: Store, found: Discovery) -> dict[str, str]:
+def count_siblings(source: ReadStore, found: Discovery) -> dict[str, str]:
     """How many objects lie in the folders that are not read, by folder name, in words.
 
     Of each folder a thousand are counted at most, which is one request to S3. Log files among them
@@ -288,7 +288,7 @@ def count_siblings(source: Store, found: Discovery) -> dict[str, str]:
     }
 
 
-def look_into_odd_siblings(source: Store, found: Discovery) -> None:
+def look_into_odd_siblings(source: ReadStore, found: Discovery) -> None:
     """Look for unplaced log files in folders beside the logs that are none of AWS's.
 
     An ordinary source has none of them, so that it costs no request.
@@ -297,7 +297,7 @@ def look_into_odd_siblings(source: Store, found: Discovery) -> None:
     _look_beside(source, found, [name for name in found.siblings if name not in known])
 
 
-def _look_beside(source: Store, found: Discovery, names: Iterable[str]) -> Counter[str]:
+def _look_beside(source: ReadStore, found: Discovery, names: Iterable[str]) -> Counter[str]:
     folders = [(name, prefix) for name in names for prefix in found.siblings[name]]
     counts: Counter[str] = Counter()
     answers = each(source, partial(look_into, source), [prefix for _, prefix in folders])
@@ -311,7 +311,7 @@ def _look_beside(source: Store, found: Discovery, names: Iterable[str]) -> Count
 
 
 def units(  # noqa: PLR0913, PLR0917
-    source: Store,
+    source: ReadStore,
     found: Discovery,
     window: Window,
     first: date | None = None,

@@ -12,7 +12,7 @@ from cloudtrail_parquet.errors import CloudTrailParquetError
 from cloudtrail_parquet.formats.gzip_text import inflate, is_usual
 from cloudtrail_parquet.layout import LogFile
 from cloudtrail_parquet.settings.settings import Settings
-from cloudtrail_parquet.storage import Store
+from cloudtrail_parquet.storage import ReadStore
 
 Fetched = bytes | CloudTrailParquetError
 """The JSON text of a log file, or why there is none."""
@@ -20,7 +20,7 @@ Fetched = bytes | CloudTrailParquetError
 _SMALL_BYTES = 16 << 10  # stored; to hand such a file over between threads is half its cost
 
 
-def fetch_text(source: Store, file: LogFile, settings: Settings) -> bytes:
+def fetch_text(source: ReadStore, file: LogFile, settings: Settings) -> bytes:
     """The JSON text of one log file.
 
     Raises:
@@ -31,7 +31,7 @@ def fetch_text(source: Store, file: LogFile, settings: Settings) -> bytes:
 
 
 def fetch(
-    source: Store, files: list[LogFile], settings: Settings
+    source: ReadStore, files: list[LogFile], settings: Settings
 ) -> Iterator[tuple[LogFile, Fetched]]:
     """Fetch log files in order, some of them ahead of the one that is asked for.
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from cloudtrail_parquet.layout import LogFile, Unit, Window, day_folder, log_file
 from cloudtrail_parquet.source.unplaced import Unplaced, look_into
-from cloudtrail_parquet.storage import Entry, Store
+from cloudtrail_parquet.storage import Entry, ReadStore
 
 _YEAR = re.compile(r"[0-9]{4}")
 _MONTH_OR_DAY = re.compile(r"[0-9]{2}")
@@ -22,7 +22,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def each(source: Store, ask: Callable[[T], R], of: Iterable[T]) -> list[R]:
+def each(source: ReadStore, ask: Callable[[T], R], of: Iterable[T]) -> list[R]:
     """The answers to many questions, in order; several at a time where that helps."""
     questions = list(of)
     if source.parallel == 1 or len(questions) < 2:  # noqa: PLR2004
@@ -32,7 +32,7 @@ def each(source: Store, ask: Callable[[T], R], of: Iterable[T]) -> list[R]:
 
 
 def delivery_days(  # noqa: PLR0913
-    source: Store,
+    source: ReadStore,
     trail: str,
     first: date = date.min,
     last: date = date.max,
@@ -84,7 +84,7 @@ def _part_of_day(above: tuple[str, ...], name: str) -> bool:
     return True
 
 
-def days_known(source: Store, trails: Iterable[str]) -> str:
+def days_known(source: ReadStore, trails: Iterable[str]) -> str:
     """The first and the last day that have a folder below some trails, for an error's advice."""
 
     def ends(trail: str) -> list[date]:
@@ -96,7 +96,7 @@ def days_known(source: Store, trails: Iterable[str]) -> str:
 
 
 def window_files(
-    source: Store,
+    source: ReadStore,
     trails: Iterable[str],
     unit: Unit,
     window: Window,
@@ -124,7 +124,7 @@ def window_files(
 
 
 def _files_of_day(
-    source: Store, event_day: date, window: Window, folder: tuple[str, date]
+    source: ReadStore, event_day: date, window: Window, folder: tuple[str, date]
 ) -> tuple[list[LogFile], Unplaced]:
     """The log files of a folder that lie in the window of a day, and those without any bytes."""
     trail, day = folder

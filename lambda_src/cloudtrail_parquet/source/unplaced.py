@@ -13,7 +13,7 @@ from itertools import islice
 import msgspec
 
 from cloudtrail_parquet.errors import RefusedError
-from cloudtrail_parquet.storage import Store
+from cloudtrail_parquet.storage import ReadStore
 
 _LOG_NAME = re.compile(
     r"\d{12}_CloudTrail(?!-Digest_)[^_]*_[^_]+_\d{8}T\d{4}Z_?[^/]*\.json(?:\.gz)?",
@@ -95,7 +95,7 @@ class Unplaced:
         self.merge(level.folders)
 
 
-def look_into(source: Store, prefix: str) -> tuple[int, list[Misplaced]]:
+def look_into(source: ReadStore, prefix: str) -> tuple[int, list[Misplaced]]:
     """List a folder that is not read, to a thousand objects, which is one request to S3.
 
     What may not be listed is left alone: it is not what anybody wants converted.

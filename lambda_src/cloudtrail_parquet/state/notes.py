@@ -16,7 +16,7 @@ import msgspec
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit, state_key, state_unit
 from cloudtrail_parquet.state.identities import Identities, identities_key
 from cloudtrail_parquet.state.receipt import Receipt, ShardReceipt, receipt_key
-from cloudtrail_parquet.storage import Store
+from cloudtrail_parquet.storage import ReadStore
 
 _OF_SHARD = ".intent"  # how the intents of shards end, which lie beside their receipts
 
@@ -92,17 +92,17 @@ def intent_key(unit: Unit, shard: Shard = WHOLE) -> str:
     return state_key("shards", unit, f"/{shard.name}{_OF_SHARD}")
 
 
-def read_notes(state: Store, unit: Unit) -> Notes[Receipt]:
+def read_notes(state: ReadStore, unit: Unit) -> Notes[Receipt]:
     """What the state says of a unit."""
     return _read(state, unit, WHOLE, Receipt)
 
 
-def read_shard_notes(state: Store, unit: Unit, shard: Shard) -> Notes[ShardReceipt]:
+def read_shard_notes(state: ReadStore, unit: Unit, shard: Shard) -> Notes[ShardReceipt]:
     """What the state says of a shard."""
     return _read(state, unit, shard, ShardReceipt)
 
 
-def _read(state: Store, unit: Unit, shard: Shard, kind: type[R]) -> Notes[R]:
+def _read(state: ReadStore, unit: Unit, shard: Shard, kind: type[R]) -> Notes[R]:
     told, meant = state.look(receipt_key(unit, shard)), state.look(intent_key(unit, shard))
     receipt = decode_receipt(told.data, unit, kind) if told else None
     return Notes(
@@ -129,7 +129,7 @@ def _intent(text: bytes) -> Intent:
         return UNREADABLE
 
 
-def shard_notes(state: Store, unit: Unit) -> dict[Shard, Notes[ShardReceipt]]:
+def shard_notes(state: ReadStore, unit: Unit) -> dict[Shard, Notes[ShardReceipt]]:
     """What the state says of the shards of a unit, of all splits."""
     names = {
         entry.key.rpartition("/")[2].partition(".")[0]
@@ -139,7 +139,7 @@ def shard_notes(state: Store, unit: Unit) -> dict[Shard, Notes[ShardReceipt]]:
     return {shard: read_shard_notes(state, unit, shard) for shard in shards}
 
 
-def read_identities(state: Store, unit: Unit, shards: Iterable[Shard]) -> Identities | None:
+def read_identities(state: ReadStore, unit: Unit, shards: Iterable[Shard]) -> Identities | None:
     """The log files that a unit's shards, or the whole unit, were made of, together.
 
     Returns:
@@ -155,7 +155,7 @@ def read_identities(state: Store, unit: Unit, shards: Iterable[Shard]) -> Identi
     return together
 
 
-def unfinished(state: Store) -> dict[Unit, datetime]:
+def unfinished(state: ReadStore) -> dict[Unit, datetime]:
     """The units beside whose receipts an intent lies, and since when.
 
     Each is being replaced, or a run that was to do so has ended half-way.

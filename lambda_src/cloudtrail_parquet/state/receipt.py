@@ -23,7 +23,7 @@ from cloudtrail_parquet.layout import (
 )
 from cloudtrail_parquet.printable import printable, shortened, writable
 from cloudtrail_parquet.source.unplaced import Misplaced
-from cloudtrail_parquet.storage import Store
+from cloudtrail_parquet.storage import ReadStore
 
 _MAX_NAMES = 1000
 """So many names a receipt has of a kind of which hostile files and records may have any number."""
@@ -325,7 +325,7 @@ def to_text(receipt: Receipt) -> bytes:
     return msgspec.json.format(msgspec.json.encode(receipt))
 
 
-def receipt_days(state: Store, account: str, region: str) -> set[date]:
+def receipt_days(state: ReadStore, account: str, region: str) -> set[date]:
     """The days of an account and region that have a receipt."""
     entries = state.files(state_folder("receipts", account, region))
     return {unit.day for unit in (state_unit(entry.key) for entry in entries) if unit}

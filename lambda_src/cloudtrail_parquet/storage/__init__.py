@@ -19,7 +19,15 @@ import obstore.store
 from cloudtrail_parquet.clock import SYSTEM_CLOCK, Clock
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.storage.disk import LocalStore
-from cloudtrail_parquet.storage.interface import Entry, Lease, Level, Staging, Store, Stored
+from cloudtrail_parquet.storage.interface import (
+    Entry,
+    Lease,
+    Level,
+    ReadStore,
+    Staging,
+    Store,
+    Stored,
+)
 from cloudtrail_parquet.storage.objects import ObjectStore
 from cloudtrail_parquet.storage.s3 import (
     SCHEMES,
@@ -37,6 +45,7 @@ __all__ = [
     "Level",
     "LocalStore",
     "ObjectStore",
+    "ReadStore",
     "Staging",
     "Store",
     "Stored",
@@ -65,7 +74,7 @@ class Stores:
         clock: What receipts are dated by.
     """
 
-    source: Store
+    source: ReadStore
     dataset: Store
     state: Store
     clock: Clock = field(default=SYSTEM_CLOCK, kw_only=True)
@@ -104,18 +113,18 @@ def open_store(uri: str | Path, *, staging: Path | None = None) -> Store:
         ) from error
 
 
-def open_source(places: str) -> Store:
+def open_source(locations: str) -> ReadStore:
     """The store of a place, or of several as one.
 
     Args:
-        places: Paths or URIs; each but the first is a URI with white space before it.
+        locations: Paths or URIs; each but the first is a URI with white space before it.
 
     Raises:
         UsageError: As `open_store` does, or one of several places lies in another one.
     """
-    uris = _NEXT_LOCATION.split(places.strip())
+    uris = _NEXT_LOCATION.split(locations.strip())
     if len(uris) == 1:
-        return open_store(places)
+        return open_store(locations)
     for inner, outer in permutations(uris, 2):
         if is_below(inner, outer):
             what = "is named twice" if is_below(outer, inner) else f"lies in {outer}, named as well"

@@ -93,8 +93,8 @@ class Staging(Protocol):
     ) -> None: ...
 
 
-class Store(Protocol):
-    """The few things that a conversion asks of a place. All of them raise StorageError.
+class ReadStore(Protocol):
+    """What a source is asked: to list and to read. All of it raises StorageError.
 
     Attributes:
         uri: Where it is, without parameters.
@@ -139,6 +139,10 @@ class Store(Protocol):
     def open(self, key: str) -> BinaryIO:
         """An object as a file that can seek, for a Parquet reader."""
         ...
+
+
+class Store(ReadStore, Protocol):
+    """What dataset and state are asked besides: to write, remove, stage and lease."""
 
     def write(self, key: str, data: bytes) -> None:
         """Replace an object, at once and whole."""

@@ -7,16 +7,16 @@ in ``s3://logs/trail``, ``data/logs/AWSLogs/...`` for what lies in ``/data/logs`
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from operator import itemgetter
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO
 
 from cloudtrail_parquet.errors import StorageError, UsageError
-from cloudtrail_parquet.storage.interface import RUN_AGAIN, Entry, Level, Store, Stored
+from cloudtrail_parquet.storage.interface import RUN_AGAIN, Entry, Level, ReadStore, Stored
 
 
 class UnionStore:
-    """Some stores as one, none of which lies in another; only for reading."""
+    """Some stores as one to read from; none of them lies in another."""
 
-    def __init__(self, stores: Iterable[Store]) -> None:
+    def __init__(self, stores: Iterable[ReadStore]) -> None:
         """Join stores; nothing is asked of them yet.
 
         Raises:
@@ -64,17 +64,12 @@ class UnionStore:
         store, key = self._place(key)
         return store.open(key)
 
-    def _place(self, key: str) -> tuple[Store, str]:
+    def _place(self, key: str) -> tuple[ReadStore, str]:
         """The store that a key belongs to, and the key there."""
         for top, store in self._stores.items():
             if key.startswith(top):
                 return store, key[len(top) :]
         raise StorageError(f"cannot be read (it is in none of {self.uri})", key, RUN_AGAIN)
-
-    def _refuse(self, *_: object, **__: object) -> NoReturn:
-        raise UsageError("several places cannot be written to", self.uri, "Name one of them")
-
-    write = swap = remove = delete = staging = lease = _refuse
 
 
 def _top(uri: str) -> str:

@@ -21,18 +21,18 @@ from cloudtrail_parquet.source.discover import discover
 from cloudtrail_parquet.state.identities import Fingerprint, Identities
 from cloudtrail_parquet.state.notes import read_notes
 from cloudtrail_parquet.state.receipt import Receipt
-from cloudtrail_parquet.storage import Stores
+from tests.builders import WritableStores
 from tests.unit.deliveries import ACCOUNT, REGION, checksums, deliver, event, memory, rows
 from tests.unit.mortal import Killed, KilledError
 
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
 UNIT = Unit(ACCOUNT, REGION, date(2026, 1, 10))
 SETTINGS = Settings(fetch_threads=1)
-Break = Callable[[Stores], object]
+Break = Callable[[WritableStores], object]
 
 
 def convert(
-    stores: Stores, settings: Settings = SETTINGS, shard: Shard = WHOLE, unit: Unit = UNIT
+    stores: WritableStores, settings: Settings = SETTINGS, shard: Shard = WHOLE, unit: Unit = UNIT
 ) -> Receipt:
     trails = discover(stores.source, settings.folders).trails[ACCOUNT, REGION]
     receipt = convert_unit(unit, trails, stores, settings, shard=shard)
@@ -40,7 +40,7 @@ def convert(
     return receipt
 
 
-def put(stores: Stores, *numbers: int, hour: int = 0) -> str:
+def put(stores: WritableStores, *numbers: int, hour: int = 0) -> str:
     """A log file with these records, of which the negative ones are of the day before; its key."""
     when = NOON + timedelta(hours=hour)
     before = {entry.key for entry in stores.source.files("")}
@@ -50,28 +50,28 @@ def put(stores: Stores, *numbers: int, hour: int = 0) -> str:
     return key
 
 
-def ids(stores: Stores) -> set[str]:
+def ids(stores: WritableStores) -> set[str]:
     return {json.loads(text)["eventID"] for _, text in rows(stores)}
 
 
-def cut(stores: Stores) -> None:
+def cut(stores: WritableStores) -> None:
     for entry in list(stores.state.files("receipts/")):
         stores.state.write(entry.key, stores.state.read(entry.key)[:200])
 
 
-def other_form(stores: Stores) -> None:
+def other_form(stores: WritableStores) -> None:
     for entry in list(stores.state.files("receipts/")):
         stores.state.write(entry.key, b'{"version": 7}')
 
 
-def other_unit(stores: Stores) -> None:
+def other_unit(stores: WritableStores) -> None:
     for entry in list(stores.state.files("receipts/")):
         text = stores.state.read(entry.key).replace(b"2026-01-10", b"2026-01-11")
         stores.state.write(entry.key, text)
 
 
 def without(*kinds: str) -> Break:
-    def remove(stores: Stores) -> None:
+    def remove(stores: WritableStores) -> None:
         for entry in list(stores.state.files("")):
             if entry.key.startswith(kinds):
                 stores.state.delete([entry.key])
@@ -80,14 +80,14 @@ def without(*kinds: str) -> Break:
 
 
 def both(one: Break, other: Break) -> Break:
-    def break_(stores: Stores) -> None:
+    def break_(stores: WritableStores) -> None:
         one(stores)
         other(stores)
 
     return break_
 
 
-def damaged_identities(stores: Stores) -> None:
+def damaged_identities(stores: WritableStores) -> None:
     for entry in list(stores.state.files("identities/")):
         stores.state.write(entry.key, stores.state.read(entry.key)[:-3])
 
@@ -252,7 +252,7 @@ def test_a_dataset_whose_state_is_lost_is_not_begun_anew_in_another_layout() -> 
 # Damaged parts.
 
 
-def damage(stores: Stores, where: str) -> str:
+def damage(stores: WritableStores, where: str) -> str:
     """Change bytes in the pages of the part whose key has this in it; the key."""
     (key,) = [entry.key for entry in stores.dataset.files("") if where in entry.key]
     data = bytearray(stores.dataset.read(key))
@@ -338,11 +338,11 @@ def test_stragglers_that_nothing_tells_of_any_more_go_when_their_unit_no_longer_
 # Splits that were never completed, while log files go.
 
 
-def in_shards(stores: Stores, *shards: Shard) -> list[Receipt]:
+def in_shards(stores: WritableStores, *shards: Shard) -> list[Receipt]:
     return [convert(stores, shard=shard) for shard in shards]
 
 
-def spread() -> tuple[Stores, list[str]]:
+def spread() -> tuple[WritableStores, list[str]]:
     """A day with a log file of two records in each of its hours; their keys."""
     stores = memory()
     return stores, [put(stores, 10 * hour, 10 * hour + 1, hour=hour) for hour in range(-12, 12)]

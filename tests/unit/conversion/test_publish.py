@@ -19,7 +19,8 @@ from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import discover
 from cloudtrail_parquet.state.notes import intent_key, read_notes, unfinished
 from cloudtrail_parquet.state.receipt import Receipt
-from cloudtrail_parquet.storage import ObjectStore, Stores
+from cloudtrail_parquet.storage import ObjectStore
+from tests.builders import WritableStores
 from tests.unit.deliveries import ACCOUNT, REGION, checksums, deliver, event, found, memory, rows
 from tests.unit.mortal import Killed, KilledError, Mortal
 
@@ -32,14 +33,14 @@ BEFORE = Range(date(2026, 1, 1), date(2026, 1, 31))
 REDACTING = (Redact(name="secrets", keys=("secret",)),)
 
 
-def delivered() -> Stores:
+def delivered() -> WritableStores:
     """A day with rows for five parts, and two stragglers of the day before."""
     stores = memory()
     fill(stores)
     return stores
 
 
-def fill(stores: Stores) -> None:
+def fill(stores: WritableStores) -> None:
     for number in range(12):
         when = NOON + timedelta(minutes=number)
         secret = {"requestParameters": {"secret": f"s-{number}"}}
@@ -47,11 +48,11 @@ def fill(stores: Stores) -> None:
     deliver(stores, NOON, [event(n, NOON - timedelta(days=1)) for n in (50, 51)])
 
 
-def more(stores: Stores) -> None:
+def more(stores: WritableStores) -> None:
     deliver(stores, NOON, [event(number, NOON) for number in range(100, 110)])
 
 
-def repaired(stores: Stores) -> None:
+def repaired(stores: WritableStores) -> None:
     """A log file that holds one record more than it did."""
     entry = next(iter(stores.source.files("")))
     other = memory()
@@ -60,13 +61,13 @@ def repaired(stores: Stores) -> None:
 
 
 def convert(
-    stores: Stores, settings: Settings = SMALL, shard: Shard = WHOLE, unit: Unit = UNIT
+    stores: WritableStores, settings: Settings = SMALL, shard: Shard = WHOLE, unit: Unit = UNIT
 ) -> Receipt | None:
     trails = discover(stores.source, settings.folders).trails[ACCOUNT, REGION]
     return convert_unit(unit, trails, stores, settings, shard=shard)
 
 
-def outdated(stores: Stores, settings: Settings = SMALL) -> dict[Unit, str]:
+def outdated(stores: WritableStores, settings: Settings = SMALL) -> dict[Unit, str]:
     """What an operator's plan would convert, and why."""
     discovery = discover(stores.source, settings.folders)
     receipts = Receipts(stores.state, stores.dataset)
@@ -74,14 +75,14 @@ def outdated(stores: Stores, settings: Settings = SMALL) -> dict[Unit, str]:
     return {one.unit: one.why for one in units}
 
 
-def is_true(stores: Stores, unit: Unit = UNIT) -> bool:
+def is_true(stores: WritableStores, unit: Unit = UNIT) -> bool:
     """Whether the receipt of a unit tells of just the parts that there are."""
     receipt = read_notes(stores.state, unit).receipt
     there = {entry.key: entry.size for entry in stores.dataset.files("")}
     return receipt is not None and {part.key: part.bytes for part in receipt.parts} == there
 
 
-CHANGES: list[tuple[str, Callable[[Stores], object], Settings]] = [
+CHANGES: list[tuple[str, Callable[[WritableStores], object], Settings]] = [
     ("other settings", lambda _: None, Settings(fetch_threads=1)),
     ("more files", more, SMALL),
     ("fewer parts of more files", more, Settings(fetch_threads=1)),
@@ -90,7 +91,7 @@ CHANGES: list[tuple[str, Callable[[Stores], object], Settings]] = [
 ]
 
 
-def settled() -> Stores:
+def settled() -> WritableStores:
     """The same, converted."""
     stores = delivered()
     convert(stores)
@@ -100,7 +101,7 @@ def settled() -> Stores:
 
 @pytest.mark.parametrize(("name", "change", "settings"), CHANGES, ids=[one[0] for one in CHANGES])
 def test_a_run_that_was_killed_while_replacing_is_found_wherever_that_was(
-    name: str, change: Callable[[Stores], object], settings: Settings
+    name: str, change: Callable[[WritableStores], object], settings: Settings
 ) -> None:
     whole = settled()
     change(whole)
@@ -128,7 +129,7 @@ def test_a_run_that_was_killed_while_replacing_is_found_wherever_that_was(
     assert changes > 6
 
 
-def left_over(stores: Stores) -> list[str]:
+def left_over(stores: WritableStores) -> list[str]:
     kinds = ("receipts/", "identities/", "dataset.json")
     return [one.key for one in stores.state.files("") if not one.key.startswith(kinds)]
 
@@ -185,7 +186,9 @@ def test_a_shard_that_runs_again_makes_the_unit_unfinished_until_it_is_done() ->
 # Somebody who wakes too late.
 
 
-def interrupted_at(changes: int, stores: Stores, act: Callable[[], object]) -> Stores:
+def interrupted_at(
+    changes: int, stores: WritableStores, act: Callable[[], object]
+) -> WritableStores:
     """Stores that let something else happen just before the nth change, after all checks."""
     left = changes
 
@@ -195,7 +198,7 @@ def interrupted_at(changes: int, stores: Stores, act: Callable[[], object]) -> S
         if left == -1:
             act()
 
-    return Stores(
+    return WritableStores(
         stores.source,
         Mortal(stores.dataset, tick),
         Mortal(stores.state, tick),
@@ -215,10 +218,10 @@ class Asleep(SystemClock):
         return super().monotonic() + self.slept_s
 
 
-def on_a_machine_that_sleeps() -> tuple[Stores, Asleep]:
+def on_a_machine_that_sleeps() -> tuple[WritableStores, Asleep]:
     clock = Asleep()
     places = (ObjectStore("memory:///", MemoryStore(), clock=clock) for _ in range(3))
-    stores = Stores(*places, clock=clock)
+    stores = WritableStores(*places, clock=clock)
     stores.source.uri = "memory:///AWSLogs"
     return stores, clock
 
@@ -233,7 +236,7 @@ def test_a_run_that_wakes_after_another_has_taken_over_changes_nothing_of_it() -
         after: dict[str, Any] = {}
 
         def take_over(
-            stores: Stores = stores, clock: Asleep = clock, after: dict[str, Any] = after
+            stores: WritableStores = stores, clock: Asleep = clock, after: dict[str, Any] = after
         ) -> None:
             clock.slept_s += 3600
             repaired(stores)
@@ -265,7 +268,7 @@ def test_what_is_begun_is_said_when_a_store_fails_amid_replacing() -> None:
                 f"cannot be deleted ({version})", key, "Run it again; nothing was replaced"
             )
 
-    failing = Stores(stores.source, Failing(stores.dataset, lambda: None), stores.state)
+    failing = WritableStores(stores.source, Failing(stores.dataset, lambda: None), stores.state)
 
     with pytest.raises(StorageError, match=f"Convert {UNIT.name} again: that completes"):
         convert(failing, Settings(fetch_threads=1))

@@ -27,8 +27,8 @@ from cloudtrail_parquet.source.discover import discover, units
 from cloudtrail_parquet.source.log_files import window_files
 from cloudtrail_parquet.state.notes import read_notes
 from cloudtrail_parquet.state.receipt import Receipt, ShardReceipt
-from cloudtrail_parquet.storage import Staging, Store, Stores, open_store
-from tests.builders import log_file
+from cloudtrail_parquet.storage import Staging, Store, open_store
+from tests.builders import WritableStores, log_file
 from tests.unit.deliveries import (
     ACCOUNT,
     REGION,
@@ -56,18 +56,18 @@ File = tuple[str, bytes]
 
 
 def convert(
-    stores: Stores, shard: Shard = WHOLE, unit: Unit = UNIT, settings: Settings = SETTINGS
+    stores: WritableStores, shard: Shard = WHOLE, unit: Unit = UNIT, settings: Settings = SETTINGS
 ) -> Receipt | None:
     return convert_unit(unit, TRAILS, stores, settings, shard=shard)
 
 
-def split(stores: Stores, of: int, settings: Settings = SETTINGS) -> Receipt:
+def split(stores: WritableStores, of: int, settings: Settings = SETTINGS) -> Receipt:
     for shard in Shard(1, of).siblings:
         convert(stores, shard, settings=settings)
     return receipt_of(stores)
 
 
-def receipt_of(stores: Stores, unit: Unit = UNIT) -> Receipt:
+def receipt_of(stores: WritableStores, unit: Unit = UNIT) -> Receipt:
     receipt = read_notes(stores.state, unit).receipt
     assert receipt is not None
     return receipt
@@ -79,26 +79,26 @@ def file(delivered: datetime, number: int, body: bytes, *, stamped: bool = True)
     return f"{TRAILS[0]}{delivered:%Y/%m/%d}/{name}", body
 
 
-def put(stores: Stores, files: Iterable[File]) -> None:
+def put(stores: WritableStores, files: Iterable[File]) -> None:
     for key, body in files:
         stores.source.write(key, body)
 
 
-def of_files(files: Iterable[File]) -> Stores:
+def of_files(files: Iterable[File]) -> WritableStores:
     stores = memory()
     put(stores, files)
     return stores
 
 
-def state_keys(stores: Stores) -> list[str]:
+def state_keys(stores: WritableStores) -> list[str]:
     return [entry.key for entry in stores.state.files("")]
 
 
-def parts(stores: Stores) -> list[str]:
+def parts(stores: WritableStores) -> list[str]:
     return [entry.key for entry in stores.dataset.files("")]
 
 
-def shards_that_wrote(stores: Stores) -> set[int]:
+def shards_that_wrote(stores: WritableStores) -> set[int]:
     """Into how many shards the unit was split when its parts were written."""
     owners = [(owner_of(key, day_of(key)), key) for key in parts(stores)]
     return {owner.shard.of for owner, _ in owners if owner and owner.day == DAY}
@@ -110,7 +110,7 @@ def day_of(key: str) -> date:
     return unit.day
 
 
-def assert_like_a_lone_conversion(stores: Stores, files: list[File], of: int) -> None:
+def assert_like_a_lone_conversion(stores: WritableStores, files: list[File], of: int) -> None:
     lone = of_files(files)
     convert(lone)
     assert found(stores) == found(lone)
@@ -313,11 +313,11 @@ def test_a_shard_publishes_nothing_while_the_unit_is_converted() -> None:
     assert parts(stores) == []
 
 
-def places(kind: str, folder: Path) -> Stores:
+def places(kind: str, folder: Path) -> WritableStores:
     if kind == "memory":
         return memory()
     source, dataset, state = (open_store(folder / name) for name in ("logs", "lake", "state"))
-    return Stores(source, dataset, state)
+    return WritableStores(source, dataset, state)
 
 
 @pytest.mark.slow
@@ -358,7 +358,7 @@ def busy_day() -> list[File]:
     return [*files, file(START + 5 * HOUR, 99, b"damaged")]
 
 
-def at_once(stores: Stores, shards: list[Shard]) -> None:
+def at_once(stores: WritableStores, shards: list[Shard]) -> None:
     """Convert shards in threads that begin together."""
     errors: list[BaseException] = []
     ready = threading.Barrier(len(shards))
@@ -384,7 +384,7 @@ MORNING, EVENING = START + 3 * HOUR, START + 20 * HOUR
 FIRST, SECOND = Shard(1, 2), Shard(2, 2)
 
 
-def ids(stores: Stores) -> list[str]:
+def ids(stores: WritableStores) -> list[str]:
     return sorted(json.loads(text)["eventID"] for _, text in found(stores).elements())
 
 

@@ -17,7 +17,7 @@ from cloudtrail_parquet.layout import Unit, owner_day, part_key, unit_of
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import discover, units
 from cloudtrail_parquet.state.receipt import Receipt
-from cloudtrail_parquet.storage import Stores
+from tests.builders import WritableStores
 from tests.unit.deliveries import (
     ACCOUNT,
     REGION,
@@ -35,7 +35,7 @@ from tests.unit.deliveries import (
 SETTINGS = Settings(row_group_rows=4, fetch_threads=1)
 
 
-def convert(stores: Stores, *days: date) -> list[Receipt | None]:
+def convert(stores: WritableStores, *days: date) -> list[Receipt | None]:
     found = discover(stores.source, SETTINGS.folders)
     there = {unit.day: unit for unit in units(stores.source, found, SETTINGS.window)}
     trails = found.trails[ACCOUNT, REGION]

@@ -33,8 +33,8 @@ from cloudtrail_parquet.state.receipt import (
     receipt_key,
     to_text,
 )
-from cloudtrail_parquet.storage import Entry, Level, LocalStore, Store, Stores, open_store
-from tests.builders import ACCOUNT, REGION, log_file, log_key, record
+from cloudtrail_parquet.storage import Entry, Level, LocalStore, Store, open_store
+from tests.builders import ACCOUNT, REGION, WritableStores, log_file, log_key, record
 
 SETTINGS = Settings()
 ALWAYS = Range(date(2026, 1, 1), date(2026, 1, 31))
@@ -52,14 +52,14 @@ def deliver(store: Store, delivered: datetime, size: int = 0, **where: str) -> N
 
 
 def planned(
-    stores: Stores, of: Range = ALWAYS, only: Only = "all", *, with_parts: bool = False
+    stores: WritableStores, of: Range = ALWAYS, only: Only = "all", *, with_parts: bool = False
 ) -> list[PlannedUnit]:
     found = discover(stores.source, SETTINGS.folders)
     receipts = Receipts(stores.state, stores.dataset if with_parts else None)
     return list(plan_units(stores.source, receipts, found, of, only, SETTINGS))
 
 
-def convert(stores: Stores, unit: Unit) -> Receipt:
+def convert(stores: WritableStores, unit: Unit) -> Receipt:
     trails = discover(stores.source, SETTINGS.folders).trails[unit.account, unit.region]
     receipt = convert_unit(unit, trails, stores, SETTINGS)
     assert receipt is not None
@@ -67,14 +67,14 @@ def convert(stores: Stores, unit: Unit) -> Receipt:
 
 
 @pytest.fixture(params=["disk", "memory"])
-def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> WritableStores:
     names = ("source", "dataset", "state")
     if request.param == "disk":
-        return Stores(*(open_store(tmp_path / name) for name in names))
-    return Stores(*(open_store("memory:///") for _ in names))
+        return WritableStores(*(open_store(tmp_path / name) for name in names))
+    return WritableStores(*(open_store("memory:///") for _ in names))
 
 
-def test_a_unit_has_the_files_and_bytes_delivered_on_its_day(stores: Stores) -> None:
+def test_a_unit_has_the_files_and_bytes_delivered_on_its_day(stores: WritableStores) -> None:
     deliver(stores.source, at(10, 3), unique="A" * 16)
     deliver(stores.source, at(10, 23), 100, unique="B" * 16)
     deliver(stores.source, at(12, 11), organization="o-abcdefghij", unique="C" * 16)
@@ -88,7 +88,7 @@ def test_a_unit_has_the_files_and_bytes_delivered_on_its_day(stores: Stores) -> 
     ]
 
 
-def test_a_day_without_files_is_planned_when_its_window_holds_one(stores: Stores) -> None:
+def test_a_day_without_files_is_planned_when_its_window_holds_one(stores: WritableStores) -> None:
     deliver(stores.source, at(11, 1, 59))
     deliver(stores.source, at(20, 23, 45))
 
@@ -98,7 +98,7 @@ def test_a_day_without_files_is_planned_when_its_window_holds_one(stores: Stores
 
 
 def test_a_file_with_an_odd_name_belongs_to_the_windows_that_hold_its_time(
-    stores: Stores,
+    stores: WritableStores,
 ) -> None:
     deliver(stores.source, at(11, 12))
     odd = log_key(ACCOUNT, REGION, at(11, 12)).replace("_CloudTrail_", "-copy-")
@@ -107,7 +107,7 @@ def test_a_file_with_an_odd_name_belongs_to_the_windows_that_hold_its_time(
     assert [one.unit.day.day for one in planned(stores)] == [11, 12]
 
 
-def test_a_day_with_nothing_but_hidden_files_is_not_planned(stores: Stores) -> None:
+def test_a_day_with_nothing_but_hidden_files_is_not_planned(stores: WritableStores) -> None:
     deliver(stores.source, at(11, 12))
     hidden = log_key(ACCOUNT, REGION, at(20, 12)).replace(f"/{ACCOUNT}_", f"/.{ACCOUNT}_")
     stores.source.write(hidden, log_file(record()))
@@ -140,7 +140,7 @@ def test_the_units_whose_windows_hold_a_file_are_planned_and_no_others(
     }
 
 
-def test_a_folder_of_no_day_is_not_planned(stores: Stores) -> None:
+def test_a_folder_of_no_day_is_not_planned(stores: WritableStores) -> None:
     deliver(stores.source, at(11))
     odd = log_key(ACCOUNT, REGION, at(11)).replace("/2026/01/11/", "/2026/02/30/")
     stores.source.write(odd, log_file(record()))
@@ -150,7 +150,7 @@ def test_a_folder_of_no_day_is_not_planned(stores: Stores) -> None:
     assert [one.unit.day for one in planned(stores, of)] == [date(2026, 1, 11)]
 
 
-def test_a_name_that_tells_no_time_hides_no_file_before_it(stores: Stores) -> None:
+def test_a_name_that_tells_no_time_hides_no_file_before_it(stores: WritableStores) -> None:
     noon = datetime(2999, 1, 11, 12, tzinfo=UTC)  # its object time counts as the day's beginning
     odd = log_key(ACCOUNT, REGION, noon).replace("T1200Z", "T9999Z")
     stores.source.write(odd, log_file(record()))
@@ -162,7 +162,7 @@ def test_a_name_that_tells_no_time_hides_no_file_before_it(stores: Stores) -> No
     assert date(2999, 1, 12) in [one.unit.day for one in planned(stores, of)]
 
 
-def test_only_what_is_asked_for_is_planned(stores: Stores) -> None:
+def test_only_what_is_asked_for_is_planned(stores: WritableStores) -> None:
     for account in ("111111111111", "222222222222"):
         for region in ("us-east-1", "eu-west-1"):
             for day in (10, 12, 14):
@@ -176,7 +176,7 @@ def test_only_what_is_asked_for_is_planned(stores: Stores) -> None:
     assert len(planned(stores)) == 12
 
 
-def test_missing_units_are_those_without_a_receipt(stores: Stores) -> None:
+def test_missing_units_are_those_without_a_receipt(stores: WritableStores) -> None:
     for day in (10, 12, 14):
         deliver(stores.source, at(day))
     convert(stores, Unit(ACCOUNT, REGION, date(2026, 1, 12)))
@@ -186,7 +186,7 @@ def test_missing_units_are_those_without_a_receipt(stores: Stores) -> None:
     assert [one.unit.day.day for one in planned(stores, only="outdated")] == [10, 14]
 
 
-def test_a_unit_is_outdated_when_its_log_files_have_changed(stores: Stores) -> None:
+def test_a_unit_is_outdated_when_its_log_files_have_changed(stores: WritableStores) -> None:
     deliver(stores.source, at(10))
     convert(stores, Unit(ACCOUNT, REGION, TENTH))
     assert planned(stores, only="outdated") == []
@@ -212,7 +212,7 @@ def test_a_unit_is_outdated_when_its_log_files_have_changed(stores: Stores) -> N
     ],
 )
 def test_a_plan_says_why_a_unit_is_outdated(change: dict[str, Any], why: str) -> None:
-    stores = Stores(*(open_store("memory:///") for _ in range(3)))
+    stores = WritableStores(*(open_store("memory:///") for _ in range(3)))
     deliver(stores.source, at(10))
     convert(stores, Unit(ACCOUNT, REGION, TENTH))
     put_receipt(stores, **change)
@@ -222,14 +222,14 @@ def test_a_plan_says_why_a_unit_is_outdated(change: dict[str, Any], why: str) ->
     assert why in one.why
 
 
-def put_receipt(stores: Stores, **change: Any) -> None:  # noqa: ANN401
+def put_receipt(stores: WritableStores, **change: Any) -> None:  # noqa: ANN401
     receipt = read_notes(stores.state, Unit(ACCOUNT, REGION, TENTH)).receipt
     assert receipt is not None
     changed = msgspec.structs.replace(receipt, **change)
     stores.state.write(receipt_key(receipt.unit), to_text(changed))
 
 
-def test_other_settings_of_files_are_asked_for_by_themselves(stores: Stores) -> None:
+def test_other_settings_of_files_are_asked_for_by_themselves(stores: WritableStores) -> None:
     deliver(stores.source, at(10))
     convert(stores, Unit(ACCOUNT, REGION, TENTH))
     put_receipt(stores, settings={**SETTINGS.shaping(), "compression": "gzip", "sort_by": []})
@@ -240,7 +240,9 @@ def test_other_settings_of_files_are_asked_for_by_themselves(stores: Stores) -> 
     assert planned(stores, only="outdated") == []
 
 
-def test_a_kept_unit_is_looked_at_again_only_when_its_log_files_change(stores: Stores) -> None:
+def test_a_kept_unit_is_looked_at_again_only_when_its_log_files_change(
+    stores: WritableStores,
+) -> None:
     deliver(stores.source, at(10))
     deliver(stores.source, at(10, 13), unique="Z" * 16)
     convert(stores, Unit(ACCOUNT, REGION, TENTH))
@@ -254,7 +256,9 @@ def test_a_kept_unit_is_looked_at_again_only_when_its_log_files_change(stores: S
     assert one.why == "log files of its window have changed since it was kept"
 
 
-def test_early_files_of_the_next_day_that_come_late_make_both_days_outdated(stores: Stores) -> None:
+def test_early_files_of_the_next_day_that_come_late_make_both_days_outdated(
+    stores: WritableStores,
+) -> None:
     deliver(stores.source, at(10))
     deliver(stores.source, at(11))
     for day in (10, 11):
@@ -266,7 +270,9 @@ def test_early_files_of_the_next_day_that_come_late_make_both_days_outdated(stor
     assert [one.unit.day.day for one in planned(stores, only="outdated")] == [10, 11]
 
 
-def test_a_part_that_is_gone_or_has_another_size_makes_its_unit_outdated(stores: Stores) -> None:
+def test_a_part_that_is_gone_or_has_another_size_makes_its_unit_outdated(
+    stores: WritableStores,
+) -> None:
     deliver(stores.source, at(10))
     convert(stores, Unit(ACCOUNT, REGION, TENTH))
     (part,) = stores.dataset.files("")
@@ -288,7 +294,7 @@ def test_a_part_that_is_gone_or_has_another_size_makes_its_unit_outdated(stores:
 
 
 def test_parts_without_a_receipt_and_without_log_files_are_found_and_told_of(
-    stores: Stores,
+    stores: WritableStores,
 ) -> None:
     deliver(stores.source, at(10))
     deliver(stores.source, at(20))
@@ -308,7 +314,7 @@ def test_parts_without_a_receipt_and_without_log_files_are_found_and_told_of(
     assert planned(stores, only="outdated", with_parts=True) == []
 
 
-def test_a_unit_whose_replacement_has_not_finished_is_outdated(stores: Stores) -> None:
+def test_a_unit_whose_replacement_has_not_finished_is_outdated(stores: WritableStores) -> None:
     deliver(stores.source, at(10))
     unit = Unit(ACCOUNT, REGION, TENTH)
     convert(stores, unit)
@@ -323,7 +329,7 @@ def test_a_unit_whose_replacement_has_not_finished_is_outdated(stores: Stores) -
     assert [one.unit.day.day for one in planned(stores, only="outdated")] == [10, 20]
 
 
-def test_a_damaged_receipt_makes_a_unit_outdated(stores: Stores) -> None:
+def test_a_damaged_receipt_makes_a_unit_outdated(stores: WritableStores) -> None:
     deliver(stores.source, at(10))
     convert(stores, Unit(ACCOUNT, REGION, TENTH))
     (key,) = [entry.key for entry in stores.state.files("receipts/")]
@@ -334,7 +340,7 @@ def test_a_damaged_receipt_makes_a_unit_outdated(stores: Stores) -> None:
 
 
 def test_an_unfinished_unit_is_planned_though_no_log_file_of_its_region_is_left(
-    stores: Stores,
+    stores: WritableStores,
 ) -> None:
     deliver(stores.source, at(10))
     convert(stores, Unit(ACCOUNT, REGION, TENTH))
@@ -446,7 +452,9 @@ def test_an_organization_is_planned_with_a_request_for_each_region_of_an_account
     assert total.batches >= total.seconds / 240
 
 
-def test_the_trails_of_an_account_are_found_without_listing_all_accounts(stores: Stores) -> None:
+def test_the_trails_of_an_account_are_found_without_listing_all_accounts(
+    stores: WritableStores,
+) -> None:
     deliver(stores.source, at(10), prefix="trail/one")
     deliver(stores.source, at(10), organization="o-abcdefghij", prefix="trail/one")
     found = discover(stores.source, SETTINGS.folders)

@@ -29,6 +29,7 @@ from cloudtrail_parquet.storage import (
     Level,
     LocalStore,
     ObjectStore,
+    ReadStore,
     Store,
     UnionStore,
     open_source,
@@ -422,7 +423,7 @@ def test_several_places_are_one_with_their_names_above(keys: list[tuple[str, str
         places[uri].write(below, b"x")
         single.write(f"{uri.rpartition('//')[2].strip('/')}/{below}", b"x")
 
-    def trails(source: Store) -> Discovery | None:
+    def trails(source: ReadStore) -> Discovery | None:
         try:
             found = discover(source, FOLDERS)
         except UsageError:

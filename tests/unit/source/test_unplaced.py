@@ -24,8 +24,8 @@ from cloudtrail_parquet.source.discover import (
 from cloudtrail_parquet.source.log_files import window_files
 from cloudtrail_parquet.source.unplaced import Misplaced, is_log_name
 from cloudtrail_parquet.state.notes import read_notes
-from cloudtrail_parquet.storage import Entry, ObjectStore, Store, Stores, open_store
-from tests.builders import ACCOUNT, REGION, log_file, log_key, record
+from cloudtrail_parquet.storage import Entry, ObjectStore, Store, open_store
+from tests.builders import ACCOUNT, REGION, WritableStores, log_file, log_key, record
 
 NOON = datetime(2026, 1, 10, 12, 0, tzinfo=UTC)
 DAY = date(2026, 1, 10)
@@ -180,9 +180,9 @@ def test_a_log_file_is_known_by_its_name(name: str, *, is_one: bool) -> None:
     assert is_log_name(name) == is_log_name(f"a/{name}") == is_one
 
 
-def in_memory() -> Stores:
+def in_memory() -> WritableStores:
     source, dataset, state = (open_store("memory:///") for _ in range(3))
-    return Stores(source, dataset, state)
+    return WritableStores(source, dataset, state)
 
 
 class Refusing(ObjectStore):

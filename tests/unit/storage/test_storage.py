@@ -23,6 +23,7 @@ from cloudtrail_parquet.storage import (
     Level,
     LocalStore,
     ObjectStore,
+    ReadStore,
     Store,
     UnionStore,
     open_source,
@@ -66,7 +67,7 @@ def unreachable() -> Store:
     )
 
 
-def keys(store: Store, prefix: str = "") -> list[str]:
+def keys(store: ReadStore, prefix: str = "") -> list[str]:
     return [entry.key for entry in store.files(prefix)]
 
 
@@ -578,19 +579,6 @@ def test_a_listing_of_one_of_several_places_is_asked_of_it_alone(members: list[A
 
     assert members[0].prefixes == [("x/", ("x/y/1", "x/y/1~")), ("x/", None)]
     assert [store.prefixes for store in members[1:]] == [[]] * 3
-
-
-def test_several_places_are_not_written_to(members: list[Asked]) -> None:
-    union: Store = UnionStore(members)
-
-    for write in (
-        lambda: union.write("one/x", b""),
-        lambda: union.delete(["one/x"]),
-        union.staging,
-        lambda: union.lease("one/x", 0, 1),
-    ):
-        with pytest.raises(UsageError, match="several locations cannot be written to"):
-            write()
 
 
 def test_a_key_of_none_of_several_places_cannot_be_read(members: list[Asked]) -> None:
