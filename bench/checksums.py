@@ -18,13 +18,16 @@ from bench.corpora import FOLDER, MAKERS, corpus
 from cloudtrail_parquet.dataset.writer import parquet_options
 from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.reference.markdown import table
+from cloudtrail_parquet.settings.options import WriterOptions
 from cloudtrail_parquet.settings.settings import Settings
 
 
 def write(rows: pa.Table, settings: Settings) -> pa.Buffer:
     """Write a part into memory."""
     sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, rows.schema, **parquet_options(settings)) as writer:
+    with pq.ParquetWriter(
+        sink, rows.schema, **parquet_options(WriterOptions.of(settings))
+    ) as writer:
         writer.write_table(rows, row_group_size=settings.row_group_rows)
     return sink.getvalue()
 

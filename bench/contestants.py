@@ -41,10 +41,11 @@ def duckdb(logs: Path, out: Path) -> None:
     import duckdb as engine
 
     from cloudtrail_parquet.schema.columns import RECORD
+    from cloudtrail_parquet.settings.options import WriterOptions
     from cloudtrail_parquet.settings.settings import Settings
 
-    settings = Settings()
-    codec, level = settings.codec
+    options = WriterOptions.of(Settings())
+    codec, level = options.codec
     out.mkdir(parents=True)
     largest = 32 * max(path.stat().st_size for path in log_files(logs))  # inflated, at the most
     members = ", ".join(f'"{field.name}" {_duckdb_type(field)}' for field in RECORD)
@@ -57,7 +58,7 @@ def duckdb(logs: Path, out: Path) -> None:
                 maximum_object_size = {largest})
             ) TO '{out / "duckdb.parquet"}' (FORMAT parquet, COMPRESSION {codec},
               COMPRESSION_LEVEL {level},
-              ROW_GROUP_SIZE {settings.row_group_rows})"""
+              ROW_GROUP_SIZE {options.row_group_rows})"""
     )
 
 
@@ -92,6 +93,7 @@ def floor(logs: Path, out: Path) -> None:
 
     from cloudtrail_parquet.dataset.writer import parquet_options
     from cloudtrail_parquet.process import prepare_process
+    from cloudtrail_parquet.settings.options import WriterOptions
     from cloudtrail_parquet.settings.settings import Settings
 
     prepare_process()
@@ -109,7 +111,7 @@ def floor(logs: Path, out: Path) -> None:
     out.mkdir(parents=True)
     settings = Settings()
     with pq.ParquetWriter(
-        out / "floor.parquet", table.schema, **parquet_options(settings)
+        out / "floor.parquet", table.schema, **parquet_options(WriterOptions.of(settings))
     ) as writer:
         writer.write_table(table, row_group_size=settings.row_group_rows)
     print(json.dumps({"uncounted_s": uncounted}))

@@ -14,6 +14,7 @@ import duckdb
 import pytest
 
 from cloudtrail_parquet.dataset.properties import record_properties
+from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.storage import LocalStore, Stores
 from tests.end_to_end.datasets import exported
@@ -247,7 +248,7 @@ def test_two_first_runs_at_the_same_time_agree_about_a_new_dataset(tmp_path: Pat
         names = ("logs", "lake", f"{attempt}.state")
         stores = Stores(*(LocalStore(tmp_path / name) for name in names))
         ready.wait()
-        record_properties(stores, Settings())
+        record_properties(stores, DatasetOptions.of(Settings()), LeaseOptions.of(Settings()))
 
     with ThreadPoolExecutor(2) as both:
         for attempt in range(10):

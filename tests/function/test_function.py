@@ -43,6 +43,7 @@ from cloudtrail_parquet.function.telemetry import Telemetry
 from cloudtrail_parquet.function.wiring import function_of
 from cloudtrail_parquet.layout import Unit, unit_of
 from cloudtrail_parquet.sample_logs import TreeSpec, Truth, generate_tree
+from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import discover, units
 from cloudtrail_parquet.state.notes import read_notes
@@ -1129,7 +1130,7 @@ def test_64_runs_of_16_units_at_the_same_time_give_what_one_of_each_gives(
         return WritableStores(source, dataset, state)
 
     stores = opened()
-    record_properties(stores, settings)
+    record_properties(stores, DatasetOptions.of(settings), LeaseOptions.of(settings))
     found = discover(stores.source, settings.folders)
     chosen = units(stores.source, found, settings.window)
     assert len(chosen) == 16

@@ -9,6 +9,7 @@ from mypy_boto3_s3 import S3Client
 
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.layout import LogFile
+from cloudtrail_parquet.settings.options import FetchOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.fetch import fetch
 from cloudtrail_parquet.storage import Store, open_store
@@ -206,7 +207,7 @@ def test_a_file_that_cannot_be_read_is_given_back_as_an_error_and_the_others_are
     store = open_store(f"s3://{bucket}?retries=0")
     files = [LogFile(name, len(text), datetime.now(UTC), stamped=True) for name in "abc"]
 
-    fetched = [got for _, got in fetch(store, files, Settings())]
+    fetched = [got for _, got in fetch(store, files, FetchOptions.of(Settings()))]
 
     assert fetched[0] == fetched[2] == text
     assert isinstance(fetched[1], StorageError)

@@ -17,10 +17,20 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-from cloudtrail_parquet import handler, layout
-from cloudtrail_parquet.conversion import collate, convert, duplicates, publish, published, shards
+from cloudtrail_parquet import layout
+from cloudtrail_parquet.conversion import (
+    collate,
+    convert,
+    duplicates,
+    keep,
+    publish,
+    published,
+    shards,
+)
+from cloudtrail_parquet.function import service
 from cloudtrail_parquet.planning import due, plan
-from cloudtrail_parquet.state import notes, receipt
+from cloudtrail_parquet.state import receipt
+from cloudtrail_parquet.state.keys import StateKeys
 from cloudtrail_parquet.storage import ObjectStore, leases
 from tests.simulation.play import play
 
@@ -112,7 +122,7 @@ def guard_counts() -> Iterator[None]:
             return f"{before.files.listed - len(known)} log files are gone from the source"
         return "records can no longer be read" if read < before.records.read else ""
 
-    with patch.object(convert, "lost", count), patch.object(shards, "lost", count):
+    with patch.object(keep, "lost", count), patch.object(shards, "lost", count):
         yield
 
 
@@ -146,7 +156,7 @@ def three_days() -> Iterator[None]:
         last = today - timedelta(days=days_back)
         return last - timedelta(days=3), last
 
-    with patch.object(handler, "scheduled_days", days):
+    with patch.object(service, "scheduled_days", days):
         yield
 
 
@@ -207,21 +217,22 @@ def leftovers_elsewhere() -> Iterator[None]:
 def intent_goes_first() -> Iterator[None]:
     told, under_way = receipt.to_text, list[tuple[publish.Change, Any_]]()
 
-    def note(change: publish.Change, stores: Any_, *more: Any_) -> bool:
+    def note(change: publish.Change, stores: Any_, *more: Any_) -> None:
         under_way.append((change, stores))
         try:
-            return original(change, stores, *more)
+            original(change, stores, *more)
         finally:
             under_way.pop()
 
     def remove_intent(text: receipt.Receipt) -> bytes:
         change, stores = under_way[-1]
-        stores.state.delete([notes.intent_key(change.unit, change.shard)])
+        stores.state.delete([StateKeys.of(change.unit, change.shard).intent])
         return told(text)
 
     original = publish.publish
     with (
         patch.object(convert, "publish", note),
+        patch.object(keep, "publish", note),
         patch.object(shards, "publish", note),
         patch.object(publish, "to_text", remove_intent),
     ):

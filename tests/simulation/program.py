@@ -13,6 +13,7 @@ from cloudtrail_parquet.conversion import run
 from cloudtrail_parquet.conversion import workers as dispatch
 from cloudtrail_parquet.planning.plan import Range, Receipts, plan_units
 from cloudtrail_parquet.schema import columns as schema
+from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import discover
 from cloudtrail_parquet.storage import Stores
@@ -62,5 +63,5 @@ def outdated(stores: Stores, settings: Settings, account: str, region: str, day:
     first, last = max(day - _WIDEST, date.min), day + _WIDEST
     of = Range(first, last, frozenset({account}), frozenset({region}))
     receipts = Receipts(stores.state, stores.dataset)
-    planned = plan_units(stores.source, receipts, found, of, "outdated", settings)
+    planned = plan_units(stores.source, receipts, found, of, "outdated", PlanOptions.of(settings))
     return any(one.unit == (account, region, day) for one in planned)

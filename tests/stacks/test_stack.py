@@ -23,7 +23,8 @@ from cloudtrail_parquet.reference.ddl import athena_columns, athena_properties
 from cloudtrail_parquet.schema.columns import PARTITION_SCHEMAS
 from cloudtrail_parquet.settings.settings import SettingSource, settings_environment, settings_of
 from cloudtrail_parquet.source.unplaced import Misplaced
-from cloudtrail_parquet.state.receipt import Files, Receipt, Records
+from cloudtrail_parquet.state.figures import Files, Records
+from cloudtrail_parquet.state.receipt import Receipt
 from stacks.contradictions import ENVIRONMENT_BYTES, OTHERS_BYTES
 from stacks.environment import Environment
 from stacks.environment_file import load

@@ -46,6 +46,7 @@ from cloudtrail_parquet.planning.plan import Only, Range, Receipts, estimate, pl
 from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.reference.ddl import DdlFormat, render
 from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
+from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.settings.settings import OPTIONAL_LOG_FOLDERS, Settings
 from cloudtrail_parquet.source.discover import (
     Discovery,
@@ -270,7 +271,9 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
         open_store(state) if state else store,  # only asked for what is missing
         open_store(dataset) if dataset else None,
     )
-    planned = list(plan_units(store, receipts, found, selection.range, only, settings))
+    planned = list(
+        plan_units(store, receipts, found, selection.range, only, PlanOptions.of(settings))
+    )
     if state:
         _note_unfinished(receipts.state, {one.unit for one in planned})
     look_into_odd_siblings(store, found)
@@ -380,7 +383,7 @@ def inspect(
 
     Row groups, order, sizes by column, filters, metadata; settings are compared with today's.
     """
-    found = inspect_location(place, settings)
+    found = inspect_location(place, settings.shaping())
     if as_json:
         print(json.dumps(found.to_json()))
     else:

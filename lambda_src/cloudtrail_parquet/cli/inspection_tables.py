@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from rich.table import Table
 from rich.text import Text
 
-from cloudtrail_parquet.dataset.inspection import DatasetReport, PartReport, RowGroup, Size
+from cloudtrail_parquet.dataset.reports import DatasetReport, PartReport, RowGroup, Size
 from cloudtrail_parquet.printable import printable
 
 _MAX_NAMES = 20

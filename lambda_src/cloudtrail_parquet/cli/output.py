@@ -23,7 +23,7 @@ from cloudtrail_parquet.settings.settings import (
     UNREAD_LOG_FOLDERS,
 )
 from cloudtrail_parquet.source.unplaced import Unplaced
-from cloudtrail_parquet.state.receipt import Quarantined
+from cloudtrail_parquet.state.figures import Quarantined
 
 FAILED, WRONG_USAGE, QUARANTINED, INTERRUPTED = 1, 2, 3, 130
 

@@ -28,7 +28,7 @@ from cloudtrail_parquet.formats.eventtime import (
     format_time,
     parse_time,
 )
-from cloudtrail_parquet.layout import LogFile, Unit
+from cloudtrail_parquet.layout import LogFile, Unit, Window
 from cloudtrail_parquet.records.coerce import Unmapped
 from cloudtrail_parquet.records.decode import Batch
 from cloudtrail_parquet.records.keys import keys_of
@@ -36,9 +36,9 @@ from cloudtrail_parquet.records.redact import Redactor
 from cloudtrail_parquet.records.to_arrow import INDEX, Columns
 from cloudtrail_parquet.records.upgrade import incomplete, upgrade
 from cloudtrail_parquet.schema.columns import TIMESTAMP
+from cloudtrail_parquet.settings.options import RowOptions
 from cloudtrail_parquet.settings.rules import Discarder
-from cloudtrail_parquet.settings.settings import Settings
-from cloudtrail_parquet.state.receipt import Records
+from cloudtrail_parquet.state.figures import Records
 
 _PIECE_ROWS = 1024  # records are arranged in columns as soon as so many have come
 _MAX_NAMED = 1000
@@ -82,7 +82,8 @@ class Collation:
     def __init__(  # noqa: PLR0913
         self,
         unit: Unit,
-        settings: Settings,
+        window: Window,
+        options: RowOptions,
         *,
         duplicates: Duplicates,
         published: PublishedParts,
@@ -94,17 +95,17 @@ class Collation:
         self.versions: Counter[str | None] = Counter()
         self.straggled_to: Counter[date] = Counter()
         self.quarantined: list[tuple[LogFile, int, str]] = []
-        self.redactor = Redactor(settings.redact)
+        self.redactor = Redactor(options.redact)
         self.columns = Columns(self.redactor)
         self.duplicates = duplicates
         self.discarded: Counter[str] = Counter()
-        self._discarder = Discarder(settings.discard) if settings.discard else None
+        self._discarder = Discarder(options.discard) if options.discard else None
         self._unit = unit
-        self._settings = settings
+        self._window, self._options = window, options
         self._published = published
         self._own, self._stragglers = own, stragglers
-        self._enough_rows = settings.row_group_rows * 5 // 4  # wait before some leave
-        self._enough_bytes = settings.row_group_bytes * 5 // 4
+        self._enough_rows = options.group_rows * 5 // 4  # wait before some leave
+        self._enough_bytes = options.group_bytes * 5 // 4
         self._start_us = day_start_us(unit.day)
         self._files: list[LogFile] = []
         self._piece = _Piece([], [], [], {})
@@ -167,7 +168,7 @@ class Collation:
             self._judge()
             while self._is_enough(self._waiting.num_rows):
                 self._emit()
-        if sum(map(len, self._late)) >= self._settings.row_group_rows:
+        if sum(map(len, self._late)) >= self._options.group_rows:
             self._emit_stragglers()
 
     def _is_enough(self, rows: int) -> bool:
@@ -177,7 +178,7 @@ class Collation:
     def _sort_out(self, piece: _Piece, times: list[int | None]) -> tuple[list[int], list[int]]:
         """Apply the ownership rule: (rows of this unit's day, stragglers that it owns)."""
         own, late = [], []
-        window, unit_day = self._settings.window, self._unit.day
+        window, unit_day = self._window, self._unit.day
         for row, time_us in enumerate(times):
             file = self._files[piece.files[row]]
             if time_us is None:
@@ -248,10 +249,10 @@ class Collation:
     def _emit(self) -> None:
         """Give away the oldest waiting rows as one row group."""
         by_time = pc.sort_indices(self._waiting["eventTime"])  # stable: ties stay in delivery order
-        rows = min(len(by_time), self._settings.row_group_rows)
+        rows = min(len(by_time), self._options.group_rows)
         table = self._row_group(self._waiting, by_time[:rows])
-        while table.nbytes > self._settings.row_group_bytes and rows > 1:
-            rows = max(1, min(rows - 1, rows * self._settings.row_group_bytes // table.nbytes))
+        while table.nbytes > self._options.group_bytes and rows > 1:
+            rows = max(1, min(rows - 1, rows * self._options.group_bytes // table.nbytes))
             table = self._row_group(self._waiting, by_time[:rows])
         self._own(table)
         rest = by_time[rows:]
@@ -278,10 +279,10 @@ class Collation:
 
     def _row_group(self, encoded: pa.Table, rows: pa.Array) -> pa.Table:
         """The finished columns of some rows, clustered as the settings say."""
-        if not self._settings.sort_by:
+        if not self._options.sort_by:
             return self.columns.materialize(encoded.take(rows))
-        keys = [self.columns.sort_key(encoded, name).take(rows) for name in self._settings.sort_by]
-        order = order_by(pa.table(keys, names=self._settings.sort_by))
+        keys = [self.columns.sort_key(encoded, name).take(rows) for name in self._options.sort_by]
+        order = order_by(pa.table(keys, names=self._options.sort_by))
         return self.columns.materialize(encoded.take(rows.take(order)))
 
 

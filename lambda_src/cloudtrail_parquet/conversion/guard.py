@@ -6,13 +6,13 @@ is damaged, of another form or lost makes nobody forget what there is.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cloudtrail_parquet import __version__
+from cloudtrail_parquet.contract import PartitionLayout
 from cloudtrail_parquet.dataset.parts import read_footer, readable, row_group_keys, said
 from cloudtrail_parquet.layout import (
     Owner,
@@ -24,11 +24,12 @@ from cloudtrail_parquet.layout import (
     shard_of,
     unit_of,
 )
-from cloudtrail_parquet.settings.rules import Discarder
-from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.settings.options import DatasetOptions
+from cloudtrail_parquet.settings.rules import Discard, Discarder
+from cloudtrail_parquet.state.figures import Part, Records
 from cloudtrail_parquet.state.identities import Identities
 from cloudtrail_parquet.state.notes import Notes, read_identities
-from cloudtrail_parquet.state.receipt import Files, Part, Receipt, Records
+from cloudtrail_parquet.state.receipt import Made, Read, Receipt, Rows, receipt_of
 from cloudtrail_parquet.storage import Entry, ReadStore, Stores
 
 _OF_RULES = ["eventSource", "eventName", "sourceIPAddress"]
@@ -37,7 +38,7 @@ _OF_RULES = ["eventSource", "eventName", "sourceIPAddress"]
 def lost(  # noqa: PLR0913, PLR0917
     unit: Unit,
     shards: Iterable[Shard],
-    noted: Notes[Receipt],
+    notes: Notes[Receipt],
     fingerprint: str,
     read: int,
     identities: Identities,
@@ -48,7 +49,7 @@ def lost(  # noqa: PLR0913, PLR0917
     Args:
         unit: Which is to be replaced.
         shards: Whose parts are to be: all that the unit wrote as a whole, or as one shard.
-        noted: What the state says of it.
+        notes: What the state says of it.
         fingerprint: Of the log files that there are.
         read: How many records could be read from them.
         identities: Of the log files that could be read.
@@ -57,8 +58,8 @@ def lost(  # noqa: PLR0913, PLR0917
     Returns:
         None when the state cannot tell.
     """
-    before = noted.receipt
-    if before is not None and noted.is_true and before.source_fingerprint == fingerprint:
+    before = notes.receipt
+    if before is not None and notes.is_true and before.source_fingerprint == fingerprint:
         unread = before.records.read - read
         what = f"{unread} of {before.records.read} records can no longer be read"
         return what if unread > 0 else ""
@@ -71,7 +72,7 @@ def lost_rows(
     going: Iterable[Entry],
     keys: Callable[[date], pa.Array | pa.ChunkedArray],
     fingerprint: str,
-    settings: Settings,
+    discard: Sequence[Discard],
 ) -> str:
     """What parts hold that are to go, and nothing that is to be there then, in words.
 
@@ -80,7 +81,7 @@ def lost_rows(
         going: The parts.
         keys: The keys of all records that there will be, by the day of the partition: int64.
         fingerprint: Of the log files that these are made of; parts made of the same lose nothing.
-        settings: Whose rules may discard what is going.
+        discard: Rules that may discard what is going.
 
     Raises:
         StorageError: A part is damaged, so that nobody can tell.
@@ -94,16 +95,19 @@ def lost_rows(
             rows += footer.num_rows
             splits.setdefault((unit.day, shard_of(entry.key).of), []).append(entry)
     for (day, _), entries in splits.items():
-        gone += _missing(stores.dataset, entries, keys(day), settings)
+        gone += _missing(stores.dataset, entries, keys(day), discard)
     return f"{gone} of {rows} records that it holds are not in the source" if gone else ""
 
 
 def _missing(
-    dataset: ReadStore, entries: list[Entry], keys: pa.Array | pa.ChunkedArray, settings: Settings
+    dataset: ReadStore,
+    entries: list[Entry],
+    keys: pa.Array | pa.ChunkedArray,
+    discard: Sequence[Discard],
 ) -> int:
     """How many rows of parts have no record of their own among those with n keys."""
     there = Counter(keys.to_pylist())
-    discarder = Discarder(settings.discard) if settings.discard else None
+    discarder = Discarder(discard) if discard else None
     missing = 0
     for entry in entries:
         with readable(dataset, entry.key), dataset.open(entry.key) as file:
@@ -128,12 +132,12 @@ def _discarded(
 
 
 def staying(
-    dataset: ReadStore, unit: Unit, settings: Settings, goes: Callable[[Shard], bool]
+    dataset: ReadStore, unit: Unit, layout: PartitionLayout, goes: Callable[[Shard], bool]
 ) -> Callable[[date], pa.Array]:
     """What gives the keys of all rows of a day's partition but those in parts of a unit that go."""
 
     def keys(day: date) -> pa.Array:
-        entries = dataset.files(partition(unit.on(day), settings.partition_layout))
+        entries = dataset.files(partition(unit.on(day), layout))
         return _keys_in(
             dataset, (one for one in entries if not is_of(unit, owner_of(one.key, day), goes))
         )
@@ -147,11 +151,11 @@ def is_of(unit: Unit, owner: Owner | None, goes: Callable[[Shard], bool]) -> boo
 
 
 def parts_of(
-    dataset: ReadStore, unit: Unit, settings: Settings, goes: Callable[[Shard], bool]
+    dataset: ReadStore, unit: Unit, layout: PartitionLayout, goes: Callable[[Shard], bool]
 ) -> list[Entry]:
     """All parts that a unit has written, in the partitions of its place, whoever knows of them."""
     found = []
-    for entry in dataset.files(place_folder(unit, settings.partition_layout)):
+    for entry in dataset.files(place_folder(unit, layout)):
         lies_in = unit_of(entry.key)
         if lies_in and is_of(unit, owner_of(entry.key, lies_in.day), goes):
             found.append(entry)
@@ -159,9 +163,13 @@ def parts_of(
 
 
 def receipt_of_parts(
-    dataset: ReadStore, unit: Unit, entries: Iterable[Entry], settings: Settings, now: datetime
+    dataset: ReadStore,
+    unit: Unit,
+    entries: Iterable[Entry],
+    options: DatasetOptions,
+    now: datetime,
 ) -> Receipt:
-    """A receipt for parts that none is left of that can be read: what their footers tell."""
+    """A receipt for parts of which no other can be read: what their footers tell."""
     parts, schemas, days = list[Part](), list[int](), Counter[date]()
     for entry in entries:
         footer = read_footer(dataset, entry.key)
@@ -170,34 +178,26 @@ def receipt_of_parts(
         days[(unit_of(entry.key) or unit).day] += footer.num_rows
     written = days.pop(unit.day, 0)
     straggled = sum(days.values())
-    return Receipt(
-        account=unit.account,
-        region=unit.region,
-        day=unit.day,
-        status="partial",
-        settled=False,
+    made = Made(
         converted_at=now,
-        converter=__version__,
         schema_version=min(schemas, default=0),
-        lookbehind_s=settings.lookbehind_s,
-        lookahead_s=settings.lookahead_s,
-        folders=settings.folders,
-        source_fingerprint="",
-        files=Files(listed=0, read=0, quarantined=0),
-        records=Records(read=written + straggled, written=written, straggled=straggled),
-        conflicts=0,
-        bytes_in=0,
-        bytes_inflated=0,
-        bytes_out=sum(part.bytes for part in parts),
-        seconds=0,
-        parts=parts,
-        stragglers={str(day): rows for day, rows in sorted(days.items())},
-        versions={},
-        unmapped={},
-        derived={},
-        unstamped=[],
-        quarantined=[],
+        lookbehind_s=options.window.lookbehind_s,
+        lookahead_s=options.window.lookahead_s,
+        folders=options.folders,
     )
+    rows = Rows(
+        records=Records(read=written + straggled, written=written, straggled=straggled),
+        stragglers={str(day): count for day, count in sorted(days.items())},
+    )
+    return receipt_of(unit, made, Read(), rows, parts, is_complete=False, settled=False)
+
+
+def are_there(keys: Iterable[str], dataset: ReadStore) -> list[bool]:
+    """Whether each of some parts is there."""
+    wanted = list(keys)
+    folders = sorted({key.rpartition("/")[0] for key in wanted})
+    there = {entry.key for folder in folders for entry in dataset.files(f"{folder}/")}
+    return [key in there for key in wanted]
 
 
 def _keys_in(dataset: ReadStore, entries: Iterable[Entry]) -> pa.Array:

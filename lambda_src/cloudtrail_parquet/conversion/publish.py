@@ -15,12 +15,17 @@ import msgspec
 
 from cloudtrail_parquet.conversion.guard import is_of
 from cloudtrail_parquet.errors import StorageError
-from cloudtrail_parquet.layout import WHOLE, Shard, Unit, owner_of, state_key, unit_of
-from cloudtrail_parquet.settings.settings import Settings
-from cloudtrail_parquet.state.identities import Identities, identities_key
-from cloudtrail_parquet.state.notes import Intent, Notes, intent_key, read_notes, shard_notes
-from cloudtrail_parquet.state.receipt import Receipt, receipt_key, to_text
+from cloudtrail_parquet.layout import WHOLE, Shard, Unit, owner_of, unit_of
+from cloudtrail_parquet.settings.options import LeaseOptions
+from cloudtrail_parquet.state.identities import Identities
+from cloudtrail_parquet.state.keys import StateKeys, partition_lease
+from cloudtrail_parquet.state.notes import Intent, Notes, read_notes, shard_notes
+from cloudtrail_parquet.state.receipt import Receipt, to_text
 from cloudtrail_parquet.storage import Entry, Lease, Staging, Store, Stores
+
+
+class PartitionsChangedError(Exception):
+    """A partition was changed while parts for it were made, so that they have to be made again."""
 
 
 class HeldLeases:
@@ -66,7 +71,7 @@ class Change(NamedTuple):
         goes: Of which shards the parts go that are not written anew.
         receipt: The new receipt; its parts that are not there yet are staged.
         identities: Of the log files that they are made of; None when those noted still are right.
-        noted: What the state says of the unit, or of the shard.
+        notes: What the state says of the unit, or of the shard.
         unknown: The keys of parts that the owner has and the state does not tell of.
         others: What it says of shards that are no more when this is done.
         finished: The shards whose receipts stay, and whose intents go with the unit's.
@@ -79,7 +84,7 @@ class Change(NamedTuple):
     goes: Callable[[Shard], bool]
     receipt: Receipt
     identities: Identities | None
-    noted: Notes[Any]
+    notes: Notes[Any]
     unknown: frozenset[str]
     others: dict[Shard, Notes[Any]]
     finished: dict[Shard, Notes[Any]]
@@ -95,65 +100,63 @@ class Change(NamedTuple):
     def touched(self) -> frozenset[str]:
         """The keys of all parts that are written or may have to go, as far as the state knows."""
         others = (one.parts for one in self.others.values())
-        return self.new.union(self.noted.parts, self.unknown, *others)
+        return self.new.union(self.notes.parts, self.unknown, *others)
 
 
-def publish(change: Change, stores: Stores, settings: Settings, held: HeldLeases) -> bool:
+def publish(change: Change, stores: Stores, options: LeaseOptions, held: HeldLeases) -> None:
     """Make the dataset and the state say what a change says.
 
     Args:
         change: What is to be replaced, and by what.
-        stores: Where everything is.
-        settings: For how long to wait for leases.
+        stores: Dataset and state.
+        options: Of the partitions' leases.
         held: The leases that are held: the unit's, and that of the shard.
 
-    Returns:
-        False when somebody else has meanwhile put a record of the new parts into a partition: they
-        have to be made again, and published. The intent stays.
-
     Raises:
+        PartitionsChangedError: Somebody else has meanwhile put a record of the new parts into a
+            partition: they have to be made again, and published. The intent stays.
         StorageError, LeaseTimeoutError: From step 3 on something may have been replaced; the same
             run again completes it.
     """
     unit, shard, state = change.unit, change.shard, stores.state
-    known = None if change.identities is None else state.look(identities_key(unit, shard))
+    keys = StateKeys.of(unit, shard)
+    known = None if change.identities is None else state.look(keys.identities)
     held.confirm()
 
     # 1. The intent: from here on the receipt that is there is not believed.
     intent = Intent(change.receipt.run, stores.now(), change.touched)
-    meant = state.swap(intent_key(unit, shard), _text(intent), change.noted.intent_version)
+    meant = state.swap(keys.intent, _text(intent), change.notes.intent_version)
 
     # 2. The log files that the new parts are made of, and no part that stands is made of others.
     if change.identities is not None:
         data = change.identities.to_bytes()
         if known is None or known.data != data:
             held.check()
-            state.swap(identities_key(unit, shard), data, known.version if known else None)
+            state.swap(keys.identities, data, known.version if known else None)
 
     # 3. One partition after the other, the unit's own first: new parts, then what is left over.
     with _begun(change):
         for target in _targets(change):
-            key = state_key("leases/partitions", target)
-            with state.lease(key, settings.lease_wait_s, settings.lease_s) as lease:
+            key = partition_lease(target)
+            with state.lease(key, options.wait_s, options.expires_s) as lease:
                 if change.partitions.has_changed(target.day):
-                    return False
+                    raise PartitionsChangedError(target.name)
                 _replace(change, target, stores, held.and_(lease))
 
         # 4. The receipt, of the same run as the intent: from here on it is true.
         held.check()
-        key, version = receipt_key(unit, shard), change.noted.receipt_version
-        written = state.swap(key, to_text(change.receipt), version)
+        version = change.notes.receipt_version
+        written = state.swap(keys.receipt, to_text(change.receipt), version)
         if shard != WHOLE:
-            _confirm_or_remove(state, key, written, held)
+            _confirm_or_remove(state, keys.receipt, written, held)
 
         # 5. What is about parts that are no more; then the intents.
-        for one, noted in change.others.items():
-            _forget(state, unit, one, noted, held)
-        for one, noted in change.finished.items():
-            _remove(state, intent_key(unit, one), noted.intent_version, held)
+        for other, notes in change.others.items():
+            _forget(state, StateKeys.of(unit, other), notes, held)
+        for other, notes in change.finished.items():
+            _remove(state, StateKeys.of(unit, other).intent, notes.intent_version, held)
         if shard == WHOLE:  # a shard's stays until all shards are done
-            _remove(state, intent_key(unit), meant, held)
-    return True
+            _remove(state, keys.intent, meant, held)
 
 
 @contextmanager
@@ -213,7 +216,7 @@ def _check_after(change: Change, stores: Stores, held: HeldLeases, added: dict[s
                     stores.dataset.remove(key, version)
             else:
                 late = Intent(change.receipt.run, stores.now(), change.touched)
-                state.swap(intent_key(unit, change.shard), _text(late), None)
+                state.swap(StateKeys.of(unit, change.shard).intent, _text(late), None)
         raise
 
 
@@ -231,12 +234,12 @@ def _text(intent: Intent) -> bytes:
     return msgspec.json.encode(intent, order="deterministic")
 
 
-def _forget(state: Store, unit: Unit, shard: Shard, noted: Notes[Any], held: HeldLeases) -> None:
-    identities = state.look(identities_key(unit, shard))
+def _forget(state: Store, keys: StateKeys, notes: Notes[Any], held: HeldLeases) -> None:
+    identities = state.look(keys.identities)
     held.confirm()
-    _remove(state, receipt_key(unit, shard), noted.receipt_version, held)
-    _remove(state, identities_key(unit, shard), identities and identities.version, held)
-    _remove(state, intent_key(unit, shard), noted.intent_version, held)
+    _remove(state, keys.receipt, notes.receipt_version, held)
+    _remove(state, keys.identities, identities and identities.version, held)
+    _remove(state, keys.intent, notes.intent_version, held)
 
 
 def _remove(state: Store, key: str, version: str | None, held: HeldLeases) -> None:

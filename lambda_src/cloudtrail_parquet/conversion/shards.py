@@ -7,28 +7,34 @@ is made of the shards'. Until then their intents stay, so that nobody takes an o
 unit for true. The receipts of a complete split stay: its shards may be run again, one by one.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import date
+from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
 
-from cloudtrail_parquet.conversion.guard import lost, lost_rows, parts_of, receipt_of_parts, staying
+from cloudtrail_parquet.conversion.guard import (
+    are_there,
+    lost,
+    lost_rows,
+    parts_of,
+    receipt_of_parts,
+    staying,
+)
 from cloudtrail_parquet.conversion.publish import Change, HeldLeases, Partitions, publish
-from cloudtrail_parquet.conversion.run import Task
+from cloudtrail_parquet.conversion.task import ShardTask, Task
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import WHOLE, Shard, shard_of
+from cloudtrail_parquet.state.figures import Quarantined
 from cloudtrail_parquet.state.identities import Identities
-from cloudtrail_parquet.state.notes import Notes, read_identities, read_notes, shard_notes
-from cloudtrail_parquet.state.receipt import Quarantined, Receipt, ShardReceipt, as_kept, total
-from cloudtrail_parquet.storage import ReadStore
-
-Shards = dict[Shard, Notes[ShardReceipt]]
+from cloudtrail_parquet.state.notes import Notes, Shards, read_identities, read_notes, shard_notes
+from cloudtrail_parquet.state.receipt import Receipt, ShardReceipt, as_kept, total
 
 
 def guard_others(
     others: Shards,
-    task: Task,
+    task: Task[Any],
     before: Receipt | None,
     keys: Callable[[date], pa.Array | pa.ChunkedArray],
     identities: Identities | None,
@@ -50,13 +56,13 @@ def guard_others(
         UsageError: What they hold may stand nowhere else.
     """
     told = {part.key for part in before.parts} if before else set[str]()
-    for shard, noted in others.items():
-        if task.settings.replace_shrunk or noted.parts <= told:
+    for shard, notes in others.items():
+        if task.options.replace_shrunk or notes.parts <= told:
             continue
-        if _can_be_read(shard, noted, task, identities):
+        if _can_be_read(shard, notes, task, identities):
             continue
-        going = parts_of(task.stores.dataset, task.unit, task.settings, shard.__eq__)
-        if why := lost_rows(task.stores, going, keys, "", task.settings):
+        going = parts_of(task.stores.dataset, task.unit, task.options.dataset.layout, shard.__eq__)
+        if why := lost_rows(task.stores, going, keys, "", task.options.rows.discard):
             raise UsageError(
                 f"shard {shard} is there, and {why}",
                 task.unit.name,
@@ -65,31 +71,24 @@ def guard_others(
 
 
 def _can_be_read(
-    shard: Shard, noted: Notes[ShardReceipt], task: Task, identities: Identities | None
+    shard: Shard, notes: Notes[ShardReceipt], task: Task[Any], identities: Identities | None
 ) -> bool:
     """Whether the log files of a shard are there as they were: as read, or by name and size."""
     if identities is None:
-        receipt = noted.receipt
+        receipt = notes.receipt
         return receipt is not None and receipt.source_fingerprint == task.fingerprint
     known = read_identities(task.stores.state, task.unit, [shard])
     return known is not None and not known.lacking(identities)
 
 
-def are_there(keys: Iterable[str], dataset: ReadStore) -> list[bool]:
-    """Whether each of some parts is there."""
-    wanted = list(keys)
-    folders = sorted({key.rpartition("/")[0] for key in wanted})
-    there = {entry.key for folder in folders for entry in dataset.files(f"{folder}/")}
-    return [key in there for key in wanted]
-
-
 class Split:
     """A split of a unit, to a holder of the unit's lease."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: ShardTask) -> None:
         """``task`` is that of one of its shards."""
         self._task, self._unit, self._of = task, task.unit, task.shard.of
-        self._stores, self._settings = task.stores, task.settings
+        self._stores, self._options = task.stores, task.options
+        self._layout = task.options.dataset.layout
 
     def finish(self, held: HeldLeases) -> Receipt | None:
         """Make one unit of the shards, if all of them are there.
@@ -126,26 +125,25 @@ class Split:
         """
         state = self._stores.state
         unit = read_notes(state, self._unit)
-        kept = self.would_keep(unit)
+        kept = self._kept_unread(unit)
         if kept is None:
             return None
         return self._settle(kept, unit, shard_notes(state, self._unit), held, goes=self._is_mine)
 
-    def would_keep(self, unit: Notes[Receipt]) -> Receipt | None:
-        """The receipt that says that the unit is kept, since log files are gone; or None."""
-        known = None
-        if unit.receipt is not None and not self._settings.replace_shrunk:
-            known = read_identities(self._stores.state, self._unit, [WHOLE])
+    def would_be_kept(self) -> bool:
+        """Whether log files are gone that the unit was made of, so that `keep` will keep it."""
+        return self._kept_unread(read_notes(self._stores.state, self._unit)) is not None
+
+    def _kept_unread(self, unit: Notes[Receipt]) -> Receipt | None:
+        if unit.receipt is None or self._options.replace_shrunk:
+            return None
+        known = read_identities(self._stores.state, self._unit, [WHOLE])
         why = known.among(file.key for file in self._task.window) if known else ""
-        return (
-            self._as_kept(unit.receipt, why, unit.receipt.quarantined)
-            if unit.receipt and why
-            else None
-        )
+        return self._as_kept(unit.receipt, why, unit.receipt.quarantined) if why else None
 
     def _kept(self, unit: Notes[Receipt], found: Receipt) -> Receipt | None:
         """The receipt that says that what the split is to replace is kept, and why; or None."""
-        if self._settings.replace_shrunk:
+        if self._options.replace_shrunk:
             return None
         state, source = self._stores.state, found.source_fingerprint
         read, identities = found.records.read, self._identities()
@@ -155,10 +153,10 @@ class Split:
         return self._as_kept(unit.receipt, why, found.quarantined) if why else None
 
     def _lost_rows(self, source: str) -> str:
-        dataset, settings = self._stores.dataset, self._settings
-        going = parts_of(dataset, self._unit, settings, self._is_other)
-        keys = staying(dataset, self._unit, settings, self._is_other)
-        return lost_rows(self._stores, going, keys, source, settings)
+        dataset = self._stores.dataset
+        going = parts_of(dataset, self._unit, self._layout, self._is_other)
+        keys = staying(dataset, self._unit, self._layout, self._is_other)
+        return lost_rows(self._stores, going, keys, source, self._options.rows.discard)
 
     def _as_kept(
         self, before: Receipt | None, why: str, quarantined: list[Quarantined]
@@ -166,8 +164,8 @@ class Split:
         """The kept receipt; None when nothing is there any more that could be kept."""
         task, dataset, now = self._task, self._stores.dataset, self._stores.now()
         if before is None:
-            others = parts_of(dataset, self._unit, self._settings, self._is_other)
-            before = receipt_of_parts(dataset, self._unit, others, self._settings, now)
+            others = parts_of(dataset, self._unit, self._layout, self._is_other)
+            before = receipt_of_parts(dataset, self._unit, others, self._options.dataset, now)
         keys = [part.key for part in before.parts if self._is_other(shard_of(part.key))]
         if not any(are_there(keys, dataset)):
             return None
@@ -208,7 +206,7 @@ class Split:
     ) -> Receipt:
         """Remove the unit's parts of shards that go, wherever they are, and write its receipt."""
         others = {shard: one for shard, one in noted.items() if goes(shard)}
-        keys = staying(self._stores.dataset, self._unit, self._settings, goes)
+        keys = staying(self._stores.dataset, self._unit, self._layout, goes)
         read = self._identities() if goes(WHOLE) else None
         guard_others(others, self._task, unit.receipt, keys, read)
         change = Change(
@@ -217,12 +215,12 @@ class Split:
             goes=goes,
             receipt=receipt,
             identities=read,
-            noted=unit,
+            notes=unit,
             unknown=frozenset(),
             others=others,
             finished={shard: one for shard, one in noted.items() if not goes(shard)},
             partitions=Partitions(lambda _: False, self._task.entries),
             staging=None,
         )
-        publish(change, self._stores, self._settings, held)
+        publish(change, self._stores, self._options.lease, held)
         return receipt

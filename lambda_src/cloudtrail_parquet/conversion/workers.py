@@ -14,10 +14,11 @@ from typing import NamedTuple, Protocol
 import pyarrow as pa
 
 from cloudtrail_parquet.conversion.convert import convert_unit, preview_unit
-from cloudtrail_parquet.dataset.properties import is_noted, record_properties
+from cloudtrail_parquet.dataset.properties import check_properties, record_properties
 from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError
 from cloudtrail_parquet.layout import LogFile, Unit
 from cloudtrail_parquet.process import prepare_process
+from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import Discovery
 from cloudtrail_parquet.state.receipt import Receipt
@@ -101,8 +102,12 @@ def convert_all(
         UsageError: The dataset was made with other settings.
     """
     jobs = list(jobs)
-    (is_noted if dry_run else record_properties)(locations.open(), settings)
-    act = preview_unit if dry_run else convert_unit
+    dataset = DatasetOptions.of(settings)
+    if dry_run:
+        check_properties(locations.open(), dataset)
+    else:
+        record_properties(locations.open(), dataset, LeaseOptions.of(settings))
+    act: Act = preview_unit if dry_run else convert_unit
     workers = min(workers, len(jobs))
     if workers <= 1:
         for job in jobs:

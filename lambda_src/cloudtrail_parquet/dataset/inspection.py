@@ -1,10 +1,10 @@
 """What a dataset, or one part of it, is made of: read from the footers alone."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from datetime import date, datetime
+from datetime import datetime
 from io import SEEK_END
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,13 +13,21 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cloudtrail_parquet.dataset.reports import (
+    Column,
+    DatasetReport,
+    PartReport,
+    RowGroup,
+    Size,
+    Stragglers,
+)
 from cloudtrail_parquet.errors import StorageError, UsageError
 from cloudtrail_parquet.layout import Unit, owner_day, unit_of
 from cloudtrail_parquet.schema.columns import METADATA_PREFIX
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.storage import Entry, ReadStore, open_store
 
-DEFAULTS = Settings()
+DEFAULTS = Settings().shaping()
 
 _TIME = "eventTime"
 _FOOTERS_AT_A_TIME = 16  # each is a few small requests that wait for the store
@@ -29,175 +37,51 @@ _HINT = (
 )
 
 
-class RowGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """One row group.
-
-    Attributes:
-        rows: Its rows.
-        bytes: Its pages as stored.
-        first: The earliest ``eventTime`` by its statistics; None when they do not say.
-        last: The latest.
-    """
-
-    rows: int
-    bytes: int
-    first: datetime | None
-    last: datetime | None
-
-
-class Size(msgspec.Struct, frozen=True, kw_only=True):
-    """What a leaf column takes: its pages as stored, and before compression."""
-
-    name: str
-    compressed_bytes: int
-    uncompressed_bytes: int
-
-
-class Column(Size, frozen=True, kw_only=True):
-    """One leaf column of a part, over all its row groups.
-
-    Attributes:
-        codec: The compression; several, with ``+`` between them, when row groups differ.
-        encodings: The encodings of its pages, sorted.
-        statistics: Whether every row group has statistics.
-        bloom_filter: Whether every row group has a bloom filter.
-        column_index: Whether every row group has statistics for each page.
-    """
-
-    codec: str
-    encodings: tuple[str, ...]
-    statistics: bool
-    bloom_filter: bool
-    column_index: bool
-
-
-class PartReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One Parquet file.
-
-    Attributes:
-        name: The file.
-        rows: Its rows.
-        bytes: Its size.
-        row_groups: Its row groups in file order.
-        sorted_by: The leaves by which the rows of each row group are declared to be sorted;
-            empty when row groups differ.
-        columns: Its leaf columns in file order.
-        metadata: What its footer says about its making, without `METADATA_PREFIX` and settings.
-        settings: The settings that it was written with, by name; lists and the like as JSON.
-        changed: The settings of today that differ from these.
-    """
-
-    name: str
-    rows: int
-    bytes: int
-    row_groups: tuple[RowGroup, ...]
-    sorted_by: tuple[str, ...]
-    columns: tuple[Column, ...]
-    metadata: dict[str, str]
-    settings: dict[str, str]
-    changed: dict[str, str]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, for ``--json``."""
-        builtins: dict[str, Any] = msgspec.to_builtins(self)
-        return builtins
-
-
-class Stragglers(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts of records that were delivered on another day, and their rows."""
-
-    parts: int
-    rows: int
-
-
-class DatasetReport(msgspec.Struct, frozen=True, kw_only=True):
-    """All parts of a dataset.
-
-    Attributes:
-        uri: The dataset.
-        parts: How many parts it has.
-        rows: Their rows.
-        bytes: Their sizes.
-        accounts: Accounts with parts, sorted.
-        regions: Regions with parts, sorted.
-        first_day: The first day with a part.
-        last_day: The last day with a part.
-        stragglers: How many of the parts and rows are stragglers'.
-        columns: Sizes of the leaf columns over all parts.
-        schema_versions: Parts by `schema.SCHEMA_VERSION`, "" where a footer does not say.
-        settings: Parts by value of each setting and each further thing that footers say about
-            their making; lists and the like as JSON.
-        changed: The settings of today from which some part differs.
-        strangers: Keys of objects that are no parts, or lie in no partition; readers trip over
-            them.
-    """
-
-    uri: str
-    parts: int
-    rows: int
-    bytes: int
-    accounts: tuple[str, ...]
-    regions: tuple[str, ...]
-    first_day: date
-    last_day: date
-    stragglers: Stragglers
-    columns: tuple[Size, ...]
-    schema_versions: dict[str, int]
-    settings: dict[str, dict[str, int]]
-    changed: dict[str, str]
-    strangers: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, for ``--json``."""
-        builtins: dict[str, Any] = msgspec.to_builtins(self)
-        return builtins
-
-
-def inspect_location(place: str, settings: Settings = DEFAULTS) -> PartReport | DatasetReport:
+def inspect_location(place: str, today: Mapping[str, Any] = DEFAULTS) -> PartReport | DatasetReport:
     """Look at a Parquet file or at a whole dataset, on a disk or in an object store.
 
     Args:
         place: A path or URI.
-        settings: Those of today, to compare with.
+        today: The settings of today that files depend on, by name, to compare with.
 
     Raises:
         UsageError: There is neither; says what to name instead.
     """
     path = Path(place)
     if path.is_dir() or not (path.is_file() or place.endswith(".parquet")):
-        return inspect_dataset(open_store(place), settings)
+        return inspect_dataset(open_store(place), today)
     if "://" not in place:
-        return inspect_part(path, None, settings)
+        return inspect_part(path, None, today)
     folder, _, name = place.rpartition("/")
-    return _inspect_opened(lambda: open_store(folder).open(name), place, settings)
+    return _inspect_opened(lambda: open_store(folder).open(name), place, today)
 
 
 def inspect_part(
-    source: str | Path | BinaryIO, name: str | None = None, settings: Settings = DEFAULTS
+    source: str | Path | BinaryIO, name: str | None = None, today: Mapping[str, Any] = DEFAULTS
 ) -> PartReport:
     """Read the footer of one Parquet file, of ours or not.
 
     Args:
         source: A path, or a file that can seek.
         name: What to call it; its path when absent.
-        settings: Those of today, to compare with.
+        today: The settings of today that files depend on, by name, to compare with.
 
     Raises:
         UsageError: It cannot be read as Parquet.
     """
     if isinstance(source, str | Path):
         path = Path(source)
-        return _inspect_opened(lambda: path.open("rb"), name or str(source), settings)
+        return _inspect_opened(lambda: path.open("rb"), name or str(source), today)
     name = name or str(getattr(source, "name", "-"))
-    return _inspect_opened(lambda: nullcontext(source), name, settings)
+    return _inspect_opened(lambda: nullcontext(source), name, today)
 
 
-def inspect_dataset(store: ReadStore, settings: Settings = DEFAULTS) -> DatasetReport:
+def inspect_dataset(store: ReadStore, today: Mapping[str, Any] = DEFAULTS) -> DatasetReport:
     """Read the footers of all parts of a dataset.
 
     Args:
         store: The dataset.
-        settings: Those of today, to compare with.
+        today: The settings of today that files depend on, by name, to compare with.
 
     Raises:
         UsageError: There are no parts, or one cannot be read as Parquet.
@@ -207,7 +91,7 @@ def inspect_dataset(store: ReadStore, settings: Settings = DEFAULTS) -> DatasetR
     if not found:
         raise UsageError("holds no parts of a dataset", store.uri, _HINT)
     with ThreadPoolExecutor(_FOOTERS_AT_A_TIME, thread_name_prefix="footer") as threads:
-        reports = threads.map(lambda one: _inspect_stored(store, one[0].key, settings), found)
+        reports = threads.map(lambda one: _inspect_stored(store, one[0].key, today), found)
         total = _Sum()
         for (entry, unit), report in zip(found, reports, strict=True):
             total.add(report, straggler=owner_day(entry.key, unit.day) not in {None, unit.day})
@@ -272,17 +156,17 @@ class _Sum:
         )
 
 
-def _inspect_stored(store: ReadStore, key: str, settings: Settings) -> PartReport:
-    return _inspect_opened(lambda: store.open(key), f"{store.uri}/{key}", settings)
+def _inspect_stored(store: ReadStore, key: str, today: Mapping[str, Any]) -> PartReport:
+    return _inspect_opened(lambda: store.open(key), f"{store.uri}/{key}", today)
 
 
 def _inspect_opened(
-    opened: Callable[[], AbstractContextManager[BinaryIO]], name: str, settings: Settings
+    opened: Callable[[], AbstractContextManager[BinaryIO]], name: str, today: Mapping[str, Any]
 ) -> PartReport:
     try:
         with opened() as file:
             size = file.seek(0, SEEK_END)
-            return _part_report(name, size, pq.read_metadata(file), settings)
+            return _part_report(name, size, pq.read_metadata(file), today)
     except StorageError as error:
         raise UsageError(error.what, name, _HINT) from error
     except (OSError, pa.ArrowException) as error:
@@ -290,12 +174,14 @@ def _inspect_opened(
         raise UsageError(f"cannot be read as Parquet ({reason})", name, _HINT) from error
 
 
-def _part_report(name: str, size: int, footer: pq.FileMetaData, settings: Settings) -> PartReport:
+def _part_report(
+    name: str, size: int, footer: pq.FileMetaData, today: Mapping[str, Any]
+) -> PartReport:
     groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
     paths = [footer.schema.column(number).path for number in range(footer.num_columns)]
     sorted_by = {tuple(_sorted_by(group, paths)) for group in groups}
     said = _said(footer.metadata or {})
-    used, today = _texts(said.pop("settings", "{}")), _texts(settings.shaping_json())
+    used = _texts(_json_object(said.pop("settings", "{}")))
     return PartReport(
         name=name,
         rows=footer.num_rows,
@@ -308,7 +194,7 @@ def _part_report(name: str, size: int, footer: pq.FileMetaData, settings: Settin
         ),
         metadata=said,
         settings=used,
-        changed={one: value for one, value in today.items() if used.get(one) != value},
+        changed={one: value for one, value in _texts(today).items() if used.get(one) != value},
     )
 
 
@@ -321,12 +207,16 @@ def _said(metadata: dict[bytes, bytes]) -> dict[str, str]:
     }
 
 
-def _texts(settings: str) -> dict[str, str]:
-    """The values of a footer's settings as texts; none if it is no JSON object."""
+def _json_object(text: str) -> dict[str, Any]:
+    """The members of a JSON object; none if it is not one."""
     try:
-        values = msgspec.json.decode(settings, type=dict[str, Any])
+        return msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.DecodeError:
         return {}
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    """Values as texts: those that are not text as JSON."""
     return {
         name: value if isinstance(value, str) else msgspec.json.encode(value).decode()
         for name, value in values.items()

@@ -1,6 +1,7 @@
-"""The settings that are the same for all of a dataset, as they decide who owns a record.
+"""The properties of a dataset: the settings that are the same for all of it.
 
-They are noted below the state prefix when a dataset is begun, and compared ever after.
+They decide which unit owns a record. They are recorded in the state when a dataset is begun, and
+compared ever after.
 """
 
 import msgspec
@@ -9,10 +10,10 @@ from cloudtrail_parquet.contract import DEFAULT_LAYOUT, PartitionLayout
 from cloudtrail_parquet.dataset.parts import read_footer, said
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import unit_of
-from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions
 from cloudtrail_parquet.storage import ReadStore, Stores
 
-_DATASET_NOTE = "dataset.json"
+_KEY = "dataset.json"
 
 
 class DatasetProperties(msgspec.Struct, frozen=True):
@@ -27,14 +28,11 @@ class DatasetProperties(msgspec.Struct, frozen=True):
     partition_layout: PartitionLayout = DEFAULT_LAYOUT
 
     @classmethod
-    def of(cls, settings: Settings) -> "DatasetProperties":
-        """What settings say about it."""
-        return cls(
-            settings.lookbehind_s,
-            settings.lookahead_s,
-            frozenset(settings.folders),
-            settings.partition_layout,
-        )
+    def of(cls, options: DatasetOptions) -> "DatasetProperties":
+        """Those of a dataset that is made with these options."""
+        window = options.window
+        folders = frozenset(options.folders)
+        return cls(window.lookbehind_s, window.lookahead_s, folders, options.layout)
 
     def admits(self, later: "DatasetProperties") -> bool:
         """Whether days converted so may stand beside those converted before; more folders may."""
@@ -48,51 +46,53 @@ class DatasetProperties(msgspec.Struct, frozen=True):
         return f"{window}, partition_layout = {self.partition_layout}, folders = {folders}"
 
 
-def record_properties(stores: Stores, settings: Settings) -> None:
-    """Note what decides ownership in a new dataset, or compare it with what was noted.
+def record_properties(stores: Stores, options: DatasetOptions, lease: LeaseOptions) -> None:
+    """Record the properties of a new dataset, or compare with those that are recorded.
 
     More folders of logs than before are fine: days converted from now on hold them, too.
 
     Raises:
         UsageError: The dataset was made with other values: records would be lost or doubled.
     """
-    if is_noted(stores, settings):
+    mine, state = DatasetProperties.of(options), stores.state
+    if check_properties(stores, options) == mine:
         return
-    state = stores.state
-    with state.lease("leases/dataset", settings.lease_wait_s, settings.lease_s) as lease:
-        if not is_noted(stores, settings):
-            text = msgspec.json.encode(DatasetProperties.of(settings), order="sorted")
-            there = state.look(_DATASET_NOTE)
-            lease.check()
-            state.swap(_DATASET_NOTE, text, there.version if there else None)
+    with state.lease("leases/dataset", lease.wait_s, lease.expires_s) as held:
+        if check_properties(stores, options) != mine:
+            stored = state.look(_KEY)
+            held.check()
+            text = msgspec.json.encode(mine, order="sorted")
+            state.swap(_KEY, text, stored.version if stored else None)
 
 
-def is_noted(stores: Stores, settings: Settings) -> bool:
-    """Whether the dataset is known to be made with these settings; writes nothing.
+def check_properties(stores: Stores, options: DatasetOptions) -> DatasetProperties | None:
+    """Compare with the properties of a dataset; writes nothing.
 
-    Where the note is lost, the first part that is there tells with what it was made.
+    Where no record is left of them, the first part tells with which it was made.
+
+    Returns:
+        What is recorded; None if nothing is.
 
     Raises:
         UsageError: As `record_properties` does.
     """
-    mine, noted = DatasetProperties.of(settings), stores.state.read_if_there(_DATASET_NOTE)
-    theirs = _of_parts(stores.dataset) if noted is None else _of_note(noted, stores.state.uri)
-    if theirs is None:
-        return False
-    if not theirs.admits(mine):
+    mine, text = DatasetProperties.of(options), stores.state.read_if_there(_KEY)
+    recorded = None if text is None else _recorded(text, stores.state.uri)
+    theirs = recorded or _of_parts(stores.dataset)
+    if theirs is not None and not theirs.admits(mine):
         raise UsageError(
             f"the dataset was made with {theirs}; now it is {mine}",
             stores.state.uri,
             "Use the same values, or convert everything into a new dataset",
         )
-    return noted is not None and theirs == mine
+    return recorded
 
 
-def _of_note(noted: bytes, where: str) -> DatasetProperties:
+def _recorded(text: bytes, where: str) -> DatasetProperties:
     try:
-        return msgspec.json.decode(noted, type=DatasetProperties)
+        return msgspec.json.decode(text, type=DatasetProperties)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        what, hint = f"{_DATASET_NOTE} is damaged ({error})", "Put it back or remove it"
+        what, hint = f"{_KEY} is damaged ({error})", "Put it back or remove it"
         raise UsageError(what, where, hint) from error
 
 

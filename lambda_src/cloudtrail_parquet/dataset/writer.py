@@ -16,9 +16,9 @@ from cloudtrail_parquet.formats.parquet_footer import annotate_variants
 from cloudtrail_parquet.records.json_columns import PATHS, as_in_files, file_schema
 from cloudtrail_parquet.schema.columns import leaves
 from cloudtrail_parquet.schema.paths import by_leaf, covers
-from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.settings.options import WriterOptions
 from cloudtrail_parquet.settings.types import DICTIONARY, split_codec
-from cloudtrail_parquet.state.receipt import Part
+from cloudtrail_parquet.state.figures import Part
 from cloudtrail_parquet.storage import Staging
 
 _BUFFER_BYTES = 1 << 20
@@ -54,16 +54,16 @@ class PartsWriter:
     def __init__(
         self,
         staging: Staging,
-        settings: Settings,
+        options: WriterOptions,
         metadata: dict[str, str],
         key: Callable[[int], str],
     ) -> None:
         """``key`` gives the key of the part with a number; ``metadata`` goes into each footer."""
         self.parts: list[Part] = []
         self.inexact: Counter[str] = Counter()
-        self._staging, self._settings = staging, settings
+        self._staging, self._options = staging, options
         self._metadata, self._key = metadata, key
-        self._schema = file_schema(settings.json_encoding)
+        self._schema = file_schema(options.json_encoding)
         self._open: _OpenPart | None = None
         self._largest_group = 0
 
@@ -85,15 +85,15 @@ class PartsWriter:
         """
         if self._open is None:
             file = self._staging.create(self._key(len(self.parts)))
-            self._open = _OpenPart(file, self._schema, self._settings)
+            self._open = _OpenPart(file, self._schema, self._options)
         before = self._open.bytes
         self._open.write(self._as_in_files(table))
         self._largest_group = max(self._largest_group, self._open.bytes - before)
-        if self._open.bytes + self._largest_group > self._settings.part_bytes:
+        if self._open.bytes + self._largest_group > self._options.part_bytes:
             self.close()
 
     def _as_in_files(self, table: pa.Table) -> pa.Table:
-        in_files, inexact = as_in_files(table, self._settings.json_encoding)
+        in_files, inexact = as_in_files(table, self._options.json_encoding)
         self.inexact += inexact
         return in_files
 
@@ -101,7 +101,7 @@ class PartsWriter:
         """Finish the part that is open, if one is."""
         if self._open is None:
             return
-        variants = PATHS if self._settings.json_encoding == "variant" else ()
+        variants = PATHS if self._options.json_encoding == "variant" else ()
         size = self._open.finish(self._metadata, variants)
         self.parts.append(Part(key=self._key(len(self.parts)), rows=self._open.rows, bytes=size))
         self._open = None
@@ -118,11 +118,11 @@ class _OpenPart:
         bytes: How many it has so far, without the end that `finish` writes.
     """
 
-    def __init__(self, file: BinaryIO, schema: pa.Schema, settings: Settings) -> None:
+    def __init__(self, file: BinaryIO, schema: pa.Schema, options: WriterOptions) -> None:
         self.rows = 0
         self._sink = _Sink(file)
         self._stream = pa.BufferedOutputStream(pa.PythonFile(self._sink, "w"), _BUFFER_BYTES)
-        self._writer = pq.ParquetWriter(self._stream, schema, **parquet_options(settings))
+        self._writer = pq.ParquetWriter(self._stream, schema, **parquet_options(options))
         self.bytes: int = self._stream.tell()
 
     def write(self, table: pa.Table) -> None:
@@ -201,15 +201,14 @@ class _Sink:
 
 
 @lru_cache(8)  # making them takes 0.6 ms, and writing a small part 4 ms
-def parquet_options(settings: Settings) -> dict[str, Any]:
+def parquet_options(options: WriterOptions) -> dict[str, Any]:
     """What `pyarrow.parquet.ParquetWriter` is told, all of it from the settings."""
-    paths = [path for path, _ in leaves(file_schema(settings.json_encoding))]
-    codecs = dict.fromkeys(paths, settings.codec) | {
-        path: split_codec(text)
-        for path, text in by_leaf(settings.column_compression, paths).items()
+    paths = [path for path, _ in leaves(file_schema(options.json_encoding))]
+    codecs = dict.fromkeys(paths, options.codec) | {
+        path: split_codec(text) for path, text in by_leaf(options.column_compression, paths).items()
     }
-    encodings = dict.fromkeys(paths, DICTIONARY) | by_leaf(settings.column_encoding, paths)
-    bloom = {"ndv": settings.row_group_rows, "fpp": settings.bloom_fpp}
+    encodings = dict.fromkeys(paths, DICTIONARY) | by_leaf(options.column_encoding, paths)
+    bloom = {"ndv": options.row_group_rows, "fpp": options.bloom_fpp}
     return {
         "version": "2.6",
         "compression": {path: codec for path, (codec, _) in codecs.items()},
@@ -218,14 +217,14 @@ def parquet_options(settings: Settings) -> dict[str, Any]:
         "column_encoding": {
             path: encoding for path, encoding in encodings.items() if encoding != DICTIONARY
         },
-        "write_statistics": _other_than(settings.without_statistics, paths),
+        "write_statistics": _other_than(options.without_statistics, paths),
         "write_page_index": True,
-        "data_page_size": settings.page_bytes,
+        "data_page_size": options.page_bytes,
         "write_batch_size": _BATCH_ROWS,
-        "max_rows_per_page": settings.page_rows,
-        "write_page_checksum": settings.page_checksums,
-        "bloom_filter_options": dict.fromkeys(_among(settings.bloom_columns, paths), bloom),
-        "sorting_columns": [pq.SortingColumn(paths.index(name)) for name in settings.sort_by],
+        "max_rows_per_page": options.page_rows,
+        "write_page_checksum": options.page_checksums,
+        "bloom_filter_options": dict.fromkeys(_among(options.bloom_columns, paths), bloom),
+        "sorting_columns": [pq.SortingColumn(paths.index(name)) for name in options.sort_by],
         "store_schema": False,  # engines read the Parquet types; an Arrow schema is noise to them
     }
 

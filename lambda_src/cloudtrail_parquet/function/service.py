@@ -25,6 +25,7 @@ from cloudtrail_parquet.function.fanout import Fanout
 from cloudtrail_parquet.function.telemetry import Telemetry
 from cloudtrail_parquet.layout import MAX_SHARDS, WHOLE, LogFile, Shard, Unit
 from cloudtrail_parquet.planning.plan import BATCH_S, PlannedUnit, Range, Receipts, pack, plan_units
+from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions, PlanOptions
 from cloudtrail_parquet.settings.reach import scheduled_days
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.accounts import Accounts
@@ -105,13 +106,15 @@ class Function:
             self.telemetry.account_refused(account, error)
         # To compare all parts is asked for by hand; the daily run would list thousands of folders.
         receipts = Receipts(state, None if scheduled else self.stores.dataset)
-        units = plan_units(source, receipts, found, of, asked.only, self.settings)
+        units = plan_units(source, receipts, found, of, asked.only, PlanOptions.of(self.settings))
         others = self._unfinished(of)
         if scheduled:
             units = chain(
                 units,
                 *(
-                    plan_units(source, receipts, found, one, "outdated", self.settings)
+                    plan_units(
+                        source, receipts, found, one, "outdated", PlanOptions.of(self.settings)
+                    )
                     for one in others
                 ),
             )
@@ -176,7 +179,8 @@ class Function:
         left, failures = list[UnitRef](), list[CloudTrailParquetError]()
         if not units:
             return {"converted": 0, "handed_back": 0}
-        record_properties(self.stores, self.settings)
+        dataset, lease = DatasetOptions.of(self.settings), LeaseOptions.of(self.settings)
+        record_properties(self.stores, dataset, lease)
         accounts = Accounts(self.stores.source, self.settings.folders)
         for number, unit in enumerate(units):
             try:

@@ -8,12 +8,13 @@ would have years converted again.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cloudtrail_parquet.layout import WHOLE, Unit, owner_day, unit_of
+from cloudtrail_parquet.layout import Unit, owner_day, unit_of
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
-from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.state.identities import is_fingerprint
+from cloudtrail_parquet.state.keys import StateKeys
 from cloudtrail_parquet.state.notes import decode_receipt
-from cloudtrail_parquet.state.receipt import Receipt, receipt_key
+from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import ReadStore
 
 NEVER = "never converted"
@@ -25,7 +26,7 @@ Sizes = Mapping[str, int]
 
 
 def why_outdated(
-    state: ReadStore, unit: Unit, fingerprint: str, settings: Settings, *, reshaped: bool = False
+    state: ReadStore, unit: Unit, fingerprint: str, options: PlanOptions, *, reshaped: bool = False
 ) -> tuple[str, Receipt | None]:
     """Why a unit that has a receipt is to be converted again, in words; empty if it is not.
 
@@ -33,23 +34,23 @@ def why_outdated(
         state: Where the receipt is.
         unit: The unit.
         fingerprint: Of the log files in its window, as they are now.
-        settings: Those of today.
+        options: Those of today.
         reshaped: Whether other settings of files count as well.
 
     Returns:
         Why, and the receipt if it can be read.
     """
-    text = state.read_if_there(receipt_key(unit, WHOLE))
+    text = state.read_if_there(StateKeys.of(unit).receipt)
     if text is None:
         return NEVER, None  # removed since it was listed
     receipt = decode_receipt(text, unit, Receipt)
     if receipt is None:
         return "its receipt cannot be read", None
-    return next(_reasons(receipt, fingerprint, settings, reshaped=reshaped), ""), receipt
+    return next(_reasons(receipt, fingerprint, options, reshaped=reshaped), ""), receipt
 
 
 def _reasons(
-    receipt: Receipt, fingerprint: str, settings: Settings, *, reshaped: bool
+    receipt: Receipt, fingerprint: str, options: PlanOptions, *, reshaped: bool
 ) -> Iterator[str]:
     if any(bad.retryable for bad in receipt.quarantined):
         yield "a log file could not be read that may be readable now"
@@ -65,13 +66,13 @@ def _reasons(
         yield "its receipt does not say which log files it was made of"
     elif receipt.source_fingerprint != fingerprint:
         yield "log files of its window have changed"
-    if names := _differing(receipt.settings, settings.shaping("rows")):
+    if names := _differing(receipt.settings, options.rows):
         yield f"made with other {names}"
-    if reshaped and (names := _differing(receipt.settings, settings.shaping("files"))):
+    if reshaped and (names := _differing(receipt.settings, options.files)):
         yield f"its files were made with other {names}"
 
 
-def _differing(before: dict[str, Any], now: dict[str, Any]) -> str:
+def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """The names of settings that differ; one that there was not then says nothing."""
     return ", ".join(name for name, value in now.items() if before.get(name, value) != value)
 

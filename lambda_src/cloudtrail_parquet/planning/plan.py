@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from cloudtrail_parquet.contract import MAX_UNITS, MEMORY_MB
+from cloudtrail_parquet.contract import MAX_UNITS, MEMORY_MB, PartitionLayout
 from cloudtrail_parquet.layout import Unit, Window, day_folder, owner_day, place_folder, unit_of
 from cloudtrail_parquet.planning.cost import cost
 from cloudtrail_parquet.planning.due import (
@@ -27,13 +27,13 @@ from cloudtrail_parquet.planning.due import (
     why_damaged,
     why_outdated,
 )
-from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.source.discover import Discovery
 from cloudtrail_parquet.source.log_files import delivered_file, is_log_file, minute_of, usual_keys
 from cloudtrail_parquet.source.unplaced import Unplaced
 from cloudtrail_parquet.state.identities import Fingerprint
+from cloudtrail_parquet.state.keys import receipt_days
 from cloudtrail_parquet.state.notes import unfinished
-from cloudtrail_parquet.state.receipt import receipt_days
 from cloudtrail_parquet.storage import Entry, ReadStore
 
 BYTES_PER_S = 4_000_000
@@ -116,7 +116,7 @@ def plan_units(  # noqa: PLR0913, PLR0917
     found: Discovery,
     of: Range,
     only: Only,
-    settings: Settings,
+    options: PlanOptions,
 ) -> Iterator[PlannedUnit]:
     """Yield the units of a range that want converting, sorted by account, region and day.
 
@@ -128,7 +128,7 @@ def plan_units(  # noqa: PLR0913, PLR0917
         of: Which units are meant.
         only: Those never converted; or also those converted before but outdated; or also those
             whose files would look otherwise; or all.
-        settings: How they would be converted.
+        options: How they would be converted.
     """
     open_ = frozenset[Unit]() if only == "all" else frozenset(unfinished(receipts.state))
     known = {unit[:2] for unit in open_ if unit.account not in found.refused}  # logs may be gone
@@ -136,7 +136,7 @@ def plan_units(  # noqa: PLR0913, PLR0917
 
     def look(place: tuple[str, str]) -> list[PlannedUnit]:
         trails = found.trails.get(place, [])
-        sized, unplaced = _sizes(source, place, trails, of, settings.window)
+        sized, unplaced = _sizes(source, place, trails, of, options.dataset.window)
         found.unplaced.merge(unplaced.folders)
         if sized:
             found.with_logs.add(place)
@@ -144,12 +144,12 @@ def plan_units(  # noqa: PLR0913, PLR0917
             return sized
         there = None
         if only != "missing" and receipts.dataset is not None:
-            there = _parts(receipts.dataset, Unit(*place, of.last), settings)
+            there = _parts(receipts.dataset, Unit(*place, of.last), options.dataset.layout)
         left = {unit for unit in open_ if unit[:2] == place}
         converted = receipt_days(receipts.state, *place) if sized or there or left else set[date]()
         left |= {unit for unit in _owners(there or ()) if unit.day not in converted}
         sized = sorted(sized + _gone(sized, left, of))
-        return list(_wanted(receipts.state, sized, converted, there, open_, only, settings))
+        return list(_wanted(receipts.state, sized, converted, there, open_, only, options))
 
     if source.parallel == 1:
         for place in places:
@@ -253,7 +253,7 @@ def _wanted(  # noqa: PLR0913, PLR0917
     there: Sizes | None,
     open_: frozenset[Unit],
     only: Only,
-    settings: Settings,
+    options: PlanOptions,
 ) -> Iterator[PlannedUnit]:
     """The units of an account and region that want converting, with why."""
     for one in sized:
@@ -265,7 +265,7 @@ def _wanted(  # noqa: PLR0913, PLR0917
             yield one._replace(why=UNFINISHED)
         else:
             why, receipt = why_outdated(
-                state, one.unit, one.fingerprint, settings, reshaped=only == "reshaped"
+                state, one.unit, one.fingerprint, options, reshaped=only == "reshaped"
             )
             if not why and receipt is not None and there is not None:
                 why = why_damaged(receipt, there)
@@ -282,9 +282,9 @@ def _owners(keys: Iterable[str]) -> Iterator[Unit]:
             yield unit.on(day)
 
 
-def _parts(dataset: ReadStore, unit: Unit, settings: Settings) -> dict[str, int]:
+def _parts(dataset: ReadStore, unit: Unit, layout: PartitionLayout) -> dict[str, int]:
     """The parts of an account and region: bytes by key."""
-    entries = dataset.files(place_folder(unit, settings.partition_layout))
+    entries = dataset.files(place_folder(unit, layout))
     return {entry.key: entry.size for entry in entries}
 
 

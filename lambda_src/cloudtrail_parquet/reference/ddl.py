@@ -26,6 +26,7 @@ from cloudtrail_parquet.schema.columns import (
     TIMESTAMP,
     members,
 )
+from cloudtrail_parquet.settings.options import WriterOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.storage import open_store
 
@@ -42,18 +43,18 @@ _WITHOUT_VARIANT = {"athena", "polars"}
 _JSON = pa.json_()
 
 
-def render(dialect: DdlFormat, settings: Settings | None = None) -> str:
+def render(format_: DdlFormat, settings: Settings | None = None) -> str:
     """The columns and partition columns, written for one engine; ends with a line feed.
 
     Raises:
         UsageError: The engine cannot read what the settings make.
     """
     settings = settings or Settings()
-    if settings.json_encoding == "variant" and dialect in _WITHOUT_VARIANT:
-        raise UsageError(f"{dialect} cannot read VARIANT", "json_encoding", "Use string or json")
+    if settings.json_encoding == "variant" and format_ in _WITHOUT_VARIANT:
+        raise UsageError(f"{format_} cannot read VARIANT", "json_encoding", "Use string or json")
     columns = file_schema(settings.json_encoding)
-    return _RENDERERS[dialect](
-        _Dataset(columns, PARTITION_SCHEMAS[settings.partition_layout], settings)
+    return _RENDERERS[format_](
+        _Dataset(columns, PARTITION_SCHEMAS[settings.partition_layout], WriterOptions.of(settings))
     )
 
 
@@ -62,7 +63,7 @@ class _Dataset(NamedTuple):
 
     columns: pa.Schema
     partitions: pa.Schema
-    settings: Settings
+    writer: WriterOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +206,7 @@ def _parquet(dataset: _Dataset) -> str:
     """What a part says of itself: one is written, in memory, as all parts are."""
     store, key = open_store("memory://"), "part.parquet"
     with store.staging() as staging:
-        with PartsWriter(staging, dataset.settings, {}, lambda _number: key) as part:
+        with PartsWriter(staging, dataset.writer, {}, lambda _number: key) as part:
             part.write(pa.Table.from_pylist([{}], schema=SCHEMA))
         staging.publish(key, None)
     text = str(pq.ParquetFile(BytesIO(store.read(key))).schema)

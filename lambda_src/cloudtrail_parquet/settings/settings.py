@@ -221,11 +221,6 @@ class Settings:
         """The delivery times that belong to a day."""
         return Window(self.lookbehind_s, self.lookahead_s)
 
-    @property
-    def codec(self) -> tuple[str, int | None]:
-        """The codec of all columns with its level, if it has levels."""
-        return self.compression, self.compression_level or DEFAULT_LEVELS.get(self.compression)
-
     def shaping(self, *what: Shapes) -> dict[str, Any]:
         """The knobs that the files depend on, by name, as plain values.
 
@@ -240,10 +235,6 @@ class Settings:
         }
         plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(values))
         return plain
-
-    def shaping_json(self) -> str:
-        """The knobs that the files depend on, as a JSON object by name."""
-        return msgspec.json.encode(self.shaping()).decode()
 
 
 class SettingSource(NamedTuple):

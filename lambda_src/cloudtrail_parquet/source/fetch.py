@@ -11,7 +11,7 @@ from functools import partial
 from cloudtrail_parquet.errors import CloudTrailParquetError
 from cloudtrail_parquet.formats.gzip_text import inflate, is_usual
 from cloudtrail_parquet.layout import LogFile
-from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.settings.options import FetchOptions
 from cloudtrail_parquet.storage import ReadStore
 
 Fetched = bytes | CloudTrailParquetError
@@ -20,18 +20,18 @@ Fetched = bytes | CloudTrailParquetError
 _SMALL_BYTES = 16 << 10  # stored; to hand such a file over between threads is half its cost
 
 
-def fetch_text(source: ReadStore, file: LogFile, settings: Settings) -> bytes:
+def fetch_text(source: ReadStore, file: LogFile, max_inflated_bytes: int) -> bytes:
     """The JSON text of one log file.
 
     Raises:
         StorageError: It could not be read; another try may help.
         UnreadableLogError: It is damaged.
     """
-    return inflate(source.read(file.key), settings.max_inflated_bytes, file.key)
+    return inflate(source.read(file.key), max_inflated_bytes, file.key)
 
 
 def fetch(
-    source: ReadStore, files: list[LogFile], settings: Settings
+    source: ReadStore, files: list[LogFile], options: FetchOptions
 ) -> Iterator[tuple[LogFile, Fetched]]:
     """Fetch log files in order, some of them ahead of the one that is asked for.
 
@@ -46,7 +46,7 @@ def fetch(
         except CloudTrailParquetError as error:
             failure = error
             return lambda: failure
-        later = partial(_inflated, data, file, settings)
+        later = partial(_inflated, data, file, options.max_inflated_bytes)
         if not is_usual(data):
             return later
         text = later()
@@ -61,10 +61,10 @@ def fetch(
         ahead -= file.size
         return file, result()()
 
-    with ThreadPoolExecutor(settings.fetch_threads, thread_name_prefix="fetch") as threads:
+    with ThreadPoolExecutor(options.threads, thread_name_prefix="fetch") as threads:
         try:
             for file in files:
-                while waiting and ahead + file.size > settings.fetch_ahead_bytes:
+                while waiting and ahead + file.size > options.ahead_bytes:
                     yield first()
                 at_once = source.parallel == 1 and file.size <= _SMALL_BYTES
                 result = partial(read, file) if at_once else threads.submit(read, file).result
@@ -77,8 +77,8 @@ def fetch(
             threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _inflated(data: bytes, file: LogFile, settings: Settings) -> Fetched:
+def _inflated(data: bytes, file: LogFile, max_inflated_bytes: int) -> Fetched:
     try:
-        return inflate(data, settings.max_inflated_bytes, file.key)
+        return inflate(data, max_inflated_bytes, file.key)
     except CloudTrailParquetError as error:
         return error

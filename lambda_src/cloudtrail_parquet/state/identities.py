@@ -15,8 +15,6 @@ from collections.abc import Container, Iterable
 from hashlib import blake2b, sha256
 from typing import Self
 
-from cloudtrail_parquet.layout import WHOLE, Shard, Unit, state_key
-
 _MODULUS = 1 << 256
 _FORM = "sum:"  # of the fingerprints of this version
 _MAGIC = b"logfiles"
@@ -129,8 +127,3 @@ def _next(number: int) -> int:
 
 def _digest(body: bytes) -> bytes:
     return blake2b(body, digest_size=_DIGEST_BYTES).digest()
-
-
-def identities_key(unit: Unit, shard: Shard = WHOLE) -> str:
-    """The key of the identities of a unit's log files, or of those of a shard."""
-    return state_key("identities", unit, ".bin" if shard == WHOLE else f"/{shard.name}.bin")

@@ -8,17 +8,15 @@ repeated. What such a run may have left anywhere, the intent names.
 
 from collections.abc import Iterable
 from datetime import datetime
-from itertools import chain
 from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from cloudtrail_parquet.layout import WHOLE, Shard, Unit, state_key, state_unit
-from cloudtrail_parquet.state.identities import Identities, identities_key
-from cloudtrail_parquet.state.receipt import Receipt, ShardReceipt, receipt_key
+from cloudtrail_parquet.layout import WHOLE, Shard, Unit
+from cloudtrail_parquet.state.identities import Identities
+from cloudtrail_parquet.state.keys import StateKeys, intents, shards_of
+from cloudtrail_parquet.state.receipt import Receipt, ShardReceipt
 from cloudtrail_parquet.storage import ReadStore
-
-_OF_SHARD = ".intent"  # how the intents of shards end, which lie beside their receipts
 
 R = TypeVar("R", bound=Receipt)
 
@@ -85,13 +83,6 @@ class Notes(NamedTuple, Generic[R]):
         return written | (self.intent.parts if self.intent else frozenset())
 
 
-def intent_key(unit: Unit, shard: Shard = WHOLE) -> str:
-    """The key of the intent of a run of a unit, or of a shard."""
-    if shard == WHOLE:
-        return state_key("intents", unit)
-    return state_key("shards", unit, f"/{shard.name}{_OF_SHARD}")
-
-
 def read_notes(state: ReadStore, unit: Unit) -> Notes[Receipt]:
     """What the state says of a unit."""
     return _read(state, unit, WHOLE, Receipt)
@@ -103,7 +94,8 @@ def read_shard_notes(state: ReadStore, unit: Unit, shard: Shard) -> Notes[ShardR
 
 
 def _read(state: ReadStore, unit: Unit, shard: Shard, kind: type[R]) -> Notes[R]:
-    told, meant = state.look(receipt_key(unit, shard)), state.look(intent_key(unit, shard))
+    keys = StateKeys.of(unit, shard)
+    told, meant = state.look(keys.receipt), state.look(keys.intent)
     receipt = decode_receipt(told.data, unit, kind) if told else None
     return Notes(
         receipt,
@@ -129,14 +121,13 @@ def _intent(text: bytes) -> Intent:
         return UNREADABLE
 
 
-def shard_notes(state: ReadStore, unit: Unit) -> dict[Shard, Notes[ShardReceipt]]:
+Shards = dict[Shard, Notes[ShardReceipt]]
+"""What the state says of shards of a unit."""
+
+
+def shard_notes(state: ReadStore, unit: Unit) -> Shards:
     """What the state says of the shards of a unit, of all splits."""
-    names = {
-        entry.key.rpartition("/")[2].partition(".")[0]
-        for entry in state.files(state_key("shards", unit, "/"))
-    }
-    shards = sorted(filter(None, map(Shard.named, names)))
-    return {shard: read_shard_notes(state, unit, shard) for shard in shards}
+    return {shard: read_shard_notes(state, unit, shard) for shard in shards_of(state, unit)}
 
 
 def read_identities(state: ReadStore, unit: Unit, shards: Iterable[Shard]) -> Identities | None:
@@ -147,7 +138,7 @@ def read_identities(state: ReadStore, unit: Unit, shards: Iterable[Shard]) -> Id
     """
     together = Identities()
     for shard in shards:
-        data = state.read_if_there(identities_key(unit, shard))
+        data = state.read_if_there(StateKeys.of(unit, shard).identities)
         identities = None if data is None else Identities.of_bytes(data)
         if identities is None:
             return None
@@ -161,9 +152,6 @@ def unfinished(state: ReadStore) -> dict[Unit, datetime]:
     Each is being replaced, or a run that was to do so has ended half-way.
     """
     found: dict[Unit, datetime] = {}
-    of_shards = (one for one in state.files("shards/") if one.key.endswith(_OF_SHARD))
-    for entry in chain(state.files("intents/"), of_shards):
-        unit = state_unit(entry.key)
-        if unit is not None:
-            found[unit] = min(entry.modified, found.get(unit, entry.modified))
+    for unit, entry in intents(state):
+        found[unit] = min(entry.modified, found.get(unit, entry.modified))
     return found

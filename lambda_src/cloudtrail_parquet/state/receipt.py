@@ -3,85 +3,95 @@
 A shard writes one of its own, and the last of a split makes the unit's receipt of them all.
 """
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import date, datetime
-from itertools import islice
 from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from cloudtrail_parquet.errors import ReconciliationError
-from cloudtrail_parquet.layout import (
-    WHOLE,
-    LogFile,
-    Shard,
-    Unit,
-    state_folder,
-    state_key,
-    state_unit,
-)
-from cloudtrail_parquet.printable import printable, shortened, writable
+from cloudtrail_parquet import __version__
+from cloudtrail_parquet.layout import Shard, Unit
 from cloudtrail_parquet.source.unplaced import Misplaced
-from cloudtrail_parquet.storage import ReadStore
-
-_MAX_NAMES = 1000
-"""So many names a receipt has of a kind of which hostile files and records may have any number."""
-
-
-class Quarantined(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    r"""A log file that could not be read, or a record in it that is none.
-
-    Attributes:
-        key: The log file, below the source; bytes that are no UTF-8 as ``\\xe9``.
-        reason: What is wrong with it.
-        record: Index in its ``Records``; absent when the whole file is meant.
-        retryable: Whether another run may find it readable.
-    """
-
-    key: str
-    reason: str
-    record: int | None = None
-    retryable: bool = False
+from cloudtrail_parquet.state.figures import (
+    MAX_NAMES,
+    Files,
+    Part,
+    Quarantined,
+    Records,
+    added,
+    by_version,
+    commonest,
+    first_of,
+    summed,
+)
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """A part that the conversion wrote: its key below the dataset, its rows, its size in bytes."""
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    """When and with what parts were made; the attributes are those of `Receipt`."""
 
-    key: str
-    rows: int
-    bytes: int
-
-
-class Files(msgspec.Struct, frozen=True, kw_only=True):
-    """How many log files the window holds, and how many of them were read or quarantined."""
-
-    listed: int
-    read: int
-    quarantined: int
+    converted_at: datetime
+    schema_version: int
+    lookbehind_s: int
+    lookahead_s: int
+    folders: tuple[str, ...]
+    source_fingerprint: str = ""
+    settings: dict[str, Any] = {}
+    run: str = ""
+    converter: str = __version__
 
 
-class Records(msgspec.Struct, kw_only=True):
-    """What became of every record read; ``read`` is the sum of the others."""
+class Read(msgspec.Struct, frozen=True, kw_only=True):
+    """The log files that were read; the attributes are those of `Receipt`."""
 
-    read: int = 0
-    written: int = 0
-    straggled: int = 0
-    elsewhere: int = 0
-    duplicate: int = 0
-    discarded: int = 0
-    quarantined: int = 0
+    files: Files = Files(listed=0, read=0, quarantined=0)
+    bytes_in: int = 0
+    bytes_inflated: int = 0
+    unstamped: list[str] = []
+    quarantined: list[Quarantined] = []
+    unplaced: list[Misplaced] = []
 
-    def check(self, where: str) -> None:
-        """Prove that nothing is silently gone.
+    @classmethod
+    def total(cls, receipts: Collection["ShardReceipt"], unplaced: list[Misplaced]) -> "Read":
+        """What shards have read together; ``unplaced`` is the same for all."""
+        return cls(
+            files=Files(**summed(receipt.files for receipt in receipts)),
+            bytes_in=sum(receipt.bytes_in for receipt in receipts),
+            bytes_inflated=sum(receipt.bytes_inflated for receipt in receipts),
+            unstamped=[key for receipt in receipts for key in receipt.unstamped][:MAX_NAMES],
+            quarantined=first_of(bad for receipt in receipts for bad in receipt.quarantined),
+            unplaced=unplaced,
+        )
 
-        Raises:
-            ReconciliationError: The records read are not the sum of all others.
+
+class Rows(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the records; the attributes are those of `Receipt`."""
+
+    records: Records
+    conflicts: int = 0
+    stragglers: dict[str, int] = {}
+    versions: dict[str, int] = {}
+    unmapped: dict[str, int] = {}
+    derived: dict[str, int] = {}
+    discarded: dict[str, int] = {}
+    redacted: dict[str, int] = {}
+
+    @classmethod
+    def total(cls, receipts: Collection["ShardReceipt"]) -> "Rows":
+        """What shards have made together.
+
+        Conflicts are those within shards: an ``eventID`` that has other contents in another shard
+        is not noticed.
         """
-        total = sum(msgspec.structs.astuple(self)) - self.read
-        if total != self.read:
-            what = f"{self.read} records read, {total} accounted for: {self}"
-            raise ReconciliationError(what, where, "Nothing was replaced; please report this")
+        return cls(
+            records=Records(**summed(receipt.records for receipt in receipts)),
+            conflicts=sum(receipt.conflicts for receipt in receipts),
+            stragglers=dict(sorted(added(receipt.stragglers for receipt in receipts).items())),
+            versions=by_version(added(receipt.versions for receipt in receipts)),
+            unmapped=commonest(added(receipt.unmapped for receipt in receipts)),
+            derived=dict(added(receipt.derived for receipt in receipts)),
+            discarded=dict(added(receipt.discarded for receipt in receipts)),
+            redacted=dict(added(receipt.redacted for receipt in receipts)),
+        )
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,6 +171,11 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     run: str = ""
     unplaced: list[Misplaced] = []
 
+    def of_shard(self, shard: Shard, seen: str) -> "ShardReceipt":
+        """The same as the receipt of a shard."""
+        facts = {name: getattr(self, name) for name in Receipt.__struct_fields__}
+        return ShardReceipt(**facts, number=shard.number, of=shard.of, seen=seen)
+
     @property
     def unit(self) -> Unit:
         """The unit that was converted."""
@@ -170,6 +185,36 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         """Plain values, for ``--json``."""
         builtins: dict[str, Any] = msgspec.to_builtins(self)
         return builtins
+
+
+def receipt_of(  # noqa: PLR0913
+    unit: Unit,
+    made: Made,
+    read: Read,
+    rows: Rows,
+    parts: list[Part],
+    *,
+    is_complete: bool,
+    settled: bool,
+    seconds: float = 0,
+    kept: str = "",
+    kept_source: str = "",
+) -> Receipt:
+    """Put a receipt together from what it is about."""
+    groups = (made, read, rows)
+    return Receipt(
+        account=unit.account,
+        region=unit.region,
+        day=unit.day,
+        status="complete" if is_complete else "partial",
+        settled=settled,
+        bytes_out=sum(part.bytes for part in parts),
+        seconds=round(seconds, 3),
+        parts=parts,
+        kept=kept,
+        kept_source=kept_source,
+        **{name: getattr(group, name) for group in groups for name in group.__struct_fields__},
+    )
 
 
 R = TypeVar("R", bound=Receipt)
@@ -195,61 +240,33 @@ class ShardReceipt(Receipt, frozen=True, kw_only=True):
         return Shard(self.number, self.of)
 
 
-def total(receipts: Iterable[ShardReceipt], run: str) -> Receipt:
-    """The receipt of a unit whose shards have these, in the order of their numbers.
-
-    Conflicts are those within shards: an ``eventID`` that has other contents in another shard is
-    not noticed.
-    """
-    some = list(receipts)
-    last = max(some, key=lambda one: one.converted_at)
-    current = next((one for one in reversed(some) if not one.kept), last)
-    return Receipt(
-        account=last.account,
-        region=last.region,
-        day=last.day,
-        status="complete" if all(one.status == "complete" for one in some) else "partial",
-        settled=all(one.settled for one in some),
-        converted_at=last.converted_at,
-        converter=last.converter,
-        schema_version=min(one.schema_version for one in some),
-        lookbehind_s=last.lookbehind_s,
-        lookahead_s=last.lookahead_s,
-        folders=current.folders,
-        source_fingerprint=current.source_fingerprint,
-        files=Files(**_sum(one.files for one in some)),
-        records=Records(**_sum(one.records for one in some)),
-        conflicts=sum(one.conflicts for one in some),
-        bytes_in=sum(one.bytes_in for one in some),
-        bytes_inflated=sum(one.bytes_inflated for one in some),
-        bytes_out=sum(one.bytes_out for one in some),
-        seconds=round(sum(one.seconds for one in some), 3),
-        parts=[part for one in some for part in one.parts],
-        stragglers=dict(sorted(_add(one.stragglers for one in some).items())),
-        versions=dict(sorted(commonest(_add(one.versions for one in some)).items())),
-        unmapped=commonest(_add(one.unmapped for one in some)),
-        derived=dict(_add(one.derived for one in some)),
-        unstamped=[key for one in some for key in one.unstamped][:_MAX_NAMES],
-        quarantined=first_of(bad for one in some for bad in one.quarantined),
-        discarded=dict(_add(one.discarded for one in some)),
-        redacted=dict(_add(one.redacted for one in some)),
-        kept="; ".join(f"shard {one.shard}: {one.kept}" for one in some if one.kept),
-        kept_source=next((one.kept_source for one in some if one.kept), ""),
-        settings=current.settings,
-        run=run,
-        unplaced=current.unplaced,
+def total(receipts: Collection[ShardReceipt], run: str) -> Receipt:
+    """The receipt of a unit whose shards have these, in the order of their numbers."""
+    last = max(receipts, key=lambda receipt: receipt.converted_at)
+    kept = [receipt for receipt in receipts if receipt.kept]
+    current = next((receipt for receipt in reversed([*receipts]) if not receipt.kept), last)
+    return receipt_of(
+        last.unit,
+        Made(
+            converted_at=last.converted_at,
+            converter=last.converter,
+            schema_version=min(receipt.schema_version for receipt in receipts),
+            lookbehind_s=last.lookbehind_s,
+            lookahead_s=last.lookahead_s,
+            folders=current.folders,
+            source_fingerprint=current.source_fingerprint,
+            settings=current.settings,
+            run=run,
+        ),
+        Read.total(receipts, current.unplaced),
+        Rows.total(receipts),
+        [part for receipt in receipts for part in receipt.parts],
+        is_complete=all(receipt.status == "complete" for receipt in receipts),
+        settled=all(receipt.settled for receipt in receipts),
+        seconds=sum(receipt.seconds for receipt in receipts),
+        kept="; ".join(f"shard {receipt.shard}: {receipt.kept}" for receipt in kept),
+        kept_source=kept[0].kept_source if kept else "",
     )
-
-
-def _sum(counts: Iterable[msgspec.Struct]) -> dict[str, int]:
-    return dict(_add(msgspec.to_builtins(one) for one in counts))
-
-
-def _add(counts: Iterable[dict[str, int]]) -> Counter[str]:
-    added: Counter[str] = Counter()
-    for one in counts:
-        added.update(one)
-    return added
 
 
 def as_kept(  # noqa: PLR0913
@@ -285,47 +302,6 @@ def as_kept(  # noqa: PLR0913
     )
 
 
-def commonest(names: Counter[str]) -> dict[str, int]:
-    """The counts of the commonest names; hostile records may have any number of others."""
-    shown: Counter[str] = Counter()
-    for name, count in names.items():
-        shown[shortened(name)] += count
-    return dict(shown.most_common(_MAX_NAMES))
-
-
-def unstamped_of(files: Iterable[LogFile]) -> list[str]:
-    """The keys of log files without a stamp, for a receipt."""
-    keys = (writable(file.key) for file in files if not file.stamped)
-    return list(islice(keys, _MAX_NAMES))
-
-
-def quarantined(
-    key: str, reason: str, record: int | None = None, *, retryable: bool = False
-) -> Quarantined:
-    """Say of a log file, or of a record in it, why it is not read, in words of any origin."""
-    reason = shortened(printable(reason))
-    return Quarantined(key=writable(key), reason=reason, record=record, retryable=retryable)
-
-
-def first_of(bad: Iterable[Quarantined]) -> list[Quarantined]:
-    """The entries for a receipt, each once: what another run may mend, other files, records."""
-    each = dict.fromkeys(bad)
-    return sorted(each, key=lambda one: (not one.retryable, one.record is not None))[:_MAX_NAMES]
-
-
-def receipt_key(unit: Unit, shard: Shard = WHOLE) -> str:
-    """The key of the receipt of a unit, or of a shard."""
-    if shard == WHOLE:
-        return state_key("receipts", unit)
-    return state_key("shards", unit, f"/{shard.name}.json")
-
-
 def to_text(receipt: Receipt) -> bytes:
     """A receipt as it is kept."""
     return msgspec.json.format(msgspec.json.encode(receipt))
-
-
-def receipt_days(state: ReadStore, account: str, region: str) -> set[date]:
-    """The days of an account and region that have a receipt."""
-    entries = state.files(state_folder("receipts", account, region))
-    return {unit.day for unit in (state_unit(entry.key) for entry in entries) if unit}

@@ -15,6 +15,7 @@ from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.dataset.properties import record_properties
 from cloudtrail_parquet.errors import StorageError, UsageError
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit
+from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions
 from cloudtrail_parquet.settings.rules import Discard
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import discover
@@ -237,15 +238,19 @@ def test_a_split_keeps_what_the_state_has_forgotten() -> None:
 def test_a_dataset_whose_state_is_lost_is_not_begun_anew_in_another_layout() -> None:
     stores = memory()
     put(stores, 1)
-    record_properties(stores, SETTINGS)
+    record_properties(stores, DatasetOptions.of(SETTINGS), LeaseOptions.of(SETTINGS))
     convert(stores)
     without("")(stores)
 
     for change in ({"partition_layout": "account/region/dt"}, {"lookahead_s": 0}):
         with pytest.raises(UsageError, match="the dataset was made with"):
-            record_properties(stores, dataclasses.replace(SETTINGS, **change))
+            record_properties(
+                stores,
+                DatasetOptions.of(dataclasses.replace(SETTINGS, **change)),
+                LeaseOptions.of(dataclasses.replace(SETTINGS, **change)),
+            )
     assert stores.state.read_if_there("dataset.json") is None
-    record_properties(stores, SETTINGS)
+    record_properties(stores, DatasetOptions.of(SETTINGS), LeaseOptions.of(SETTINGS))
     assert stores.state.read_if_there("dataset.json") is not None
 
 

@@ -14,10 +14,12 @@ from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit
 from cloudtrail_parquet.planning.plan import Range, Receipts, plan_units
+from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.settings.rules import Redact
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import discover
-from cloudtrail_parquet.state.notes import intent_key, read_notes, unfinished
+from cloudtrail_parquet.state.keys import StateKeys
+from cloudtrail_parquet.state.notes import read_notes, unfinished
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import ObjectStore
 from tests.builders import WritableStores
@@ -71,7 +73,9 @@ def outdated(stores: WritableStores, settings: Settings = SMALL) -> dict[Unit, s
     """What an operator's plan would convert, and why."""
     discovery = discover(stores.source, settings.folders)
     receipts = Receipts(stores.state, stores.dataset)
-    units = plan_units(stores.source, receipts, discovery, BEFORE, "outdated", settings)
+    units = plan_units(
+        stores.source, receipts, discovery, BEFORE, "outdated", PlanOptions.of(settings)
+    )
     return {one.unit: one.why for one in units}
 
 
@@ -273,4 +277,4 @@ def test_what_is_begun_is_said_when_a_store_fails_amid_replacing() -> None:
     with pytest.raises(StorageError, match=f"Convert {UNIT.name} again: that completes"):
         convert(failing, Settings(fetch_threads=1))
     assert read_notes(stores.state, UNIT).intent is not None
-    assert stores.state.look(intent_key(UNIT)) is not None
+    assert stores.state.look(StateKeys.of(UNIT).intent) is not None

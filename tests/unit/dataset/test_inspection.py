@@ -14,13 +14,8 @@ from rich.console import Console
 
 from cloudtrail_parquet.cli.inspection_tables import tables
 from cloudtrail_parquet.conversion.convert import convert_unit
-from cloudtrail_parquet.dataset.inspection import (
-    DatasetReport,
-    PartReport,
-    inspect_dataset,
-    inspect_location,
-    inspect_part,
-)
+from cloudtrail_parquet.dataset.inspection import inspect_dataset, inspect_location, inspect_part
+from cloudtrail_parquet.dataset.reports import DatasetReport, PartReport
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import Unit, part_key
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION, leaves
@@ -140,7 +135,7 @@ def test_a_part_tells_what_its_footer_says_of_its_making(part: Path) -> None:
 def test_a_part_tells_which_settings_have_changed_since(part: Path) -> None:
     today = Settings(row_group_rows=7, compression="snappy", fetch_threads=1)
 
-    report = inspect_part(part, settings=today)
+    report = inspect_part(part, today=today.shaping())
 
     assert inspect_part(part).changed == {}
     assert report.changed == {"compression": "snappy", "row_group_rows": "7"}

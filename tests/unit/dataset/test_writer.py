@@ -13,6 +13,7 @@ from cloudtrail_parquet.dataset.writer import PartsWriter, in_background, order_
 from cloudtrail_parquet.records.decode import decode
 from cloudtrail_parquet.records.from_arrow import restore_json
 from cloudtrail_parquet.schema.columns import SCHEMA, leaves
+from cloudtrail_parquet.settings.options import WriterOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.storage import LocalStore, Store, open_store
 from tests.builders import (
@@ -76,7 +77,8 @@ def many(count: int, start: int = 0) -> pa.Table:
 
 def write(store: Store, tables: list[pa.Table], settings: Settings = SETTINGS) -> PartsWriter:
     with store.staging() as staging:
-        with PartsWriter(staging, settings, {"made": "here"}, "part-{}.parquet".format) as writer:
+        options = WriterOptions.of(settings)
+        with PartsWriter(staging, options, {"made": "here"}, "part-{}.parquet".format) as writer:
             for table in tables:
                 writer.write(table)
         for part in writer.parts:

@@ -23,6 +23,7 @@ from cloudtrail_parquet.formats.variant_decode import decode
 from cloudtrail_parquet.formats.variant_encode import VARIANT_STORAGE, encode, encode_column
 from cloudtrail_parquet.records.decode import decode as decode_log
 from cloudtrail_parquet.schema.columns import SCHEMA, kind
+from cloudtrail_parquet.settings.options import WriterOptions
 from cloudtrail_parquet.settings.settings import Settings
 from tests.builders import envelope, json_values, record, table_of
 
@@ -145,7 +146,7 @@ def project_file(**changes: Any) -> bytes:  # noqa: ANN401  of pyarrow
     records = [record(eventID=f"id-{n}", requestParameters={"n": n}) for n in range(20)]
     table = table_of(decode_log(envelope(records), "a.json.gz"))
     sink = io.BytesIO()
-    options = parquet_options(Settings(row_group_rows=10)) | changes
+    options = parquet_options(WriterOptions.of(Settings(row_group_rows=10))) | changes
     with pq.ParquetWriter(sink, SCHEMA, **options) as writer:
         writer.write_table(table, row_group_size=7)
         writer.add_key_value_metadata({"made": "here", "é": "😀"})

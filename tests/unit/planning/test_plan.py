@@ -21,18 +21,15 @@ from cloudtrail_parquet.planning.plan import (
     plan_units,
 )
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
+from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.accounts import Accounts
 from cloudtrail_parquet.source.discover import account_roots, discover, units
 from cloudtrail_parquet.source.log_files import window_files
-from cloudtrail_parquet.state.notes import intent_key, read_notes
-from cloudtrail_parquet.state.receipt import (
-    Quarantined,
-    Receipt,
-    receipt_days,
-    receipt_key,
-    to_text,
-)
+from cloudtrail_parquet.state.figures import Quarantined
+from cloudtrail_parquet.state.keys import StateKeys, receipt_days
+from cloudtrail_parquet.state.notes import read_notes
+from cloudtrail_parquet.state.receipt import Receipt, to_text
 from cloudtrail_parquet.storage import Entry, Level, LocalStore, Store, open_store
 from tests.builders import ACCOUNT, REGION, WritableStores, log_file, log_key, record
 
@@ -56,7 +53,7 @@ def planned(
 ) -> list[PlannedUnit]:
     found = discover(stores.source, SETTINGS.folders)
     receipts = Receipts(stores.state, stores.dataset if with_parts else None)
-    return list(plan_units(stores.source, receipts, found, of, only, SETTINGS))
+    return list(plan_units(stores.source, receipts, found, of, only, PlanOptions.of(SETTINGS)))
 
 
 def convert(stores: WritableStores, unit: Unit) -> Receipt:
@@ -129,7 +126,10 @@ def test_the_units_whose_windows_hold_a_file_are_planned_and_no_others(
     found = discover(source, SETTINGS.folders)
 
     of = {
-        one.unit.day for one in plan_units(source, Receipts(source), found, ALWAYS, "all", SETTINGS)
+        one.unit.day
+        for one in plan_units(
+            source, Receipts(source), found, ALWAYS, "all", PlanOptions.of(SETTINGS)
+        )
     }
 
     trails = found.trails[ACCOUNT, REGION]
@@ -226,7 +226,7 @@ def put_receipt(stores: WritableStores, **change: Any) -> None:  # noqa: ANN401
     receipt = read_notes(stores.state, Unit(ACCOUNT, REGION, TENTH)).receipt
     assert receipt is not None
     changed = msgspec.structs.replace(receipt, **change)
-    stores.state.write(receipt_key(receipt.unit), to_text(changed))
+    stores.state.write(StateKeys.of(receipt.unit).receipt, to_text(changed))
 
 
 def test_other_settings_of_files_are_asked_for_by_themselves(stores: WritableStores) -> None:
@@ -304,7 +304,7 @@ def test_parts_without_a_receipt_and_without_log_files_are_found_and_told_of(
     stores.source.delete([next(iter(stores.source.files(""))).key])
     assert planned(stores, only="outdated", with_parts=True) == []  # expired: nothing to convert
 
-    stores.state.delete([receipt_key(unit)])
+    stores.state.delete([StateKeys.of(unit).receipt])
     (one,) = planned(stores, only="outdated", with_parts=True)
     assert (one.unit, one.why) == (unit, "it has parts, no log files, and no receipt")
     kept = convert(stores, unit)
@@ -318,7 +318,7 @@ def test_a_unit_whose_replacement_has_not_finished_is_outdated(stores: WritableS
     deliver(stores.source, at(10))
     unit = Unit(ACCOUNT, REGION, TENTH)
     convert(stores, unit)
-    stores.state.write(intent_key(unit), b"{}")
+    stores.state.write(StateKeys.of(unit).intent, b"{}")
 
     (one,) = planned(stores, only="outdated")
     assert one.why == "a run that was replacing it has not finished"
@@ -344,7 +344,7 @@ def test_an_unfinished_unit_is_planned_though_no_log_file_of_its_region_is_left(
 ) -> None:
     deliver(stores.source, at(10))
     convert(stores, Unit(ACCOUNT, REGION, TENTH))
-    stores.state.write(intent_key(Unit(ACCOUNT, REGION, TENTH)), b"{}")
+    stores.state.write(StateKeys.of(Unit(ACCOUNT, REGION, TENTH)).intent, b"{}")
     for entry in list(stores.source.files("")):
         stores.source.delete([entry.key])
     deliver(stores.source, at(20), region="eu-west-3")
@@ -444,7 +444,9 @@ def test_an_organization_is_planned_with_a_request_for_each_region_of_an_account
     found = discover(store, SETTINGS.folders)  # type: ignore[arg-type]
     of = Range(date(2026, 1, 1), date(2026, 1, 6))
 
-    total = estimate(plan_units(store, Receipts(store), found, of, "missing", SETTINGS))  # type: ignore[arg-type]
+    source: Any = store
+    options = PlanOptions.of(SETTINGS)
+    total = estimate(plan_units(source, Receipts(source), found, of, "missing", options))
 
     assert total.units == 300 * 17 * 6
     assert total.files == total.units * 3

@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +14,7 @@ from cloudtrail_parquet.dataset.writer import parquet_options
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.reference.settings_page import settings_page
 from cloudtrail_parquet.schema.columns import leaves
+from cloudtrail_parquet.settings.options import WriterOptions
 from cloudtrail_parquet.settings.rules import Discard, Redact
 from cloudtrail_parquet.settings.settings import (
     Settings,
@@ -210,8 +210,8 @@ def test_a_level_that_the_codec_does_not_have_is_an_error() -> None:
     assert "compression_level = 10: gzip has the levels 1 to 9" in problem(
         compression="gzip", compression_level=10
     )
-    assert of_option("compression", "gzip").codec == ("gzip", None)
-    assert Settings().codec == ("zstd", 2)
+    assert WriterOptions.of(of_option("compression", "gzip")).codec == ("gzip", None)
+    assert WriterOptions.of(Settings()).codec == ("zstd", 2)
 
 
 def test_rules_that_make_no_sense_are_errors() -> None:
@@ -245,7 +245,7 @@ def test_any_text_is_either_legal_or_a_usage_error(text: str, name: str) -> None
         said = str(error)
     else:
         said = name
-        assert json.loads(settings.shaping_json())
+        assert json.dumps(settings.shaping())
     assert name in said
 
 
@@ -273,12 +273,14 @@ def test_options_of_the_writer_are_made_once_for_equal_settings_and_no_others() 
         for items in (codecs.items(), reversed(codecs.items()))
     )
 
-    assert parquet_options(one) is parquet_options(other)
-    assert parquet_options(one) != parquet_options(replace(one, column_compression={}))
+    assert parquet_options(WriterOptions.of(one)) is parquet_options(WriterOptions.of(other))
+    assert parquet_options(WriterOptions.of(one)) != parquet_options(
+        WriterOptions.of(replace(one, column_compression={}))
+    )
 
 
 def test_a_footer_gets_the_settings_that_shape_files() -> None:
-    said = msgspec.json.decode(Settings(row_group_rows=5, fetch_threads=1).shaping_json())
+    said = Settings(row_group_rows=5, fetch_threads=1).shaping()
 
     assert said["row_group_rows"] == 5
     assert said["column_encoding"]["eventID"] == "PLAIN"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from cloudtrail_parquet.errors import StorageError, UnreadableLogError
 from cloudtrail_parquet.layout import LogFile
+from cloudtrail_parquet.settings.options import FetchOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.fetch import fetch
 from cloudtrail_parquet.storage import Store, open_store
@@ -31,7 +32,7 @@ def test_files_of_all_sizes_come_in_order(
     texts = [bytes([65 + number]) * size for number, size in enumerate(sizes)]
     files = [put(store, f"{number}", text) for number, text in enumerate(texts)]
 
-    fetched = list(fetch(store, files, Settings(fetch_ahead_bytes=ahead)))
+    fetched = list(fetch(store, files, FetchOptions.of(Settings(fetch_ahead_bytes=ahead))))
 
     assert fetched == list(zip(files, texts, strict=True))
 
@@ -43,7 +44,7 @@ def test_what_cannot_be_read_comes_as_an_error_in_its_place(tmp_path: Path, size
     cut = put(store, "cut", gzip.compress(text)[:-1])
     gone = good._replace(key="gone")
 
-    fetched = [got for _, got in fetch(store, [cut, good, gone, good], Settings())]
+    fetched = [got for _, got in fetch(store, [cut, good, gone, good], FetchOptions.of(Settings()))]
 
     assert [fetched[1], fetched[3]] == [text, text]
     assert isinstance(fetched[0], UnreadableLogError)
@@ -64,6 +65,6 @@ def test_only_what_is_worth_a_thread_is_read_in_one(
         return read(self, key)
 
     monkeypatch.setattr(type(store), "read", noted)
-    list(fetch(store, [file], Settings()))
+    list(fetch(store, [file], FetchOptions.of(Settings())))
 
     assert [reader != threading.get_ident() for reader in readers] == [elsewhere]

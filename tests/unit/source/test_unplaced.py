@@ -12,6 +12,7 @@ from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.errors import RefusedError, UsageError
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.plan import Range, Receipts, plan_units
+from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import (
     Discovery,
@@ -77,7 +78,16 @@ def found_by_converting(source: Store) -> Discovery:
 
 def found_by_planning(source: Store) -> Discovery:
     found = discover(source, FOLDERS)
-    list(plan_units(source, Receipts(source), found, Range(date.min, date.max), "all", SETTINGS))
+    list(
+        plan_units(
+            source,
+            Receipts(source),
+            found,
+            Range(date.min, date.max),
+            "all",
+            PlanOptions.of(SETTINGS),
+        )
+    )
     look_into_odd_siblings(source, found)
     return found
 

@@ -1,0 +1,164 @@
+"""What a run does that must not replace what there is, since the source has lost some of it."""
+
+from functools import partial
+
+from msgspec.structs import replace
+
+from cloudtrail_parquet.conversion.guard import (
+    are_there,
+    lost,
+    lost_rows,
+    parts_of,
+    receipt_of_parts,
+    staying,
+)
+from cloudtrail_parquet.conversion.publish import Change, HeldLeases, Partitions, publish
+from cloudtrail_parquet.conversion.run import Run
+from cloudtrail_parquet.conversion.task import ShardTask
+from cloudtrail_parquet.errors import UsageError, listed
+from cloudtrail_parquet.layout import Shard, shard_of
+from cloudtrail_parquet.state.figures import first_of
+from cloudtrail_parquet.state.keys import StateKeys
+from cloudtrail_parquet.state.notes import Shards
+from cloudtrail_parquet.state.receipt import Receipt, as_kept, to_text
+from cloudtrail_parquet.storage import Entry
+
+
+def untold_parts(run: Run) -> list[Entry] | None:
+    """All parts that the run's owner has, where the state does not tell; None where it does.
+
+    A unit of which nothing is noted, and that has parts, is one whose state was lost.
+    """
+    task, notes = run.task, run.task.notes
+    if notes.tells_all or (notes.is_void and not run.published.own(task.unit.day)):
+        return None
+    return parts_of(task.stores.dataset, task.unit, task.options.dataset.layout, task.goes)
+
+
+def kept_receipt(run: Run, untold: list[Entry] | None) -> Receipt | None:
+    """The receipt of a run that leaves what is there, as the source no longer holds all of it.
+
+    Args:
+        run: That has read the source.
+        untold: The parts of which the state does not tell, see `untold_parts`.
+
+    Returns:
+        None when nothing would be lost, so that it may be replaced.
+    """
+    task, unit, notes, stores = run.task, run.task.unit, run.task.notes, run.task.stores
+    options = task.options
+    if options.replace_shrunk or (notes.is_void and untold is None):
+        return None
+    read, going = run.collation.counts.read, untold
+    why = lost(unit, [task.shard], notes, task.fingerprint, read, run.identities, stores.state)
+    if going is None and (why is None or (why and task.before is None)):
+        going = parts_of(stores.dataset, unit, options.dataset.layout, task.goes)
+    if why is None:
+        same = "" if run.quarantined else task.fingerprint
+        why = lost_rows(stores, going or (), run.duplicates.keys, same, options.rows.discard)
+    if not why:
+        return None
+    before = task.before or _receipt_of(run, going or [])
+    if not any(are_there((part.key for part in before.parts), stores.dataset)):
+        return None
+    return _as_kept(run, before, why)
+
+
+def keep(run: Run, kept: Receipt, others: Shards, held: HeldLeases) -> Receipt:
+    """Write the receipt of a run that leaves what is there.
+
+    It tells of the parts that there are, also where a run has left something half-way or somebody
+    has removed a part, since what could mend that is gone. Where there are parts of the unit as a
+    whole and of splits, those go of which nothing would be lost.
+
+    Raises:
+        UsageError: Each would lose something.
+    """
+    task, stores, notes = run.task, run.task.stores, run.task.notes
+    entries = parts_of(stores.dataset, task.unit, task.options.dataset.layout, task.goes)
+    is_true = {one.key: one.size for one in entries} == {one.key: one.bytes for one in kept.parts}
+    is_mixed = len({shard_of(entry.key).of for entry in entries}) > 1
+    gone, forgotten = set[int](), Shards()
+    if not is_true or is_mixed:
+        told = {shard_of(part.key).of for part in kept.parts} if notes.is_true else set[int]()
+        gone = _dispensable(run, entries, told)
+        rest = [entry for entry in entries if shard_of(entry.key).of not in gone]
+        kept = _as_kept(run, _receipt_of(run, rest), kept.kept)
+        forgotten = others  # what they tell of may be no more
+    elif notes.intent is None and not any(one.intent for one in others.values()):
+        held.confirm()
+        key = StateKeys.of(task.unit, task.shard).receipt
+        stores.state.swap(key, to_text(kept), notes.receipt_version)
+        return kept
+    kept = replace(kept, run=task.run)
+    change = Change(
+        unit=task.unit,
+        shard=task.shard,
+        goes=partial(_is_of, gone),
+        receipt=kept,
+        identities=None,
+        notes=notes,
+        unknown=frozenset(entry.key for entry in entries),
+        others=forgotten,
+        finished={} if forgotten else others,
+        partitions=Partitions(lambda _: False, task.entries),
+        staging=None,
+    )
+    publish(change, stores, task.options.lease, held)
+    return kept
+
+
+def _receipt_of(run: Run, entries: list[Entry]) -> Receipt:
+    """A receipt for parts of which the state does not tell, as the run's own."""
+    task = run.task
+    made = receipt_of_parts(
+        task.stores.dataset, task.unit, entries, task.options.dataset, task.stores.now()
+    )
+    own: Receipt = task.as_own(made)
+    return own
+
+
+def _is_of(splits: set[int], shard: Shard) -> bool:
+    return shard.of in splits
+
+
+def _dispensable(run: Run, entries: list[Entry], told: set[int]) -> set[int]:
+    """Into how many shards the unit was split of whose parts nothing would be lost; 1 for whole.
+
+    Args:
+        run: Of the unit, or of a shard, which has parts of one split only.
+        entries: All its parts.
+        told: The splits that a true receipt tells of, which go last.
+    """
+    task, gone = run.task, set[int]()
+    layout, discard = task.options.dataset.layout, task.options.rows.discard
+    splits = {shard_of(entry.key).of for entry in entries}
+    for split in sorted(splits, key=lambda of: (of in told, -of)):
+        going = [entry for entry in entries if shard_of(entry.key).of == split]
+        more = gone | {split}
+        keys = staying(task.stores.dataset, task.unit, layout, partial(_is_of, more))
+        if splits - more and not lost_rows(task.stores, going, keys, "", discard):
+            gone = more
+    if len(splits - gone) > 1:
+        raise UsageError(
+            f"it has parts of splits of {listed(map(str, splits - gone))} shards (1 is whole), "
+            "each with records that are no longer in the source",
+            task.unit.name,
+            "Convert all shards of a split again, or replace it with replace_shrunk",
+        )
+    return gone
+
+
+def _as_kept(run: Run, before: Receipt, why: str) -> Receipt:
+    kept = as_kept(
+        before,
+        why,
+        source=run.task.fingerprint,
+        quarantined=first_of(run.quarantined),
+        when=run.task.stores.now(),
+        settled=run.task.is_settled,
+        run=before.run,
+    )
+    if isinstance(run.task, ShardTask):
+        return replace(kept, seen=run.task.seen)
+    return kept

@@ -1,0 +1,218 @@
+"""What there is to convert, and what there was before: of a whole unit, or of a shard of one."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from hashlib import sha256
+from typing import Any, Generic, Self, TypeVar
+from uuid import uuid4
+
+import msgspec
+
+from cloudtrail_parquet.conversion.guard import is_of
+from cloudtrail_parquet.conversion.published import PublishedParts
+from cloudtrail_parquet.layout import WHOLE, LogFile, Shard, Unit, owner_of, partition
+from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
+from cloudtrail_parquet.settings.options import ConversionOptions
+from cloudtrail_parquet.source.log_files import window_files
+from cloudtrail_parquet.source.unplaced import Misplaced, Unplaced
+from cloudtrail_parquet.state.identities import Fingerprint
+from cloudtrail_parquet.state.notes import Notes, Shards, read_notes, read_shard_notes, shard_notes
+from cloudtrail_parquet.state.receipt import Receipt, ShardReceipt
+from cloudtrail_parquet.storage import Entry, Stores
+
+R = TypeVar("R", bound=Receipt)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(ABC, Generic[R]):
+    """What is to be converted, and what there was before.
+
+    Attributes:
+        unit: The unit.
+        shard: Which of its log files are read.
+        stores: Source, dataset and state.
+        options: How to convert.
+        window: All log files of the unit, in delivery order.
+        fingerprint: Of their names and sizes.
+        unplaced: Log files of no bytes in the folders of the unit's day.
+        notes: What the state says of the unit, or of the shard.
+        run: The name of this run.
+    """
+
+    unit: Unit
+    shard: Shard
+    stores: Stores
+    options: ConversionOptions
+    window: list[LogFile]
+    fingerprint: str
+    unplaced: list[Misplaced]
+    notes: Notes[R] = field(default_factory=Notes)
+    run: str = field(default_factory=lambda: uuid4().hex)
+
+    @abstractmethod
+    def read_notes(self) -> Notes[R]:
+        """Ask the state about the unit, or about the shard."""
+
+    @abstractmethod
+    def has_other_notes(self) -> bool:
+        """Whether the state says something of shards, or, to a shard, of the unit."""
+
+    @abstractmethod
+    def other_shards(self) -> Shards:
+        """What the state says of shards whose parts this task replaces as well."""
+
+    @abstractmethod
+    def goes(self, shard: Shard) -> bool:
+        """Whether the parts of a shard of the unit are replaced."""
+
+    @abstractmethod
+    def published(self) -> PublishedParts:
+        """What others have published, to leave out what repeats it."""
+
+    @abstractmethod
+    def as_own(self, receipt: Receipt) -> R:
+        """A receipt as that of what is converted: of the unit, or of the shard."""
+
+    def noted_again(self) -> Self:
+        """The same with what the state says by now; of use only under the unit's lease."""
+        return replace(self, notes=self.read_notes())
+
+    @property
+    def files(self) -> list[LogFile]:
+        """The log files of the window that are to be read."""
+        window, day = self.options.dataset.window, self.unit.day
+        return [file for file in self.window if window.takes(self.shard, file, day)]
+
+    @property
+    def before(self) -> R | None:
+        """The last receipt, of the unit or of the shard, if it can be read."""
+        return self.notes.receipt
+
+    @property
+    def is_void(self) -> bool:
+        """Whether there is nothing to convert and never was."""
+        if self.window or self.unplaced or not self.notes.is_void or self.has_other_notes():
+            return False
+        return self.shard != WHOLE or not self.has_parts
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether there are parts of the unit in its partition, whatever the state says."""
+        day = self.unit.day
+        owners = (owner_of(entry.key, day) for entry in self.entries(day))
+        return any(is_of(self.unit, owner, self.goes) for owner in owners)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the window has passed, with a margin, so that the result is settled."""
+        margin = timedelta(seconds=self.options.settle_margin_s)
+        return self.stores.now() - margin >= self.options.dataset.window.ends(self.unit.day)
+
+    def entries(self, day: date) -> list[Entry]:
+        """The parts of a day's partition."""
+        folder = partition(self.unit.on(day), self.options.dataset.layout)
+        return list(self.stores.dataset.files(folder))
+
+
+class WholeTask(Task[Receipt]):
+    """A unit that is read as a whole, and owns what was written when it was split, too."""
+
+    def read_notes(self) -> Notes[Receipt]:
+        """See `Task`."""
+        return read_notes(self.stores.state, self.unit)
+
+    def has_other_notes(self) -> bool:
+        """See `Task`."""
+        return bool(self.other_shards())
+
+    def other_shards(self) -> Shards:
+        """See `Task`."""
+        return shard_notes(self.stores.state, self.unit)
+
+    def goes(self, _: Shard) -> bool:
+        """See `Task`."""
+        return True
+
+    def published(self) -> PublishedParts:
+        """See `Task`."""
+        return PublishedParts(self.stores.dataset, self.unit, self.options.dataset.layout)
+
+    def as_own(self, receipt: Receipt) -> Receipt:
+        """See `Task`."""
+        return receipt
+
+
+class ShardTask(Task[ShardReceipt]):
+    """A shard of a unit, which owns what it has written itself."""
+
+    def read_notes(self) -> Notes[ShardReceipt]:
+        """See `Task`."""
+        return read_shard_notes(self.stores.state, self.unit, self.shard)
+
+    def has_other_notes(self) -> bool:
+        """See `Task`."""
+        return not read_notes(self.stores.state, self.unit).is_void
+
+    def other_shards(self) -> Shards:
+        """See `Task`."""
+        return {}
+
+    def goes(self, shard: Shard) -> bool:
+        """See `Task`."""
+        return shard == self.shard
+
+    def published(self) -> PublishedParts:
+        """See `Task`.
+
+        Where a smaller source may replace more, a record must not be left out for one that is
+        about to go: what other shards have made of another source does not count then.
+        """
+        source = self.fingerprint if self.options.replace_shrunk else None
+        layout = self.options.dataset.layout
+        return PublishedParts(self.stores.dataset, self.unit, layout, self.shard, source)
+
+    def as_own(self, receipt: Receipt) -> ShardReceipt:
+        """See `Task`."""
+        return receipt.of_shard(self.shard, self.seen)
+
+    @property
+    def seen(self) -> str:
+        """A digest of all that the shards of a unit must have in common to be one split."""
+        options = self.options
+        shaping = msgspec.json.encode(options.shaping).decode()
+        about = (
+            self.fingerprint,
+            SCHEMA_VERSION,
+            options.dataset.folders,
+            shaping,
+            options.replace_shrunk,
+        )
+        return sha256(repr(about).encode()).hexdigest()
+
+
+def task_of(
+    unit: Unit, trails: Iterable[str], stores: Stores, options: ConversionOptions, shard: Shard
+) -> WholeTask | ShardTask:
+    """Look at what there is to do.
+
+    Raises:
+        StorageError: The window cannot be listed, or the state not be read.
+    """
+    empty = Unplaced()
+    window = window_files(stores.source, trails, unit, options.dataset.window, empty)
+    fingerprint = Fingerprint()
+    for file in window:
+        fingerprint.add(file.key, file.size)
+    facts: dict[str, Any] = {
+        "unit": unit,
+        "shard": shard,
+        "stores": stores,
+        "options": options,
+        "window": window,
+        "fingerprint": str(fingerprint),
+        "unplaced": empty.folders,
+    }
+    task = WholeTask(**facts) if shard == WHOLE else ShardTask(**facts)
+    return task.noted_again()

@@ -1,0 +1,66 @@
+"""The keys below the state prefix of what is kept about a unit, or about a shard of one."""
+
+from collections.abc import Iterator
+from datetime import date
+from itertools import chain
+from typing import NamedTuple
+
+from cloudtrail_parquet.layout import WHOLE, Shard, Unit, state_folder, state_key, state_unit
+from cloudtrail_parquet.storage import Entry, ReadStore
+
+_SHARD_INTENT = ".intent"  # ends the keys of these, which lie beside the shards' receipts
+
+
+class StateKeys(NamedTuple):
+    """Where a unit's, or a shard's, receipt, intent, identities and lease lie."""
+
+    receipt: str
+    intent: str
+    identities: str
+    lease: str
+
+    @classmethod
+    def of(cls, unit: Unit, shard: Shard = WHOLE) -> "StateKeys":
+        """The keys of a whole unit, or of one shard of it."""
+        if shard == WHOLE:
+            return cls(
+                state_key("receipts", unit),
+                state_key("intents", unit),
+                state_key("identities", unit, ".bin"),
+                state_key("leases/units", unit),
+            )
+        return cls(
+            state_key("shards", unit, f"/{shard.name}.json"),
+            state_key("shards", unit, f"/{shard.name}{_SHARD_INTENT}"),
+            state_key("identities", unit, f"/{shard.name}.bin"),
+            state_key("leases/shards", unit, f"/{shard.name}.json"),
+        )
+
+
+def partition_lease(unit: Unit) -> str:
+    """The key of the lease of a unit's partition."""
+    return state_key("leases/partitions", unit)
+
+
+def shards_of(state: ReadStore, unit: Unit) -> list[Shard]:
+    """The shards of a unit, of all splits, about which something is kept; sorted."""
+    names = {
+        entry.key.rpartition("/")[2].partition(".")[0]
+        for entry in state.files(state_key("shards", unit, "/"))
+    }
+    return sorted(filter(None, map(Shard.named, names)))
+
+
+def receipt_days(state: ReadStore, account: str, region: str) -> set[date]:
+    """The days of an account and region that have a receipt."""
+    entries = state.files(state_folder("receipts", account, region))
+    return {unit.day for unit in (state_unit(entry.key) for entry in entries) if unit}
+
+
+def intents(state: ReadStore) -> Iterator[tuple[Unit, Entry]]:
+    """The units beside whose receipts an intent lies, with it; a unit may have several."""
+    shards = (entry for entry in state.files("shards/") if entry.key.endswith(_SHARD_INTENT))
+    for entry in chain(state.files("intents/"), shards):
+        unit = state_unit(entry.key)
+        if unit is not None:
+            yield unit, entry
