@@ -13,8 +13,8 @@ from bundle.errors import BuildError
 from bundle.package import build
 from bundle.wheels import Target
 from cloudtrail_parquet.errors import UsageError
-from stacks.environment import Environment
-from stacks.environment_file import load_all
+from stacks.environment.fields import Environment
+from stacks.environment.load import load_all
 
 ROOT = Path(__file__).resolve().parent
 DIST = ROOT / "dist"
@@ -30,8 +30,8 @@ def main() -> int:
         sys.stderr.write(f"error: {error}\n")
         return 2
     # Not before everything else is known to be right: this takes most of the time.
-    from stacks.handover import hand_over  # noqa: PLC0415
-    from stacks.synthesis import synthesise  # noqa: PLC0415
+    from stacks.handover.folder import hand_over  # noqa: PLC0415
+    from stacks.synth import synthesise  # noqa: PLC0415
 
     for name, made in synthesise(environments, packages, asked.out).items():
         folder = made.folder

@@ -3,18 +3,7 @@
 from typing import Any
 
 from cloudtrail_parquet.contract import PREFIX
-from stacks.alarms import Alarms
-from stacks.backfill import BackfillQueue
-from stacks.bucket import Bucket
-from stacks.catalogue import CatalogueTable
-from stacks.dashboard import Dashboard
-from stacks.environment import Environment
-from stacks.fan_out import FanOut
-from stacks.function import Converter
-from stacks.queue import Queue
-from stacks.schedule import Schedule
-from stacks.statements import Aws
-from stacks.toolkit import (
+from stacks.cdk import (
     AwsProvider,
     AwsProviderDefaultTags,
     Construct,
@@ -27,6 +16,17 @@ from stacks.toolkit import (
     jsii,
     literal,
 )
+from stacks.constructs.alarms import Alarms
+from stacks.constructs.backfill_queue import BackfillQueue
+from stacks.constructs.bucket import Bucket
+from stacks.constructs.dashboard import Dashboard
+from stacks.constructs.event_bus import FanOut
+from stacks.constructs.function import Converter
+from stacks.constructs.glue_table import CatalogueTable
+from stacks.constructs.queue import Queue
+from stacks.constructs.schedule import Schedule
+from stacks.environment.fields import Environment
+from stacks.iam.statements import Aws
 
 PROVIDER_VERSIONS = ">= 5.100.0, < 7.0.0"
 TERRAFORM_VERSIONS = ">= 1.5.7"

@@ -17,7 +17,7 @@ PYTHON = "CDKTN"
 """The variable that names the Python of a virtual environment with ``requirements/cdktn.txt``."""
 
 MOVED = {"cdktf_cdktf_provider_aws": "cdktn_provider_aws", "from cdktf import": "from cdktn import"}
-"""What the move changes in stacks/toolkit.py, as docs/deploy.md has it."""
+"""What the move changes in stacks/cdk.py, as docs/deploy.md has it."""
 
 KNOWN = re.compile(r'[-+] +"version": "0\.\d+\.\d+"')
 """The toolkit's version, in its notes; a hand-over leaves those out."""
@@ -34,7 +34,7 @@ def forked(synthesised: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for folder in ("bundle", "lambda_src", "stacks"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / folder, copy / folder, ignore=ignored)
-    toolkit = copy / "stacks/toolkit.py"
+    toolkit = copy / "stacks/cdk.py"
     text = toolkit.read_text()
     for before, after in MOVED.items():
         assert before in text

@@ -18,16 +18,16 @@ from cloudtrail_parquet.contract import PREFIX
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.function.events import Convert, Daily, UnitRef, parse
 from cloudtrail_parquet.function.fanout import EventsFanout
-from cloudtrail_parquet.handler import FETCH_THREADS, function_of
+from cloudtrail_parquet.function.wiring import FETCH_THREADS, function_of
 from cloudtrail_parquet.reference.ddl import athena_columns, athena_properties
 from cloudtrail_parquet.schema.columns import PARTITION_SCHEMAS
 from cloudtrail_parquet.settings.settings import SettingSource, settings_environment, settings_of
 from cloudtrail_parquet.source.unplaced import Misplaced
 from cloudtrail_parquet.state.figures import Files, Records
 from cloudtrail_parquet.state.receipt import Receipt
-from stacks.contradictions import ENVIRONMENT_BYTES, OTHERS_BYTES
-from stacks.environment import Environment
-from stacks.environment_file import load
+from stacks.environment.fields import Environment
+from stacks.environment.load import load
+from stacks.environment.validate import ENVIRONMENT_BYTES, OTHERS_BYTES
 from tests.stacks.conftest import CASES, ENVIRONMENTS, ROOT
 
 Body = dict[str, Any]

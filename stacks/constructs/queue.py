@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from stacks.access import policy_document
-from stacks.environment import Environment
-from stacks.statements import Statement, tls_only
-from stacks.toolkit import Construct, SqsQueue, SqsQueuePolicy
+from stacks.cdk import Construct, SqsQueue, SqsQueuePolicy
+from stacks.environment.fields import Environment
+from stacks.iam.roles import policy_document
+from stacks.iam.statements import Statement, tls_only
 
 RETENTION_S = 14 * 86_400
 """The longest that SQS keeps a message (SQS quotas)."""

@@ -22,16 +22,25 @@ from hypothesis import strategies as st
 
 from cloudtrail_parquet.planning.plan import BYTES_PER_S
 from cloudtrail_parquet.sample_logs import TreeSpec, generate
-from stacks.environment import Environment, OutputPlace, SourcePlace
-from stacks.environment_file import load
-from stacks.grants import known_aws
+from stacks.environment.fields import Environment, OutputPlace, SourcePlace
+from stacks.environment.load import load
+from stacks.iam.cross_account import known_aws
 from tests.builders import ACCOUNT, REGION, ago, at, log_file, log_key, record
 from tests.function.deployment import Carried, Carrier
 from tests.function.runtime import SOURCE_TREE, Outcome, Sandbox
 from tests.s3.faults import Fault, FaultProxy, Request
 from tests.stacks.account import CREDENTIALS, Account
 from tests.stacks.conftest import ENVIRONMENTS
-from tests.stacks.iam import Call, Condition, Gate, Names, Policy, Reader, Statement, unused
+from tests.stacks.iam.evaluation import (
+    Call,
+    Condition,
+    Gate,
+    Names,
+    Policy,
+    Reader,
+    Statement,
+    unused,
+)
 
 CASE = "permissions"
 QUICK_S = 32

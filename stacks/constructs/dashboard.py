@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from stacks.environment import Environment
-from stacks.metrics import Metric, of_converter, of_function, of_queue
-from stacks.toolkit import CloudwatchDashboard, Construct
+from stacks.cdk import CloudwatchDashboard, Construct
+from stacks.constructs.metrics import Metric, of_converter, of_function, of_queue
+from stacks.environment.fields import Environment
 
 _WIDTH, _HEIGHT, _COLUMNS = 8, 6, 3
 

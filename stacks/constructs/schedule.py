@@ -5,11 +5,11 @@ dead-letter queue of its own, tries for hours, and needs no permission on the fu
 """
 
 from cloudtrail_parquet.function.events import Daily, to_text
-from stacks.access import Role
-from stacks.environment import Environment
-from stacks.fan_out import RETRY_POLICY
-from stacks.statements import Aws, Statement, key_statement
-from stacks.toolkit import Construct, LambdaFunction, SchedulerSchedule, SchedulerScheduleGroup
+from stacks.cdk import Construct, LambdaFunction, SchedulerSchedule, SchedulerScheduleGroup
+from stacks.constructs.event_bus import RETRY_POLICY
+from stacks.environment.fields import Environment
+from stacks.iam.roles import Role
+from stacks.iam.statements import Aws, Statement, key_statement
 
 
 class Schedule(Construct):

@@ -11,9 +11,9 @@ from cloudtrail_parquet.contract import DETAIL_TYPE, EVENT_SOURCE, PREFIX
 from cloudtrail_parquet.reference.markdown import table
 from cloudtrail_parquet.settings.reach import catch_up_days
 from cloudtrail_parquet.settings.settings import Settings
-from stacks.environment import Environment, OutputPlace
-from stacks.grants import NO_ACCOUNT, Grant, Json, grants, key_grants, role_arn
-from stacks.handover_words import permission_lines, resource_rows
+from stacks.environment.fields import Environment, OutputPlace
+from stacks.handover.descriptions import permission_lines, resource_rows
+from stacks.iam.cross_account import NO_ACCOUNT, Grant, Json, grants, key_grants, role_arn
 
 _WIDTH = 100
 _PLAN = {"kind": "plan", "from": "2026-01-01", "to": "2026-01-31"}

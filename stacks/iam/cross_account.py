@@ -8,8 +8,8 @@ as its principal is refused until there is that role, and means another one when
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from stacks.environment import Environment, partition_of
-from stacks.statements import Aws
+from stacks.environment.fields import Environment, partition_of
+from stacks.iam.statements import Aws
 
 NO_ACCOUNT = "ACCOUNT_ID"
 """Stands for the function's account where the environment does not name it."""

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stacks.environment import Environment
+from stacks.cdk import App
+from stacks.environment.fields import Environment
 from stacks.stack import ConverterStack
-from stacks.toolkit import App
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,16 @@
 
 import json
 
-from stacks.environment import Environment
-from stacks.queue import Queue
-from stacks.statements import Statement
-from stacks.toolkit import (
+from stacks.cdk import (
     Construct,
     LambdaEventSourceMapping,
     LambdaFunction,
     SqsQueueRedriveAllowPolicy,
     TerraformElement,
 )
+from stacks.constructs.queue import Queue
+from stacks.environment.fields import Environment
+from stacks.iam.statements import Statement
 
 VISIBILITY_TIMEOUTS = 6
 """How many timeouts of the function a message stays unseen by others (Lambda guide, SQS)."""

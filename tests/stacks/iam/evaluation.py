@@ -16,9 +16,9 @@ from functools import cache
 from typing import Any, NamedTuple, Self
 from xml.etree import ElementTree as ET
 
-from stacks.environment import Environment
-from stacks.grants import fill_in, known_aws
-from stacks.statements import Aws
+from stacks.environment.fields import Environment
+from stacks.iam.cross_account import fill_in, known_aws
+from stacks.iam.statements import Aws
 from tests.s3.faults import Answer, Fault, Request, error
 
 Json = dict[str, Any]

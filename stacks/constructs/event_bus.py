@@ -6,9 +6,7 @@ A bus of its own: on the default bus, each deployment of an account would get th
 import json
 
 from cloudtrail_parquet.contract import DETAIL_TYPE, EVENT_SOURCE
-from stacks.environment import Environment
-from stacks.statements import Aws, Condition, Statement
-from stacks.toolkit import (
+from stacks.cdk import (
     CloudwatchEventBus,
     CloudwatchEventRule,
     CloudwatchEventTarget,
@@ -16,6 +14,8 @@ from stacks.toolkit import (
     LambdaFunction,
     LambdaPermission,
 )
+from stacks.environment.fields import Environment
+from stacks.iam.statements import Aws, Condition, Statement
 
 EVENT_AGE_S = 6 * 3600
 """How long what has been sent to the function is tried, by EventBridge, Scheduler and Lambda."""

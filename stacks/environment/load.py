@@ -13,8 +13,8 @@ from pydantic_core import ErrorDetails
 from cloudtrail_parquet.errors import MistakesError, UsageError
 from cloudtrail_parquet.printable import printable
 from cloudtrail_parquet.settings.settings import SettingSource, settings_of
-from stacks.contradictions import contradictions
-from stacks.environment import Environment
+from stacks.environment.fields import Environment
+from stacks.environment.validate import contradictions
 
 EXAMPLE = "example"
 """The file that explains every field; it is no environment."""

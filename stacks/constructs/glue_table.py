@@ -2,8 +2,7 @@
 
 from cloudtrail_parquet.reference.ddl import athena_columns, athena_properties
 from cloudtrail_parquet.schema.columns import PARTITION_SCHEMAS
-from stacks.environment import Environment
-from stacks.toolkit import (
+from stacks.cdk import (
     Construct,
     GlueCatalogDatabase,
     GlueCatalogTable,
@@ -11,6 +10,7 @@ from stacks.toolkit import (
     GlueCatalogTableStorageDescriptorColumns,
     literal,
 )
+from stacks.environment.fields import Environment
 
 _FORMATS = "org.apache.hadoop.hive.ql.io.parquet"
 

@@ -17,11 +17,11 @@ from zipfile import ZipFile
 import pytest
 
 from cloudtrail_parquet.function.events import Convert, Daily, Plan, parse, parse_text
-from stacks.environment import Environment
-from stacks.environment_file import load
-from stacks.grants import fill_in, grants, key_grants, known_aws
-from stacks.handover import hand_over
-from stacks.statements import Statement
+from stacks.environment.fields import Environment
+from stacks.environment.load import load
+from stacks.handover.folder import hand_over
+from stacks.iam.cross_account import fill_in, grants, key_grants, known_aws
+from stacks.iam.statements import Statement
 from tests.stacks.account import CREDENTIALS, Account
 from tests.stacks.conftest import ENVIRONMENTS, ROOT
 from tests.stacks.terraform import plugins, region_of

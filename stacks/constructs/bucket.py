@@ -2,10 +2,7 @@
 
 from typing import Any
 
-from stacks.access import policy_document
-from stacks.environment import OutputPlace
-from stacks.statements import tls_only
-from stacks.toolkit import (
+from stacks.cdk import (
     Construct,
     S3Bucket,
     S3BucketLifecycleConfiguration,
@@ -22,6 +19,9 @@ from stacks.toolkit import (
     S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA,
     S3BucketVersioningA,
 )
+from stacks.environment.fields import OutputPlace
+from stacks.iam.roles import policy_document
+from stacks.iam.statements import tls_only
 
 
 class Bucket(Construct):

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from cloudtrail_parquet.contract import LOGS_ROOT
 from cloudtrail_parquet.settings.settings import Settings
-from stacks.environment import OutputPlace, Place, SourcePlace
+from stacks.environment.fields import OutputPlace, Place, SourcePlace
 
 
 class Aws(NamedTuple):

@@ -11,9 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from stacks.environment import Environment
-from stacks.handover_readme import readme
-from stacks.statements import Statement
+from stacks.environment.fields import Environment
+from stacks.handover.readme import readme
+from stacks.iam.statements import Statement
 
 TERRAFORM = "cdk.tf.json"
 _STATE = "terraform.tfstate*"
@@ -37,7 +37,7 @@ def hand_over(
         folder: What was synthesised, with ``cdk.tf.json``.
         environment: What it was made from.
         package: The zip; its bill of materials comes along if it lies beside it.
-        statements: What the roles may do, in words, by the names in `grants.ROLES`.
+        statements: What the roles may do, in words, by the names in `cross_account.ROLES`.
         out: The folder to write.
 
     Returns:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from cloudtrail_parquet.settings.reach import catch_up_days, days_until_final
-from stacks.environment import Environment
-from stacks.metrics import Metric, of_converter, of_function, of_queue
-from stacks.runs import runs_of
-from stacks.toolkit import CloudwatchMetricAlarm, Construct
+from stacks.cdk import CloudwatchMetricAlarm, Construct
+from stacks.constructs.metrics import Metric, of_converter, of_function, of_queue
+from stacks.environment.fields import Environment
+from stacks.environment.runs import runs_of
 
 MINUTES_5 = 300
 HOUR = 3600

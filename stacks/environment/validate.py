@@ -7,8 +7,8 @@ from itertools import permutations
 from cloudtrail_parquet.contract import MAX_BUCKET_PART_BYTES
 from cloudtrail_parquet.settings.reach import SPARE_DAYS, final_at_min
 from cloudtrail_parquet.storage import is_below
-from stacks.environment import Environment, partition_of
-from stacks.runs import runs_of
+from stacks.environment.fields import Environment, partition_of
+from stacks.environment.runs import runs_of
 
 ENVIRONMENT_BYTES = 4096
 """What Lambda allows all environment variables of a function together, as JSON (Lambda quotas)."""

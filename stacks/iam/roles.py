@@ -2,9 +2,7 @@
 
 from collections.abc import Iterable
 
-from stacks.environment import Environment
-from stacks.statements import Aws, Condition, Statement
-from stacks.toolkit import (
+from stacks.cdk import (
     Construct,
     DataAwsIamPolicyDocument,
     DataAwsIamPolicyDocumentStatement,
@@ -13,6 +11,8 @@ from stacks.toolkit import (
     IamRole,
     IamRolePolicy,
 )
+from stacks.environment.fields import Environment
+from stacks.iam.statements import Aws, Condition, Statement
 
 
 def policy_document(scope: Construct, name: str, statements: Iterable[Statement]) -> str:

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from cloudtrail_parquet.settings.reach import final_at_min, scheduled_days
 from cloudtrail_parquet.settings.settings import Settings
-from stacks.alarms import oldest_unsettled_days, settled_within_hours
-from stacks.contradictions import contradictions
-from stacks.environment import Environment
-from stacks.runs import Runs, runs_of
+from stacks.constructs.alarms import oldest_unsettled_days, settled_within_hours
+from stacks.environment.fields import Environment
+from stacks.environment.runs import Runs, runs_of
+from stacks.environment.validate import contradictions
 
 DAY_MINUTES = 1440
 

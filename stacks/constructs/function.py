@@ -2,23 +2,23 @@
 
 from collections.abc import Iterable, Mapping
 
-from stacks.access import Role
-from stacks.environment import Environment
-from stacks.fan_out import EVENT_AGE_S
-from stacks.statements import (
+from stacks.cdk import (
+    CloudwatchLogGroup,
+    Construct,
+    LambdaFunction,
+    LambdaFunctionEventInvokeConfig,
+    literal,
+)
+from stacks.constructs.event_bus import EVENT_AGE_S
+from stacks.environment.fields import Environment
+from stacks.iam.roles import Role
+from stacks.iam.statements import (
     Aws,
     Statement,
     dataset_statements,
     key_statement,
     source_statements,
     state_statements,
-)
-from stacks.toolkit import (
-    CloudwatchLogGroup,
-    Construct,
-    LambdaFunction,
-    LambdaFunctionEventInvokeConfig,
-    literal,
 )
 
 HANDLER = "cloudtrail_parquet.handler.handler"

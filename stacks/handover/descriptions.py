@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from stacks.environment import Environment
-from stacks.grants import ROLES, Json, fill_in, known_aws, role_arn, role_statements
-from stacks.statements import Aws
+from stacks.environment.fields import Environment
+from stacks.iam.cross_account import ROLES, Json, fill_in, known_aws, role_arn, role_statements
+from stacks.iam.statements import Aws
 
 _RESOURCES = {
     "aws_cloudwatch_dashboard.dashboard": "shows units, records, bytes, invocations and queues",

@@ -31,15 +31,15 @@ from cloudtrail_parquet.settings.types import (
     CODECS,
     ByColumn,
     Choice,
+    CompressionLevel,
     Flag,
-    Kind,
-    Level,
     Names,
     Number,
+    SettingType,
     Structs,
 )
-from stacks.environment import LOG_RETENTION_DAYS, Environment
-from stacks.environment_file import EXAMPLE, load, load_all
+from stacks.environment.fields import LOG_RETENTION_DAYS, Environment
+from stacks.environment.load import EXAMPLE, load, load_all
 from tests.stacks.conftest import CASES, ENVIRONMENTS, ROOT
 
 SHIPPED = ROOT / "environments"
@@ -642,14 +642,14 @@ def test_what_the_example_leaves_out_has_no_default() -> None:
 _COLUMNS = sorted(path for path, _ in leaves())
 
 
-def _of_kind(kind: Kind) -> st.SearchStrategy[Any]:
+def _of_kind(kind: SettingType) -> st.SearchStrategy[Any]:
     """What a settings file may say, and some that it may not."""
     match kind:
         case Flag():
             values: st.SearchStrategy[Any] = st.sampled_from([True, False, "true", "false", 1, 0])
         case Choice(words):
             values = st.sampled_from(words)
-        case Level():
+        case CompressionLevel():
             values = st.sampled_from([1, 9, 22, "", "9"])
         case Number(low, high, of):
             numbers = st.integers(int(low), int(high)) if of is int else st.floats(low, high)

@@ -1,0 +1,1 @@
+"""What one deployment is to be like: an environment file, read and checked."""
