@@ -18,6 +18,11 @@ PREFIX = "CLOUDTRAIL_PARQUET_"
 """Begins the names of environment variables; each setting has one, in capitals."""
 
 
+def setting_variable(setting: str) -> str:
+    """The environment variable of a setting."""
+    return f"{PREFIX}{setting.upper()}"
+
+
 class Variable(StrEnum):
     """The environment variables that are not settings.
 
@@ -87,8 +92,11 @@ ids are text, which keeps their leading zeros."""
 METRIC_NAMESPACE = "CloudTrailParquet"
 """Of the metrics in CloudWatch."""
 
+METRIC_DIMENSION = "service"
+"""Their only dimension, whose name Powertools gives."""
+
 DEFAULT_SERVICE = "cloudtrail-parquet"
-"""Their dimension ``service``, unless `Variable.SERVICE` is set."""
+"""Its value, unless `Variable.SERVICE` is set."""
 
 
 class MetricName(StrEnum):

@@ -12,11 +12,13 @@ CloudTrailParquetError
 └── ReconciliationError  the counts of a run do not meet: a defect, nothing was replaced
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Self
 
 from cloudtrail_parquet.printable import printable
 
 _SHOWN = 20
+_ITEM = "\n  "
 
 
 def listed(names: Iterable[str]) -> str:
@@ -56,6 +58,18 @@ class UsageError(CloudTrailParquetError):
 
 class MistakesError(UsageError):
     """Several things are wrong; ``what``, ``where`` and ``hint`` are shown line by line."""
+
+    @classmethod
+    def of(cls, problems: Sequence[str], where: str, hint: str) -> Self:
+        """All problems at once: a single one in the first line, several on lines of their own."""
+        lines = [printable(problem) for problem in problems]
+        what = lines[0] if len(lines) == 1 else "".join(_ITEM + line for line in lines)
+        return cls(what, where, hint)
+
+    @property
+    def problems(self) -> list[str]:
+        """Each problem, safe to print."""
+        return self.what.removeprefix(_ITEM).split(_ITEM)
 
     @property
     def lines(self) -> list[str]:

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from cloudtrail_parquet.errors import MistakesError, UsageError
-from cloudtrail_parquet.printable import printable
 from cloudtrail_parquet.settings.settings import SettingSource, settings_of
 from stacks.environment.fields import Environment
 from stacks.environment.validate import contradictions
@@ -66,10 +65,8 @@ def load(*files: Path) -> dict[str, Environment]:
         if names[one.account, one.name] > 1
     ]
     if problems:
-        what = "".join(f"\n  {printable(problem)}" for problem in problems)
-        raise MistakesError(
-            what, "environments", f"\nenvironments/{EXAMPLE}.toml explains every field"
-        )
+        hint = f"environments/{EXAMPLE}.toml explains every field"
+        raise MistakesError.of(problems, "environments", hint)
     return {path.stem: one for path, one in environments.items()}
 
 
@@ -135,5 +132,5 @@ def _settings_problems(converter: object) -> Iterator[str]:
         return  # the table's own mistake
     try:
         settings_of(SettingSource("converter", converter))
-    except UsageError as error:
-        yield from (line.strip() for line in error.what.strip().split("\n"))
+    except MistakesError as error:
+        yield from error.problems

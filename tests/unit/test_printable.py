@@ -1,6 +1,7 @@
 """What somebody else has named is shown on one line and commands no terminal."""
 
 import json
+import pickle
 
 import pytest
 from hypothesis import example, given
@@ -62,7 +63,16 @@ def test_an_error_is_one_line_whatever_it_speaks_of() -> None:
 
 
 def test_several_mistakes_are_a_line_each() -> None:
-    error = MistakesError("\n  one\n  two \x1b", "settings", "Mend them")
+    error = MistakesError.of(["one", "two \x1b\n"], "settings", "Mend them")
 
     assert isinstance(error, UsageError)
-    assert error.lines == ["settings: ", "  one", r"  two \x1b. Mend them"]
+    assert error.lines == ["settings: ", "  one", r"  two \x1b\n. Mend them"]
+    assert error.problems == ["one", r"two \x1b\n"]
+    assert pickle.loads(pickle.dumps(error)).lines == error.lines  # noqa: S301 - our own
+
+
+def test_a_single_mistake_is_one_line() -> None:
+    error = MistakesError.of(["one\x1b"], "settings", "Mend it")
+
+    assert error.lines == [r"settings: one\x1b. Mend it"]
+    assert error.problems == [r"one\x1b"]

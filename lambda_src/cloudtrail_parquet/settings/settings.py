@@ -17,7 +17,6 @@ import msgspec
 from cloudtrail_parquet.contract import PREFIX, PartitionLayout, Variable
 from cloudtrail_parquet.errors import MistakesError, UsageError
 from cloudtrail_parquet.layout import Window
-from cloudtrail_parquet.printable import printable
 from cloudtrail_parquet.schema.columns import JsonEncoding
 from cloudtrail_parquet.schema.paths import filterable_column, known_column, sortable_column
 from cloudtrail_parquet.settings.rules import Discard, Redact, check
@@ -269,9 +268,7 @@ def settings_of(*sources: SettingSource) -> Settings:
         settings = replace(settings, **{name: read})
     problems += _contradictions(settings)
     if problems:
-        shown = list(map(printable, problems))
-        what = shown[0] if len(shown) == 1 else "".join(f"\n  {one}" for one in shown)
-        raise MistakesError(what, "settings", "docs/settings.md lists all settings")
+        raise MistakesError.of(problems, "settings", "docs/settings.md lists all settings")
     return settings
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.errors import MistakesError, UsageError
 from cloudtrail_parquet.schema.columns import JSON_COLUMNS, leaves
 from cloudtrail_parquet.settings.rules import Discard
 from cloudtrail_parquet.settings.settings import (
@@ -240,9 +240,9 @@ def read(*tables: dict[str, Any]) -> list[Environment]:
 
 def problems(*tables: dict[str, Any]) -> list[str]:
     """What is wrong with files: lines that begin with the file's name."""
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(MistakesError) as caught:
         read(*tables)
-    return re.findall(r"^  .*/([a-z]\.toml: .*)$", caught.value.what, re.MULTILINE)
+    return [re.sub(r"^.*?/([a-z]\.toml: )", r"\1", line) for line in caught.value.problems]
 
 
 def problem(**changes: object) -> str:
