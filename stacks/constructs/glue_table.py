@@ -1,7 +1,6 @@
 """The table that Athena queries: columns and partitions as the converter writes them."""
 
-from cloudtrail_parquet.reference.ddl import athena_columns, athena_properties
-from cloudtrail_parquet.schema.columns import PARTITION_SCHEMAS
+from cloudtrail_parquet.reference.ddl import athena_columns, athena_partitions, athena_properties
 from stacks.cdk import (
     Construct,
     GlueCatalogDatabase,
@@ -24,12 +23,12 @@ class CatalogueTable(Construct):
         database = wanted.database
         if wanted.create_database:
             database = GlueCatalogDatabase(self, "database", name=database).name
-        partitions = PARTITION_SCHEMAS[environment.settings.partition_layout]
+        layout = environment.settings.partition_layout
         location = f"{environment.dataset.uri()}/"
         properties = {
             "EXTERNAL": "TRUE",
             "classification": "parquet",
-            **athena_properties(location, partitions),
+            **athena_properties(location, layout),
             **_enumerated("account", wanted.accounts),
             **_enumerated("region", wanted.regions),
         }
@@ -42,8 +41,8 @@ class CatalogueTable(Construct):
             table_type="EXTERNAL_TABLE",
             parameters={name: literal(value) for name, value in properties.items()},
             partition_keys=[
-                GlueCatalogTablePartitionKeys(name=name, type=of)
-                for name, of in athena_columns(partitions).items()
+                GlueCatalogTablePartitionKeys(name=name, type=type_)
+                for name, type_ in athena_partitions(layout).items()
             ],
             storage_descriptor={
                 "location": location,
@@ -54,8 +53,8 @@ class CatalogueTable(Construct):
                     "parameters": {"serialization.format": "1"},
                 },
                 "columns": [
-                    GlueCatalogTableStorageDescriptorColumns(name=name, type=of)
-                    for name, of in athena_columns().items()
+                    GlueCatalogTableStorageDescriptorColumns(name=name, type=type_)
+                    for name, type_ in athena_columns().items()
                 ],
             },
         )

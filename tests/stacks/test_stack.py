@@ -19,8 +19,7 @@ from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.function.events import Convert, Daily, UnitRef, parse
 from cloudtrail_parquet.function.fanout import EventsFanout
 from cloudtrail_parquet.function.wiring import FETCH_THREADS, function_of
-from cloudtrail_parquet.reference.ddl import athena_columns, athena_properties
-from cloudtrail_parquet.schema.columns import PARTITION_SCHEMAS
+from cloudtrail_parquet.reference.ddl import athena_columns, athena_partitions, athena_properties
 from cloudtrail_parquet.settings.settings import SettingSource, settings_environment, settings_of
 from cloudtrail_parquet.source.unplaced import Misplaced
 from cloudtrail_parquet.state.figures import Files, Records
@@ -759,12 +758,12 @@ def test_the_table_is_that_of_the_dataset(stack: Stack, environment: Environment
         return
     table = only(stack, "aws_glue_catalog_table")
     storage = table["storage_descriptor"]
-    partitions = PARTITION_SCHEMAS[environment.settings.partition_layout]
+    partitions = athena_partitions(environment.settings.partition_layout)
 
     assert {one["name"]: one["type"] for one in storage["columns"]} == athena_columns()
     assert [one["name"] for one in storage["columns"]] == list(athena_columns())
     keys = {one["name"]: one["type"] for one in table["partition_keys"]}
-    assert list(keys.items()) == list(athena_columns(partitions).items())
+    assert list(keys.items()) == list(partitions.items())
     assert storage["location"] == f"{environment.dataset.uri()}/"
     assert table["name"] == wanted.table
     database = "${aws_glue_catalog_database.catalogue_database.name}"
@@ -777,8 +776,8 @@ def test_the_table_finds_partitions_without_looking_them_up(
     if not environment.catalogue.enabled:
         return
     parameters = only(stack, "aws_glue_catalog_table")["parameters"]
-    partitions = PARTITION_SCHEMAS[environment.settings.partition_layout]
-    expected = athena_properties(environment.dataset.uri(), partitions)
+    layout = environment.settings.partition_layout
+    expected = athena_properties(environment.dataset.uri(), layout)
     for column in ("account", "region"):
         if values := getattr(environment.catalogue, f"{column}s"):
             expected[f"projection.{column}.type"] = "enum"

@@ -13,12 +13,12 @@ from typing import Literal, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cloudtrail_parquet.contract import DEFAULT_LAYOUT, PartitionLayout
 from cloudtrail_parquet.dataset.writer import PartsWriter
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.formats.variant_encode import VARIANT_STORAGE
 from cloudtrail_parquet.records.json_columns import file_schema
 from cloudtrail_parquet.schema.columns import (
-    PARTITION_SCHEMA,
     PARTITION_SCHEMAS,
     RECORD_VERSION,
     SCHEMA,
@@ -219,7 +219,7 @@ def _parquet(dataset: _Dataset) -> str:
 def _athena(dataset: _Dataset) -> str:
     properties = ",\n".join(
         f"  '{name}' = '{value}'"
-        for name, value in athena_properties(LOCATION, dataset.partitions).items()
+        for name, value in athena_properties(LOCATION, dataset.settings.partition_layout).items()
     )
     columns = _ATHENA.columns(dataset.columns, "  ").lower()
     partitions = _ATHENA.columns(dataset.partitions, "  ").lower()
@@ -247,15 +247,21 @@ def athena_columns(schema: pa.Schema = SCHEMA) -> dict[str, str]:
     }
 
 
-def athena_properties(location: str, partitions: pa.Schema = PARTITION_SCHEMA) -> dict[str, str]:
+def athena_partitions(layout: PartitionLayout = DEFAULT_LAYOUT) -> dict[str, str]:
+    """As `athena_columns`, for the partition columns."""
+    return athena_columns(PARTITION_SCHEMAS[layout])
+
+
+def athena_properties(location: str, layout: PartitionLayout = DEFAULT_LAYOUT) -> dict[str, str]:
     """The table properties that let Athena work out the partitions instead of looking them up.
 
     Args:
         location: Where the dataset is, as ``s3://bucket/prefix``, with or without a slash behind.
-        partitions: One of `schema.PARTITION_SCHEMAS`.
+        layout: The folders of its partitions.
 
     Source: Athena User Guide, "Supported types for partition projection".
     """
+    partitions = PARTITION_SCHEMAS[layout]
     properties = {"projection.enabled": "true"}
     for field in partitions:
         for name, value in _projection(field).items():

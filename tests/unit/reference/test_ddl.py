@@ -20,6 +20,7 @@ from cloudtrail_parquet.reference.ddl import (
     TABLE,
     DdlFormat,
     athena_columns,
+    athena_partitions,
     athena_properties,
     render,
 )
@@ -275,7 +276,7 @@ def test_the_glue_catalogue_gets_the_columns_of_the_statement() -> None:
     assert not any(re.search(r"[\sA-Z`]", name + of) for name, of in types.items())
     as_columns = ", ".join(f"{name} {of}" for name, of in types.items())
     assert parsed(as_columns) == parsed(clause(ddl, TABLE, "PARTITIONED BY"))
-    assert list(athena_columns(PARTITION_SCHEMA)) == PARTITION_SCHEMA.names
+    assert list(athena_partitions()) == PARTITION_SCHEMA.names
 
 
 def test_duckdb_runs_the_statement_and_keeps_the_zeros_of_accounts(dataset: Path) -> None:
