@@ -18,11 +18,11 @@ from stacks.cdk import (
 )
 from stacks.constructs.alarms import Alarms
 from stacks.constructs.backfill_queue import BackfillQueue
-from stacks.constructs.bucket import Bucket
+from stacks.constructs.bucket import OutputBucket
 from stacks.constructs.dashboard import Dashboard
-from stacks.constructs.event_bus import FanOut
-from stacks.constructs.function import Converter
-from stacks.constructs.glue_table import CatalogueTable
+from stacks.constructs.event_bus import EventBus
+from stacks.constructs.function import ConverterFunction
+from stacks.constructs.glue_table import GlueTable
 from stacks.constructs.queue import Queue
 from stacks.constructs.schedule import Schedule
 from stacks.environment.fields import Environment
@@ -52,19 +52,19 @@ class ConverterStack(TerraformStack):
         super().__init__(scope, name)
         aws = self._aws(environment)
         self._versions_and_backend(name, environment)
-        for id_, place in _new_buckets(environment).items():
-            Bucket(self, id_, place)
-        fan_out = FanOut(self, environment, aws)
+        for id_, location in _new_buckets(environment).items():
+            OutputBucket(self, id_, location)
+        event_bus = EventBus(self, environment, aws)
         failures = Queue(
-            self, "failures", environment, name="failures", senders=[fan_out.sends_to_failures()]
+            self, "failures", environment, name="failures", senders=[event_bus.sends_to_failures()]
         )
         backfill = BackfillQueue(self, environment) if environment.backfill_queue.enabled else None
-        variables = {f"{PREFIX}DISPATCH": "events", f"{PREFIX}EVENT_BUS": fan_out.name}
-        statements = [fan_out.may_send()]
+        variables = {f"{PREFIX}DISPATCH": "events", f"{PREFIX}EVENT_BUS": event_bus.name}
+        statements = [event_bus.may_send()]
         if backfill:
             variables[f"{PREFIX}QUEUE_URL"] = backfill.queue.url
             statements.append(backfill.may_use())
-        converter = Converter(
+        converter = ConverterFunction(
             self,
             environment,
             aws,
@@ -74,7 +74,7 @@ class ConverterStack(TerraformStack):
             failures_arn=failures.arn,
         )
         function = converter.function
-        fan_out.deliver_to(function, failures.arn)
+        event_bus.deliver_to(function, failures.arn)
         schedule = Schedule(self, environment, aws, function, failures.arn)
         self.statements = {
             "converter_role": converter.role.statements,
@@ -88,13 +88,13 @@ class ConverterStack(TerraformStack):
         if environment.alarms.dashboard:
             Dashboard(self, environment, (failures.name, *of_backfill))
         if environment.catalogue.enabled:
-            CatalogueTable(self, environment)
+            GlueTable(self, environment)
         outputs = {
             "function_name": function.function_name,
-            "event_bus": fan_out.name,
+            "event_bus": event_bus.name,
             "failures_url": failures.url,
             "dataset": environment.dataset.uri(),
-            "state": environment.state_place.uri(),
+            "state": environment.state_location.uri(),
         }
         if backfill:
             outputs["backfill_url"] = backfill.queue.url
@@ -146,5 +146,5 @@ class ConverterStack(TerraformStack):
 
 
 def _new_buckets(environment: Environment) -> dict[str, Any]:
-    places = {"dataset": environment.dataset, "state": environment.state_place}
-    return {id_: place for id_, place in places.items() if place.create}
+    locations = {"dataset": environment.dataset, "state": environment.state_location}
+    return {id_: location for id_, location in locations.items() if location.create}

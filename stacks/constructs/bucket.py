@@ -19,20 +19,20 @@ from stacks.cdk import (
     S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA,
     S3BucketVersioningA,
 )
-from stacks.environment.fields import OutputPlace
+from stacks.environment.fields import OutputLocation
 from stacks.iam.roles import policy_document
 from stacks.iam.statements import tls_only
 
 
-class Bucket(Construct):
+class OutputBucket(Construct):
     """A bucket: private, encrypted, versioned, for TLS only.
 
     Terraform does not destroy it while anything is in it.
     """
 
-    def __init__(self, scope: Construct, id_: str, place: OutputPlace) -> None:
+    def __init__(self, scope: Construct, id_: str, location: OutputLocation) -> None:
         super().__init__(scope, id_)
-        bucket = S3Bucket(self, "this", bucket=place.bucket)
+        bucket = S3Bucket(self, "this", bucket=location.bucket)
         block = S3BucketPublicAccessBlock(
             self,
             "public_access",
@@ -52,10 +52,10 @@ class Bucket(Construct):
             rule=[
                 S3BucketServerSideEncryptionConfigurationRuleA(
                     apply_server_side_encryption_by_default=S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
-                        sse_algorithm="aws:kms" if place.kms_key else "AES256",
-                        kms_master_key_id=place.kms_key,
+                        sse_algorithm="aws:kms" if location.kms_key else "AES256",
+                        kms_master_key_id=location.kms_key,
                     ),
-                    bucket_key_enabled=True if place.kms_key else None,
+                    bucket_key_enabled=True if location.kms_key else None,
                 )
             ],
         )
@@ -79,7 +79,7 @@ class Bucket(Construct):
                     "replaced-objects",
                     noncurrent_version_expiration=[
                         S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(
-                            noncurrent_days=place.noncurrent_days
+                            noncurrent_days=location.noncurrent_days
                         )
                     ],
                     expiration=[

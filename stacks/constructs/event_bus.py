@@ -24,7 +24,7 @@ RETRY_POLICY = {"maximum_event_age_in_seconds": EVENT_AGE_S, "maximum_retry_atte
 """Of what EventBridge and Scheduler deliver."""
 
 
-class FanOut(Construct):
+class EventBus(Construct):
     """A bus, and the rule that sends each batch on it to the function.
 
     Attributes:

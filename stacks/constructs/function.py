@@ -11,7 +11,7 @@ from stacks.cdk import (
 )
 from stacks.constructs.event_bus import EVENT_AGE_S
 from stacks.environment.fields import Environment
-from stacks.iam.roles import Role
+from stacks.iam.roles import ServiceRole
 from stacks.iam.statements import (
     Aws,
     Statement,
@@ -24,7 +24,7 @@ from stacks.iam.statements import (
 HANDLER = "cloudtrail_parquet.handler.handler"
 
 
-class Converter(Construct):
+class ConverterFunction(Construct):
     """The Lambda function.
 
     Attributes:
@@ -62,7 +62,7 @@ class Converter(Construct):
             retention_in_days=environment.function.log_retention_days,
             kms_key_id=environment.kms_key,
         )
-        self.role = Role(
+        self.role = ServiceRole(
             self,
             environment,
             aws,
@@ -71,7 +71,7 @@ class Converter(Construct):
             statements=[
                 *source_statements(environment.sources, environment.settings, aws),
                 *dataset_statements(environment.dataset, aws),
-                *state_statements(environment.state_place, aws),
+                *state_statements(environment.state_location, aws),
                 *_runtime_statements(environment, aws, log_group.arn, failures_arn),
                 *statements,
             ],

@@ -14,7 +14,7 @@ from stacks.environment.fields import Environment
 _FORMATS = "org.apache.hadoop.hive.ql.io.parquet"
 
 
-class CatalogueTable(Construct):
+class GlueTable(Construct):
     """A Glue table with partition projection, and its database if that is to be made."""
 
     def __init__(self, scope: Construct, environment: Environment) -> None:

@@ -8,7 +8,7 @@ from cloudtrail_parquet.function.events import Daily, to_text
 from stacks.cdk import Construct, LambdaFunction, SchedulerSchedule, SchedulerScheduleGroup
 from stacks.constructs.event_bus import RETRY_POLICY
 from stacks.environment.fields import Environment
-from stacks.iam.roles import Role
+from stacks.iam.roles import ServiceRole
 from stacks.iam.statements import Aws, Statement, key_statement
 
 
@@ -28,7 +28,7 @@ class Schedule(Construct):
         failures_arn: str,
     ) -> None:
         super().__init__(scope, "schedule")
-        self.role = Role(
+        self.role = ServiceRole(
             self,
             environment,
             aws,

@@ -1,399 +1,322 @@
-"""Every field of an environment file, ``environments/<name>.toml``; ``example.toml`` explains them.
+"""The fields of an environment file, ``environments/<name>.toml``; ``example.toml`` explains them.
 
-What the converter decides (its settings, the memory and time that it was measured with) is read
-from its constants and never written again here.
+What the converter decides (its settings, the memory and time that it was measured with) comes from
+its own constants.
 """
 
-import re
-from collections.abc import Callable, Sequence
 from dataclasses import fields
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, StrictBool, StrictInt
 
-from bundle.package import RUNTIMES
-from cloudtrail_parquet.contract import FUNCTION_S, MEMORY_MB, PREFIX
+from cloudtrail_parquet.contract import FUNCTION_S, MEMORY_MB, Variable, setting_variable
 from cloudtrail_parquet.settings.settings import Settings, SettingSource, settings_of
 from cloudtrail_parquet.settings.types import ByColumn, Names, SettingType, Structs
+from stacks.environment.types import (
+    AccountId,
+    BucketName,
+    CatalogueName,
+    Cron,
+    KeyArn,
+    ObjectKey,
+    PolicyArn,
+    Prefix,
+    Region,
+    RetentionDays,
+    RolePath,
+    Runtime,
+    SecurityGroupId,
+    StackName,
+    SubnetId,
+    Tags,
+    TopicArn,
+    distinct,
+    legal,
+    number,
+)
 
-T = TypeVar("T")
-
-LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827,
-                      2192, 2557, 2922, 3288, 3653)  # fmt: skip
-"""What CloudWatch Logs has (PutRetentionPolicy, API reference)."""
-
-PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
-"""AWS's partitions, by how the names of their regions begin; all others are in ``aws``."""
-
-MAX_TAGS = 50  # of a resource (AWS General Reference, tags); the same for their characters
-
-_ARN = "arn:aws(-us-gov|-cn)?"
-_KINDS: dict[str, SettingType] = {one.name: one.metadata["type"] for one in fields(Settings)}
-_FOLDER = r"[A-Za-z0-9!_.'()=@:+,-]+"  # nothing that IAM or a URI reads as something else
-
-
-def _legal(is_legal: Callable[[T], object], legal: str) -> AfterValidator:
-    def check(value: T) -> T:
-        if not is_legal(value):
-            raise ValueError(f"it has to be {legal}")
-        return value
-
-    return AfterValidator(check)
-
-
-def _text(pattern: str, legal: str, flags: re.RegexFlag = re.ASCII) -> AfterValidator:
-    return _legal(re.compile(pattern, flags).fullmatch, legal)
-
-
-def _distinct(values: Sequence[str]) -> bool:
-    return len(set(values)) == len(values)
-
-
-def _number(low: int, high: int, unit: str) -> AfterValidator:
-    def is_legal(number: int) -> bool:
-        return low <= number <= high
-
-    return _legal(is_legal, f"{low:,} to {high:,} {unit}")
-
-
-Flag = Annotated[bool, Field(strict=True)]
-Whole = Annotated[int, Field(strict=True)]
-Account = Annotated[str, _text("[0-9]{12}", "twelve digits in quotes")]
-Region = Annotated[
-    str,  # of the three partitions whose endpoints the converter knows
-    _text(r"(?!..-iso)[a-z]{2}(-[a-z]+)+-[0-9]", "a region, such as eu-west-1 or us-gov-west-1"),
-]
-StackName = Annotated[
-    str, _text("[a-z][a-z0-9-]{0,38}[a-z0-9]", "2 to 40 lower-case letters, digits and -")
-]
-Bucket = Annotated[
-    str, _text("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of a bucket, without s3:// or arn:")
-]
-Prefix = Annotated[
-    str,
-    _text(
-        rf"|{_FOLDER}(/{_FOLDER})*",
-        "folders with / between them, none at its ends, without wildcards and white space",
-    ),
-]
-KeyArn = Annotated[str, _text(rf"{_ARN}:kms:[\w-]+:\d{{12}}:key/[\w-]+", "the ARN of a KMS key")]
-TopicArn = Annotated[str, _text(rf"{_ARN}:sns:[\w-]+:\d{{12}}:[\w-]+", "the ARN of an SNS topic")]
-PolicyArn = Annotated[
-    str, _text(rf"{_ARN}:iam::(\d{{12}}|aws):policy/[\w+=,.@/-]+", "the ARN of an IAM policy")
-]
-Cron = Annotated[
-    str,
-    _text(
-        r"cron\([^\s()]+( [^\s()]+){5}\)|rate\([1-9][0-9]* (minute|hour|day)s?\)",
-        "cron(…) with six fields, such as cron(15 3 * * ? *), or rate(…), such as rate(1 hour)",
-    ),
-]
-Subnet = Annotated[str, _text("subnet-[0-9a-f]+", "a subnet's id")]
-SecurityGroup = Annotated[str, _text("sg-[0-9a-f]+", "a security group's id")]
-CatalogueName = Annotated[
-    str, _text("[a-z0-9_]{1,255}", "lower-case letters, digits and _, for Athena")
-]
-_TAG_TEXT = r"[\w .:/=+@-]"
-TagName = Annotated[
-    str,
-    _text(
-        rf"(?!aws:){_TAG_TEXT}{{1,128}}",
-        "1 to 128 letters, digits, spaces and _.:/=+-@, not beginning with aws:",
-        re.IGNORECASE,
-    ),
-]
-TagValue = Annotated[
-    str,
-    _text(rf"{_TAG_TEXT}{{0,256}}", "256 letters, digits, spaces and _.:/=+-@ at most", re.NOFLAG),
-]
-Runtime = Annotated[str, _legal(lambda name: name in RUNTIMES, f"one of {', '.join(RUNTIMES)}")]
+_KINDS: dict[str, SettingType] = {field.name: field.metadata["type"] for field in fields(Settings)}
 
 
 class _Table(BaseModel):
-    """A table of the file: a field that it does not have is a mistake."""
+    """A table of the file, which refuses fields that it does not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Place(_Table):
+class BucketLocation(_Table):
     """A folder of a bucket.
 
     Attributes:
-        bucket: Its name.
-        prefix: The folder; empty for all of the bucket.
-        region: Of the bucket; that of the environment unless given.
-        account: Who owns the bucket: nobody else's of that name is read or written.
+        bucket: Name of the bucket.
+        prefix: The folder; empty for the whole bucket.
+        region: Region of the bucket; that of the environment unless given.
+        account: Owner of the bucket; a bucket of that name in another account is never used.
     """
 
-    bucket: Bucket
+    bucket: BucketName
     prefix: Prefix = ""
     region: Region | None = None
-    account: Account | None = None
+    account: AccountId | None = None
 
     def uri(self, **parameters: str | None) -> str:
-        """As the converter takes it; ``None`` leaves a parameter out."""
+        """The URI that the converter accepts; a parameter that is ``None`` is left out."""
         given = [f"{name}={value}" for name, value in parameters.items() if value]
         path = f"{self.bucket}/{self.prefix}".rstrip("/")
         return f"s3://{path}{'?' if given else ''}{'&'.join(given)}"
 
+    def lies_in(self, other: "BucketLocation") -> bool:
+        """Whether this is the other location or a folder below it."""
+        outer = f"{other.prefix}/" if other.prefix else ""
+        return self.bucket == other.bucket and f"{self.prefix}/".startswith(outer)
 
-class SourcePlace(Place):
-    """Where logs lie, at or above ``AWSLogs``.
+
+class SourceLocation(BucketLocation):
+    """A folder with logs, at or above ``AWSLogs``.
 
     Attributes:
-        kms_keys: What its log files are encrypted with, if that is SSE-KMS.
-        requester_pays: Whether its readers pay for requests and transfer.
+        kms_keys: Keys of log files that are encrypted with SSE-KMS.
+        requester_pays: Whether readers of the bucket pay for requests and transfer.
     """
 
     kms_keys: tuple[KeyArn, ...] = ()
-    requester_pays: Flag = False
+    requester_pays: StrictBool = False
 
 
-class OutputPlace(Place):
-    """Where the dataset or its state goes.
+class OutputLocation(BucketLocation):
+    """The folder that receives the dataset or its state.
 
     Attributes:
-        kms_key: Encrypts what is written; the bucket's own default encryption unless given.
-        create: Whether the bucket is made.
-        noncurrent_days: How long a bucket that is made keeps what was replaced.
+        kms_key: Encrypts what is written; the bucket's default encryption unless given.
+        create: Whether this stack creates the bucket.
+        noncurrent_days: How long a created bucket keeps replaced objects.
     """
 
     kms_key: KeyArn | None = None
-    create: Flag = False
-    noncurrent_days: Annotated[Whole, _number(1, 3650, "days")] = 30
+    create: StrictBool = False
+    noncurrent_days: Annotated[StrictInt, number(1, 3650, "days")] = 30
 
 
-class Function(_Table):
+class FunctionSettings(_Table):
     """The Lambda function.
 
     Attributes:
         memory_mb: One vCPU is 1,769 MB.
         timeout_s: A unit that needs longer is converted in shards.
-        ephemeral_storage_mb: ``/tmp``: the parts of one unit wait there.
+        ephemeral_storage_mb: Size of ``/tmp``, where the parts of one unit wait.
         architecture: ``arm64`` costs a fifth less.
         runtime: Python 3.14 needs provider 6.
-        reserved_concurrency: How many run at a time at most; the account's limit unless given.
-        log_retention_days: How long its log is kept.
+        reserved_concurrency: Most invocations at a time; the account's limit unless given.
+        log_retention_days: How long the log is kept.
     """
 
-    memory_mb: Annotated[Whole, _number(512, 10_240, "MB")] = MEMORY_MB
-    timeout_s: Annotated[Whole, _number(60, FUNCTION_S, "seconds")] = FUNCTION_S
-    ephemeral_storage_mb: Annotated[Whole, _number(512, 10_240, "MB")] = 2048
+    memory_mb: Annotated[StrictInt, number(512, 10_240, "MB")] = MEMORY_MB
+    timeout_s: Annotated[StrictInt, number(60, FUNCTION_S, "seconds")] = FUNCTION_S
+    ephemeral_storage_mb: Annotated[StrictInt, number(512, 10_240, "MB")] = 2048
     architecture: Literal["arm64", "x86_64"] = "arm64"
     runtime: Runtime = "python3.13"
-    reserved_concurrency: Annotated[Whole, _number(1, 10_000, "invocations")] | None = None
-    log_retention_days: Annotated[
-        Whole,
-        _legal(
-            lambda days: days in LOG_RETENTION_DAYS,
-            f"one of {', '.join(map(str, LOG_RETENTION_DAYS))}",
-        ),
-    ] = 365
+    reserved_concurrency: Annotated[StrictInt, number(1, 10_000, "invocations")] | None = None
+    log_retention_days: RetentionDays = 365
 
 
-class Schedules(_Table):
+class ScheduleSettings(_Table):
     """When the function runs by itself, in UTC.
 
     Attributes:
-        daily: Converts yesterday, and again what is not final of the days before; not before
-            window and margin have passed, and three days apart at most.
-        provisional: Converts today as far as it has come; off unless given.
+        daily: Converts yesterday, and again those of the days before that are not final; runs after
+            window and margin have passed, and at least every three days.
+        provisional: Converts today's logs so far; off unless given.
         enabled: Whether both are on.
     """
 
     daily: Cron = "cron(15 3 * * ? *)"
     provisional: Cron | None = None
-    enabled: Flag = True
+    enabled: StrictBool = True
 
 
-class BackfillQueue(_Table):
+class BackfillQueueSettings(_Table):
     """The SQS queue for large backfills.
 
     Attributes:
-        enabled: Whether there is one.
-        max_concurrency: How many invocations work on it at a time.
-        max_receives: How often a message is tried before it is a dead letter.
+        enabled: Whether the queue exists.
+        max_concurrency: Most invocations that work on it at a time.
+        max_receives: How often a message is tried before it becomes a dead letter.
     """
 
-    enabled: Flag = False
-    max_concurrency: Annotated[Whole, _number(2, 1000, "invocations")] = 10
-    max_receives: Annotated[Whole, _number(1, 1000, "times")] = 5
+    enabled: StrictBool = False
+    max_concurrency: Annotated[StrictInt, number(2, 1000, "invocations")] = 10
+    max_receives: Annotated[StrictInt, number(1, 1000, "times")] = 5
 
 
-class Alarms(_Table):
+class AlarmSettings(_Table):
     """The alarms and the dashboard.
 
     Attributes:
-        enabled: Whether there are alarms.
-        topic: Who is told.
-        dashboard: Whether there is a dashboard.
+        enabled: Whether the alarms exist.
+        topic: Receives their notifications.
+        dashboard: Whether the dashboard exists.
     """
 
-    enabled: Flag = True
+    enabled: StrictBool = True
     topic: TopicArn | None = None
-    dashboard: Flag = True
+    dashboard: StrictBool = True
 
 
-class Catalogue(_Table):
+class CatalogueSettings(_Table):
     """The Glue table that Athena queries.
 
     Attributes:
-        enabled: Whether there is one.
-        database: Its database.
-        create_database: Whether that is made, too.
-        table: Its name.
-        accounts: All accounts whose partitions are found; unless given, queries name the account.
-        regions: Likewise.
+        enabled: Whether the table exists.
+        database: Database of the table.
+        create_database: Whether this stack creates the database.
+        table: Name of the table.
+        accounts: Every account that queries find; unless given, each query names its account.
+        regions: Every region that queries find; unless given, each query names its region.
     """
 
-    enabled: Flag = False
+    enabled: StrictBool = False
     database: CatalogueName = "cloudtrail"
-    create_database: Flag = True
+    create_database: StrictBool = True
     table: CatalogueName = "cloudtrail"
-    accounts: Annotated[tuple[Account, ...], _legal(_distinct, "each account once")] = ()
-    regions: Annotated[tuple[Region, ...], _legal(_distinct, "each region once")] = ()
+    accounts: Annotated[tuple[AccountId, ...], legal(distinct, "each account once")] = ()
+    regions: Annotated[tuple[Region, ...], legal(distinct, "each region once")] = ()
 
 
-class Identity(_Table):
-    """What the roles are like.
+class IamSettings(_Table):
+    """The roles.
 
     Attributes:
-        path: Of the roles.
-        permissions_boundary: Of the roles.
+        path: Path of all roles.
+        permissions_boundary: Permissions boundary of all roles.
     """
 
-    path: Annotated[str, _text(r"/([\w+=,.@-]+/)*", "a path, such as / or /security/")] = "/"
+    path: RolePath = "/"
     permissions_boundary: PolicyArn | None = None
 
 
-class Vpc(_Table):
-    """Where the function runs, if it is to run in a VPC.
+class VpcSettings(_Table):
+    """The VPC that the function runs in.
 
     Attributes:
-        subnets: Private ones, with ways to S3, EventBridge and SQS.
-        security_groups: What it may reach.
+        subnets: Private subnets with routes to S3, EventBridge and SQS.
+        security_groups: Security groups of the function.
     """
 
-    subnets: Annotated[tuple[Subnet, ...], _legal(bool, "one subnet or more")]
-    security_groups: Annotated[tuple[SecurityGroup, ...], _legal(bool, "one group or more")]
+    subnets: Annotated[tuple[SubnetId, ...], legal(bool, "one subnet or more")]
+    security_groups: Annotated[tuple[SecurityGroupId, ...], legal(bool, "one group or more")]
 
 
-class Backend(_Table):
+class BackendSettings(_Table):
     """The bucket of the Terraform state.
 
     Attributes:
-        bucket: Its name.
-        key: Of the state in it.
-        region: Of the bucket.
+        bucket: Name of the bucket.
+        key: Object key of the state.
+        region: Region of the bucket.
         kms_key: Encrypts the state.
         lock: Whether a lock object guards it (Terraform 1.10 and newer).
     """
 
-    bucket: Bucket
-    key: Annotated[str, _text(rf"{_FOLDER}(/{_FOLDER})*", "an object's key")]
+    bucket: BucketName
+    key: ObjectKey
     region: Region
     kms_key: KeyArn | None = None
-    lock: Flag = True
+    lock: StrictBool = True
 
 
 class Environment(_Table):
     """One deployment.
 
     Attributes:
-        region: Where the function runs.
-        account: The account that it may be deployed to; any unless given.
-        name: Of the function and all that belongs to it: unique in its account, in all regions,
-            since roles have no region.
-        tags: Of everything that has tags.
+        region: Region of the function.
+        account: The only account it may be deployed to; any unless given.
+        name: Name of the function, and the beginning of all other names. Unique in its account,
+            across regions, since roles have no region.
+        tags: Tags of every resource.
         kms_key: Encrypts the function's log, its environment and its queues.
-        sources: Where logs lie; one dataset is made of all of them.
+        sources: Folders with logs; all of them go into one dataset.
         dataset: Receives the partitions.
         state: Receives receipts and leases; beside the dataset unless given.
-        function: See `Function`.
-        schedule: See `Schedules`.
-        backfill_queue: See `BackfillQueue`.
-        alarms: See `Alarms`.
-        catalogue: See `Catalogue`.
-        iam: See `Identity`.
-        vpc: See `Vpc`.
-        backend: See `Backend`; the state stays on the disk unless given.
+        function: See `FunctionSettings`.
+        schedule: See `ScheduleSettings`.
+        backfill_queue: See `BackfillQueueSettings`.
+        alarms: See `AlarmSettings`.
+        catalogue: See `CatalogueSettings`.
+        iam: See `IamSettings`.
+        vpc: See `VpcSettings`.
+        backend: See `BackendSettings`; Terraform's state stays on the disk unless given.
         converter: Settings of the converter, and rules: docs/settings.md, docs/rules.md.
     """
 
     region: Region
-    account: Account | None = None
+    account: AccountId | None = None
     name: StackName
-    tags: Annotated[
-        dict[TagName, TagValue], _legal(lambda tags: len(tags) <= MAX_TAGS, f"{MAX_TAGS} at most")
-    ] = {}
+    tags: Tags = {}
     kms_key: KeyArn | None = None
-    sources: Annotated[tuple[SourcePlace, ...], _legal(bool, "one source or more")]
-    dataset: OutputPlace
-    state: OutputPlace | None = None
-    function: Function = Function()
-    schedule: Schedules = Schedules()
-    backfill_queue: BackfillQueue = BackfillQueue()
-    alarms: Alarms = Alarms()
-    catalogue: Catalogue = Catalogue()
-    iam: Identity = Identity()
-    vpc: Vpc | None = None
-    backend: Backend | None = None
+    sources: Annotated[tuple[SourceLocation, ...], legal(bool, "one source or more")]
+    dataset: OutputLocation
+    state: OutputLocation | None = None
+    function: FunctionSettings = FunctionSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    backfill_queue: BackfillQueueSettings = BackfillQueueSettings()
+    alarms: AlarmSettings = AlarmSettings()
+    catalogue: CatalogueSettings = CatalogueSettings()
+    iam: IamSettings = IamSettings()
+    vpc: VpcSettings | None = None
+    backend: BackendSettings | None = None
     converter: dict[str, Any] = {}
 
     @property
-    def state_place(self) -> OutputPlace:
-        """Where receipts and leases go."""
+    def state_location(self) -> OutputLocation:
+        """The folder of receipts and leases."""
         beside = {"prefix": f"{self.dataset.prefix}.state", "create": False}
         return self.state or self.dataset.model_copy(update=beside)
 
     @property
     def settings(self) -> Settings:
-        """How the converter is to do it.
+        """The converter's settings.
 
         Raises:
-            UsageError: A setting is not legal; names all that are not.
+            UsageError: Some settings are not legal; names all of them.
         """
         return settings_of(SettingSource("converter", self.converter))
 
     @property
-    def places(self) -> dict[str, str]:
-        """The URIs of source, dataset and state, by their names in the function's environment."""
-        outputs = {"DATASET": self.dataset, "STATE": self.state_place}
+    def locations(self) -> dict[str, str]:
+        """The URIs of source, dataset and state, by environment variable."""
         sources = [
-            one.uri(region=one.region, requester_pays="true" if one.requester_pays else None)
-            for one in self.sources
+            source.uri(
+                region=source.region, requester_pays="true" if source.requester_pays else None
+            )
+            for source in self.sources
         ]
+        outputs = {Variable.DATASET: self.dataset, Variable.STATE: self.state_location}
         return {
-            "SOURCE": " ".join(sources),
+            Variable.SOURCE: " ".join(sources),
             **{
-                name: one.uri(region=one.region, kms_key_id=one.kms_key)
-                for name, one in outputs.items()
+                variable: output.uri(region=output.region, kms_key_id=output.kms_key)
+                for variable, output in outputs.items()
             },
         }
 
     @property
     def variables(self) -> dict[str, str]:
-        """The part of the function's environment that this file decides."""
+        """The function's environment variables, as far as this file decides them."""
         settings = {
-            name.upper(): _as_text(_KINDS[name], self.converter[name])
+            setting_variable(name): _as_text(_KINDS[name], self.converter[name])
             for name in sorted(self.converter)
         }
-        return {f"{PREFIX}{name}": value for name, value in {**self.places, **settings}.items()}
+        return {**self.locations, **settings}
 
 
-def partition_of(region: str) -> str:
-    """The partition of AWS that a region is in, as ARNs of it begin."""
-    return next((of for start, of in PARTITIONS.items() if region.startswith(start)), "aws")
-
-
-def _as_text(type_: SettingType, value: Any) -> str:  # noqa: ANN401 - whatever the setting reads
-    """A setting of a file, as the environment has it; the converter reads both alike."""
-    read = value if isinstance(type_, Structs) else type_.read(value)
-    if isinstance(type_, Names):
+def _as_text(kind: SettingType, value: Any) -> str:  # noqa: ANN401 - whatever the setting's kind reads
+    """A setting of a file in the spelling of the environment, which means the same."""
+    read = value if isinstance(kind, Structs) else kind.read(value)
+    if isinstance(kind, Names):
         return ",".join(read)
-    if isinstance(type_, ByColumn):
-        return ",".join(f"{column}={one}" for column, one in read.items())
+    if isinstance(kind, ByColumn):
+        return ",".join(f"{column}={choice}" for column, choice in read.items())
     if read is None or isinstance(read, str):
         return read or ""
     return msgspec.json.encode(read).decode()  # numbers, flags, and rules, which are tables

@@ -1,4 +1,4 @@
-"""Reading environment files: all mistakes at once, each with file, field and what is legal."""
+"""Environment files, read; all mistakes at once, each with file, field and what is legal."""
 
 import tomllib
 from collections import Counter
@@ -13,10 +13,10 @@ from pydantic_core import ErrorDetails
 from cloudtrail_parquet.errors import MistakesError, UsageError
 from cloudtrail_parquet.settings.settings import SettingSource, settings_of
 from stacks.environment.fields import Environment
-from stacks.environment.validate import contradictions
+from stacks.environment.validate import conflicts
 
 EXAMPLE = "example"
-"""The file that explains every field; it is no environment."""
+"""The file that explains every field; not an environment itself."""
 
 _LEGAL = {
     "string_type": "it has to be text in quotes",
@@ -26,15 +26,15 @@ _LEGAL = {
     "dict_type": "it has to be a table",
     "model_type": "it has to be a table",
 }
-"""What is wrong, by pydantic's names of errors."""
+"""What is legal, by pydantic's names of errors."""
 
 
 def load_all(folder: Path, only: str | None = None) -> dict[str, Environment]:
     """The environments of a folder by name, which is that of the file; without the example.
 
     Raises:
-        UsageError: There is none, or not the one that is asked for, or some have mistakes: all
-            mistakes of all files are named.
+        UsageError: The folder has no environment, or not the one asked for, or some have mistakes;
+            names all mistakes of all files.
     """
     files = {path.stem: path for path in sorted(folder.glob("*.toml"))}
     wanted = files.keys() & {only} if only else files.keys() - {EXAMPLE}
@@ -50,31 +50,31 @@ def load(*files: Path) -> dict[str, Environment]:
     Raises:
         UsageError: Some cannot be read, or have mistakes; names all of them.
     """
-    read = {path: _read(path) for path in files}
-    environments = {path: one for path, one in read.items() if isinstance(one, Environment)}
-    problems = [
-        f"{path}: {problem}"
-        for path, one in read.items()
-        if not isinstance(one, Environment)
-        for problem in one
-    ]
-    names = Counter((one.account, one.name) for one in environments.values())
+    environments: dict[Path, Environment] = {}
+    problems: list[str] = []
+    for path in files:
+        outcome = _read(path)
+        if isinstance(outcome, Environment):
+            environments[path] = outcome
+        else:
+            problems += [f"{path}: {problem}" for problem in outcome]
+    names = Counter((each.account, each.name) for each in environments.values())
     problems += [
-        f"{path}: name = {one.name!r}: another environment of that account has it"
-        for path, one in environments.items()
-        if names[one.account, one.name] > 1
+        f"{path}: name = {each.name!r}: another environment of that account has it"
+        for path, each in environments.items()
+        if names[each.account, each.name] > 1
     ]
     if problems:
         hint = f"environments/{EXAMPLE}.toml explains every field"
         raise MistakesError.of(problems, "environments", hint)
-    return {path.stem: one for path, one in environments.items()}
+    return {path.stem: environment for path, environment in environments.items()}
 
 
 def _read(path: Path) -> Environment | list[str]:
     """The environment of a file, or what is wrong with it."""
     try:
         raw = tomllib.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:  # no text, no TOML
+    except (OSError, ValueError, RecursionError) as error:  # not text, or not TOML
         return [f"it cannot be read ({error})"]
     raw.setdefault("name", f"cloudtrail-parquet-{path.stem}")
     problems = list(_settings_problems(raw.get("converter", {})))
@@ -82,32 +82,32 @@ def _read(path: Path) -> Environment | list[str]:
         environment = Environment.model_validate(raw)
     except ValidationError as error:
         return [*map(_problem, error.errors()), *problems]
-    return problems or list(contradictions(environment)) or environment
+    return problems or list(conflicts(environment)) or environment
 
 
 def _problem(error: ErrorDetails) -> str:
-    """A mistake in a line: where, what stands there, what it has to be."""
-    where, value = _dotted(error["loc"]), error["input"]
+    """A mistake in one line: the field, its value, what is legal."""
+    field, value = _dotted(error["loc"]), error["input"]
     match error["type"]:
         case "extra_forbidden":
             near = get_close_matches(str(error["loc"][-1]), _fields_beside(error["loc"]), 1)
-            return f"{where}: there is no such field" + (
+            return f"{field}: there is no such field" + (
                 f"; did you mean {near[0]}?" if near else ""
             )
         case "missing":
-            return f"{where}: has to be given"
+            return f"{field}: has to be given"
         case "value_error":
-            return f"{where} = {value!r}: {error['ctx']['error']}"
+            return f"{field} = {value!r}: {error['ctx']['error']}"
         case "literal_error":
-            return f"{where} = {value!r}: it has to be {error['ctx']['expected']}"
+            return f"{field} = {value!r}: it has to be {error['ctx']['expected']}"
         case kind:
-            return f"{where} = {value!r}: {_LEGAL.get(kind, error['msg'])}"
+            return f"{field} = {value!r}: {_LEGAL.get(kind, error['msg'])}"
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:
-    """Where a field is, as in ``sources[0].bucket``."""
-    of_names = (step for step in location if step != "[key]")  # of a table: that a name is wrong
-    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in of_names)
+    """The path of a field, as in ``sources[0].bucket``."""
+    names = (step for step in location if step != "[key]")  # a wrong name in a table
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in names)
     return "".join(steps).removeprefix(".")
 
 
@@ -123,13 +123,13 @@ def _fields_beside(location: tuple[int | str, ...]) -> list[str]:
 def _table_of(annotation: Any) -> type[BaseModel]:  # noqa: ANN401 - a type, or one in a generic
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next(_table_of(one) for one in get_args(annotation) if one is not type(None))
+    return next(_table_of(part) for part in get_args(annotation) if part is not type(None))
 
 
 def _settings_problems(converter: object) -> Iterator[str]:
-    """What is wrong with the converter's settings, found by the converter itself."""
+    """What the converter finds wrong with its settings."""
     if not isinstance(converter, dict):
-        return  # the table's own mistake
+        return  # told as a mistake of the field
     try:
         settings_of(SettingSource("converter", converter))
     except MistakesError as error:

@@ -1,4 +1,4 @@
-"""When a schedule runs, as far as its expression tells.
+"""When a schedule runs, as far as that follows from its expression.
 
 Source: EventBridge Scheduler User Guide, "Schedule types".
 """
@@ -20,10 +20,10 @@ class Runs(NamedTuple):
 
     Attributes:
         latest: The last minute of the day at which it runs; None where that changes, or depends on
-            when the schedule was made.
-        days: It is so many days at most from a day on which it runs to the next.
-        drift_h: By how many hours the first run after a time of the day may come later than the
-            day before.
+            when the schedule was created.
+        days: Most days from one day with a run to the next.
+        drift_h: Most hours by which the first run after a given time of day comes later than it did
+            on the day before.
     """
 
     latest: int | None
@@ -32,7 +32,7 @@ class Runs(NamedTuple):
 
 
 def runs_of(expression: str) -> Runs | None:
-    """When a schedule runs; None if that cannot be told, or is not so all through the year."""
+    """When a schedule runs; None if that cannot be told, or changes during the year."""
     if match := _RATE.fullmatch(expression):
         minutes = int(match[1]) * _MINUTES[match[2]]
         apart = -(-minutes // _DAY_MINUTES)
@@ -42,7 +42,7 @@ def runs_of(expression: str) -> Runs | None:
         minute, hour, of_month, month, of_week, year = expression[len("cron(") : -1].split()
         minutes_, hours = _values(minute, 0, 59), _values(hour, 0, 23)
         week = range(1, 8) if of_week == "?" else _values(of_week, 1, 7, _WEEK)
-        every_day = all(one in {"*", "?", "*/1", "1/1"} for one in (of_month, month, year))
+        every_day = all(field in {"*", "?", "*/1", "1/1"} for field in (of_month, month, year))
     except ValueError:
         return None
     if not (every_day and minutes_ and hours and week):
@@ -53,10 +53,10 @@ def runs_of(expression: str) -> Runs | None:
 
 
 def _values(field: str, low: int, high: int, names: tuple[str, ...] = ()) -> set[int]:
-    """The values that a field of a cron expression stands for.
+    """The values that a field of a cron expression selects.
 
     Raises:
-        ValueError: It is not legal, or none of the forms that are read here.
+        ValueError: The field is not legal, or has a form that is not understood here.
     """
     return {value for item in field.split(",") for value in _item(item, low, high, names)}
 

@@ -11,7 +11,7 @@ from cloudtrail_parquet.contract import DETAIL_TYPE, EVENT_SOURCE, PREFIX
 from cloudtrail_parquet.reference.markdown import table
 from cloudtrail_parquet.settings.reach import catch_up_days
 from cloudtrail_parquet.settings.settings import Settings
-from stacks.environment.fields import Environment, OutputPlace
+from stacks.environment.fields import Environment, OutputLocation
 from stacks.handover.descriptions import permission_lines, resource_rows
 from stacks.iam.cross_account import NO_ACCOUNT, Grant, Json, grants, key_grants, role_arn
 
@@ -42,7 +42,7 @@ def readme(
         function=environment.name,
         name=name,
         region=environment.region,
-        state=environment.state_place.uri(),
+        state=environment.state_location.uri(),
         files=table(("file", "what it is"), _files(files)),
         chosen=table(("it", "what"), _chosen(stack, environment)),
         inputs="\n".join(f"- {line}" for line in _inputs(stack, environment)),
@@ -93,7 +93,7 @@ def _chosen(stack: Json, environment: Environment) -> Iterator[tuple[str, str]]:
     own, schedule = environment.function, environment.schedule
     yield "reads", ", ".join(f"`{one.uri()}`" for one in environment.sources)
     yield "writes", f"`{environment.dataset.uri()}`"
-    yield "keeps receipts and leases in", f"`{environment.state_place.uri()}`"
+    yield "keeps receipts and leases in", f"`{environment.state_location.uri()}`"
     times = [f"`{one}`" for one in (schedule.daily, schedule.provisional) if one]
     yield "runs", f"{' and '.join(times)}, UTC" + ("" if schedule.enabled else ", but is disabled")
     many = f", {own.reserved_concurrency} at a time" if own.reserved_concurrency else ""
@@ -136,11 +136,11 @@ def _inputs(stack: Json, environment: Environment) -> Iterator[str]:
         below = f"`AWSLogs` at or below `{source.uri()}`"
         yield f"Logs: bucket `{source.bucket}`{where}{owner}, {below}"
         yield from (f"Their key: `{key}`" for key in source.kms_keys)
-    for what, place in _outputs(environment):
+    for what, location in _outputs(environment):
         made = "is made, if nobody has one of that name"
         there = "with a lifecycle rule that aborts unfinished uploads"
-        yield f"{what}: bucket `{place.bucket}`, {made if place.create else there}"
-    keys = (environment.dataset.kms_key, environment.state_place.kms_key)
+        yield f"{what}: bucket `{location.bucket}`, {made if location.create else there}"
+    keys = (environment.dataset.kms_key, environment.state_location.kms_key)
     yield from (f"Key of what is written there: `{key}`" for key in dict.fromkeys(keys) if key)
     if environment.kms_key:
         yield f"Key of log, function and queues: `{environment.kms_key}`"
@@ -168,7 +168,7 @@ def _inputs(stack: Json, environment: Environment) -> Iterator[str]:
 def _network(environment: Environment) -> Iterator[str]:
     if vpc := environment.vpc:
         services = "S3, EventBridge" + (", SQS" if environment.backfill_queue.enabled else "")
-        regions = [*environment.sources, environment.dataset, environment.state_place]
+        regions = [*environment.sources, environment.dataset, environment.state_location]
         far = sorted({one.region for one in regions if one.region} - {environment.region})
         more = f", and to S3 in {', '.join(far)}" if far else ""
         groups = ", ".join(f"`{one}`" for one in vpc.security_groups)
@@ -176,9 +176,9 @@ def _network(environment: Environment) -> Iterator[str]:
         yield f"VPC: subnets {subnets}, security groups {groups}, with ways to {services}{more}"
 
 
-def _outputs(environment: Environment) -> list[tuple[str, OutputPlace]]:
+def _outputs(environment: Environment) -> list[tuple[str, OutputLocation]]:
     """The buckets of dataset and state; one, if they share it."""
-    dataset, state = environment.dataset, environment.state_place
+    dataset, state = environment.dataset, environment.state_location
     if dataset.bucket == state.bucket:
         return [("Dataset, receipts and leases", dataset)]
     return [("Dataset", dataset), ("Receipts and leases", state)]
@@ -251,10 +251,10 @@ def _redrive(environment: Environment) -> str:
 
 
 def _versions(environment: Environment) -> Iterator[str]:
-    for _, place in _outputs(environment):
-        if place.create:
-            days = place.noncurrent_days
-            yield f"`{place.bucket}` keeps what was replaced for {days} days, as older versions."
+    for _, location in _outputs(environment):
+        if location.create:
+            days = location.noncurrent_days
+            yield f"`{location.bucket}` keeps what was replaced for {days} days, as older versions."
 
 
 def _keep_buckets(stack: Json) -> str:

@@ -8,7 +8,8 @@ as its principal is refused until there is that role, and means another one when
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from stacks.environment.fields import Environment, partition_of
+from stacks.environment.fields import Environment
+from stacks.environment.types import partition_of
 from stacks.iam.statements import Aws
 
 NO_ACCOUNT = "ACCOUNT_ID"
@@ -119,7 +120,7 @@ def _others(statement: Json, environment: Environment) -> Iterator[tuple[str, st
 
 def _buckets_of_others(environment: Environment) -> dict[str, str | None]:
     """The owners of buckets, but for those that are known to be in the function's account."""
-    outputs = (environment.dataset, environment.state_place)
+    outputs = (environment.dataset, environment.state_location)
     owners = {one.bucket: one.account for one in environment.sources}
     owners |= {one.bucket: one.account for one in outputs if one.account}
     ours = environment.account

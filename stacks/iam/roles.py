@@ -46,7 +46,7 @@ def _written(statement: Statement) -> DataAwsIamPolicyDocumentStatement:
     )
 
 
-class Role(Construct):
+class ServiceRole(Construct):
     """A role for one service, with what it may do.
 
     Attributes:

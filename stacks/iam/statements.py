@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from cloudtrail_parquet.contract import LOGS_ROOT
 from cloudtrail_parquet.settings.settings import Settings
-from stacks.environment.fields import OutputPlace, Place, SourcePlace
+from stacks.environment.fields import BucketLocation, OutputLocation, SourceLocation
 
 
 class Aws(NamedTuple):
@@ -54,60 +54,60 @@ class Statement:
 
 
 def source_statements(
-    sources: Iterable[SourcePlace], settings: Settings, aws: Aws
+    sources: Iterable[SourceLocation], settings: Settings, aws: Aws
 ) -> Iterator[Statement]:
     """Reading log files, and nothing else that lies in the sources."""
-    for number, place in enumerate(sources, 1):
-        where = f"the logs in {place.uri()}"
-        below = "*" if place.prefix.rpartition("/")[2] == LOGS_ROOT else f"*{LOGS_ROOT}/*"
-        yield _list(f"ListSource{number}", f"find {where}", place, aws)
+    for number, location in enumerate(sources, 1):
+        where = f"the logs in {location.uri()}"
+        below = "*" if location.prefix.rpartition("/")[2] == LOGS_ROOT else f"*{LOGS_ROOT}/*"
+        yield _list(f"ListSource{number}", f"find {where}", location, aws)
         yield Statement(
             sid=f"ReadSource{number}",
             why=f"read {where}, of the folders {', '.join(settings.folders)} only",
             actions=("s3:GetObject",),
             resources=tuple(
-                _objects(place, aws, f"{below}/{folder}/*") for folder in settings.folders
+                _objects(location, aws, f"{below}/{folder}/*") for folder in settings.folders
             ),
-            conditions=_of_account(place),
+            conditions=_of_account(location),
         )
-        if place.kms_keys:
+        if location.kms_keys:
             yield Statement(
                 sid=f"DecryptSource{number}",
                 why=f"decrypt {where}",
                 actions=("kms:Decrypt",),
-                resources=place.kms_keys,
-                conditions=_via("s3", place.region or aws.region, aws),
+                resources=location.kms_keys,
+                conditions=_via("s3", location.region or aws.region, aws),
             )
 
 
-def dataset_statements(place: OutputPlace, aws: Aws) -> Iterator[Statement]:
+def dataset_statements(location: OutputLocation, aws: Aws) -> Iterator[Statement]:
     """Reading and replacing parts."""
-    return _output("Dataset", place, "the dataset", aws)
+    return _output("Dataset", location, "the dataset", aws)
 
 
-def state_statements(place: OutputPlace, aws: Aws) -> Iterator[Statement]:
+def state_statements(location: OutputLocation, aws: Aws) -> Iterator[Statement]:
     """Reading and replacing receipts and leases."""
-    return _output("State", place, "receipts and leases", aws)
+    return _output("State", location, "receipts and leases", aws)
 
 
-def _output(name: str, place: OutputPlace, what: str, aws: Aws) -> Iterator[Statement]:
-    where = f"{what} in {place.uri()}"
-    yield _list(f"List{name}", f"find {where}", place, aws)
+def _output(name: str, location: OutputLocation, what: str, aws: Aws) -> Iterator[Statement]:
+    where = f"{what} in {location.uri()}"
+    yield _list(f"List{name}", f"find {where}", location, aws)
     yield Statement(
         sid=f"Replace{name}",
         why=f"read, write and remove {where}",
         # Replacing or removing what has a version asks for reading it, too.
         actions=("s3:DeleteObject", "s3:GetObject", "s3:PutObject"),
-        resources=(_objects(place, aws),),
-        conditions=_of_account(place),
+        resources=(_objects(location, aws),),
+        conditions=_of_account(location),
     )
-    if place.kms_key:
+    if location.kms_key:
         yield Statement(
             sid=f"UseKeyOf{name}",
             why=f"encrypt and decrypt {where}",
             actions=("kms:Decrypt", "kms:GenerateDataKey"),
-            resources=(place.kms_key,),
-            conditions=_via("s3", place.region or aws.region, aws),
+            resources=(location.kms_key,),
+            conditions=_via("s3", location.region or aws.region, aws),
         )
 
 
@@ -135,32 +135,32 @@ def key_statement(key: str, service: str, why: str, aws: Aws) -> Statement:
     )
 
 
-def bucket_arn(place: Place, aws: Aws) -> str:
-    """The ARN of a place's bucket."""
-    return f"arn:{aws.partition}:s3:::{place.bucket}"
+def bucket_arn(location: BucketLocation, aws: Aws) -> str:
+    """The ARN of a location's bucket."""
+    return f"arn:{aws.partition}:s3:::{location.bucket}"
 
 
-def _objects(place: Place, aws: Aws, below: str = "*") -> str:
-    folder = f"{place.prefix}/" if place.prefix else ""
-    return f"{bucket_arn(place, aws)}/{folder}{below}"
+def _objects(location: BucketLocation, aws: Aws, below: str = "*") -> str:
+    folder = f"{location.prefix}/" if location.prefix else ""
+    return f"{bucket_arn(location, aws)}/{folder}{below}"
 
 
-def _list(sid: str, why: str, place: Place, aws: Aws) -> Statement:
-    folder = Condition("StringLike", "s3:prefix", (f"{place.prefix}/*",))
+def _list(sid: str, why: str, location: BucketLocation, aws: Aws) -> Statement:
+    folder = Condition("StringLike", "s3:prefix", (f"{location.prefix}/*",))
     return Statement(
         sid=sid,
         why=why,
         actions=("s3:ListBucket",),
-        resources=(bucket_arn(place, aws),),
-        conditions=((folder,) if place.prefix else ()) + _of_account(place),
+        resources=(bucket_arn(location, aws),),
+        conditions=((folder,) if location.prefix else ()) + _of_account(location),
     )
 
 
-def _of_account(place: Place) -> tuple[Condition, ...]:
+def _of_account(location: BucketLocation) -> tuple[Condition, ...]:
     """A bucket of another owner, who has taken its name, is not meant."""
     return (
-        (Condition("StringEquals", "aws:ResourceAccount", (place.account,)),)
-        if place.account
+        (Condition("StringEquals", "aws:ResourceAccount", (location.account,)),)
+        if location.account
         else ()
     )
 

@@ -139,7 +139,7 @@ def test_the_function_accepts_the_environment_it_is_given(
     expected = {**environment.converter, "fetch_threads": threads}
     assert function.settings == settings_of(SettingSource("file", expected))
     assert function.stores.dataset.uri == environment.dataset.uri()
-    assert function.stores.state.uri == environment.state_place.uri()
+    assert function.stores.state.uri == environment.state_location.uri()
     assert function.fanout is not None
     assert said[f"{PREFIX}DISPATCH"] == "events"
     assert said[f"{PREFIX}EVENT_BUS"] == only(stack, "aws_cloudwatch_event_bus")["name"]
@@ -400,7 +400,7 @@ def test_queues_and_buckets_are_used_with_tls_only(stack: Stack) -> None:
 
 
 def test_a_bucket_is_made_when_asked_for(stack: Stack, environment: Environment) -> None:
-    places = {"dataset": environment.dataset, "state": environment.state_place}
+    places = {"dataset": environment.dataset, "state": environment.state_location}
 
     assert {name: one["bucket"] for name, one in all_of(stack, "aws_s3_bucket").items()} == {
         name: place.bucket for name, place in places.items() if place.create
@@ -410,7 +410,7 @@ def test_a_bucket_is_made_when_asked_for(stack: Stack, environment: Environment)
 def test_a_bucket_that_is_made_is_private_encrypted_and_versioned(
     stack: Stack, environment: Environment
 ) -> None:
-    places = {"dataset": environment.dataset, "state": environment.state_place}
+    places = {"dataset": environment.dataset, "state": environment.state_location}
 
     for name, bucket in all_of(stack, "aws_s3_bucket").items():
         of = {"bucket": f"${{aws_s3_bucket.{name}.id}}"}
@@ -517,7 +517,7 @@ def test_people_find_what_they_need_in_the_outputs(stack: Stack, environment: En
     of_backfill = {"backfill_url", "dead_letters_url"}
 
     assert outputs["dataset"] == environment.dataset.uri()
-    assert outputs["state"] == environment.state_place.uri()
+    assert outputs["state"] == environment.state_location.uri()
     assert outputs["function_name"] == "${aws_lambda_function.converter.function_name}"
     assert outputs["failures_url"] == "${aws_sqs_queue.failures.url}"
     assert (outputs.keys() & of_backfill == of_backfill) == environment.backfill_queue.enabled
@@ -568,7 +568,12 @@ def test_keys_are_used_by_way_of_one_service_each(stack: Stack, environment: Env
         for statement in policy(stack, one["policy"])
         if any(action.startswith("kms:") for action in statement["actions"])
     ]
-    keys = {environment.kms_key, environment.dataset.kms_key, environment.state_place.kms_key, None}
+    keys = {
+        environment.kms_key,
+        environment.dataset.kms_key,
+        environment.state_location.kms_key,
+        None,
+    }
     keys |= {key for source in environment.sources for key in source.kms_keys}
 
     assert {key for one in statements for key in one["resources"]} == keys - {None}

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from cloudtrail_parquet.contract import Variable
 from cloudtrail_parquet.errors import MistakesError, UsageError
 from cloudtrail_parquet.schema.columns import JSON_COLUMNS, leaves
 from cloudtrail_parquet.settings.rules import Discard
@@ -38,8 +39,9 @@ from cloudtrail_parquet.settings.types import (
     SettingType,
     Structs,
 )
-from stacks.environment.fields import LOG_RETENTION_DAYS, Environment
+from stacks.environment.fields import Environment
 from stacks.environment.load import EXAMPLE, load, load_all
+from stacks.environment.types import LOG_RETENTION_DAYS
 from tests.stacks.conftest import CASES, ENVIRONMENTS, ROOT
 
 SHIPPED = ROOT / "environments"
@@ -413,13 +415,13 @@ def test_a_file_that_is_no_toml_is_named_beside_the_other_mistakes(
         ),
         (
             {"dataset.create": True, "dataset.region": "eu-west-1"},
-            "dataset.create: a bucket is made",
+            "dataset.create: a bucket is created",
         ),
         (
             {"dataset.create": True, "dataset.account": "111122223333"},
             "dataset.create: a bucket is",
         ),
-        ({"state.create": True, "state.region": "eu-west-1"}, "state.create: a bucket is made"),
+        ({"state.create": True, "state.region": "eu-west-1"}, "state.create: a bucket is created"),
         (
             {"dataset.create": True, "dataset.bucket": "org-logs"},
             "dataset.create: org-logs is a source",
@@ -565,12 +567,12 @@ def test_the_state_lies_beside_the_dataset_unless_given() -> None:
 
     (environment,) = read(table(dataset=dataset))
 
-    assert environment.places == {
-        "SOURCE": "s3://org-logs",
-        "DATASET": f"s3://lake/a?kms_key_id={KEY}",
-        "STATE": f"s3://lake/a.state?kms_key_id={KEY}",
+    assert environment.locations == {
+        Variable.SOURCE: "s3://org-logs",
+        Variable.DATASET: f"s3://lake/a?kms_key_id={KEY}",
+        Variable.STATE: f"s3://lake/a.state?kms_key_id={KEY}",
     }
-    assert not environment.state_place.create
+    assert not environment.state_location.create
 
 
 # Folders of files.

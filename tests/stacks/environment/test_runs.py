@@ -13,7 +13,7 @@ from cloudtrail_parquet.settings.settings import Settings
 from stacks.constructs.alarms import oldest_unsettled_days, settled_within_hours
 from stacks.environment.fields import Environment
 from stacks.environment.runs import Runs, runs_of
-from stacks.environment.validate import contradictions
+from stacks.environment.validate import conflicts
 
 DAY_MINUTES = 1440
 
@@ -31,7 +31,7 @@ def environment(daily: str, **converter: int) -> Environment:
 
 
 def wrong(one: Environment) -> list[str]:
-    return [line for line in contradictions(one) if line.startswith("schedule.daily: ")]
+    return [line for line in conflicts(one) if line.startswith("schedule.daily: ")]
 
 
 @pytest.mark.parametrize(

@@ -213,7 +213,7 @@ class Reader:
     def __init__(self, environment: Environment) -> None:
         """Buckets and keys are the environment's; the queues have its own key."""
         self._place, self._queue_key = known_aws(environment), environment.kms_key
-        outputs = (environment.dataset, environment.state_place)
+        outputs = (environment.dataset, environment.state_location)
         keyed = [(one, next(iter(one.kms_keys), None)) for one in environment.sources]
         self._buckets = {
             one.bucket: Bucket(

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from cloudtrail_parquet.planning.plan import BYTES_PER_S
 from cloudtrail_parquet.sample_logs import TreeSpec, generate
-from stacks.environment.fields import Environment, OutputPlace, SourcePlace
+from stacks.environment.fields import Environment, OutputLocation, SourceLocation
 from stacks.environment.load import load
 from stacks.iam.cross_account import known_aws
 from tests.builders import ACCOUNT, REGION, ago, at, log_file, log_key, record
@@ -141,12 +141,12 @@ class Rig(Carrier):
         self._open.close()
 
     @property
-    def dataset(self) -> OutputPlace:
+    def dataset(self) -> OutputLocation:
         return self._environment.dataset
 
     @property
-    def state(self) -> OutputPlace:
-        return self._environment.state_place
+    def state(self) -> OutputLocation:
+        return self._environment.state_location
 
     def _make_bucket(self, name: str, region: str) -> None:
         client: Any = boto3.client(
@@ -187,7 +187,7 @@ class Rig(Carrier):
         for number, path in enumerate(files):
             self.put(number % 2, path.relative_to(tree).as_posix(), path.read_bytes())
 
-    def keys(self, place: OutputPlace, below: str = "") -> list[str]:
+    def keys(self, place: OutputLocation, below: str = "") -> list[str]:
         """Whole keys of a place."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(
             Bucket=place.bucket, Prefix=f"{place.prefix}/{below}"
@@ -204,7 +204,7 @@ class Rig(Carrier):
         return len(leases)
 
 
-def _whole(place: SourcePlace, key: str) -> str:
+def _whole(place: SourceLocation, key: str) -> str:
     return f"{place.prefix}/{key}".lstrip("/")
 
 

@@ -1,0 +1,121 @@
+"""What a field of an environment file may hold; a mistake says what would have been legal."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, StrictInt
+
+from bundle.package import RUNTIMES
+
+T = TypeVar("T")
+
+LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827,
+                      2192, 2557, 2922, 3288, 3653)  # fmt: skip
+"""What CloudWatch Logs accepts (PutRetentionPolicy, API reference)."""
+
+PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
+"""AWS's partitions, by how the names of their regions begin; all others are in ``aws``."""
+
+MAX_TAGS = 50  # of a resource (AWS General Reference, tags); the same for their characters
+
+_ARN = "arn:aws(-us-gov|-cn)?"
+_FOLDER = r"[A-Za-z0-9!_.'()=@:+,-]+"  # nothing that IAM or a URI reads as something else
+_TAG_TEXT = r"[\w .:/=+@-]"
+
+
+def legal(is_legal: Callable[[T], object], what: str) -> AfterValidator:
+    """Refuses other values; ``what`` completes "it has to be"."""
+
+    def check(value: T) -> T:
+        if not is_legal(value):
+            raise ValueError(f"it has to be {what}")
+        return value
+
+    return AfterValidator(check)
+
+
+def text(pattern: str, what: str, flags: re.RegexFlag = re.ASCII) -> AfterValidator:
+    """Refuses text that does not match the pattern as a whole."""
+    return legal(re.compile(pattern, flags).fullmatch, what)
+
+
+def number(low: int, high: int, unit: str) -> AfterValidator:
+    """Refuses numbers outside of a range."""
+
+    def is_legal(value: int) -> bool:
+        return low <= value <= high
+
+    return legal(is_legal, f"{low:,} to {high:,} {unit}")
+
+
+def distinct(values: Sequence[str]) -> bool:
+    """Whether no value is given twice."""
+    return len(set(values)) == len(values)
+
+
+def partition_of(region: str) -> str:
+    """The partition of AWS that a region is in, as ARNs of it begin."""
+    return next((name for start, name in PARTITIONS.items() if region.startswith(start)), "aws")
+
+
+AccountId = Annotated[str, text("[0-9]{12}", "twelve digits in quotes")]
+Region = Annotated[
+    str,  # of the three partitions whose endpoints the converter knows
+    text(r"(?!..-iso)[a-z]{2}(-[a-z]+)+-[0-9]", "a region, such as eu-west-1 or us-gov-west-1"),
+]
+StackName = Annotated[
+    str, text("[a-z][a-z0-9-]{0,38}[a-z0-9]", "2 to 40 lower-case letters, digits and -")
+]
+BucketName = Annotated[
+    str, text("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of a bucket, without s3:// or arn:")
+]
+Prefix = Annotated[
+    str,
+    text(
+        rf"|{_FOLDER}(/{_FOLDER})*",
+        "folders with / between them, none at its ends, without wildcards and white space",
+    ),
+]
+ObjectKey = Annotated[str, text(rf"{_FOLDER}(/{_FOLDER})*", "an object's key")]
+KeyArn = Annotated[str, text(rf"{_ARN}:kms:[\w-]+:\d{{12}}:key/[\w-]+", "the ARN of a KMS key")]
+TopicArn = Annotated[str, text(rf"{_ARN}:sns:[\w-]+:\d{{12}}:[\w-]+", "the ARN of an SNS topic")]
+PolicyArn = Annotated[
+    str, text(rf"{_ARN}:iam::(\d{{12}}|aws):policy/[\w+=,.@/-]+", "the ARN of an IAM policy")
+]
+RolePath = Annotated[str, text(r"/([\w+=,.@-]+/)*", "a path, such as / or /security/")]
+Cron = Annotated[
+    str,
+    text(
+        r"cron\([^\s()]+( [^\s()]+){5}\)|rate\([1-9][0-9]* (minute|hour|day)s?\)",
+        "cron(…) with six fields, such as cron(15 3 * * ? *), or rate(…), such as rate(1 hour)",
+    ),
+]
+SubnetId = Annotated[str, text("subnet-[0-9a-f]+", "a subnet's id")]
+SecurityGroupId = Annotated[str, text("sg-[0-9a-f]+", "a security group's id")]
+CatalogueName = Annotated[
+    str, text("[a-z0-9_]{1,255}", "lower-case letters, digits and _, for Athena")
+]
+TagName = Annotated[
+    str,
+    text(
+        rf"(?!aws:){_TAG_TEXT}{{1,128}}",
+        "1 to 128 letters, digits, spaces and _.:/=+-@, not beginning with aws:",
+        re.IGNORECASE,
+    ),
+]
+TagValue = Annotated[
+    str,
+    text(rf"{_TAG_TEXT}{{0,256}}", "256 letters, digits, spaces and _.:/=+-@ at most", re.NOFLAG),
+]
+Tags = Annotated[
+    dict[TagName, TagValue], legal(lambda tags: len(tags) <= MAX_TAGS, f"{MAX_TAGS} at most")
+]
+Runtime = Annotated[str, legal(lambda name: name in RUNTIMES, f"one of {', '.join(RUNTIMES)}")]
+RetentionDays = Annotated[
+    StrictInt,
+    legal(
+        lambda days: days in LOG_RETENTION_DAYS,
+        f"one of {', '.join(map(str, LOG_RETENTION_DAYS))}",
+    ),
+]
