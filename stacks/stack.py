@@ -1,8 +1,8 @@
-"""The stack of one environment: what there is, and who is connected to whom."""
+"""The stack of one environment: its parts, and how they are connected."""
 
 from typing import Any
 
-from cloudtrail_parquet.contract import PREFIX
+from cloudtrail_parquet.contract import Variable
 from stacks.cdk import (
     AwsProvider,
     AwsProviderDefaultTags,
@@ -25,7 +25,7 @@ from stacks.constructs.function import ConverterFunction
 from stacks.constructs.glue_table import GlueTable
 from stacks.constructs.queue import Queue
 from stacks.constructs.schedule import Schedule
-from stacks.environment.fields import Environment
+from stacks.environment.fields import Environment, OutputLocation
 from stacks.iam.statements import Aws
 
 PROVIDER_VERSIONS = ">= 5.100.0, < 7.0.0"
@@ -34,19 +34,19 @@ LOCKING_TERRAFORM_VERSIONS = ">= 1.10.0"
 
 
 class ConverterStack(TerraformStack):
-    """All that converts the logs of one environment.
+    """Everything that converts the logs of one environment.
 
     Attributes:
-        statements: What its roles may do, by the name of the role's construct.
+        statements: Permissions of its roles, by the name of the role's construct.
     """
 
     def __init__(self, scope: Construct, name: str, environment: Environment, package: str) -> None:
-        """Put it together.
+        """Create all parts and connect them.
 
         Args:
             scope: The app.
-            name: Of the environment file, without its ending.
-            environment: What is wanted.
+            name: Name of the environment file, without its ending.
+            environment: The deployment.
             package: Name of the zip, which lies beside the Terraform.
         """
         super().__init__(scope, name)
@@ -59,38 +59,27 @@ class ConverterStack(TerraformStack):
             self, "failures", environment, name="failures", senders=[event_bus.sends_to_failures()]
         )
         backfill = BackfillQueue(self, environment) if environment.backfill_queue.enabled else None
-        variables = {f"{PREFIX}DISPATCH": "events", f"{PREFIX}EVENT_BUS": event_bus.name}
-        statements = [event_bus.may_send()]
-        if backfill:
-            variables[f"{PREFIX}QUEUE_URL"] = backfill.queue.url
-            statements.append(backfill.may_use())
-        converter = ConverterFunction(
-            self,
+        converter = self._converter(
             environment,
             aws,
             package=package,
-            variables=variables,
-            statements=statements,
-            failures_arn=failures.arn,
+            event_bus=event_bus,
+            failures=failures,
+            backfill=backfill,
         )
-        function = converter.function
-        event_bus.deliver_to(function, failures.arn)
-        schedule = Schedule(self, environment, aws, function, failures.arn)
+        event_bus.deliver_to(converter.function, failures.arn)
+        schedule = Schedule(self, environment, aws, converter.function, failures.arn)
         self.statements = {
             "converter_role": converter.role.statements,
             "schedule_role": schedule.role.statements,
         }
         if backfill:
-            backfill.deliver_to(function, needs=converter.role.policy)
-        of_backfill = (backfill.queue.name, backfill.dead_letters.name) if backfill else ()
-        if environment.alarms.enabled:
-            Alarms(self, environment, failures.name, of_backfill)
-        if environment.alarms.dashboard:
-            Dashboard(self, environment, (failures.name, *of_backfill))
+            backfill.deliver_to(converter.function, needs=converter.role.policy)
+        self._monitoring(environment, failures, backfill)
         if environment.catalogue.enabled:
             GlueTable(self, environment)
         outputs = {
-            "function_name": function.function_name,
+            "function_name": converter.function.function_name,
             "event_bus": event_bus.name,
             "failures_url": failures.url,
             "dataset": environment.dataset.uri(),
@@ -103,9 +92,47 @@ class ConverterStack(TerraformStack):
         for id_, value in outputs.items():
             TerraformOutput(values, id_, value=value).override_logical_id(id_)
 
+    def _converter(
+        self,
+        environment: Environment,
+        aws: Aws,
+        *,
+        package: str,
+        event_bus: EventBus,
+        failures: Queue,
+        backfill: BackfillQueue | None,
+    ) -> ConverterFunction:
+        """The function, allowed to hand its batches on and told where to."""
+        variables: dict[str, str] = {
+            Variable.DISPATCH: "events",
+            Variable.EVENT_BUS: event_bus.name,
+        }
+        statements = [event_bus.may_send()]
+        if backfill:
+            variables[Variable.QUEUE_URL] = backfill.queue.url
+            statements.append(backfill.may_use())
+        return ConverterFunction(
+            self,
+            environment,
+            aws,
+            package=package,
+            variables=variables,
+            statements=statements,
+            failures_arn=failures.arn,
+        )
+
+    def _monitoring(
+        self, environment: Environment, failures: Queue, backfill: BackfillQueue | None
+    ) -> None:
+        backfill_names = (backfill.queue.name, backfill.dead_letters.name) if backfill else ()
+        if environment.alarms.enabled:
+            Alarms(self, environment, failures.name, backfill_names)
+        if environment.alarms.dashboard:
+            Dashboard(self, environment, (failures.name, *backfill_names))
+
     @jsii.member(jsii_name="allocateLogicalId")
     def _allocate_logical_id(self, element: Any) -> str:  # noqa: ANN401 - a node or an element
-        """Addresses are the names of constructs, so that people can read them and they stay."""
+        """Make addresses of the constructs' names, which people can read and which stay."""
         _, *names = str(element.node.path).split("/")
         return "_".join(name for name in names if name != "this")
 
@@ -123,12 +150,12 @@ class ConverterStack(TerraformStack):
         return Aws(partition.partition, partition.dns_suffix, account, environment.region)
 
     def _versions_and_backend(self, name: str, environment: Environment) -> None:
-        # The bindings ask for the one version that they were made from.
+        # The bindings would require the one version that they were generated from.
         provider = {"source": "hashicorp/aws", "version": PROVIDER_VERSIONS}
         self.add_override("terraform.required_providers.aws", provider)
         terraform, backend = TERRAFORM_VERSIONS, environment.backend
         if backend is None:
-            # From cdktf.out/stacks/<name>, where Terraform runs: not lost with cdktf.out.
+            # Relative to cdktf.out/stacks/<name>, where Terraform runs; outlives cdktf.out.
             LocalBackend(self, path=f"../../../terraform.{name}.tfstate")
         else:
             S3Backend(
@@ -145,6 +172,6 @@ class ConverterStack(TerraformStack):
         self.add_override("terraform.required_version", terraform)
 
 
-def _new_buckets(environment: Environment) -> dict[str, Any]:
-    locations = {"dataset": environment.dataset, "state": environment.state_location}
-    return {id_: location for id_, location in locations.items() if location.create}
+def _new_buckets(environment: Environment) -> dict[str, OutputLocation]:
+    outputs = {"dataset": environment.dataset, "state": environment.state_location}
+    return {id_: location for id_, location in outputs.items() if location.create}

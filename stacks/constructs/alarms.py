@@ -1,8 +1,9 @@
-"""What somebody has to be told about."""
+"""The alarms: one for each thing that somebody has to act on."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from cloudtrail_parquet.contract import MetricName
 from cloudtrail_parquet.settings.reach import catch_up_days, days_until_final
 from stacks.cdk import CloudwatchMetricAlarm, Construct
 from stacks.constructs.metrics import Metric, of_converter, of_function, of_queue
@@ -13,7 +14,7 @@ MINUTES_5 = 300
 HOUR = 3600
 DAY_S = 86_400
 LONGER_H = 2
-"""By so many hours a run may take longer than that of the day before."""
+"""Hours by which a run may take longer than the one of the day before."""
 
 NEAR_LIMIT = 0.9
 
@@ -22,13 +23,13 @@ class Alarm(NamedTuple):
     """An alarm.
 
     Attributes:
-        id: Of the construct.
+        id: Id of the construct.
         about: What has happened and what to do.
-        metric: What is looked at.
-        above: It is an alarm when the metric is above this.
-        period_s: Of each value.
-        periods: How many values have to be so, one after the other.
-        below: It is an alarm when the metric is below this, or is missing.
+        metric: The metric that is watched.
+        above: Raises the alarm when the metric is above it.
+        period_s: Length of the period that each value covers.
+        periods: How many values in a row have to be beyond the threshold.
+        below: Raises the alarm when the metric is below it, or missing.
     """
 
     id: str
@@ -71,20 +72,30 @@ class Alarms(Construct):
 
 
 def settled_within_hours(environment: Environment) -> int:
-    """A day is settled at each day of the schedule, at the same time but for what may delay it."""
+    """The longest time from one settled day to the next: that between runs, and their delays."""
     runs = runs_of(environment.schedule.daily)
-    if runs is None:  # refused as a contradiction
+    if runs is None:  # `validate` refuses it
         raise ValueError(environment.schedule.daily)
     return runs.days * DAY_S // HOUR + LONGER_H + runs.drift_h
 
 
 def oldest_unsettled_days(environment: Environment) -> int:
-    """The age that the oldest day may have that a daily run finds not final, if none was missed."""
+    """The greatest age of a day that a daily run finds not final, as long as no run was missed."""
     runs = runs_of(environment.schedule.daily)
     return (runs.days if runs else 1) + days_until_final(environment.settings)
 
 
 def _alarms(environment: Environment, failures: str, backfill: tuple[str, ...]) -> Iterator[Alarm]:
+    yield from _of_invocations(environment)
+    yield from _of_failures(failures)
+    yield from _of_logs(environment.name)
+    if environment.schedule.enabled:
+        yield from _of_daily_run(environment)
+    if backfill:
+        yield from _of_backfill(*backfill)
+
+
+def _of_invocations(environment: Environment) -> Iterator[Alarm]:
     name = environment.name
     yield Alarm(
         "errors",
@@ -107,63 +118,72 @@ def _alarms(environment: Environment, failures: str, backfill: tuple[str, ...]) 
         of_function(name, "Duration", "Maximum"),
         above=environment.function.timeout_s * 1000 * NEAR_LIMIT,
     )
+
+
+def _of_failures(queue: str) -> Iterator[Alarm]:
     yield Alarm(
         "failures",
         "Events could not be done, and wait in the queue for failures. Mend the cause, send again.",
-        of_queue(failures, "ApproximateNumberOfMessagesVisible"),
+        of_queue(queue, "ApproximateNumberOfMessagesVisible"),
         above=0,
     )
+
+
+def _of_logs(name: str) -> Iterator[Alarm]:
     yield Alarm(
         "partial",
         "Log files are quarantined, or a partition was kept because its source has shrunk."
         " The log has unit_converted with status partial; the receipt names the files.",
-        of_converter(name, "UnitsPartial"),
+        of_converter(name, MetricName.UNITS_PARTIAL),
         above=0,
     )
     yield Alarm(
         "accounts_refused",
         "The converter may not list the logs of some accounts, and leaves them out."
         " The log has account_refused; let the bucket's policy allow it.",
-        of_converter(name, "AccountsRefused"),
+        of_converter(name, MetricName.ACCOUNTS_REFUSED),
         above=0,
     )
     yield Alarm(
         "unplaced",
         "Log files lie where nothing reads them, or hold no bytes. The log has unplaced with the"
         " folder and an example, or the day's receipt names them; put them where they belong.",
-        of_converter(name, "FilesUnplaced"),
+        of_converter(name, MetricName.FILES_UNPLACED),
         above=0,
     )
-    if environment.schedule.enabled:
-        hours = settled_within_hours(environment)
-        yield Alarm(
-            "not_settled",
-            f"No day was settled in {hours} hours: the daily run did not come or not get through,"
-            " or no logs are delivered.",
-            of_converter(name, "UnitsSettled"),
-            below=1,
-            period_s=HOUR,
-            periods=hours,
-        )
-        days, given_up = oldest_unsettled_days(environment), catch_up_days(environment.settings) + 1
-        yield Alarm(
-            "oldest_unsettled",
-            f"A day is older than {days} days and not final: daily runs were missed or fail. Those"
-            f" older than {given_up} days only a plan has converted.",
-            of_converter(name, "OldestUnsettledDays", "Maximum"),
-            above=days,
-        )
-    if backfill:
-        queue, dead_letters = backfill
-        yield Alarm(
-            "dead_letters",
-            "Messages of the backfill failed too often. Mend the cause, start a redrive.",
-            of_queue(dead_letters, "ApproximateNumberOfMessagesVisible"),
-            above=0,
-        )
-        yield Alarm(
-            "oldest_message",
-            "A message of the backfill has waited for a day. Raise its concurrency, or wait.",
-            of_queue(queue, "ApproximateAgeOfOldestMessage"),
-            above=DAY_S,
-        )
+
+
+def _of_daily_run(environment: Environment) -> Iterator[Alarm]:
+    name, hours = environment.name, settled_within_hours(environment)
+    yield Alarm(
+        "not_settled",
+        f"No day was settled in {hours} hours: the daily run did not come or not get through,"
+        " or no logs are delivered.",
+        of_converter(name, MetricName.UNITS_SETTLED),
+        below=1,
+        period_s=HOUR,
+        periods=hours,
+    )
+    days, given_up = oldest_unsettled_days(environment), catch_up_days(environment.settings) + 1
+    yield Alarm(
+        "oldest_unsettled",
+        f"A day is older than {days} days and not final: daily runs were missed or fail. Those"
+        f" older than {given_up} days only a plan has converted.",
+        of_converter(name, MetricName.OLDEST_UNSETTLED_DAYS, "Maximum"),
+        above=days,
+    )
+
+
+def _of_backfill(queue: str, dead_letters: str) -> Iterator[Alarm]:
+    yield Alarm(
+        "dead_letters",
+        "Messages of the backfill failed too often. Mend the cause, start a redrive.",
+        of_queue(dead_letters, "ApproximateNumberOfMessagesVisible"),
+        above=0,
+    )
+    yield Alarm(
+        "oldest_message",
+        "A message of the backfill has waited for a day. Raise its concurrency, or wait.",
+        of_queue(queue, "ApproximateAgeOfOldestMessage"),
+        above=DAY_S,
+    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from cloudtrail_parquet.contract import HANDLER, Variable
 from stacks.cdk import (
     CloudwatchLogGroup,
     Construct,
@@ -21,15 +22,13 @@ from stacks.iam.statements import (
     state_statements,
 )
 
-HANDLER = "cloudtrail_parquet.handler.handler"
-
 
 class ConverterFunction(Construct):
     """The Lambda function.
 
     Attributes:
-        function: The function.
         role: Its role.
+        function: The function.
     """
 
     def __init__(
@@ -43,15 +42,15 @@ class ConverterFunction(Construct):
         statements: Iterable[Statement],
         failures_arn: str,
     ) -> None:
-        """Make the function.
+        """Create the function.
 
         Args:
             scope: The stack.
-            environment: What it is to be like.
-            aws: Where it is.
+            environment: The deployment.
+            aws: The account and region.
             package: Name of the zip, which lies beside the Terraform.
-            variables: Its environment, without what the environment file decides.
-            statements: What it may do besides reading, converting and logging.
+            variables: Environment variables besides those that the environment file decides.
+            statements: Permissions besides those to read, convert and log.
             failures_arn: The queue for events that failed.
         """
         super().__init__(scope, "converter")
@@ -76,28 +75,44 @@ class ConverterFunction(Construct):
                 *statements,
             ],
         )
-        own = environment.function
-        vpc = environment.vpc
-        self.function = LambdaFunction(
+        self.function = self._function(environment, package, variables, log_group)
+        LambdaFunctionEventInvokeConfig(
+            self,
+            "invocations",
+            function_name=self.function.function_name,
+            maximum_retry_attempts=2,
+            maximum_event_age_in_seconds=EVENT_AGE_S,
+            destination_config={"on_failure": {"destination": failures_arn}},
+        )
+
+    def _function(
+        self,
+        environment: Environment,
+        package: str,
+        variables: Mapping[str, str],
+        log_group: CloudwatchLogGroup,
+    ) -> LambdaFunction:
+        settings, vpc = environment.function, environment.vpc
+        return LambdaFunction(
             self,
             "this",
             function_name=environment.name,
             description="CloudTrail log files to Parquet",
             role=self.role.arn,
             handler=HANDLER,
-            runtime=own.runtime,
-            architectures=[own.architecture],
-            memory_size=own.memory_mb,
-            timeout=own.timeout_s,
-            ephemeral_storage={"size": own.ephemeral_storage_mb},
-            reserved_concurrent_executions=own.reserved_concurrency,
+            runtime=settings.runtime,
+            architectures=[settings.architecture],
+            memory_size=settings.memory_mb,
+            timeout=settings.timeout_s,
+            ephemeral_storage={"size": settings.ephemeral_storage_mb},
+            reserved_concurrent_executions=settings.reserved_concurrency,
             filename=f"${{path.module}}/{package}",
             source_code_hash=f'${{filebase64sha256("${{path.module}}/{package}")}}',
             environment={
                 "variables": {
                     **{name: literal(value) for name, value in environment.variables.items()},
                     **variables,
-                    "POWERTOOLS_SERVICE_NAME": environment.name,
+                    Variable.SERVICE: environment.name,
                 }
             },
             kms_key_arn=environment.kms_key,
@@ -109,20 +124,12 @@ class ConverterFunction(Construct):
             },
             depends_on=[self.role.policy, log_group],
         )
-        LambdaFunctionEventInvokeConfig(
-            self,
-            "invocations",
-            function_name=self.function.function_name,
-            maximum_retry_attempts=2,
-            maximum_event_age_in_seconds=EVENT_AGE_S,
-            destination_config={"on_failure": {"destination": failures_arn}},
-        )
 
 
 def _runtime_statements(
     environment: Environment, aws: Aws, log_group_arn: str, failures_arn: str
 ) -> list[Statement]:
-    """What Lambda does in the function's name."""
+    """The permissions that Lambda itself needs to run the function."""
     statements = [
         Statement(
             sid="Log",

@@ -1,8 +1,8 @@
-"""The CloudWatch metrics that alarms and dashboard look at."""
+"""The CloudWatch metrics that alarms and dashboard read."""
 
 from typing import NamedTuple
 
-from cloudtrail_parquet.contract import METRIC_NAMESPACE
+from cloudtrail_parquet.contract import METRIC_DIMENSION, METRIC_NAMESPACE, MetricName
 
 
 class Metric(NamedTuple):
@@ -11,7 +11,7 @@ class Metric(NamedTuple):
     Attributes:
         namespace: As in ``AWS/Lambda``.
         name: As in ``Errors``.
-        dimensions: Values by name.
+        dimensions: Values of the dimensions, by name.
         statistic: ``Sum``, ``Maximum`` or ``Average``.
     """
 
@@ -22,15 +22,15 @@ class Metric(NamedTuple):
 
 
 def of_function(name: str, metric: str, statistic: str = "Sum") -> Metric:
-    """What Lambda measures of a function."""
+    """A metric of a function, from Lambda."""
     return Metric("AWS/Lambda", metric, {"FunctionName": name}, statistic)
 
 
 def of_queue(name: str, metric: str) -> Metric:
-    """What SQS measures of a queue."""
+    """A metric of a queue, from SQS."""
     return Metric("AWS/SQS", metric, {"QueueName": name}, "Maximum")
 
 
-def of_converter(name: str, metric: str, statistic: str = "Sum") -> Metric:
-    """What the converter counts: docs/events.md lists it."""
-    return Metric(METRIC_NAMESPACE, metric, {"service": name}, statistic)
+def of_converter(name: str, metric: MetricName, statistic: str = "Sum") -> Metric:
+    """A metric that the converter writes; docs/events.md lists them."""
+    return Metric(METRIC_NAMESPACE, metric.value, {METRIC_DIMENSION: name}, statistic)

@@ -1,10 +1,10 @@
-"""When the function runs by itself.
+"""The schedules that start the function.
 
-By EventBridge Scheduler and not by a scheduled rule, which AWS calls legacy: it has a role and a
-dead-letter queue of its own, tries for hours, and needs no permission on the function.
+They are EventBridge Scheduler's and not scheduled rules, which AWS calls legacy: Scheduler has a
+role and a dead-letter queue of its own, retries for hours, and needs no permission on the function.
 """
 
-from cloudtrail_parquet.function.events import Daily, to_text
+from cloudtrail_parquet.contract import daily_event
 from stacks.cdk import Construct, LambdaFunction, SchedulerSchedule, SchedulerScheduleGroup
 from stacks.constructs.event_bus import RETRY_POLICY
 from stacks.environment.fields import Environment
@@ -13,10 +13,10 @@ from stacks.iam.statements import Aws, Statement, key_statement
 
 
 class Schedule(Construct):
-    """The daily run, and the provisional one of today if that is asked for.
+    """The daily run, and the provisional one of today if the environment asks for it.
 
     Attributes:
-        role: With which Scheduler invokes the function.
+        role: The role with which Scheduler invokes the function.
     """
 
     def __init__(
@@ -38,11 +38,13 @@ class Schedule(Construct):
         )
         group = SchedulerScheduleGroup(self, "group", name=environment.name)
         schedule = environment.schedule
-        events = {"daily": (schedule.daily, Daily(), "Yesterday, and what was not final before")}
+        runs = {
+            "daily": (schedule.daily, daily_event(), "Yesterday, and what was not final before")
+        }
         if schedule.provisional:
             about = "Today, as far as it has come"
-            events["provisional"] = (schedule.provisional, Daily(days_back=0), about)
-        for name, (when, event, about) in events.items():
+            runs["provisional"] = (schedule.provisional, daily_event(days_back=0), about)
+        for name, (when, event, about) in runs.items():
             SchedulerSchedule(
                 self,
                 name,
@@ -56,7 +58,7 @@ class Schedule(Construct):
                 target={
                     "arn": function.arn,
                     "role_arn": self.role.arn,
-                    "input": to_text(event),
+                    "input": event,
                     "dead_letter_config": {"arn": failures_arn},
                     "retry_policy": RETRY_POLICY,
                 },
