@@ -22,20 +22,20 @@ DIST = ROOT / "dist"
 
 def main() -> int:
     """Write what the command line asks for."""
-    asked = _arguments()
+    arguments = _arguments()
     try:
-        environments = load_all(asked.environments, asked.environment)
-        packages = _packages(environments, asked.package)
+        environments = load_all(arguments.environments, arguments.environment)
+        packages = _packages(environments, arguments.package)
     except (UsageError, BuildError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    # Not before everything else is known to be right: this takes most of the time.
+    # Imported after everything else is known to be right, since it takes most of the time.
     from stacks.handover.folder import hand_over  # noqa: PLC0415
     from stacks.synth import synthesise  # noqa: PLC0415
 
-    for name, made in synthesise(environments, packages, asked.out).items():
+    for name, made in synthesise(environments, packages, arguments.out).items():
         folder = made.folder
-        if asked.handover:
+        if arguments.handover:
             statements = made.stack.statements
             folder = hand_over(folder, environments[name], packages[name], statements, DIST / name)
         sys.stdout.write(f"{os.path.relpath(folder)}\n")
@@ -44,9 +44,14 @@ def main() -> int:
 
 def _packages(environments: Mapping[str, Environment], given: Path | None) -> dict[str, Path]:
     """The zip of each environment, built once for each kind of function."""
-    functions = {name: one.function for name, one in environments.items()}
-    targets = {name: Target(one.architecture, one.runtime) for name, one in functions.items()}
-    built = {one: given or build(one, DIST / one.runtime) for one in set(targets.values())}
+    functions = {name: environment.function for name, environment in environments.items()}
+    targets = {
+        name: Target(function.architecture, function.runtime)
+        for name, function in functions.items()
+    }
+    built = {
+        target: given or build(target, DIST / target.runtime) for target in set(targets.values())
+    }
     return {name: built[target] for name, target in targets.items()}
 
 

@@ -1,1 +1,1 @@
-"""What exists in the account: the Terraform of one environment, made with CDK for Terraform."""
+"""The infrastructure: the Terraform of each environment, made with CDK for Terraform."""

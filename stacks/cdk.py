@@ -1,4 +1,4 @@
-"""The names of CDK for Terraform and of its AWS bindings: no other module imports either.
+"""All that is used of CDK for Terraform and its AWS bindings; no other module imports either.
 
 cdktf is archived; its fork cdktn has the same names. docs/deploy.md says how to move.
 """
@@ -86,5 +86,5 @@ from constructs import Construct
 
 
 def literal(text: str) -> str:
-    """Text that Terraform takes as it stands, with nothing to fill in."""
+    """Text escaped so that Terraform takes it literally."""
     return text.replace("${", "$${").replace("%{", "%%{")

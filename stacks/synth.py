@@ -1,4 +1,4 @@
-"""From environments to folders with Terraform."""
+"""The app that turns environments into folders with Terraform."""
 
 import shutil
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ class Synthesised:
     """The Terraform of one environment.
 
     Attributes:
-        folder: With ``cdk.tf.json``.
-        stack: What it was made from.
+        folder: Holds ``cdk.tf.json`` and the package.
+        stack: The stack that it was synthesised from.
     """
 
     folder: Path
@@ -29,9 +29,9 @@ def synthesise(
     """Write the Terraform of environments, by their names.
 
     Args:
-        environments: By name.
-        packages: The zip of each.
-        out: A folder; each has one of its own in it.
+        environments: The environments by name.
+        packages: The zip of each environment.
+        out: Receives a folder for each of them.
     """
     out.mkdir(parents=True, exist_ok=True)
     app = App(outdir=str(out))

@@ -1,4 +1,4 @@
-"""The optional queue for backfills of more than some days."""
+"""The optional queue for backfills of more than a few days."""
 
 import json
 
@@ -14,15 +14,15 @@ from stacks.environment.fields import Environment
 from stacks.iam.statements import Statement
 
 VISIBILITY_TIMEOUTS = 6
-"""How many timeouts of the function a message stays unseen by others (Lambda guide, SQS)."""
+"""Timeouts of the function for which a message stays hidden from others (Lambda guide, SQS)."""
 
 
 class BackfillQueue(Construct):
     """The queue, and the one for messages that failed too often.
 
     Attributes:
-        queue: Whose messages are events of docs/events.md.
-        dead_letters: Where they end that cannot be done.
+        queue: Its messages are events as in docs/events.md.
+        dead_letters: Receives messages that failed too often.
     """
 
     def __init__(self, scope: Construct, environment: Environment) -> None:
@@ -52,7 +52,7 @@ class BackfillQueue(Construct):
         )
 
     def may_use(self) -> Statement:
-        """What a role needs to take messages and to send what is left of them."""
+        """The permission to take messages and to send what is left of them."""
         return Statement(
             sid="Backfill",
             why="take messages of the backfill, and hand on what is left of them",
@@ -66,13 +66,13 @@ class BackfillQueue(Construct):
         )
 
     def deliver_to(self, function: LambdaFunction, *, needs: TerraformElement) -> None:
-        """Let Lambda take the messages to the function; ``needs`` is what allows it that."""
+        """Let Lambda invoke the function with messages, after ``needs``, its permission, exists."""
         LambdaEventSourceMapping(
             self,
             "mapping",
             event_source_arn=self.queue.arn,
             function_name=function.arn,
-            batch_size=1,  # one is minutes of work; of more, all but the first would come again
+            batch_size=1,  # each is minutes of work; a larger batch would time out and come again
             function_response_types=["ReportBatchItemFailures"],
             scaling_config={
                 "maximum_concurrency": self._environment.backfill_queue.max_concurrency

@@ -1,6 +1,6 @@
 """The event bus by which a plan hands its batches to other invocations.
 
-A bus of its own: on the default bus, each deployment of an account would get the batches of all.
+Each deployment has its own: on the default bus, all would receive the batches of all.
 """
 
 import json
@@ -18,19 +18,19 @@ from stacks.environment.fields import Environment
 from stacks.iam.statements import Aws, Condition, Statement
 
 EVENT_AGE_S = 6 * 3600
-"""How long what has been sent to the function is tried, by EventBridge, Scheduler and Lambda."""
+"""How long EventBridge, Scheduler and Lambda try to deliver an event to the function."""
 
 RETRY_POLICY = {"maximum_event_age_in_seconds": EVENT_AGE_S, "maximum_retry_attempts": 20}
-"""Of what EventBridge and Scheduler deliver."""
+"""For what EventBridge and Scheduler deliver."""
 
 
 class EventBus(Construct):
     """A bus, and the rule that sends each batch on it to the function.
 
     Attributes:
-        arn: Of the bus.
-        name: Of the bus.
-        rule_arn: Of the rule.
+        arn: ARN of the bus.
+        name: Name of the bus.
+        rule_arn: ARN of the rule.
     """
 
     def __init__(self, scope: Construct, environment: Environment, aws: Aws) -> None:
@@ -57,7 +57,7 @@ class EventBus(Construct):
         self.rule_arn = self._rule.arn
 
     def may_send(self) -> Statement:
-        """What a role needs to hand batches on."""
+        """The permission to hand batches on."""
         return Statement(
             sid="HandOn",
             why="hand batches of units to other invocations",
@@ -66,7 +66,7 @@ class EventBus(Construct):
         )
 
     def sends_to_failures(self) -> Statement:
-        """What the queue for failures has to allow: batches that cannot be delivered."""
+        """The permission, on the queue for failures, to send batches that cannot be delivered."""
         return Statement(
             sid="Undelivered",
             why="EventBridge keeps batches that it could not deliver",

@@ -15,13 +15,13 @@ _FORMATS = "org.apache.hadoop.hive.ql.io.parquet"
 
 
 class GlueTable(Construct):
-    """A Glue table with partition projection, and its database if that is to be made."""
+    """A Glue table with partition projection, and its database if the environment asks for it."""
 
     def __init__(self, scope: Construct, environment: Environment) -> None:
         super().__init__(scope, "catalogue")
-        wanted = environment.catalogue
-        database = wanted.database
-        if wanted.create_database:
+        catalogue = environment.catalogue
+        database = catalogue.database
+        if catalogue.create_database:
             database = GlueCatalogDatabase(self, "database", name=database).name
         layout = environment.settings.partition_layout
         location = f"{environment.dataset.uri()}/"
@@ -29,14 +29,14 @@ class GlueTable(Construct):
             "EXTERNAL": "TRUE",
             "classification": "parquet",
             **athena_properties(location, layout),
-            **_enumerated("account", wanted.accounts),
-            **_enumerated("region", wanted.regions),
+            **_enumerated("account", catalogue.accounts),
+            **_enumerated("region", catalogue.regions),
         }
         GlueCatalogTable(
             self,
             "this",
             database_name=database,
-            name=wanted.table,
+            name=catalogue.table,
             description="CloudTrail events",
             table_type="EXTERNAL_TABLE",
             parameters={name: literal(value) for name, value in properties.items()},
@@ -61,7 +61,7 @@ class GlueTable(Construct):
 
 
 def _enumerated(column: str, values: tuple[str, ...]) -> dict[str, str]:
-    """The properties of a partition column whose values are known."""
+    """The properties of a partition column whose values the environment lists."""
     if not values:
         return {}
     return {

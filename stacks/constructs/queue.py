@@ -1,4 +1,4 @@
-"""An SQS queue as all of ours are: encrypted, for TLS only, keeping messages as long as it can."""
+"""An SQS queue as all of ours are: encrypted, for TLS only, with the longest retention."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -16,9 +16,9 @@ class Queue(Construct):
     """A queue.
 
     Attributes:
-        arn: Of the queue.
-        url: Of the queue.
-        name: Of the queue.
+        arn: ARN of the queue.
+        url: URL of the queue.
+        name: Name of the queue.
     """
 
     def __init__(
@@ -32,16 +32,16 @@ class Queue(Construct):
         visibility_timeout_s: int | None = None,
         redrive_policy: str | None = None,
     ) -> None:
-        """Make it.
+        """Create the queue.
 
         Args:
-            scope: What it belongs to.
-            id_: Of the construct.
-            environment: What all queues have in common.
-            name: What follows the environment's in its name.
-            senders: Services that may send to it; roles say so themselves.
-            visibility_timeout_s: How long a message that was taken is unseen by others.
-            redrive_policy: Where messages go that were taken too often.
+            scope: The parent construct.
+            id_: Id of the construct.
+            environment: The deployment.
+            name: The end of its name, after the environment's name.
+            senders: Permissions of services to send to it; those of roles are in their policies.
+            visibility_timeout_s: How long a received message is hidden from other receivers.
+            redrive_policy: Where messages go after too many receives, as JSON.
         """
         super().__init__(scope, id_)
         self.name = f"{environment.name}-{name}"
@@ -57,7 +57,7 @@ class Queue(Construct):
         )
         self.arn, self.url = queue.arn, queue.url
         statements = [tls_only("sqs:*", queue.arn)]
-        statements += [replace(one, resources=(queue.arn,)) for one in senders]
+        statements += [replace(statement, resources=(queue.arn,)) for statement in senders]
         SqsQueuePolicy(
             self,
             "policy",

@@ -1,1 +1,1 @@
-"""What one deployment is to be like: an environment file, read and checked."""
+"""Environment files, which describe one deployment each: fields, checks and reading."""

@@ -39,7 +39,7 @@ def load_all(folder: Path, only: str | None = None) -> dict[str, Environment]:
     files = {path.stem: path for path in sorted(folder.glob("*.toml"))}
     wanted = files.keys() & {only} if only else files.keys() - {EXAMPLE}
     if not wanted:
-        what = f"there is no {only or 'environment'} in it (but {', '.join(files) or 'nothing'})"
+        what = f"there is no {only or 'environment'} here (found: {', '.join(files) or 'nothing'})"
         raise UsageError(what, str(folder), f"Copy {EXAMPLE}.toml to {only or '<name>'}.toml")
     return load(*(files[name] for name in sorted(wanted)))
 

@@ -1,1 +1,1 @@
-"""A deployment as plain Terraform, for a team that has nothing else."""
+"""A deployment as plain Terraform, for a team that has no other tools."""

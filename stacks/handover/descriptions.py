@@ -1,4 +1,4 @@
-"""Every resource and every statement of a stack in words, for the README of a hand-over."""
+"""Every resource and statement of a stack in words, for the README of a hand-over."""
 
 from collections.abc import Iterator, Mapping
 
@@ -59,7 +59,7 @@ _SERVICES = {"converter_role": "Lambda", "schedule_role": "EventBridge Scheduler
 
 
 def resource_rows(stack: Json) -> Iterator[tuple[str, str]]:
-    """All resources: the address, and what it is."""
+    """The address and the description of every resource."""
     for type_, blocks in sorted(stack["resource"].items()):
         for id_, block in sorted(blocks.items()):
             yield f"`{type_}.{id_}`", _in_words(type_, id_, block)
@@ -79,15 +79,15 @@ def _in_words(type_: str, id_: str, block: Json) -> str:
 
 
 def permission_lines(
-    stack: Json, environment: Environment, words: Mapping[str, Mapping[str, str]]
+    stack: Json, environment: Environment, reasons: Mapping[str, Mapping[str, str]]
 ) -> Iterator[str]:
-    """All policies, statement by statement; ``words`` are why a role has each of its own."""
+    """All policies, statement by statement; ``reasons`` say why a role has each of its own."""
     here = known_aws(environment)
     for role, suffix in ROLES.items():
         arn = role_arn(environment, suffix)
         yield f"**What {_SERVICES[role]} may do with `aws_iam_role.{role}`**, `{arn}`:\n"
         for statement in role_statements(stack, role):
-            yield from _statement(statement, words[role][statement["sid"]], here)
+            yield from _statement(statement, reasons[role][statement["sid"]], here)
         yield ""
     documents = stack["data"]["aws_iam_policy_document"]
     for name in sorted(documents.keys() - {f"{role}_access" for role in ROLES}):
@@ -102,10 +102,12 @@ def _statement(statement: Json, why: str, here: Aws) -> Iterator[str]:
         return word.join(f"`{fill_in(text, here)}`" for text in texts)
 
     yield f"- {statement['sid']}" + (f": {why}" if why else "")
-    who = [name for one in statement.get("principals", ()) for name in one["identifiers"]]
+    principals = statement.get("principals", ())
+    who = [name for principal in principals for name in principal["identifiers"]]
     subject = "anybody " if who == ["*"] else f"{listed(who)} " if who else ""
     verb = "may" if statement["effect"] == "Allow" else "may not"
     on = f" on {listed(statement['resources'])}" if statement.get("resources") else ""
     yield f"  - {subject}{verb} {listed(statement['actions'])}{on}"
-    for one in statement.get("condition", ()):
-        yield f"  - if `{one['variable']}` is {listed(one['values'], ' or ')} (`{one['test']}`)"
+    for condition in statement.get("condition", ()):
+        values = listed(condition["values"], " or ")
+        yield f"  - if `{condition['variable']}` is {values} (`{condition['test']}`)"

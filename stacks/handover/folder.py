@@ -1,6 +1,6 @@
 """A folder that another team can plan and apply, with nothing but Terraform.
 
-From the same environment and package come the same bytes, wherever that is done.
+The same environment and package give the same bytes on every machine.
 """
 
 import json
@@ -18,7 +18,7 @@ from stacks.iam.statements import Statement
 TERRAFORM = "cdk.tf.json"
 _STATE = "terraform.tfstate*"
 _NOTES = "//"
-"""Where the toolkit notes its version and its names of things, which addresses say as well."""
+"""The key of the toolkit's notes: its version, and names that the addresses repeat."""
 
 
 def hand_over(
@@ -30,18 +30,18 @@ def hand_over(
 ) -> Path:
     """Write the Terraform, the package and a README.
 
-    What another hand-over has left in the folder goes; a Terraform state, should somebody have
-    applied it there, stays.
+    Files of an earlier hand-over are removed from the folder; a Terraform state, should somebody
+    have applied it there, is kept.
 
     Args:
-        folder: What was synthesised, with ``cdk.tf.json``.
-        environment: What it was made from.
-        package: The zip; its bill of materials comes along if it lies beside it.
-        statements: What the roles may do, in words, by the names in `cross_account.ROLES`.
+        folder: The synthesised folder, with ``cdk.tf.json``.
+        environment: The environment that it was synthesised from.
+        package: The zip; a bill of materials beside it is included.
+        statements: Permissions of the roles, by the names in `cross_account.ROLES`.
         out: The folder to write.
 
     Returns:
-        That folder.
+        The folder ``out``.
     """
     stack = _to_give_away(json.loads((folder / TERRAFORM).read_bytes()), environment)
     zipped = package.read_bytes()
@@ -52,10 +52,11 @@ def hand_over(
         f"{package.name}.sha256": f"{digest}  {package.name}\n".encode(),
         **_bill_of_materials(package, digest),
     }
-    words = {
-        role: {one.sid: one.why for one in explained} for role, explained in statements.items()
+    reasons = {
+        role: {statement.sid: statement.why for statement in of_role}
+        for role, of_role in statements.items()
     }
-    text = readme(stack, environment, words, out.name, {name: len(files[name]) for name in files})
+    text = readme(stack, environment, reasons, out.name, {name: len(files[name]) for name in files})
     files["README.md"] = text.encode()
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=out.parent, prefix=".") as temporary:
@@ -74,7 +75,7 @@ def hand_over(
 
 
 def _to_give_away(stack: dict[str, Any], environment: Environment) -> dict[str, Any]:
-    """The Terraform without what is about this checkout, or only about the toolkit."""
+    """The Terraform without what concerns only this checkout or the toolkit."""
     if environment.backend is None:
         del stack["terraform"]["backend"]  # a path from the folder of this checkout
     del stack[_NOTES]
@@ -86,7 +87,7 @@ def _to_give_away(stack: dict[str, Any], environment: Environment) -> dict[str, 
 
 
 def _bill_of_materials(package: Path, digest: str) -> dict[str, bytes]:
-    """That of a package, unless it is of another one of the same name."""
+    """The bill of materials of a package, unless it describes another one of the same name."""
     path = package.with_suffix(".bom.json")
     if not path.exists() or digest not in path.read_text():
         return {}

@@ -1,13 +1,14 @@
-"""The README of a hand-over: what a team has to know that does not have this repository."""
+"""The README of a hand-over: all that a team needs to know without this repository."""
 
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from string import Template
 from textwrap import fill
 
-from cloudtrail_parquet.contract import DETAIL_TYPE, EVENT_SOURCE, PREFIX
+from cloudtrail_parquet.contract import DETAIL_TYPE, EVENT_SOURCE, LOGS_ROOT, setting_variable
 from cloudtrail_parquet.reference.markdown import table
 from cloudtrail_parquet.settings.reach import catch_up_days
 from cloudtrail_parquet.settings.settings import Settings
@@ -24,18 +25,18 @@ _TEMPLATE = Path(__file__).with_name("handover.md")
 def readme(
     stack: Json,
     environment: Environment,
-    words: Mapping[str, Mapping[str, str]],
+    reasons: Mapping[str, Mapping[str, str]],
     name: str,
     files: Mapping[str, int],
 ) -> str:
-    """Write it.
+    """The text of the README.
 
     Args:
-        stack: The Terraform that is given away.
-        environment: What it was made from.
-        words: Why a role has a statement, by role and by the statement's name.
-        name: Of the environment.
-        files: The sizes of what lies beside it, by name.
+        stack: The Terraform that is handed over.
+        environment: The environment that it was synthesised from.
+        reasons: Why a role has a statement, by role and by the statement's name.
+        name: Name of the environment.
+        files: Sizes of the other files, by name.
     """
     invoke_later = "--invocation-type Event"
     text = Template(_TEMPLATE.read_text()).substitute(
@@ -63,15 +64,15 @@ def readme(
         versions=" ".join(_versions(environment)),
         keep_buckets=_keep_buckets(stack),
         resources=table(("address", "what it is"), resource_rows(stack)),
-        outputs=", ".join(f"`{one}`" for one in sorted(stack["output"])),
-        permissions="\n".join(permission_lines(stack, environment, words)),
+        outputs=", ".join(f"`{output}`" for output in sorted(stack["output"])),
+        permissions="\n".join(permission_lines(stack, environment, reasons)),
     )
     blocks = re.split(r"\n{2,}", text.strip("\n"))
     return "\n\n".join(map(_wrapped, blocks)) + "\n"
 
 
 def _wrapped(block: str) -> str:
-    """A block of Markdown, in lines of equal length if it is prose."""
+    """A block of Markdown; prose is filled to the line length."""
     if block.startswith(("#", "|", "-", "```")):
         return block
     return fill(block, _WIDTH, break_long_words=False, break_on_hyphens=False)
@@ -90,33 +91,33 @@ def _files(files: Mapping[str, int]) -> Iterator[tuple[str, str]]:
 
 
 def _chosen(stack: Json, environment: Environment) -> Iterator[tuple[str, str]]:
-    own, schedule = environment.function, environment.schedule
-    yield "reads", ", ".join(f"`{one.uri()}`" for one in environment.sources)
+    settings, schedule = environment.function, environment.schedule
+    yield "reads", ", ".join(f"`{source.uri()}`" for source in environment.sources)
     yield "writes", f"`{environment.dataset.uri()}`"
     yield "keeps receipts and leases in", f"`{environment.state_location.uri()}`"
-    times = [f"`{one}`" for one in (schedule.daily, schedule.provisional) if one]
+    times = [f"`{cron}`" for cron in (schedule.daily, schedule.provisional) if cron]
     yield "runs", f"{' and '.join(times)}, UTC" + ("" if schedule.enabled else ", but is disabled")
-    many = f", {own.reserved_concurrency} at a time" if own.reserved_concurrency else ""
+    reserved = settings.reserved_concurrency
+    at_a_time = f", {reserved} at a time" if reserved else ""
     yield (
         "is",
         (
-            f"`{environment.name}`: {own.runtime} on {own.architecture}, {own.memory_mb:,} MB,"
-            f" {own.timeout_s} s at most{many}"
+            f"`{environment.name}`: {settings.runtime} on {settings.architecture},"
+            f" {settings.memory_mb:,} MB, {settings.timeout_s} s at most{at_a_time}"
         ),
     )
     function = stack["resource"]["aws_lambda_function"]["converter"]
-    given = function["environment"]["variables"].items()
-    settings = {name.removeprefix(PREFIX).lower(): value for name, value in given}
-    changed = [f"`{name} = {value}`" for name, value in settings.items() if name in _SETTINGS]
+    variables = function["environment"]["variables"].items()
+    changed = [f"`{_SETTINGS[name]} = {value}`" for name, value in variables if name in _SETTINGS]
     if changed:
         yield "is set to", ", ".join(changed)
 
 
-_SETTINGS = frozenset(Settings.__dataclass_fields__)
+_SETTINGS = {setting_variable(field.name): field.name for field in fields(Settings)}
 
 
 def _inputs(stack: Json, environment: Environment) -> Iterator[str]:
-    """What exists before the first plan, or nothing works."""
+    """What has to exist before the first plan."""
     terraform, account = stack["terraform"], environment.account
     provider = terraform["required_providers"]["aws"]
     whose = f"account {account}, and Terraform refuses any other" if account else "any account"
@@ -133,13 +134,13 @@ def _inputs(stack: Json, environment: Environment) -> Iterator[str]:
     for source in environment.sources:
         where = f" in {source.region}" if source.region else ""
         owner = f" of account {source.account}" if source.account else ""
-        below = f"`AWSLogs` at or below `{source.uri()}`"
+        below = f"`{LOGS_ROOT}` at or below `{source.uri()}`"
         yield f"Logs: bucket `{source.bucket}`{where}{owner}, {below}"
         yield from (f"Their key: `{key}`" for key in source.kms_keys)
-    for what, location in _outputs(environment):
-        made = "is made, if nobody has one of that name"
-        there = "with a lifecycle rule that aborts unfinished uploads"
-        yield f"{what}: bucket `{location.bucket}`, {made if location.create else there}"
+    for content, location in _outputs(environment):
+        created = "is made, if nobody has one of that name"
+        existing = "with a lifecycle rule that aborts unfinished uploads"
+        yield f"{content}: bucket `{location.bucket}`, {created if location.create else existing}"
     keys = (environment.dataset.kms_key, environment.state_location.kms_key)
     yield from (f"Key of what is written there: `{key}`" for key in dict.fromkeys(keys) if key)
     if environment.kms_key:
@@ -168,16 +169,19 @@ def _inputs(stack: Json, environment: Environment) -> Iterator[str]:
 def _network(environment: Environment) -> Iterator[str]:
     if vpc := environment.vpc:
         services = "S3, EventBridge" + (", SQS" if environment.backfill_queue.enabled else "")
-        regions = [*environment.sources, environment.dataset, environment.state_location]
-        far = sorted({one.region for one in regions if one.region} - {environment.region})
-        more = f", and to S3 in {', '.join(far)}" if far else ""
-        groups = ", ".join(f"`{one}`" for one in vpc.security_groups)
-        subnets = ", ".join(f"`{one}`" for one in vpc.subnets)
-        yield f"VPC: subnets {subnets}, security groups {groups}, with ways to {services}{more}"
+        locations = [*environment.sources, environment.dataset, environment.state_location]
+        regions = {location.region for location in locations if location.region}
+        far = sorted(regions - {environment.region})
+        elsewhere = f", and to S3 in {', '.join(far)}" if far else ""
+        groups = ", ".join(f"`{group}`" for group in vpc.security_groups)
+        subnets = ", ".join(f"`{subnet}`" for subnet in vpc.subnets)
+        yield (
+            f"VPC: subnets {subnets}, security groups {groups}, with ways to {services}{elsewhere}"
+        )
 
 
 def _outputs(environment: Environment) -> list[tuple[str, OutputLocation]]:
-    """The buckets of dataset and state; one, if they share it."""
+    """The buckets of dataset and state, with their content; a shared bucket once."""
     dataset, state = environment.dataset, environment.state_location
     if dataset.bucket == state.bucket:
         return [("Dataset, receipts and leases", dataset)]
@@ -195,8 +199,8 @@ def _grants(stack: Json, environment: Environment) -> Iterator[str]:
         " there is one."
         + ("" if environment.account else f" Put the function's account for `{NO_ACCOUNT}`.")
     )
-    for one in wanted:
-        yield f"{_whose(one, environment)}\n\n{_json(one.statements)}"
+    for grant in wanted:
+        yield f"{_whose(grant, environment)}\n\n{_json(grant.statements)}"
     if wanted:
         yield (
             "A bucket's policy counts only for objects that its owner owns: older log files may be"
@@ -258,7 +262,7 @@ def _versions(environment: Environment) -> Iterator[str]:
 
 
 def _keep_buckets(stack: Json) -> str:
-    types = sorted(one for one in stack["resource"] if one.startswith("aws_s3_bucket"))
+    types = sorted(type_ for type_ in stack["resource"] if type_.startswith("aws_s3_bucket"))
     addresses = [f"{type_}.{id_}" for type_ in types for id_ in sorted(stack["resource"][type_])]
     if not addresses:
         return ""

@@ -1,1 +1,1 @@
-"""Who may do what: statements, the roles that have them, and what other accounts have to allow."""
+"""Permissions: statements, the roles that hold them, and what other accounts have to grant."""

@@ -1,8 +1,8 @@
-"""What owners of buckets and keys have to allow, where that is not the function's own account.
+"""What owners of buckets and keys in other accounts have to grant.
 
-An account's own roles need no more than their own policies, but for keys whose policy leaves
-nothing to IAM. Others name the account and, as a condition, the role: a policy that names a role
-as its principal is refused until there is that role, and means another one when it is made anew.
+Within one account a role's own policy is enough, except for keys whose policy leaves nothing to
+IAM. Other owners name the account and, as a condition, the role: AWS refuses a policy whose
+principal is a role that does not exist yet, and such a policy no longer matches a recreated role.
 """
 
 from collections.abc import Iterator
@@ -13,23 +13,23 @@ from stacks.environment.types import partition_of
 from stacks.iam.statements import Aws
 
 NO_ACCOUNT = "ACCOUNT_ID"
-"""Stands for the function's account where the environment does not name it."""
+"""Takes the place of the function's account where the environment does not name it."""
 
 ROLES = {"converter_role": "", "schedule_role": "-schedule"}
-"""The roles by the first part of their policies' names, with what their own names end in."""
+"""The ends of the roles' names, by the beginning of their policies' names."""
 
 Json = dict[str, Any]
 
 
 def known_aws(environment: Environment) -> Aws:
-    """Where a stack is, without Terraform's help."""
+    """The account and region of a stack as the environment has them, without Terraform."""
     partition = partition_of(environment.region)
     suffix = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
     return Aws(partition, suffix, environment.account or NO_ACCOUNT, environment.region)
 
 
 def fill_in(text: str, aws: Aws) -> str:
-    """Text with what is known of the account; what Terraform makes stays a reference."""
+    """Text with the account's facts filled in; resources of the Terraform stay references."""
     known = {
         "aws_partition.current.partition": aws.partition,
         "aws_partition.current.dns_suffix": aws.dns_suffix,
@@ -45,8 +45,8 @@ class Grant(NamedTuple):
 
     Attributes:
         to: The bucket's name or the key's ARN.
-        owner: Whose it is, if that is known.
-        statements: As JSON policies have them.
+        owner: Account of the bucket or key, if it is known.
+        statements: In the form of JSON policies.
     """
 
     to: str
@@ -61,15 +61,15 @@ def role_arn(environment: Environment, suffix: str) -> str:
 
 
 def role_statements(stack: Json, role: str) -> list[Json]:
-    """What a role may do, as the Terraform has it."""
+    """The permissions of a role, in the form of the Terraform."""
     statements: list[Json] = stack["data"]["aws_iam_policy_document"][f"{role}_access"]["statement"]
     return statements
 
 
 def grants(stack: Json, environment: Environment) -> list[Grant]:
-    """What others have to allow the roles of a stack, by bucket and key.
+    """What others have to grant the roles of a stack, by bucket and key.
 
-    A source whose owner is not named may be another account's, so it is among them.
+    A source without a named owner is among them, since it may be another account's.
     """
     wanted: dict[str, Grant] = {}
     for role, suffix in ROLES.items():
@@ -81,19 +81,19 @@ def grants(stack: Json, environment: Environment) -> list[Grant]:
 
 
 def key_grants(environment: Environment) -> list[Json]:
-    """What the policy of the environment's own key has to allow services of AWS."""
+    """What the policy of the environment's own key has to grant services of AWS."""
     here = known_aws(environment)
     log = f"arn:{here.partition}:logs:{here.region}:{here.account}:log-group"
-    of_log = {"kms:EncryptionContext:aws:logs:arn": f"{log}:/aws/lambda/{environment.name}"}
-    on_log = ("Encrypt*", "Decrypt*", "ReEncrypt*", "GenerateDataKey*", "Describe*")
+    encrypts_log = {"kms:EncryptionContext:aws:logs:arn": f"{log}:/aws/lambda/{environment.name}"}
+    log_actions = ("Encrypt*", "Decrypt*", "ReEncrypt*", "GenerateDataKey*", "Describe*")
     return [
         {
             "Sid": "CloudtrailParquetLog",
             "Effect": "Allow",
             "Principal": {"Service": f"logs.{here.region}.{here.dns_suffix}"},
-            "Action": [f"kms:{name}" for name in on_log],
+            "Action": [f"kms:{name}" for name in log_actions],
             "Resource": "*",
-            "Condition": {"ArnEquals": of_log},
+            "Condition": {"ArnEquals": encrypts_log},
         },
         {
             "Sid": "CloudtrailParquetUndelivered",
@@ -108,45 +108,46 @@ def key_grants(environment: Environment) -> list[Json]:
 def _others(statement: Json, environment: Environment) -> Iterator[tuple[str, str | None]]:
     """The buckets and keys of a statement that are, or may be, another account's."""
     buckets = _buckets_of_others(environment)
-    found: dict[str, str | None] = {}
+    owners: dict[str, str | None] = {}
     for arn in statement["resources"]:
         bucket = arn.partition(":s3:::")[2].partition("/")[0]
         if bucket in buckets:
-            found[bucket] = buckets[bucket]
+            owners[bucket] = buckets[bucket]
         elif ":kms:" in arn and (owner := arn.split(":")[4]) != environment.account:
-            found[arn] = owner
-    yield from found.items()
+            owners[arn] = owner
+    yield from owners.items()
 
 
 def _buckets_of_others(environment: Environment) -> dict[str, str | None]:
-    """The owners of buckets, but for those that are known to be in the function's account."""
+    """The owners of buckets, except for those known to be in the function's account."""
     outputs = (environment.dataset, environment.state_location)
-    owners = {one.bucket: one.account for one in environment.sources}
-    owners |= {one.bucket: one.account for one in outputs if one.account}
+    owners = {source.bucket: source.account for source in environment.sources}
+    owners |= {output.bucket: output.account for output in outputs if output.account}
     ours = environment.account
-    return {to: owner for to, owner in owners.items() if owner is None or owner != ours}
+    return {name: owner for name, owner in owners.items() if owner is None or owner != ours}
 
 
 def _granted(statement: Json, environment: Environment, suffix: str) -> Json:
-    """A statement of a role, turned into one of what the role uses."""
+    """A statement of a role, turned into one for the policy of what the role uses."""
     here = known_aws(environment)
     conditions: dict[str, dict[str, object]] = {}
-    for one in statement.get("condition", []):
-        if one["variable"] != "aws:ResourceAccount":  # the owner's own, here
-            values = _one([fill_in(value, here) for value in one["values"]])
-            conditions.setdefault(one["test"], {})[one["variable"]] = values
+    for condition in statement.get("condition", []):
+        if condition["variable"] != "aws:ResourceAccount":  # the owner's own account, here
+            values = _unlisted([fill_in(value, here) for value in condition["values"]])
+            conditions.setdefault(condition["test"], {})[condition["variable"]] = values
     role = {"aws:PrincipalArn": role_arn(environment, suffix)}
-    of_key = statement["actions"][0].startswith("kms:")
+    uses_key = statement["actions"][0].startswith("kms:")
+    resources = [fill_in(resource, here) for resource in statement["resources"]]
     return {
         "Sid": f"CloudtrailParquet{suffix.removeprefix('-').title()}{statement['sid']}",
         "Effect": "Allow",
         "Principal": {"AWS": f"arn:{here.partition}:iam::{here.account}:root"},
-        "Action": _one(statement["actions"]),
-        "Resource": "*" if of_key else _one([fill_in(one, here) for one in statement["resources"]]),
+        "Action": _unlisted(statement["actions"]),
+        "Resource": "*" if uses_key else _unlisted(resources),
         "Condition": {**conditions, "ArnEquals": {**conditions.get("ArnEquals", {}), **role}},
     }
 
 
-def _one(values: list[str]) -> str | list[str]:
-    """As policies have it: without a list if there is but one."""
+def _unlisted(values: list[str]) -> str | list[str]:
+    """Values in the form of policies, which write a single one without a list."""
     return values[0] if len(values) == 1 else values

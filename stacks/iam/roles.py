@@ -1,4 +1,4 @@
-"""Roles, and the policies of roles, queues and buckets, from statements."""
+"""Roles, and the policies of roles, queues and buckets, made of statements."""
 
 from collections.abc import Iterable
 
@@ -16,16 +16,16 @@ from stacks.iam.statements import Aws, Condition, Statement
 
 
 def policy_document(scope: Construct, name: str, statements: Iterable[Statement]) -> str:
-    """A policy; Terraform puts it together.
+    """A policy, which Terraform assembles.
 
     Returns:
         A reference to its JSON.
     """
-    written = [_written(statement) for statement in statements]
-    return str(DataAwsIamPolicyDocument(scope, name, statement=written).json)
+    blocks = [_block(statement) for statement in statements]
+    return str(DataAwsIamPolicyDocument(scope, name, statement=blocks).json)
 
 
-def _written(statement: Statement) -> DataAwsIamPolicyDocumentStatement:
+def _block(statement: Statement) -> DataAwsIamPolicyDocumentStatement:
     service, principals = statement.service, None
     if service is not None:
         kind = "*" if service == "*" else "Service"
@@ -47,12 +47,12 @@ def _written(statement: Statement) -> DataAwsIamPolicyDocumentStatement:
 
 
 class ServiceRole(Construct):
-    """A role for one service, with what it may do.
+    """A role for one service, with its permissions.
 
     Attributes:
-        arn: Of the role.
-        statements: What it may do.
-        policy: The resource that grants it: who needs that depends on it.
+        arn: ARN of the role.
+        statements: Permissions of the role.
+        policy: The resource that grants them; whatever needs them depends on it.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class ServiceRole(Construct):
         service: str,
         statements: Iterable[Statement],
     ) -> None:
-        """``service`` is who assumes it; ``suffix`` ends its name."""
+        """``service`` assumes the role; ``suffix`` ends its name."""
         super().__init__(scope, "role")
         self.statements = tuple(statements)
         ours = Condition("StringEquals", "aws:SourceAccount", (aws.account,))
@@ -73,7 +73,7 @@ class ServiceRole(Construct):
             sid="Assume",
             why=f"{service} acts with this role",
             actions=("sts:AssumeRole",),
-            # Lambda's own assuming names no source.
+            # Lambda names no source when it assumes a role.
             conditions=() if service == "lambda.amazonaws.com" else (ours,),
             service=service,
         )

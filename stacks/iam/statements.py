@@ -1,6 +1,6 @@
-"""What the function may do: each permission with its reason, down to prefixes, keys and queues.
+"""The function's permissions, each with its reason, down to prefixes, keys and queues.
 
-The words in which a hand-over explains a role are those of its statements.
+The README of a hand-over explains a role in the words of its statements.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from stacks.environment.fields import BucketLocation, OutputLocation, SourceLoca
 
 
 class Aws(NamedTuple):
-    """Where a stack is: names that Terraform fills in, but for the region."""
+    """The account and region of a stack; Terraform fills in all but the region."""
 
     partition: str
     dns_suffix: str
@@ -31,17 +31,17 @@ class Condition(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """Something that is allowed, or denied.
+    """A permission, or a denial.
 
     Attributes:
         sid: Its name in the policy.
-        why: What for, in words.
+        why: Its reason, as the hand-over prints it.
         actions: As in ``s3:GetObject``.
         resources: ARNs.
         conditions: All of them have to hold.
-        service: In the policy of a resource: the service that may do it, or ``*`` for anybody. In
-            that of a role it is the role.
-        effect: Whether it is allowed.
+        service: The service it applies to, or ``*`` for anybody, in the policy of a resource;
+            statements of a role apply to the role.
+        effect: Whether the actions are allowed.
     """
 
     sid: str
@@ -56,7 +56,7 @@ class Statement:
 def source_statements(
     sources: Iterable[SourceLocation], settings: Settings, aws: Aws
 ) -> Iterator[Statement]:
-    """Reading log files, and nothing else that lies in the sources."""
+    """The permissions to read log files, and nothing else in the sources."""
     for number, location in enumerate(sources, 1):
         where = f"the logs in {location.uri()}"
         below = "*" if location.prefix.rpartition("/")[2] == LOGS_ROOT else f"*{LOGS_ROOT}/*"
@@ -81,12 +81,12 @@ def source_statements(
 
 
 def dataset_statements(location: OutputLocation, aws: Aws) -> Iterator[Statement]:
-    """Reading and replacing parts."""
+    """The permissions to read and replace parts."""
     return _output("Dataset", location, "the dataset", aws)
 
 
 def state_statements(location: OutputLocation, aws: Aws) -> Iterator[Statement]:
-    """Reading and replacing receipts and leases."""
+    """The permissions to read and replace receipts and leases."""
     return _output("State", location, "receipts and leases", aws)
 
 
@@ -96,7 +96,7 @@ def _output(name: str, location: OutputLocation, what: str, aws: Aws) -> Iterato
     yield Statement(
         sid=f"Replace{name}",
         why=f"read, write and remove {where}",
-        # Replacing or removing what has a version asks for reading it, too.
+        # Replacing or removing on a condition (If-Match) needs the permission to read, too.
         actions=("s3:DeleteObject", "s3:GetObject", "s3:PutObject"),
         resources=(_objects(location, aws),),
         conditions=_of_account(location),
@@ -112,7 +112,7 @@ def _output(name: str, location: OutputLocation, what: str, aws: Aws) -> Iterato
 
 
 def tls_only(action: str, *resources: str) -> Statement:
-    """No requests but encrypted ones, for the policy of a resource."""
+    """A denial of requests without TLS, for the policy of a resource."""
     return Statement(
         sid="TlsOnly",
         why="no requests but encrypted ones",
@@ -125,7 +125,7 @@ def tls_only(action: str, *resources: str) -> Statement:
 
 
 def key_statement(key: str, service: str, why: str, aws: Aws) -> Statement:
-    """Using a key by way of one service."""
+    """The permission to use a key through one service."""
     return Statement(
         sid=f"UseKeyBy{service.capitalize()}",
         why=why,
@@ -157,7 +157,7 @@ def _list(sid: str, why: str, location: BucketLocation, aws: Aws) -> Statement:
 
 
 def _of_account(location: BucketLocation) -> tuple[Condition, ...]:
-    """A bucket of another owner, who has taken its name, is not meant."""
+    """Excludes a bucket of the same name that belongs to another account."""
     return (
         (Condition("StringEquals", "aws:ResourceAccount", (location.account,)),)
         if location.account

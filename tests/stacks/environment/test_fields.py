@@ -586,10 +586,10 @@ def test_all_environments_of_a_folder_are_read_but_the_example(tmp_path: Path) -
     assert list(load_all(tmp_path)) == ["dev", "prod"]
     assert list(load_all(tmp_path, "prod")) == ["prod"]
     with pytest.raises(
-        UsageError, match=r"no staging in it \(but dev, example, prod\)\. Copy exam"
+        UsageError, match=r"no staging here \(found: dev, example, prod\)\. Copy exam"
     ):
         load_all(tmp_path, "staging")
-    with pytest.raises(UsageError, match=r"no environment in it \(but nothing\)"):
+    with pytest.raises(UsageError, match=r"no environment here \(found: nothing\)"):
         load_all(tmp_path / "nowhere")
 
 
