@@ -3,13 +3,16 @@
 import fcntl
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Any
 from zipfile import ZipFile
 
 import msgspec
 import pytest
 
+from stacks.environment.fields import Environment
+from stacks.environment.load import load
+from tests.stacks.reading import Stack, StackOf
 from tests.stacks.terraform import plugins
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +57,20 @@ def case(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def stack(synthesised: Path, case: str) -> dict[str, Any]:
-    """The Terraform of a case."""
-    read: dict[str, Any] = msgspec.json.decode((synthesised / case / "cdk.tf.json").read_bytes())
+def stack(synthesised: Path, case: str) -> Stack:
+    return _read(synthesised, case)
+
+
+@pytest.fixture
+def environment(case: str) -> Environment:
+    return load(ENVIRONMENTS / f"{case}.toml")[case]
+
+
+@pytest.fixture
+def other(synthesised: Path) -> StackOf:
+    return partial(_read, synthesised)
+
+
+def _read(synthesised: Path, case: str) -> Stack:
+    read: Stack = msgspec.json.decode((synthesised / case / "cdk.tf.json").read_bytes())
     return read

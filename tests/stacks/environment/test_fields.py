@@ -1,13 +1,13 @@
+"""Each field: what it may hold, its default, and how the function reads the settings."""
+
 import json
 import re
 import tomllib
 from collections.abc import Iterator
 from contextlib import suppress
-from copy import deepcopy
 from dataclasses import fields
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
 import pytest
@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from cloudtrail_parquet.contract import Variable
-from cloudtrail_parquet.errors import MistakesError, UsageError
+from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.schema.columns import JSON_COLUMNS, leaves
 from cloudtrail_parquet.settings.rules import Discard
 from cloudtrail_parquet.settings.settings import (
@@ -40,28 +40,23 @@ from cloudtrail_parquet.settings.types import (
     Structs,
 )
 from stacks.environment.fields import Environment
-from stacks.environment.load import EXAMPLE, load, load_all
+from stacks.environment.load import EXAMPLE, load
 from stacks.environment.types import LOG_RETENTION_DAYS
-from tests.stacks.conftest import CASES, ENVIRONMENTS, ROOT
+from tests.stacks.conftest import ROOT
+from tests.stacks.environment.files import (
+    BOUNDARY,
+    KEY,
+    LEAST,
+    SOURCE,
+    TOPIC,
+    at,
+    changed,
+    problems,
+    read,
+    table,
+)
 
 SHIPPED = ROOT / "environments"
-
-KEY = "arn:aws:kms:eu-central-1:111122223333:key/11111111-0000-4000-8000-000000000000"
-TOPIC = "arn:aws:sns:eu-central-1:111122223333:alarms"
-BOUNDARY = "arn:aws:iam::111122223333:policy/team/boundary"
-SOURCE = {"bucket": "org-logs"}
-LEAST = {
-    "region": "eu-central-1",
-    "sources": [SOURCE],
-    "dataset": {"bucket": "lake", "prefix": "cloudtrail"},
-}
-WITH = {
-    "state": {"bucket": "lake-state"},
-    "vpc": {"subnets": ["subnet-0a"], "security_groups": ["sg-0a"]},
-    "backend": {"bucket": "terraform", "key": "a.tfstate", "region": "eu-central-1"},
-}
-"""Tables that need fields of their own as soon as they are there."""
-
 BUCKETS = (
     ["abc", "a.b-c9"],
     ["ab", "Lake", "s3://lake", "lake/", "arn:aws:s3:::lake", "a_b", "", 7],
@@ -78,6 +73,7 @@ KEYS = (
 )
 FLAGS = ([True, False], ["true", 1, 0])
 CONVERTER = ([{}, {"page_rows": 5}], [{"page_rowz": 5}, {"page_rows": 0}, {"source": "s3://a"}])
+
 
 FIELDS: dict[str, tuple[list[Any], list[Any]]] = {
     "region": (
@@ -163,6 +159,7 @@ FIELDS: dict[str, tuple[list[Any], list[Any]]] = {
 }
 """Of each field: what it may be, and what it may not."""
 
+
 EXAMPLES = {"region", "sources", "sources[].bucket", "dataset.bucket", "dataset.prefix"}
 """What stands in the example as an example, and not as the default."""
 
@@ -185,74 +182,6 @@ def walk(table: type[BaseModel] = Environment, above: str = "") -> Iterator[tupl
             yield from walk(below, f"{path}[].")
         else:
             yield from walk(below, f"{path}.")
-
-
-def table(**changes: object) -> dict[str, Any]:
-    """An environment file that is legal but for the changes, whose names have __ for dots."""
-    return changed({name.replace("__", "."): value for name, value in changes.items()})
-
-
-def changed(changes: dict[str, Any]) -> dict[str, Any]:
-    raw: dict[str, Any] = deepcopy(LEAST)
-    for path, value in changes.items():
-        *above, name = path.split(".")
-        inner = raw
-        for step in above:
-            if step.endswith("[]"):
-                inner = inner[step[:-2]][0]
-            else:
-                inner = inner.setdefault(step, deepcopy(WITH.get(step, {})))
-        inner[name] = value
-    return raw
-
-
-def at(raw: Any, path: str) -> Any:  # noqa: ANN401 - whatever a file holds
-    """What stands at a path, of several tables in the first one; KeyError if nothing does."""
-    for step in path.split("."):
-        raw = raw[step.removesuffix("[]")]
-        raw = raw[0] if step.endswith("[]") else raw
-    return raw
-
-
-def toml(value: object) -> str:
-    """A value as TOML has it in one line."""
-    match value:
-        case dict():
-            return f"{{{', '.join(f'{toml(name)} = {toml(one)}' for name, one in value.items())}}}"
-        case list():
-            return f"[{', '.join(map(toml, value))}]"
-        case str():
-            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-        case date():
-            return value.isoformat()
-        case float():
-            return str(value) if value % 1 else f"{value:f}"
-    return json.dumps(value)
-
-
-def read(*tables: dict[str, Any]) -> list[Environment]:
-    """The environments of files ``a.toml``, ``b.toml`` and so on."""
-    with TemporaryDirectory() as folder:
-        paths = [Path(folder, f"{chr(ord('a') + n)}.toml") for n in range(len(tables))]
-        for path, one in zip(paths, tables, strict=True):
-            lines = (f"{toml(name)} = {toml(value)}\n" for name, value in one.items())
-            path.write_text("".join(lines), encoding="utf-8")
-        return list(load(*paths).values())
-
-
-def problems(*tables: dict[str, Any]) -> list[str]:
-    """What is wrong with files: lines that begin with the file's name."""
-    with pytest.raises(MistakesError) as caught:
-        read(*tables)
-    return [re.sub(r"^.*?/([a-z]\.toml: )", r"\1", line) for line in caught.value.problems]
-
-
-def problem(**changes: object) -> str:
-    (one,) = problems(table(**changes))
-    return one
-
-
-# What a field may be.
 
 
 def test_every_field_is_tried_here() -> None:
@@ -300,268 +229,6 @@ def test_something_else_in_place_of_a_table_is_refused_by_its_name(
     assert all("it has to be " in line for line in lines)
 
 
-def test_what_has_to_be_given_is_named() -> None:
-    assert problems({}) == [
-        "a.toml: region: has to be given",
-        "a.toml: sources: has to be given",
-        "a.toml: dataset: has to be given",
-    ]
-    assert problems(table(vpc={}, sources=[{}])) == [
-        "a.toml: sources[0].bucket: has to be given",
-        "a.toml: vpc.subnets: has to be given",
-        "a.toml: vpc.security_groups: has to be given",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({"regoin": "x"}, "regoin: there is no such field; did you mean region?"),
-        (
-            {"function.timeout": 9},
-            "function.timeout: there is no such field; did you mean timeout_s?",
-        ),
-        (
-            {"sources[].buket": "a"},
-            "sources[0].buket: there is no such field; did you mean bucket?",
-        ),
-        ({"state.creat": True}, "state.creat: there is no such field; did you mean create?"),
-        ({"zzz": 1}, "zzz: there is no such field"),
-        ({"function.zzz.zzz": 1}, "function.zzz: there is no such field"),
-        (
-            {"converter.row_group_row": 1},
-            "converter: there is no setting row_group_row: did you mean row_group_rows?",
-        ),
-    ],
-)
-def test_an_unknown_field_is_refused_with_the_one_that_was_meant(
-    changes: dict[str, Any], expected: str
-) -> None:
-    assert problems(changed(changes)) == [f"a.toml: {expected}"]
-
-
-def test_every_mistake_of_every_file_is_reported_at_once() -> None:
-    first = table(region="x", function__memory_mb=1, converter__page_rows=0, converter__lease_s=1)
-    third = table(tags={"a": "%", "b": "%"}, sources=[{"bucket": "A"}, {"bucket": "B"}])
-
-    lines = problems(first, LEAST, third)
-
-    assert [line.split(" = ")[0] for line in lines] == [
-        "a.toml: region",
-        "a.toml: function.memory_mb",
-        "a.toml: converter: page_rows",
-        "a.toml: converter: lease_s",
-        "c.toml: tags.a",
-        "c.toml: tags.b",
-        "c.toml: sources[0].bucket",
-        "c.toml: sources[1].bucket",
-    ]
-
-
-def test_a_message_says_file_field_value_and_what_is_legal() -> None:
-    assert problem(function__memory_mb=99) == (
-        "a.toml: function.memory_mb = 99: it has to be 512 to 10,240 MB"
-    )
-    assert problem(function__architecture="amd64") == (
-        "a.toml: function.architecture = 'amd64': it has to be 'arm64' or 'x86_64'"
-    )
-    assert problem(converter__compression_level=23) == (
-        "a.toml: converter: compression_level = 23: it has to be a whole number from 1 to 22, or"
-        " empty for the codec's own"
-    )
-
-
-@pytest.mark.parametrize(
-    "content", [b"region = ", b"\xff", b"a = " + b"9" * 5000, b"a = " + b"[" * 9999]
-)
-def test_a_file_that_is_no_toml_is_named_beside_the_other_mistakes(
-    tmp_path: Path, content: bytes
-) -> None:
-    (tmp_path / "a.toml").write_bytes(content)
-    (tmp_path / "b.toml").write_text("region = 1")
-
-    with pytest.raises(UsageError, match=r"(?s)a\.toml: it cannot be read.*b\.toml: region = 1"):
-        load(tmp_path / "a.toml", tmp_path / "b.toml")
-
-
-# Fields that are legal each, and not together.
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({"dataset.prefix": ""}, "state: has to be given"),
-        (
-            {"state": {"bucket": "lake", "prefix": "cloudtrail/state"}},
-            "state: s3://lake/cloudtrail/",
-        ),
-        (
-            {"state": {"bucket": "lake", "prefix": "cloudtrail"}},
-            "state: s3://lake/cloudtrail lies in",
-        ),
-        (
-            {"dataset.prefix": "", "state": {"bucket": "lake", "prefix": "x"}},
-            "state: s3://lake/x lies",
-        ),
-        ({"sources": [SOURCE, SOURCE]}, "sources[1]: s3://org-logs is sources[0] already"),
-        (
-            {
-                "sources": [
-                    {**SOURCE, "prefix": "a/b", "region": "us-east-1"},
-                    {**SOURCE, "prefix": "a"},
-                ]
-            },
-            "sources[0]: s3://org-logs/a/b lies in s3://org-logs/a, which is sources[1]",
-        ),
-        (
-            {"dataset.create": True, "dataset.region": "eu-west-1"},
-            "dataset.create: a bucket is created",
-        ),
-        (
-            {"dataset.create": True, "dataset.account": "111122223333"},
-            "dataset.create: a bucket is",
-        ),
-        ({"state.create": True, "state.region": "eu-west-1"}, "state.create: a bucket is created"),
-        (
-            {"dataset.create": True, "dataset.bucket": "org-logs"},
-            "dataset.create: org-logs is a source",
-        ),
-        (
-            {"state": {"bucket": "lake", "prefix": "x", "create": True}},
-            "state.create: it lies in the dataset's bucket; give dataset.create instead",
-        ),
-        (
-            {
-                "backfill_queue": {"enabled": True, "max_concurrency": 5},
-                "function.reserved_concurrency": 5,
-            },
-            "backfill_queue.max_concurrency = 5: it has to be less than function.reserved_c",
-        ),
-        (
-            {"catalogue.enabled": True, "converter.json_encoding": "variant"},
-            "catalogue.enabled: Athena cannot read",
-        ),
-        ({"converter.part_bytes": 67_108_865}, "converter.part_bytes = 67,108,865: a bucket takes"),
-        ({"sources[].region": "cn-north-1"}, "sources[0].region: cn-north-1 is in aws-cn"),
-        ({"dataset.region": "us-gov-west-1"}, "dataset.region: us-gov-west-1 is in aws-us-gov"),
-        ({"state.region": "us-gov-west-1"}, "state.region: us-gov-west-1 is in aws-us-gov"),
-        ({"backend.region": "cn-north-1"}, "backend.region: cn-north-1 is in aws-cn"),
-        (
-            {"catalogue.regions": ["eu-west-1", "cn-north-1"]},
-            "catalogue.regions[1]: cn-north-1 is in",
-        ),
-        ({"region": "cn-north-1", "kms_key": KEY}, "kms_key: it is in the partition aws, and cn-"),
-        (
-            {"region": "cn-north-1", "alarms.topic": TOPIC},
-            "alarms.topic: it is in the partition aws",
-        ),
-        (
-            {"iam.permissions_boundary": BOUNDARY.replace("aws", "aws-cn")},
-            "iam.permissions_boundary: it is in the partition aws-cn",
-        ),
-        (
-            {"iam.permissions_boundary": BOUNDARY, "account": "012345678901"},
-            "iam.permissions_boundary: it has to be in the account of the roles",
-        ),
-        (
-            {"region": "eu-west-1", "kms_key": KEY},
-            "kms_key: it is in eu-central-1, and has to be in eu-",
-        ),
-        (
-            {"region": "eu-west-1", "alarms.topic": TOPIC},
-            "alarms.topic: it is in eu-central-1, and has",
-        ),
-        (
-            {"sources[].region": "us-east-1", "sources[].kms_keys": [KEY]},
-            "sources[0].kms_keys[0]: it is in eu-central-1, and has to be in us-east-1",
-        ),
-        (
-            {"dataset.region": "us-east-1", "dataset.kms_key": KEY},
-            "dataset.kms_key: it is in eu-central",
-        ),
-        (
-            {"state.region": "us-east-1", "state.kms_key": KEY},
-            "state.kms_key: it is in eu-central-1",
-        ),
-        (
-            {"backend.region": "us-east-1", "backend.kms_key": KEY},
-            "backend.kms_key: it is in eu-cent",
-        ),
-        ({"schedule.daily": "cron(0 2 * * ? *)"}, "schedule.daily: cron(0 2 * * ? *) runs before"),
-        ({"schedule.daily": "rate(7 days)"}, "schedule.daily: rate(7 days) does not run at least"),
-        ({"converter.lookahead_s": 36_000}, "schedule.daily: cron(15 3 * * ? *) runs before 11:00"),
-        (
-            {"converter.discard": [{"name": "many", "eventName": ["x" * 99] * 40}]},
-            "converter: the function's environment would take",
-        ),
-    ],
-)
-def test_a_contradiction_is_refused_by_the_name_of_a_field(
-    changes: dict[str, Any], expected: str
-) -> None:
-    lines = problems(changed(changes))
-
-    assert any(line.startswith(f"a.toml: {expected}") for line in lines), lines
-
-
-def test_a_contradiction_is_told_once() -> None:
-    assert len(problems(table(sources=[SOURCE, SOURCE]))) == 1
-    assert len(problems(table(dataset__kms_key=KEY, dataset__region="us-east-1"))) == 1
-    assert problem(converter__discard=[{"name": "a", "eventName": ["x" * 99] * 40}]).endswith(
-        "shorten CLOUDTRAIL_PARQUET_DISCARD"
-    )
-
-
-def test_neighbours_are_no_contradiction() -> None:
-    sources = [{**SOURCE, "prefix": "a"}, {**SOURCE, "prefix": "ab"}, {"bucket": "org-logs2"}]
-
-    (environment,) = read(table(sources=sources, state={"bucket": "lake", "prefix": "cloudtrail2"}))
-
-    assert len(environment.sources) == 3
-
-
-@pytest.mark.parametrize(
-    ("region", "partition"), [("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn")]
-)
-def test_other_partitions_have_keys_topics_and_policies_of_their_own(
-    region: str, partition: str
-) -> None:
-    def there(arn: str) -> str:
-        return arn.replace("arn:aws:", f"arn:{partition}:").replace("eu-central-1", region)
-
-    changes = {
-        "region": region,
-        "kms_key": there(KEY),
-        "alarms.topic": there(TOPIC),
-        "iam.permissions_boundary": there(BOUNDARY),
-        "sources[].kms_keys": [there(KEY)],
-        "dataset.kms_key": there(KEY),
-        "backend.region": region,
-        "backend.kms_key": there(KEY),
-    }
-
-    assert read(changed(changes))
-
-
-def test_a_name_is_given_once_in_an_account() -> None:
-    here, there = "111122223333", "444455556666"
-    first, second = table(name="trails", account=here), table(name="trails", account=there)
-
-    assert len(read(first, second)) == 2
-    assert problems(first, {**second, "account": here}) == [
-        "a.toml: name = 'trails': another environment of that account has it",
-        "b.toml: name = 'trails': another environment of that account has it",
-    ]
-    # Roles have no region.
-    assert len(problems(table(name="trails"), table(name="trails", region="us-east-1"))) == 2
-
-
-def test_the_name_comes_from_the_file_unless_given() -> None:
-    (environment,) = read(LEAST)
-
-    assert environment.name == "cloudtrail-parquet-a"
-
-
 def test_the_state_lies_beside_the_dataset_unless_given() -> None:
     dataset = {"bucket": "lake", "prefix": "a", "kms_key": KEY, "create": True}
 
@@ -573,29 +240,6 @@ def test_the_state_lies_beside_the_dataset_unless_given() -> None:
         Variable.STATE: f"s3://lake/a.state?kms_key_id={KEY}",
     }
     assert not environment.state_location.create
-
-
-# Folders of files.
-
-
-def test_all_environments_of_a_folder_are_read_but_the_example(tmp_path: Path) -> None:
-    for name in ("dev", "prod", EXAMPLE):
-        lines = (f"{key} = {toml(value)}\n" for key, value in LEAST.items())
-        (tmp_path / f"{name}.toml").write_text("".join(lines))
-
-    assert list(load_all(tmp_path)) == ["dev", "prod"]
-    assert list(load_all(tmp_path, "prod")) == ["prod"]
-    with pytest.raises(
-        UsageError, match=r"no staging here \(found: dev, example, prod\)\. Copy exam"
-    ):
-        load_all(tmp_path, "staging")
-    with pytest.raises(UsageError, match=r"no environment here \(found: nothing\)"):
-        load_all(tmp_path / "nowhere")
-
-
-def test_the_shipped_environments_and_those_of_the_tests_are_legal() -> None:
-    assert sorted(load_all(SHIPPED)) == ["dev", "prod"]
-    assert set(CASES) <= set(load_all(ENVIRONMENTS))
 
 
 def _uncommented(text: str) -> str:
@@ -638,8 +282,6 @@ def test_what_the_example_leaves_out_has_no_default() -> None:
             except KeyError:
                 assert default in {None, ()} or path == "name", path
 
-
-# The converter's settings.
 
 _COLUMNS = sorted(path for path, _ in leaves())
 
@@ -717,8 +359,6 @@ def test_the_function_reads_what_is_written_otherwise_than_in_its_environment() 
     read_back({"discard": [{"name": "a", "eventName": ["a,b=c", "${x}", "é\n"]}]})
 
 
-# Whatever stands in a file.
-
 _VALUES: st.SearchStrategy[Any] = st.recursive(
     st.booleans()
     | st.integers(-(2**63), 2**63 - 1)
@@ -736,6 +376,8 @@ _VALUES: st.SearchStrategy[Any] = st.recursive(
     ),
     max_leaves=5,
 )
+
+
 _PLACES = sorted({*FIELDS, *Environment.model_fields} - {"sources[].bucket"})
 
 

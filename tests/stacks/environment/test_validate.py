@@ -1,0 +1,210 @@
+"""Fields that are legal each, but not together."""
+
+from typing import Any
+
+import pytest
+
+from tests.stacks.environment.files import (
+    BOUNDARY,
+    KEY,
+    SOURCE,
+    TOPIC,
+    changed,
+    problem,
+    problems,
+    read,
+    schedule_conflicts,
+    scheduled,
+    table,
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"dataset.prefix": ""}, "state: has to be given"),
+        (
+            {"state": {"bucket": "lake", "prefix": "cloudtrail/state"}},
+            "state: s3://lake/cloudtrail/",
+        ),
+        (
+            {"state": {"bucket": "lake", "prefix": "cloudtrail"}},
+            "state: s3://lake/cloudtrail lies in",
+        ),
+        (
+            {"dataset.prefix": "", "state": {"bucket": "lake", "prefix": "x"}},
+            "state: s3://lake/x lies",
+        ),
+        ({"sources": [SOURCE, SOURCE]}, "sources[1]: s3://org-logs is sources[0] already"),
+        (
+            {
+                "sources": [
+                    {**SOURCE, "prefix": "a/b", "region": "us-east-1"},
+                    {**SOURCE, "prefix": "a"},
+                ]
+            },
+            "sources[0]: s3://org-logs/a/b lies in s3://org-logs/a, which is sources[1]",
+        ),
+        (
+            {"dataset.create": True, "dataset.region": "eu-west-1"},
+            "dataset.create: a bucket is created",
+        ),
+        (
+            {"dataset.create": True, "dataset.account": "111122223333"},
+            "dataset.create: a bucket is",
+        ),
+        ({"state.create": True, "state.region": "eu-west-1"}, "state.create: a bucket is created"),
+        (
+            {"dataset.create": True, "dataset.bucket": "org-logs"},
+            "dataset.create: org-logs is a source",
+        ),
+        (
+            {"state": {"bucket": "lake", "prefix": "x", "create": True}},
+            "state.create: it lies in the dataset's bucket; give dataset.create instead",
+        ),
+        (
+            {
+                "backfill_queue": {"enabled": True, "max_concurrency": 5},
+                "function.reserved_concurrency": 5,
+            },
+            "backfill_queue.max_concurrency = 5: it has to be less than function.reserved_c",
+        ),
+        (
+            {"catalogue.enabled": True, "converter.json_encoding": "variant"},
+            "catalogue.enabled: Athena cannot read",
+        ),
+        ({"converter.part_bytes": 67_108_865}, "converter.part_bytes = 67,108,865: a bucket takes"),
+        ({"sources[].region": "cn-north-1"}, "sources[0].region: cn-north-1 is in aws-cn"),
+        ({"dataset.region": "us-gov-west-1"}, "dataset.region: us-gov-west-1 is in aws-us-gov"),
+        ({"state.region": "us-gov-west-1"}, "state.region: us-gov-west-1 is in aws-us-gov"),
+        ({"backend.region": "cn-north-1"}, "backend.region: cn-north-1 is in aws-cn"),
+        (
+            {"catalogue.regions": ["eu-west-1", "cn-north-1"]},
+            "catalogue.regions[1]: cn-north-1 is in",
+        ),
+        ({"region": "cn-north-1", "kms_key": KEY}, "kms_key: it is in the partition aws, and cn-"),
+        (
+            {"region": "cn-north-1", "alarms.topic": TOPIC},
+            "alarms.topic: it is in the partition aws",
+        ),
+        (
+            {"iam.permissions_boundary": BOUNDARY.replace("aws", "aws-cn")},
+            "iam.permissions_boundary: it is in the partition aws-cn",
+        ),
+        (
+            {"iam.permissions_boundary": BOUNDARY, "account": "012345678901"},
+            "iam.permissions_boundary: it has to be in the account of the roles",
+        ),
+        (
+            {"region": "eu-west-1", "kms_key": KEY},
+            "kms_key: it is in eu-central-1, and has to be in eu-",
+        ),
+        (
+            {"region": "eu-west-1", "alarms.topic": TOPIC},
+            "alarms.topic: it is in eu-central-1, and has",
+        ),
+        (
+            {"sources[].region": "us-east-1", "sources[].kms_keys": [KEY]},
+            "sources[0].kms_keys[0]: it is in eu-central-1, and has to be in us-east-1",
+        ),
+        (
+            {"dataset.region": "us-east-1", "dataset.kms_key": KEY},
+            "dataset.kms_key: it is in eu-central",
+        ),
+        (
+            {"state.region": "us-east-1", "state.kms_key": KEY},
+            "state.kms_key: it is in eu-central-1",
+        ),
+        (
+            {"backend.region": "us-east-1", "backend.kms_key": KEY},
+            "backend.kms_key: it is in eu-cent",
+        ),
+        ({"schedule.daily": "cron(0 2 * * ? *)"}, "schedule.daily: cron(0 2 * * ? *) runs before"),
+        ({"schedule.daily": "rate(7 days)"}, "schedule.daily: rate(7 days) does not run at least"),
+        ({"converter.lookahead_s": 36_000}, "schedule.daily: cron(15 3 * * ? *) runs before 11:00"),
+        (
+            {"converter.discard": [{"name": "many", "eventName": ["x" * 99] * 40}]},
+            "converter: the function's environment would take",
+        ),
+    ],
+)
+def test_a_contradiction_is_refused_by_the_name_of_a_field(
+    changes: dict[str, Any], expected: str
+) -> None:
+    lines = problems(changed(changes))
+
+    assert any(line.startswith(f"a.toml: {expected}") for line in lines), lines
+
+
+def test_a_contradiction_is_told_once() -> None:
+    assert len(problems(table(sources=[SOURCE, SOURCE]))) == 1
+    assert len(problems(table(dataset__kms_key=KEY, dataset__region="us-east-1"))) == 1
+    assert problem(converter__discard=[{"name": "a", "eventName": ["x" * 99] * 40}]).endswith(
+        "shorten CLOUDTRAIL_PARQUET_DISCARD"
+    )
+
+
+def test_neighbours_are_no_contradiction() -> None:
+    sources = [{**SOURCE, "prefix": "a"}, {**SOURCE, "prefix": "ab"}, {"bucket": "org-logs2"}]
+
+    (environment,) = read(table(sources=sources, state={"bucket": "lake", "prefix": "cloudtrail2"}))
+
+    assert len(environment.sources) == 3
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"), [("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn")]
+)
+def test_other_partitions_have_keys_topics_and_policies_of_their_own(
+    region: str, partition: str
+) -> None:
+    def there(arn: str) -> str:
+        return arn.replace("arn:aws:", f"arn:{partition}:").replace("eu-central-1", region)
+
+    changes = {
+        "region": region,
+        "kms_key": there(KEY),
+        "alarms.topic": there(TOPIC),
+        "iam.permissions_boundary": there(BOUNDARY),
+        "sources[].kms_keys": [there(KEY)],
+        "dataset.kms_key": there(KEY),
+        "backend.region": region,
+        "backend.kms_key": there(KEY),
+    }
+
+    assert read(changed(changes))
+
+
+@pytest.mark.parametrize(
+    ("daily", "converter", "said"),
+    [
+        ("cron(59 2 * * ? *)", {}, "before 03:00"),
+        ("cron(15 3 * * ? *)", {"lookahead_s": 21_600}, "before 07:00"),
+        ("cron(15 3 * * ? *)", {"lookahead_s": 7 * 86_400, "settle_margin_s": 15_000}, "04:10"),
+        ("cron(0 4 ? * MON *)", {}, "at least every 3 days"),
+        ("rate(4 days)", {}, "at least every 3 days"),
+        ("cron(0 4 1 * ? *)", {}, "at least every 3 days"),
+    ],
+)
+def test_a_daily_run_that_comes_too_early_or_seldom_is_refused(
+    daily: str, converter: dict[str, int], said: str
+) -> None:
+    (line,) = schedule_conflicts(scheduled(daily, **converter))
+
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    ("daily", "converter"),
+    [
+        ("cron(0 3 * * ? *)", {}),
+        ("cron(0 * * * ? *)", {}),
+        ("cron(15 3 * * ? *)", {"lookahead_s": 7 * 86_400}),
+        ("cron(0 0 * * ? *)", {"lookahead_s": 0, "settle_margin_s": 0}),
+        ("cron(59 23 * * ? *)", {"lookahead_s": 86_399, "settle_margin_s": 0}),
+        ("cron(0 4 ? * MON-FRI *)", {}),
+        ("rate(3 days)", {}),
+    ],
+)
+def test_any_other_daily_run_is_legal(daily: str, converter: dict[str, int]) -> None:
+    assert schedule_conflicts(scheduled(daily, **converter)) == []
