@@ -55,7 +55,7 @@ DETAIL_TYPE = "cloudtrail-parquet convert"
 
 
 def daily_event(days_back: int = 1) -> str:
-    """The JSON text of a scheduled event, as `function.events.Daily` reads it."""
+    """The JSON text of a scheduled event, as `function.events.DailyEvent` reads it."""
     return json.dumps({"kind": "daily", "days_back": days_back}, separators=(",", ":"))
 
 

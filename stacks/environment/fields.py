@@ -36,7 +36,7 @@ from stacks.environment.types import (
     number,
 )
 
-_KINDS: dict[str, SettingType] = {field.name: field.metadata["type"] for field in fields(Settings)}
+_TYPES: dict[str, SettingType] = {field.name: field.metadata["type"] for field in fields(Settings)}
 
 
 class _Table(BaseModel):
@@ -304,18 +304,18 @@ class Environment(_Table):
     def variables(self) -> dict[str, str]:
         """The function's environment variables, as far as this file decides them."""
         settings = {
-            setting_variable(name): _as_text(_KINDS[name], self.converter[name])
+            setting_variable(name): _as_text(_TYPES[name], self.converter[name])
             for name in sorted(self.converter)
         }
         return {**self.locations, **settings}
 
 
-def _as_text(kind: SettingType, value: Any) -> str:  # noqa: ANN401 - whatever the setting's kind reads
+def _as_text(type_: SettingType, value: Any) -> str:  # noqa: ANN401 - whatever the setting reads
     """A setting of a file in the spelling of the environment, which means the same."""
-    read = value if isinstance(kind, Structs) else kind.read(value)
-    if isinstance(kind, Names):
+    read = value if isinstance(type_, Structs) else type_.read(value)
+    if isinstance(type_, Names):
         return ",".join(read)
-    if isinstance(kind, ByColumn):
+    if isinstance(type_, ByColumn):
         return ",".join(f"{column}={choice}" for column, choice in read.items())
     if read is None or isinstance(read, str):
         return read or ""

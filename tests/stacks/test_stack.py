@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudtrail_parquet.function.events import Convert, Plan, parse_text
+from cloudtrail_parquet.function.events import ConvertEvent, PlanEvent, parse_text
 from stacks.environment.fields import Environment
 from tests.stacks.conftest import CASES, ENVIRONMENTS, ROOT
 from tests.stacks.reading import Stack, StackOf, addresses, all_of, only, policy, texts, tls_only
@@ -194,6 +194,6 @@ def test_the_pages_of_operations_and_deployment_name_events_and_outputs_that_the
     ]
     named = {name for page in pages for name in re.findall(r"output -raw (\w+)|out (\w+)\)", page)}
 
-    assert [type(parse_text(event)) for event in events] == [Plan, Convert]
+    assert [type(parse_text(event)) for event in events] == [PlanEvent, ConvertEvent]
     assert {one or other for one, other in named} <= outputs
     assert all(f"`{name}`" in pages[1] for name in outputs)

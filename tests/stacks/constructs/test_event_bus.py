@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from cloudtrail_parquet.contract import PREFIX
-from cloudtrail_parquet.function.events import Convert, parse
+from cloudtrail_parquet.function.events import ConvertEvent, parse
 from cloudtrail_parquet.function.fanout import EventsFanout
 from stacks.environment.fields import Environment
 from tests.stacks.conftest import CASES
@@ -35,7 +35,7 @@ def test_the_rule_takes_the_batches_of_its_own_function_and_nothing_else(
     stack: Stack, environment: Environment
 ) -> None:
     bus = Bus()
-    EventsFanout(bus, variables(stack)[f"{PREFIX}EVENT_BUS"]).send([Convert((UNIT,))])
+    EventsFanout(bus, variables(stack)[f"{PREFIX}EVENT_BUS"]).send([ConvertEvent((UNIT,))])
     (sent,) = bus.events
     rule = only(stack, "aws_cloudwatch_event_rule")
     pattern = json.loads(filled(rule["event_pattern"], account_id=ACCOUNT))
@@ -44,7 +44,7 @@ def test_the_rule_takes_the_batches_of_its_own_function_and_nothing_else(
         return all(event[name] in values for name, values in pattern.items())
 
     assert takes(sent)
-    assert parse(sent) == Convert((UNIT,))
+    assert parse(sent) == ConvertEvent((UNIT,))
     assert not takes({**sent, "source": "aws.s3"})
     assert not takes({**sent, "detail-type": "Scheduled Event"})
     assert not takes({**sent, "account": "210987654321"})

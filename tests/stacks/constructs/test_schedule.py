@@ -2,7 +2,7 @@
 
 import json
 
-from cloudtrail_parquet.function.events import Daily, parse
+from cloudtrail_parquet.function.events import DailyEvent, parse
 from stacks.environment.fields import Environment
 from tests.stacks.reading import Stack, all_of, filled
 
@@ -11,9 +11,9 @@ def test_a_schedule_sends_an_event_that_the_function_accepts(
     stack: Stack, environment: Environment
 ) -> None:
     wanted = environment.schedule
-    events = {"daily": (wanted.daily, Daily(days_back=1))}
+    events = {"daily": (wanted.daily, DailyEvent(days_back=1))}
     if wanted.provisional:
-        events["provisional"] = (wanted.provisional, Daily(days_back=0))
+        events["provisional"] = (wanted.provisional, DailyEvent(days_back=0))
     schedules = {one["name"]: one for one in all_of(stack, "aws_scheduler_schedule").values()}
 
     assert schedules.keys() == events.keys()

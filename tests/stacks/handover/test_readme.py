@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cloudtrail_parquet.function.events import Daily, Plan, parse, parse_text
+from cloudtrail_parquet.function.events import DailyEvent, PlanEvent, parse, parse_text
 from stacks.environment.fields import Environment
 from stacks.iam.cross_account import fill_in, grants, known_aws
 from tests.stacks.handover.checkouts import ROLES, blocks, environment_of, terraform_of
@@ -175,8 +175,8 @@ def test_the_commands_of_the_readme_send_events_that_the_function_accepts(
                 assert [entry["Source"]] == pattern["source"]
                 assert [entry["DetailType"]] == pattern["detail-type"]
     kinds = [type(event) for event in sent]
-    assert kinds.count(Daily) == 1
-    assert kinds.count(Plan) == 2 + environment.backfill_queue.enabled
+    assert kinds.count(DailyEvent) == 1
+    assert kinds.count(PlanEvent) == 2 + environment.backfill_queue.enabled
 
 
 def test_what_waits_in_the_queue_for_failures_is_turned_into_its_event(
@@ -200,7 +200,7 @@ def test_what_waits_in_the_queue_for_failures_is_turned_into_its_event(
 
         subprocess.run(["bash", "-c", line], cwd=tmp_path, check=True)
 
-        assert parse(json.loads((tmp_path / "event.json").read_text())) == Daily()
+        assert parse(json.loads((tmp_path / "event.json").read_text())) == DailyEvent()
 
 
 def test_buckets_that_were_made_can_be_kept(made_twice: tuple[Path, Path]) -> None:

@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from cloudtrail_parquet.planning.plan import BYTES_PER_S
-from cloudtrail_parquet.sample_logs import TreeSpec, generate
+from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
 from stacks.environment.fields import Environment, OutputLocation, SourceLocation
 from stacks.environment.load import load
 from stacks.iam.cross_account import known_aws
@@ -227,7 +227,7 @@ def daily(rig: Rig, schedule: dict[str, Any], tmp: Path) -> None:
     spec = TreeSpec(
         accounts=3, regions=2, days=3, records=300, duplicates=0.1, corrupt=0.02, first_day=ago(4)
     )
-    generate(tmp / "recent", spec)
+    generate_tree(tmp / "recent", spec)
     rig.upload(tmp / "recent")
     event = json.loads(schedule["target"]["input"])
 
@@ -262,7 +262,7 @@ def backfill(rig: Rig, tmp: Path) -> None:
     """A plan by the queue, whose batches stay in it; one message is none."""
     first = ago(60)
     spec = TreeSpec(accounts=1, regions=1, days=14, records=60, late=0.1, first_day=first)
-    generate(tmp / "old", spec)
+    generate_tree(tmp / "old", spec)
     rig.upload(tmp / "old")
     invoke = partial(rig.box.invoke, timeout_s=QUICK_S)
 
