@@ -54,7 +54,7 @@ def render(format_: DdlFormat, settings: Settings | None = None) -> str:
         raise UsageError(f"{format_} cannot read VARIANT", "json_encoding", "Use string or json")
     columns = file_schema(settings.json_encoding)
     return _RENDERERS[format_](
-        _Dataset(columns, PARTITION_SCHEMAS[settings.partition_layout], WriterOptions.of(settings))
+        _Dataset(columns, settings.partition_layout, WriterOptions.of(settings))
     )
 
 
@@ -62,8 +62,13 @@ class _Dataset(NamedTuple):
     """What is written down: the columns in files, those in folders, and how files are written."""
 
     columns: pa.Schema
-    partitions: pa.Schema
+    layout: PartitionLayout
     writer: WriterOptions
+
+    @property
+    def partitions(self) -> pa.Schema:
+        """The partition columns."""
+        return PARTITION_SCHEMAS[self.layout]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +224,7 @@ def _parquet(dataset: _Dataset) -> str:
 def _athena(dataset: _Dataset) -> str:
     properties = ",\n".join(
         f"  '{name}' = '{value}'"
-        for name, value in athena_properties(LOCATION, dataset.settings.partition_layout).items()
+        for name, value in athena_properties(LOCATION, dataset.layout).items()
     )
     columns = _ATHENA.columns(dataset.columns, "  ").lower()
     partitions = _ATHENA.columns(dataset.partitions, "  ").lower()
