@@ -8,8 +8,8 @@ from statistics import median
 from bench.convert import run
 from bench.corpora import FOLDER, corpus
 from cloudtrail_parquet.contract import MEMORY_MB
+from cloudtrail_parquet.planning.batches import BATCH_S
 from cloudtrail_parquet.planning.cost import LAMBDA_GB_S, cost
-from cloudtrail_parquet.planning.plan import BATCH_S
 from cloudtrail_parquet.reference.markdown import table
 
 TERABYTE = 10**12

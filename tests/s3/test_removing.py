@@ -12,7 +12,8 @@ from mypy_boto3_s3 import S3Client
 from cloudtrail_parquet.clock import SystemClock
 from cloudtrail_parquet.errors import RefusedError, StorageError
 from cloudtrail_parquet.storage import ObjectStore, open_store
-from cloudtrail_parquet.storage.s3 import Bucket, client_of, remove_if
+from cloudtrail_parquet.storage.s3 import Bucket, client_of
+from cloudtrail_parquet.storage.s3_removal import remove_if
 from tests.s3.conftest import CREDENTIALS
 from tests.s3.faults import Answer, Fault, FaultProxy, Request, error, only_below
 

@@ -9,15 +9,26 @@ import json
 import os
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
+from cloudtrail_parquet import __version__
+from cloudtrail_parquet.cli.arguments import (
+    Accounts,
+    AsJson,
+    Day,
+    From,
+    Logs,
+    Regions,
+    Selection,
+    To,
+    with_folders,
+)
 from cloudtrail_parquet.cli.inspection_tables import tables
 from cloudtrail_parquet.cli.options import with_settings
 from cloudtrail_parquet.cli.output import (
@@ -30,111 +41,55 @@ from cloudtrail_parquet.cli.output import (
     collect,
     note,
     note_error,
+    note_left_out,
+    note_unfinished,
     note_unplaced,
     plan_table,
     report,
     summary,
     two_columns,
 )
-from cloudtrail_parquet.contract import LOGS_ROOT
-from cloudtrail_parquet.conversion.workers import convert_all, cores, jobs_of
+from cloudtrail_parquet.conversion.workers import Outcome, convert_all, cores, jobs_of
 from cloudtrail_parquet.dataset.export import export_records
 from cloudtrail_parquet.dataset.inspection import inspect_location
 from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
-from cloudtrail_parquet.layout import Unit
-from cloudtrail_parquet.planning.plan import Only, Range, Receipts, estimate, plan_units
+from cloudtrail_parquet.planning.batches import estimate
+from cloudtrail_parquet.planning.plan import Only, Receipts, plan_units
 from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.reference.ddl import DdlFormat, render
 from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
 from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.settings.settings import OPTIONAL_LOG_FOLDERS, Settings
-from cloudtrail_parquet.source.discover import (
-    Discovery,
-    count_siblings,
-    discover,
-    look_into_odd_siblings,
-    units,
-)
-from cloudtrail_parquet.state.notes import unfinished
-from cloudtrail_parquet.storage import ReadStore, open_source, open_store
+from cloudtrail_parquet.source.discover import Discovery, discover, units
+from cloudtrail_parquet.source.siblings import count_siblings, look_into_odd_siblings
+from cloudtrail_parquet.storage import open_source, open_store
 from cloudtrail_parquet.storage.locations import Locations
 
 app = typer.Typer(
     name="cloudtrail-parquet",
     help="AWS CloudTrail log files as small, fast, typed Parquet.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
-Logs = Annotated[
-    str,
-    typer.Argument(
-        help="Folder or URI at or above AWSLogs; or several URIs in one argument, with spaces."
-    ),
-]
-Day = Annotated[
-    datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Only this day.", metavar="D")
-]
-From = Annotated[
-    datetime | None,
-    typer.Option("--from", formats=["%Y-%m-%d"], help="From this day on.", metavar="D"),
-]
-To = Annotated[
-    datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Up to this day.", metavar="D")
-]
-Accounts = Annotated[
-    list[str] | None, typer.Option("--account", help="Only this account; repeat it for more.")
-]
-Regions = Annotated[
-    list[str] | None, typer.Option("--region", help="Only this region; repeat it for more.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+def _print_version(*, wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
 
 
-class Selection:
-    """The units that the options of a command select."""
-
-    def __init__(
-        self,
-        day: datetime | None,
-        first: datetime | None,
-        last: datetime | None,
-        accounts: list[str] | None,
-        regions: list[str] | None,
-    ) -> None:
-        """Check the options.
-
-        Raises:
-            UsageError: They contradict each other.
-        """
-        if day and (first or last):
-            raise UsageError(
-                "--day goes without --from and --to", "options", "Use one or the other"
-            )
-        self.first = _date(day or first)
-        self.last = _date(day or last)
-        if self.first and self.last and self.last < self.first:
-            raise UsageError(
-                f"--to {self.last} is before --from {self.first}", "options", "Swap them"
-            )
-        self.accounts = frozenset(accounts or ())
-        self.regions = frozenset(regions or ())
-
-    @property
-    def range(self) -> Range:
-        """The selection as a plan has it."""
-        first, last = self.first or date.min, self.last or date.max
-        return Range(first, last, self.accounts, self.regions)
-
-    def holds(self, unit: Unit) -> bool:
-        """Whether a unit is selected."""
-        of = self.range
-        return of.first <= unit.day <= of.last and of.holds(unit.account, unit.region)
-
-
-def _date(moment: datetime | None) -> date | None:
-    return moment.date() if moment else None
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """AWS CloudTrail log files as small, fast, typed Parquet."""
 
 
 @app.command()
@@ -170,28 +125,20 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
     selection = Selection(day, first, last, account, region)
     locations = Locations.of(source, dataset, state)
     locations.check(settings.part_bytes)
-    settings = replace(settings, folders=_folders(settings.folders, folder or []))
+    settings = replace(settings, folders=with_folders(settings.folders, folder or []))
     store = open_source(locations.source)
     found = discover(store, settings.folders)
     found.check(selection.accounts, selection.regions, source)
-    wanted = selection.range
-    selected = units(store, found, settings.window, selection.first, selection.last, wanted.holds)
+    holds = selection.range.holds
+    selected = units(store, found, settings.window, selection.first, selection.last, holds)
     if not selected and not found.refused_of(selection.accounts):
         look_into_odd_siblings(store, found)
         note_unplaced(found.unplaced)
-        raise found.no_logs(store, wanted.holds)
+        raise found.no_logs(store, holds)
     jobs = jobs_of(selected, found)
-    workers = workers or cores()
-    converting = convert_all(jobs, locations, settings, workers, dry_run=dry_run)
-    try:
-        outcomes = collect(converting, len(jobs), as_json=as_json)
-    except KeyboardInterrupt:
-        note(
-            "interrupted: a unit that was being replaced is named by the next run; "
-            "the same command converts all selected units again"
-        )
-        os._exit(INTERRUPTED)  # the workers end with this process
-    _note_unfinished(locations.open().state, set(selected))
+    converting = convert_all(jobs, locations, settings, workers or cores(), dry_run=dry_run)
+    outcomes = _collected(converting, len(jobs), as_json=as_json)
+    note_unfinished(locations.open().state, set(selected))
     for name, count in sorted(count_siblings(store, found).items()):
         note(beside(name, count))
     done = [outcome for outcome in outcomes if outcome.receipt or outcome.error]
@@ -199,42 +146,31 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
         found.unplaced.merge(outcome.receipt.unplaced if outcome.receipt else ())
     note_unplaced(found.unplaced)
     if not any(outcome.looked for outcome in outcomes) and not found.refused_of(selection.accounts):
-        raise found.no_logs(store, wanted.holds)
+        raise found.no_logs(store, holds)
     if dry_run:
         note("dry run: nothing was written; this is what would be")
     if not as_json:
         STDOUT.print(summary(done, time.monotonic() - started))
-    status = report(done) or (QUARANTINED if found.unplaced else 0)
-    raise typer.Exit(FAILED if _note_left_out(found, selection) else status)
+    raise typer.Exit(_status_of(done, found, selection))
 
 
-def _note_unfinished(state: ReadStore, units: Collection[Unit]) -> None:
-    """Name the units, other than some, that a run has begun to replace and not finished."""
-    for unit, since in sorted(unfinished(state).items()):
-        if unit not in units:
-            began = f"a run began to replace it at {since:%Y-%m-%d %H:%M} UTC"
-            note(f"not finished: {unit.name}: {began}; if it has ended, convert that day again")
+def _collected(converting: Iterator[Outcome], total: int, *, as_json: bool) -> list[Outcome]:
+    try:
+        return collect(converting, total, as_json=as_json)
+    except KeyboardInterrupt:
+        note(
+            "interrupted: a unit that was being replaced is named by the next run; "
+            "the same command converts all selected units again"
+        )
+        os._exit(INTERRUPTED)  # the workers end with this process
 
 
-def _note_left_out(found: Discovery, selection: Selection) -> bool:
-    """Say what a source is lacking, and whether that is selected accounts."""
-    for place in found.without_logs:
-        note(f"no {LOGS_ROOT} folder yet in {place}")
-    refused = found.refused_of(selection.accounts)
-    for account, error in refused.items():
-        note(f"error: account {account} is left out: {error}")
-    return bool(refused)
-
-
-def _folders(set_: tuple[str, ...], more: list[str]) -> tuple[str, ...]:
-    for name in more:
-        if name not in OPTIONAL_LOG_FOLDERS:
-            raise UsageError(
-                f"{name} is not a folder of event logs",
-                "--folder",
-                f"Use {' or '.join(OPTIONAL_LOG_FOLDERS)}",
-            )
-    return tuple(dict.fromkeys([*set_, *sorted(more)]))
+def _status_of(done: list[Outcome], found: Discovery, selection: Selection) -> int:
+    """Say what went wrong, and with which exit status that ends."""
+    status = report(done)
+    if note_left_out(found, selection.accounts):
+        return FAILED
+    return QUARANTINED if status == 0 and found.unplaced else status
 
 
 @app.command()
@@ -275,7 +211,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
         plan_units(store, receipts, found, selection.range, only, PlanOptions.of(settings))
     )
     if state:
-        _note_unfinished(receipts.state, {one.unit for one in planned})
+        note_unfinished(receipts.state, {one.unit for one in planned})
     look_into_odd_siblings(store, found)
     note_unplaced(found.unplaced)
     left_out = found.refused_of(selection.accounts)
@@ -294,7 +230,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
         for one in planned if only != "all" else ():
             STDOUT.print(f"{one.unit.name}: {one.why}", markup=False, soft_wrap=True)
         STDOUT.print(plan_table(total))
-    if _note_left_out(found, selection):
+    if note_left_out(found, selection.accounts):
         raise typer.Exit(FAILED)
     if found.unplaced:
         raise typer.Exit(QUARANTINED)

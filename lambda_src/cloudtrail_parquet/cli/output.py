@@ -3,7 +3,7 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from rich.console import Console
@@ -14,7 +14,8 @@ from rich.text import Text
 from cloudtrail_parquet.contract import LOGS_ROOT
 from cloudtrail_parquet.conversion.workers import Outcome
 from cloudtrail_parquet.errors import CloudTrailParquetError
-from cloudtrail_parquet.planning.plan import Estimate
+from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.planning.batches import Estimate
 from cloudtrail_parquet.printable import printable
 from cloudtrail_parquet.settings.settings import (
     LOG_FOLDERS,
@@ -22,8 +23,11 @@ from cloudtrail_parquet.settings.settings import (
     OTHER_FOLDERS,
     UNREAD_LOG_FOLDERS,
 )
+from cloudtrail_parquet.source.discover import Discovery
 from cloudtrail_parquet.source.unplaced import Unplaced
 from cloudtrail_parquet.state.figures import Quarantined
+from cloudtrail_parquet.state.notes import unfinished
+from cloudtrail_parquet.storage import ReadStore
 
 FAILED, WRONG_USAGE, QUARANTINED, INTERRUPTED = 1, 2, 3, 130
 
@@ -67,6 +71,24 @@ def note_unplaced(unplaced: Unplaced) -> None:
         note(
             f"no unit reads these {unplaced.files:,}: they have to lie in {right} and not be empty"
         )
+
+
+def note_unfinished(state: ReadStore, units: Collection[Unit]) -> None:
+    """Name the units, other than some, that a run has begun to replace and not finished."""
+    for unit, since in sorted(unfinished(state).items()):
+        if unit not in units:
+            began = f"a run began to replace it at {since:%Y-%m-%d %H:%M} UTC"
+            note(f"not finished: {unit.name}: {began}; if it has ended, convert that day again")
+
+
+def note_left_out(found: Discovery, accounts: Collection[str]) -> bool:
+    """Say what a source is lacking, and whether that is selected accounts."""
+    for place in found.without_logs:
+        note(f"no {LOGS_ROOT} folder yet in {place}")
+    refused = found.refused_of(accounts)
+    for account, error in refused.items():
+        note(f"error: account {account} is left out: {error}")
+    return bool(refused)
 
 
 def collect(found: Iterable[Outcome], total: int, *, as_json: bool) -> list[Outcome]:

@@ -24,12 +24,14 @@ from cloudtrail_parquet.function.events import ConvertEvent, DailyEvent, Event, 
 from cloudtrail_parquet.function.fanout import Fanout
 from cloudtrail_parquet.function.telemetry import Telemetry
 from cloudtrail_parquet.layout import MAX_SHARDS, WHOLE, LogFile, Shard, Unit
-from cloudtrail_parquet.planning.plan import BATCH_S, PlannedUnit, Range, Receipts, pack, plan_units
+from cloudtrail_parquet.planning.batches import BATCH_S, pack
+from cloudtrail_parquet.planning.plan import PlannedUnit, Range, Receipts, plan_units
 from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions, PlanOptions
 from cloudtrail_parquet.settings.reach import scheduled_days
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.accounts import Accounts
-from cloudtrail_parquet.source.discover import discover, look_into_odd_siblings
+from cloudtrail_parquet.source.discover import discover
+from cloudtrail_parquet.source.siblings import look_into_odd_siblings
 from cloudtrail_parquet.state.notes import read_notes, shard_notes, unfinished
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import Stores

@@ -7,7 +7,6 @@ have their addresses, what runs in a subnet calls through its gateway, and the s
 instance, which is named after it, lasts for hours.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 
@@ -19,10 +18,10 @@ from cloudtrail_parquet.sample_logs.draws import (
     id_text,
     pick,
     public_address,
-    time_text,
     uuid_text,
 )
-from cloudtrail_parquet.sample_logs.fleet import JOBS, TEAMS, Fleet, Instance, Sealed
+from cloudtrail_parquet.sample_logs.fleet import TEAMS, Fleet
+from cloudtrail_parquet.sample_logs.resources import Instance, Sealed
 from cloudtrail_parquet.sample_logs.roles import (
     AGENTS,
     BROWSER,
@@ -31,6 +30,12 @@ from cloudtrail_parquet.sample_logs.roles import (
     draw_roles,
     draw_service_roles,
     service_account,
+)
+from cloudtrail_parquet.sample_logs.sessions import (
+    Session,
+    draw_stranger,
+    home_address,
+    session_attributes,
 )
 
 _PEOPLE = (
@@ -46,38 +51,6 @@ _SSM_AGENT = "aws-sdk-go/1.55.5 (go1.22.7; linux; amd64) amazon-ssm-agent/3.3.13
 _RENEWAL = 0.03  # chance that a call comes from a new session: about 4 % distinct identities
 _BRIEF_RENEWAL = 0.1  # the same for sessions in which somebody does one thing
 _SESSION_MAX = timedelta(hours=6)  # as long as the credentials of instances and tasks last
-
-
-@dataclass(slots=True, kw_only=True)
-class Session:
-    """One caller, as the records of its calls show it.
-
-    Attributes:
-        identity: ``userIdentity`` up to version 1.10.
-        scoped_identity: The same with ``inScopeOf``, which came with 1.11.
-        address: ``sourceIPAddress``.
-        agent: ``userAgent``.
-        console: Its credentials come from the console.
-        endpoint: ``vpcEndpointId``, for a caller inside a VPC.
-        internal: An AWS service calls on its own or on somebody's behalf, without TLS details.
-        since: When it began; a record may not be older.
-    """
-
-    identity: Json
-    address: str
-    agent: str
-    scoped_identity: Json | None = None
-    console: bool = False
-    endpoint: str | None = None
-    internal: bool = False
-    since: datetime | None = None
-
-
-def service_session(host: str) -> Session:
-    """An AWS service that acts for itself."""
-    return Session(
-        identity={"type": "AWSService", "invokedBy": host}, address=host, agent=host, internal=True
-    )
 
 
 class Site:
@@ -107,7 +80,7 @@ class Site:
         ]
         self.partner_roles = draw_partner_roles(rng)
         self.service_users = [f"svc-{team}" for team in TEAMS]
-        self._homes = {name: _home_address(rng, n) for n, name in enumerate(_PEOPLE)}
+        self._homes = {name: home_address(rng, n) for n, name in enumerate(_PEOPLE)}
         self._users = [self._draw_user(rng, name) for name in _PEOPLE]
         self.access_keys = [
             *(str(user.identity["accessKeyId"]) for user in self._users),
@@ -116,7 +89,7 @@ class Site:
         self._pods = [
             (role, self._draw_pod(rng, role)) for role in self.roles if role.kind == "pod"
         ]
-        self._strangers = [_draw_stranger(rng) for _ in range(6)]
+        self._strangers = [draw_stranger(rng) for _ in range(6)]
         self._profiles = {one.id: role for role in self.roles for one in role.instances}
         self._sessions: dict[str, Session] = {}
         self._identity_store = f"d-{hex_text(rng, 10)}"
@@ -170,7 +143,7 @@ class Site:
             "arn": f"arn:aws:iam::{self.account}:root",
             "accountId": self.account,
             "accessKeyId": f"ASIA{id_text(rng, 16)}",
-            "sessionContext": {"attributes": _attributes(since, mfa=True)},
+            "sessionContext": {"attributes": session_attributes(since, mfa=True)},
         }
         home = self._homes[pick(rng, _PEOPLE)]
         return self._keep(
@@ -195,7 +168,7 @@ class Site:
                 "sessionIssuer": {
                     key: value for key, value in issuer.identity.items() if key != "accessKeyId"
                 },
-                "attributes": _attributes(since, mfa=False),
+                "attributes": session_attributes(since, mfa=False),
             },
         }
         return self._keep(
@@ -305,7 +278,7 @@ class Site:
         }
         if role.kind == "pod":
             context["webIdFederationData"] = self._federation(service_account(role))
-        context["attributes"] = _attributes(since, mfa=person)
+        context["attributes"] = session_attributes(since, mfa=person)
         if instance:
             context["ec2RoleDelivery"] = "2.0"
         identity: Json = {
@@ -352,22 +325,3 @@ class Site:
                 f"{self.oidc_provider}:sub": subject,
             },
         }
-
-
-def _draw_stranger(rng: Random) -> Session:
-    identity: Json = {
-        "type": "AWSAccount",
-        "principalId": f"AROA{id_text(rng, 17)}:{pick(rng, TEAMS)}-{pick(rng, JOBS)}",
-        "accountId": f"{rng.randrange(10**11, 10**12)}",
-    }
-    return Session(identity=identity, address=public_address(rng), agent=pick(rng, AGENTS))
-
-
-def _attributes(since: datetime, *, mfa: bool) -> Json:
-    return {"creationDate": time_text(since), "mfaAuthenticated": "true" if mfa else "false"}
-
-
-def _home_address(rng: Random, number: int) -> str:
-    if number % 4 == 1:  # some callers come over IPv6
-        return f"2001:db8:{hex_text(rng, 4)}:{hex_text(rng, 4)}::{rng.randrange(1, 0xFFFF):x}"
-    return public_address(rng)

@@ -1,7 +1,7 @@
 """The vocabulary in which shapes of generated events are written.
 
 A shape is a function from a ``Call`` (who could call, where, when) to an ``Event`` (parameters,
-resources, errors, the caller); an ``Entry`` weighs it. What the account has and what is asked
+resources, errors, the caller); an ``Share`` weighs it. What the account has and what is asked
 about comes from ``Call.fleet``, again and again; what a call creates, and ids of the call itself,
 are new each time, as in real logs, so that compression ratios mean something.
 """
@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 
-from cloudtrail_parquet.sample_logs.actors import Session, Site
+from cloudtrail_parquet.sample_logs.actors import Site
 from cloudtrail_parquet.sample_logs.draws import Json
 from cloudtrail_parquet.sample_logs.fleet import Fleet
+from cloudtrail_parquet.sample_logs.sessions import Session
 
 # Locations in VERSIONS.
 SIGN_IN_SINCE = 2  # sign-in records began after 1.02
@@ -95,7 +96,7 @@ Shape = Callable[[Call], Event]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Share:
     """A shape's share of the volume, and where it may occur.
 
     Attributes:

@@ -24,7 +24,7 @@ from collections import deque
 from collections.abc import Sequence
 from functools import cached_property
 from random import Random
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from cloudtrail_parquet.sample_logs.draws import (
     favour,
@@ -35,6 +35,16 @@ from cloudtrail_parquet.sample_logs.draws import (
     public_address,
     resource_id,
     uuid_text,
+)
+from cloudtrail_parquet.sample_logs.resources import (
+    Database,
+    FunctionResource,
+    Instance,
+    Key,
+    Repository,
+    S3Object,
+    Sealed,
+    Subnet,
 )
 
 TEAMS = ("orders", "billing", "search", "ledger", "media", "identity", "telemetry", "catalog")
@@ -56,18 +66,6 @@ _SETTINGS = ("db-host", "db-password", "feature-flags", "api-url", "log-level")
 _METRICS = ("errors", "duration-p99", "queue-depth")
 
 Item = TypeVar("Item")
-
-
-class S3Object(NamedTuple):
-    """An object in some bucket.
-
-    Attributes:
-        key: Its key.
-        size: Bytes.
-    """
-
-    key: str
-    size: int
 
 
 # What programs read when they start and queries at every run, the same in each bucket.
@@ -110,106 +108,6 @@ class Stock(Generic[Item]):
         return item
 
 
-class Subnet(NamedTuple):
-    """A subnet.
-
-    Attributes:
-        id: Its id.
-        vpc: Id of its VPC.
-        zone: Its availability zone.
-        prefix: The first three bytes of its addresses, as text.
-        gateway: The public address from which its calls reach AWS.
-    """
-
-    id: str
-    vpc: str
-    zone: str
-    prefix: str
-    gateway: str
-
-    def address(self, rng: Random) -> str:
-        """A private address."""
-        return f"{self.prefix}.{int(rng.random() * 250) + 4}"
-
-
-class Instance(NamedTuple):
-    """An EC2 instance.
-
-    Attributes:
-        id: Its id.
-        computer: Its private DNS name.
-        subnet: Where it is.
-    """
-
-    id: str
-    computer: str
-    subnet: Subnet
-
-
-class Function(NamedTuple):
-    """A Lambda function.
-
-    Attributes:
-        name: Its name.
-        interfaces: Ids of its network interfaces; none outside a VPC.
-    """
-
-    name: str
-    interfaces: tuple[str, ...]
-
-
-class Key(NamedTuple):
-    """A KMS key.
-
-    Attributes:
-        arn: Its ARN.
-        material: ``keyMaterialId``.
-    """
-
-    arn: str
-    material: str
-
-
-class Sealed(NamedTuple):
-    """What a service keeps encrypted.
-
-    Attributes:
-        host: The service.
-        context: ``encryptionContext``.
-        key: The KMS key.
-        reader: Number that stands for the role that uses it.
-    """
-
-    host: str
-    context: dict[str, str]
-    key: Key
-    reader: int
-
-
-class Repository(NamedTuple):
-    """An ECR repository.
-
-    Attributes:
-        name: Its name.
-        images: Digests of the images that are pulled.
-    """
-
-    name: str
-    images: list[str]
-
-
-class Database(NamedTuple):
-    """An RDS instance.
-
-    Attributes:
-        name: Its name.
-        resource_id: ``dbiResourceId``.
-    """
-
-    name: str
-    resource_id: str
-
-
 class Fleet:
     """The resources of one account in one region; lists are in the order of their popularity.
 
@@ -248,10 +146,10 @@ class Fleet:
         return Stock(_draw_ids(self._rng, "snap", _SNAPSHOTS), _SNAPSHOTS)
 
     @cached_property
-    def functions(self) -> list[Function]:
+    def functions(self) -> list[FunctionResource]:
         """Lambda functions, two of three in a VPC."""
         return [
-            Function(
+            FunctionResource(
                 f"{team}-{pick(self._rng, JOBS)}",
                 tuple(_draw_ids(self._rng, "eni", _INTERFACES if number % 3 else 0)),
             )

@@ -5,7 +5,8 @@ from random import Random
 from typing import NamedTuple
 
 from cloudtrail_parquet.sample_logs.draws import hex_text, id_text, pick
-from cloudtrail_parquet.sample_logs.fleet import JOBS, TEAMS, Fleet, Instance
+from cloudtrail_parquet.sample_logs.fleet import JOBS, TEAMS, Fleet
+from cloudtrail_parquet.sample_logs.resources import Instance
 
 AGENTS = (
     "aws-cli/2.22.7 md/awscrt#0.23.4 ua/2.0 os/linux#6.8.0 md/arch#x86_64",

@@ -8,14 +8,13 @@ asked for it, else 750 to 780. One record in eight has a response, and over all 
 
 from datetime import timedelta
 
-from cloudtrail_parquet.sample_logs.actors import Session, service_session
 from cloudtrail_parquet.sample_logs.calls import (
     MODERN,
     SERVICE_EVENTS_SINCE,
     SIGN_IN_SINCE,
     Call,
-    Entry,
     Event,
+    Share,
     denied,
     simple,
     time_words,
@@ -32,6 +31,7 @@ from cloudtrail_parquet.sample_logs.draws import (
     uuid_text,
 )
 from cloudtrail_parquet.sample_logs.roles import Role
+from cloudtrail_parquet.sample_logs.sessions import Session, service_session
 
 _CONSOLE = "https://console.aws.amazon.com/console/home"
 _TOKEN_BYTES = (562, 566, 575, 584)
@@ -267,21 +267,21 @@ def _get_bucket_acl(call: Call) -> Event:
 
 
 ENTRIES = (
-    Entry(60, _get_bucket_acl),
-    Entry(42, _assume_role),
-    Entry(6, _assume_role_from_outside),
-    Entry(8, _assume_role_with_web_identity),
-    Entry(40, _get_caller_identity),
-    Entry(110, _decrypt),
-    Entry(90, _generate_data_key),
-    Entry(2, _rotate_key, since=SERVICE_EVENTS_SINCE),
-    Entry(4, _federate, since=SERVICE_EVENTS_SINCE),
-    Entry(4, _create_access_key, global_only=True),
-    Entry(6, _get_access_key_last_used, global_only=True),
-    Entry(3, _create_user, global_only=True),
-    Entry(6, _attach_role_policy, global_only=True),
-    Entry(8, _console_login, since=SIGN_IN_SINCE, global_only=True),
-    Entry(25, _get_secret_value),
-    Entry(5, _lookup_events),
-    Entry(20, _get_trail_status),
+    Share(60, _get_bucket_acl),
+    Share(42, _assume_role),
+    Share(6, _assume_role_from_outside),
+    Share(8, _assume_role_with_web_identity),
+    Share(40, _get_caller_identity),
+    Share(110, _decrypt),
+    Share(90, _generate_data_key),
+    Share(2, _rotate_key, since=SERVICE_EVENTS_SINCE),
+    Share(4, _federate, since=SERVICE_EVENTS_SINCE),
+    Share(4, _create_access_key, global_only=True),
+    Share(6, _get_access_key_last_used, global_only=True),
+    Share(3, _create_user, global_only=True),
+    Share(6, _attach_role_policy, global_only=True),
+    Share(8, _console_login, since=SIGN_IN_SINCE, global_only=True),
+    Share(25, _get_secret_value),
+    Share(5, _lookup_events),
+    Share(20, _get_trail_status),
 )

@@ -6,7 +6,7 @@ started here live for some hours: they are tagged and asked about, and then term
 
 from random import Random
 
-from cloudtrail_parquet.sample_logs.calls import Call, Entry, Event, denied, simple
+from cloudtrail_parquet.sample_logs.calls import Call, Event, Share, denied, simple
 from cloudtrail_parquet.sample_logs.draws import (
     Json,
     base64_text,
@@ -17,7 +17,8 @@ from cloudtrail_parquet.sample_logs.draws import (
     resource_id,
     uuid_text,
 )
-from cloudtrail_parquet.sample_logs.fleet import Fleet, Subnet
+from cloudtrail_parquet.sample_logs.fleet import Fleet
+from cloudtrail_parquet.sample_logs.resources import Subnet
 
 # Calls, the filter they have, and the kind of id that it wants.
 _FILTERS = (
@@ -237,15 +238,15 @@ def _update_instance_information(call: Call) -> Event:
 
 
 ENTRIES = (
-    Entry(120, _describe_instances),
-    Entry(100, _describe_by_filter),
-    Entry(6, _run_instances),
-    Entry(8, _run_instances_denied),
-    Entry(4, _terminate_instances),
-    Entry(12, _create_tags),
-    Entry(6, _create_snapshot),
-    Entry(4, _describe_snapshots),
-    Entry(2, _open_port),
-    Entry(25, _describe_instance_information),
-    Entry(25, _update_instance_information),
+    Share(120, _describe_instances),
+    Share(100, _describe_by_filter),
+    Share(6, _run_instances),
+    Share(8, _run_instances_denied),
+    Share(4, _terminate_instances),
+    Share(12, _create_tags),
+    Share(6, _create_snapshot),
+    Share(4, _describe_snapshots),
+    Share(2, _open_port),
+    Share(25, _describe_instance_information),
+    Share(25, _update_instance_information),
 )

@@ -11,8 +11,8 @@ import msgspec
 from cloudtrail_parquet.sample_logs.calls import (
     DATA_EVENTS_SINCE,
     Call,
-    Entry,
     Event,
+    Share,
     simple,
 )
 from cloudtrail_parquet.sample_logs.draws import (
@@ -24,7 +24,8 @@ from cloudtrail_parquet.sample_logs.draws import (
     pick,
     uuid_text,
 )
-from cloudtrail_parquet.sample_logs.fleet import S3Object, Stock, famous
+from cloudtrail_parquet.sample_logs.fleet import Stock, famous
+from cloudtrail_parquet.sample_logs.resources import S3Object
 
 _FLOATS_UNTIL = 7  # before 1.08, data events wrote their integers as 2.0
 
@@ -146,7 +147,9 @@ def _invoke(call: Call) -> Event:
         extra={"customerEniId": pick(call.rng, interfaces)} if interfaces else None,
         read_only=False,
         data=True,
-        resources=[{"accountId": call.site.account, "type": "AWS::Lambda::Function", "ARN": arn}],
+        resources=[
+            {"accountId": call.site.account, "type": "AWS::Lambda::FunctionResource", "ARN": arn}
+        ],
     )
 
 
@@ -277,20 +280,20 @@ def _modify_db_instance(call: Call) -> Event:
 
 
 ENTRIES = (
-    Entry(80, _get_object, since=DATA_EVENTS_SINCE),
-    Entry(40, _put_object, since=DATA_EVENTS_SINCE),
-    Entry(15, _delete_object, since=DATA_EVENTS_SINCE),
-    Entry(25, _list_objects, since=DATA_EVENTS_SINCE),
-    Entry(15, _head_bucket),
-    Entry(60, _invoke, since=DATA_EVENTS_SINCE),
-    Entry(2, _create_function),
-    Entry(60, _dynamodb, since=DATA_EVENTS_SINCE),
-    Entry(20, _get_parameters),
-    Entry(30, _create_log_stream),
-    Entry(10, _describe_log_groups),
-    Entry(4, _put_metric_alarm),
-    Entry(20, _get_authorization_token),
-    Entry(15, _batch_get_image),
-    Entry(25, _describe_db_instances),
-    Entry(2, _modify_db_instance),
+    Share(80, _get_object, since=DATA_EVENTS_SINCE),
+    Share(40, _put_object, since=DATA_EVENTS_SINCE),
+    Share(15, _delete_object, since=DATA_EVENTS_SINCE),
+    Share(25, _list_objects, since=DATA_EVENTS_SINCE),
+    Share(15, _head_bucket),
+    Share(60, _invoke, since=DATA_EVENTS_SINCE),
+    Share(2, _create_function),
+    Share(60, _dynamodb, since=DATA_EVENTS_SINCE),
+    Share(20, _get_parameters),
+    Share(30, _create_log_stream),
+    Share(10, _describe_log_groups),
+    Share(4, _put_metric_alarm),
+    Share(20, _get_authorization_token),
+    Share(15, _batch_get_image),
+    Share(25, _describe_db_instances),
+    Share(2, _modify_db_instance),
 )

@@ -29,14 +29,8 @@ from cloudtrail_parquet.storage.interface import (
     Stored,
 )
 from cloudtrail_parquet.storage.objects import ObjectStore
-from cloudtrail_parquet.storage.s3 import (
-    SCHEMES,
-    Bucket,
-    client_elsewhere,
-    client_of,
-    remove_if,
-    sibling,
-)
+from cloudtrail_parquet.storage.s3 import SCHEMES, Bucket, client_elsewhere, client_of, sibling
+from cloudtrail_parquet.storage.s3_removal import remove_if
 from cloudtrail_parquet.storage.union import UnionStore
 
 __all__ = [

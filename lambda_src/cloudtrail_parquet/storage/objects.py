@@ -1,8 +1,6 @@
 """An object store behind obstore: S3, or memory for tests."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator
-from io import RawIOBase
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -13,6 +11,7 @@ from cloudtrail_parquet.clock import SYSTEM_CLOCK, Clock
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.storage.interface import LOST, RUN_LATER, Entry, Level, Stored
 from cloudtrail_parquet.storage.leases import ObjectLease
+from cloudtrail_parquet.storage.object_readers import ObjectFile, ResumableListing
 from cloudtrail_parquet.storage.s3_errors import (
     ABSENT,
     CLIENT_ERRORS,
@@ -26,7 +25,6 @@ from cloudtrail_parquet.storage.s3_errors import (
 from cloudtrail_parquet.storage.staging import ObjectStaging
 
 _PAGE = 1000  # keys in a page of S3's
-_CHUNK = 200  # entries handed over at a time; pages end where chunks do
 _PAUSES_S = (0.2, 1.0)  # before what the client does not try again is tried again
 
 T = TypeVar("T")
@@ -96,7 +94,7 @@ class ObjectStore:
                 return
 
     def _listed(self, prefix: str, after: str | None = None) -> Iterator[Entry]:
-        listing = _Listing(prefix.rstrip("/") or None, after)
+        listing = ResumableListing(prefix.rstrip("/") or None, after)
         while chunk := self._ask("listed", prefix, listing.more):
             for meta in chunk:
                 yield Entry(meta["path"], meta["size"], meta["last_modified"], _version(meta))
@@ -118,7 +116,7 @@ class ObjectStore:
 
     def open(self, key: str) -> BinaryIO:
         size = self._ask("read", key, lambda client: client.head(key)["size"])
-        return _ObjectFile(self, key, size)  # type: ignore[return-value]  # all that readers use
+        return ObjectFile(self.read_range, key, size)  # type: ignore[return-value]  # all that readers use
 
     def read_range(self, key: str, start: int, length: int) -> bytes:
         """Some bytes of an object."""
@@ -316,55 +314,3 @@ def _listed_as(client: Any, key: str, refusal: Exception) -> Any:  # noqa: ANN40
 def _version(said: Any) -> str:  # noqa: ANN401
     """What a put, a get or a listing says of the version: its entity tag."""
     return str(said["e_tag"] or "")
-
-
-class _Listing:
-    """A listing that goes on where it was when asked again after an error."""
-
-    def __init__(self, folder: str | None, after: str | None) -> None:
-        self._folder, self._after = folder, after
-        self._chunks: Iterator[Any] | None = None
-
-    def more(self, client: Any) -> Any:  # noqa: ANN401
-        """The next entries, or None at the end."""
-        try:
-            if self._chunks is None:
-                self._chunks = iter(
-                    client.list(self._folder, offset=self._after, chunk_size=_CHUNK)
-                )
-            chunk = next(self._chunks, None)
-        except CLIENT_ERRORS:
-            self._chunks = None
-            raise
-        if chunk:
-            self._after = chunk[-1]["path"]
-        return chunk
-
-
-class _ObjectFile(RawIOBase):
-    """Reads an object by ranges: obstore's own reader has no attribute ``closed``."""
-
-    def __init__(self, store: ObjectStore, key: str, size: int) -> None:
-        super().__init__()
-        self._store, self._key, self._size, self._at = store, key, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
-        self._at = start + offset
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401
-        length = min(len(buffer), self._size - self._at)
-        if length > 0:
-            buffer[:length] = self._store.read_range(self._key, self._at, length)
-            self._at += length
-        return max(length, 0)

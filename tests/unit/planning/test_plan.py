@@ -11,15 +11,8 @@ from hypothesis import strategies as st
 
 from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.layout import Unit
-from cloudtrail_parquet.planning.plan import (
-    Only,
-    PlannedUnit,
-    Range,
-    Receipts,
-    estimate,
-    pack,
-    plan_units,
-)
+from cloudtrail_parquet.planning.batches import estimate, pack
+from cloudtrail_parquet.planning.plan import Only, PlannedUnit, Range, Receipts, plan_units
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
 from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.settings.settings import Settings

@@ -11,19 +11,14 @@ from hypothesis import strategies as st
 from cloudtrail_parquet.errors import RefusedError, UsageError
 from cloudtrail_parquet.layout import Unit, Window
 from cloudtrail_parquet.source.accounts import Accounts
-from cloudtrail_parquet.source.discover import (
-    Discovery,
-    account_roots,
-    count_siblings,
-    discover,
-    units,
-)
+from cloudtrail_parquet.source.discover import Discovery, account_roots, discover, units
 from cloudtrail_parquet.source.log_files import (
     delivered_file,
     delivery_days,
     usual_keys,
     window_files,
 )
+from cloudtrail_parquet.source.siblings import count_siblings
 from cloudtrail_parquet.storage import (
     Entry,
     Level,

@@ -14,15 +14,9 @@ from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.plan import Range, Receipts, plan_units
 from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.settings.settings import Settings
-from cloudtrail_parquet.source.discover import (
-    Discovery,
-    account_roots,
-    count_siblings,
-    discover,
-    look_into_odd_siblings,
-    units,
-)
+from cloudtrail_parquet.source.discover import Discovery, account_roots, discover, units
 from cloudtrail_parquet.source.log_files import window_files
+from cloudtrail_parquet.source.siblings import count_siblings, look_into_odd_siblings
 from cloudtrail_parquet.source.unplaced import Misplaced, is_log_name
 from cloudtrail_parquet.state.notes import read_notes
 from cloudtrail_parquet.storage import Entry, ObjectStore, Store, open_store

@@ -1,0 +1,108 @@
+"""Arguments and options that several commands have, and the units that they select."""
+
+from datetime import date, datetime
+from typing import Annotated
+
+import typer
+
+from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.planning.plan import Range
+from cloudtrail_parquet.settings.settings import OPTIONAL_LOG_FOLDERS
+
+Logs = Annotated[
+    str,
+    typer.Argument(
+        help="Folder or URI at or above AWSLogs; or several URIs in one argument, with spaces."
+    ),
+]
+
+
+Day = Annotated[
+    datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Only this day.", metavar="D")
+]
+
+
+From = Annotated[
+    datetime | None,
+    typer.Option("--from", formats=["%Y-%m-%d"], help="From this day on.", metavar="D"),
+]
+
+
+To = Annotated[
+    datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Up to this day.", metavar="D")
+]
+
+
+Accounts = Annotated[
+    list[str] | None, typer.Option("--account", help="Only this account; repeat it for more.")
+]
+
+
+Regions = Annotated[
+    list[str] | None, typer.Option("--region", help="Only this region; repeat it for more.")
+]
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class Selection:
+    """The units that the options of a command select."""
+
+    def __init__(
+        self,
+        day: datetime | None,
+        first: datetime | None,
+        last: datetime | None,
+        accounts: list[str] | None,
+        regions: list[str] | None,
+    ) -> None:
+        """Check the options.
+
+        Raises:
+            UsageError: They contradict each other.
+        """
+        if day and (first or last):
+            raise UsageError(
+                "--day goes without --from and --to", "options", "Use one or the other"
+            )
+        self.first = _date(day or first)
+        self.last = _date(day or last)
+        if self.first and self.last and self.last < self.first:
+            raise UsageError(
+                f"--to {self.last} is before --from {self.first}", "options", "Swap them"
+            )
+        self.accounts = frozenset(accounts or ())
+        self.regions = frozenset(regions or ())
+
+    @property
+    def range(self) -> Range:
+        """The selection as a plan has it."""
+        first, last = self.first or date.min, self.last or date.max
+        return Range(first, last, self.accounts, self.regions)
+
+    def holds(self, unit: Unit) -> bool:
+        """Whether a unit is selected."""
+        of = self.range
+        return of.first <= unit.day <= of.last and of.holds(unit.account, unit.region)
+
+
+def _date(moment: datetime | None) -> date | None:
+    return moment.date() if moment else None
+
+
+def with_folders(folders: tuple[str, ...], more: list[str]) -> tuple[str, ...]:
+    """The folders of logs that the settings name, and those of the option ``--folder``.
+
+    Raises:
+        UsageError: A folder does not hold event logs.
+    """
+    for name in more:
+        if name not in OPTIONAL_LOG_FOLDERS:
+            raise UsageError(
+                f"{name} is not a folder of event logs",
+                "--folder",
+                f"Use {' or '.join(OPTIONAL_LOG_FOLDERS)}",
+            )
+    return tuple(dict.fromkeys([*folders, *sorted(more)]))
