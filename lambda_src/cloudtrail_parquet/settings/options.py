@@ -1,8 +1,7 @@
 """The few settings that each room uses, as small objects that are made here and nowhere else."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cloudtrail_parquet.contract import PartitionLayout
 from cloudtrail_parquet.layout import Window
@@ -11,8 +10,7 @@ from cloudtrail_parquet.settings.rules import Discard, Redact
 from cloudtrail_parquet.settings.settings import DEFAULT_LEVELS, Settings
 
 
-@dataclass(frozen=True, slots=True)
-class FetchOptions:
+class FetchOptions(NamedTuple):
     """How log files are fetched.
 
     Attributes:
@@ -31,8 +29,7 @@ class FetchOptions:
         return cls(settings.fetch_threads, settings.fetch_ahead_bytes, settings.max_inflated_bytes)
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseOptions:
+class LeaseOptions(NamedTuple):
     """How leases are held.
 
     Attributes:
@@ -49,8 +46,7 @@ class LeaseOptions:
         return cls(settings.lease_wait_s, settings.lease_s)
 
 
-@dataclass(frozen=True, slots=True)
-class DatasetOptions:
+class DatasetOptions(NamedTuple):
     """What decides which unit owns a record, and where its parts lie."""
 
     window: Window
@@ -63,8 +59,7 @@ class DatasetOptions:
         return cls(settings.window, settings.folders, settings.partition_layout)
 
 
-@dataclass(frozen=True, slots=True)
-class RowOptions:
+class RowOptions(NamedTuple):
     """Which rows there are, and how they are arranged in row groups.
 
     Attributes:
@@ -93,8 +88,7 @@ class RowOptions:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class WriterOptions:
+class WriterOptions(NamedTuple):
     """What parts look like; docs/settings.md describes each setting.
 
     Attributes:
@@ -139,8 +133,7 @@ class WriterOptions:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ConversionOptions:
+class ConversionOptions(NamedTuple):
     """What a conversion uses, in the portions that it hands on.
 
     Attributes:
@@ -173,8 +166,7 @@ class ConversionOptions:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class PlanOptions:
+class PlanOptions(NamedTuple):
     """What receipts are compared with.
 
     Attributes:
