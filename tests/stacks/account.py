@@ -66,7 +66,7 @@ class Account:
         self.region = region
         self._session = boto3.Session()  # its own: the default one is not for several threads
         self._open = ExitStack()
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, str], Any] = {}
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "tests.stacks.account"]
@@ -82,40 +82,51 @@ class Account:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def client(self, service: Any) -> Any:  # noqa: ANN401 - any of boto3's
+    def client(self, service: Any, region: str = "") -> Any:  # noqa: ANN401 - any of boto3's
         """A client of one service."""
-        if service not in self._clients:
-            self._clients[service] = client = self._session.client(
+        where = (service, region or self.region)
+        if where not in self._clients:
+            self._clients[where] = client = self._session.client(
                 service,
                 endpoint_url=self.url,
-                region_name=self.region,
+                region_name=where[1],
                 aws_access_key_id="test",
                 aws_secret_access_key="test",
             )
             self._open.callback(client.close)
-        return self._clients[service]
+        return self._clients[where]
 
-    def inventory(self) -> Counter[tuple[str, str]]:
-        """What there is: types of resources with names."""
+    def inventory(self, region: str = "") -> Counter[tuple[str, str]]:
+        """What there is, in its region or another one and everywhere: resources by their types."""
         found = Counter[tuple[str, str]]()
         for type_, kind in _KINDS.items():
-            found.update((type_, name) for name in self._names(kind))
-        for bus in self._names(_KINDS["aws_cloudwatch_event_bus"]):
+            found.update((type_, name) for name in self._names(kind, region))
+        for bus in self._names(_KINDS["aws_cloudwatch_event_bus"], region):
             rules = _Kind("events", "list_rules", "Rules", "Arn", {"EventBusName": bus})
-            found.update(("aws_cloudwatch_event_rule", name) for name in self._names(rules))
-        for database in self._names(_KINDS["aws_glue_catalog_database"]):
+            names = self._names(rules, region)
+            found.update(("aws_cloudwatch_event_rule", name) for name in names)
+        for database in self._names(_KINDS["aws_glue_catalog_database"], region):
             tables = _Kind("glue", "get_tables", "TableList", "Name", {"DatabaseName": database})
-            names = self._names(tables)
+            names = self._names(tables, region)
             found.update(("aws_glue_catalog_table", f"{database}.{name}") for name in names)
         return found
 
-    def _names(self, kind: _Kind) -> list[str]:
+    def _names(self, kind: _Kind, region: str) -> list[str]:
         # One page of each is enough: nothing here is made by the hundred.
-        answer = getattr(self.client(kind.service), kind.operation)(**kind.arguments)
+        answer = getattr(self.client(kind.service, region), kind.operation)(**kind.arguments)
         return [one[kind.name] if kind.name else one for one in answer.get(kind.member, [])]
 
 
-def _correct(queue_class: Any) -> None:  # noqa: ANN401 - a class of moto's, with other members
+def _correct_rules(backend_class: Any) -> None:  # noqa: ANN401
+    """Let rules of the same name on several buses have tags of their own."""
+
+    def tags_of(backend: Any, arn: str) -> Any:  # noqa: ANN401
+        return backend.tagger.list_tags_for_resource(arn)
+
+    backend_class.list_tags_for_resource = tags_of
+
+
+def _correct_queues(queue_class: Any) -> None:  # noqa: ANN401 - a class of moto's, with other members
     """Let moto's queues answer as those of AWS, so that Terraform finds no change in them."""
     attributes, set_attributes = queue_class.attributes.fget, queue_class._set_attributes  # noqa: SLF001
 
@@ -138,11 +149,13 @@ def _correct(queue_class: Any) -> None:  # noqa: ANN401 - a class of moto's, wit
 
 def _serve() -> None:
     """Serve an account until standard input ends; prints the address."""
-    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - only the server's own process
-    from moto.sqs import models  # noqa: PLC0415
+    from moto.events.models import EventsBackend  # noqa: PLC0415 - only the server's own process
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415
+    from moto.sqs.models import Queue  # noqa: PLC0415
 
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line a request
-    _correct(models.Queue)
+    _correct_queues(Queue)
+    _correct_rules(EventsBackend)
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,10 @@ State = dict[str, dict[str, Any]]
 _TIMEOUT_S = 240
 """The provider waits much longer for what moto never answers as AWS does."""
 
+_HERE = {"s3_use_path_style": True}  # no name server knows bucket.127.0.0.1
 _OVERRIDE = {
     "terraform": {"backend": {"local": {"path": "terraform.tfstate"}}},
-    "provider": {"aws": {"s3_use_path_style": True}},  # no name server knows bucket.127.0.0.1
+    "provider": {"aws": _HERE},
 }
 """What a stack has otherwise here; Terraform merges it into the blocks of the stack."""
 
@@ -44,6 +46,28 @@ def region_of(synthesised: Path) -> str:
     stack = json.loads((synthesised / "cdk.tf.json").read_bytes())
     region: str = stack["provider"]["aws"][0]["region"]
     return region
+
+
+def together(synthesised: Iterable[Path], folder: Path) -> Path:
+    """Make a folder with synthesised stacks as modules, each with its name and its provider.
+
+    A command for all costs little more than one for each: most of it goes into reading what the
+    provider knows, whatever there is to do.
+    """
+    modules = {}
+    for one in synthesised:
+        shutil.copytree(one, folder / one.name)
+        stack = json.loads((one / "cdk.tf.json").read_bytes())
+        del stack["terraform"]["backend"]  # only the folder above has one
+        stack["provider"]["aws"][0] |= _HERE
+        _write(folder / one.name / "cdk.tf.json", stack)
+        modules[one.name] = {"source": f"./{one.name}"}
+    _write(folder / "main.tf.json", {"module": modules})
+    return folder
+
+
+def _write(path: Path, what: object) -> None:
+    path.write_text(json.dumps(what))
 
 
 class Terraform:
@@ -78,7 +102,7 @@ class Terraform:
 
     def write(self, name: str, what: object) -> None:
         """Put a JSON file into the folder."""
-        (self.folder / name).write_text(json.dumps(what))
+        _write(self.folder / name, what)
 
     def __call__(self, command: str, *options: str, name: str = "") -> str:
         """Run a command that has to succeed; what it wrote to standard output."""
@@ -91,7 +115,7 @@ class Terraform:
     ) -> "subprocess.CompletedProcess[str]":
         """Run a command; ``name`` is that of its time."""
         words = ["terraform", command, *options]
-        if command != "show":
+        if command != "state":
             words.append("-no-color")
         begun = time.monotonic()
         pipe = subprocess.PIPE
@@ -112,10 +136,9 @@ class Terraform:
         self.seconds[name or command] = round(time.monotonic() - begun, 1)
         return subprocess.CompletedProcess(words, process.returncode, out, errors)
 
-    def apply(self) -> None:
-        """Plan, and apply that plan."""
-        self("plan", "-input=false", "-out=planned")
-        self("apply", "-input=false", "planned")
+    def apply(self) -> str:
+        """Plan, and apply that plan; what it says."""
+        return self("apply", "-input=false", "-auto-approve")
 
     def changes(self) -> str:
         """What another plan would change; empty if nothing."""
@@ -124,11 +147,19 @@ class Terraform:
         return again.stdout[again.stdout.find("Terraform will") :] if again.returncode else ""
 
     def destroy(self) -> None:
-        """Take all of it away again."""
-        self("destroy", "-input=false", "-auto-approve")
+        """Take all of it away again, of which `changes` has found that it is as the state says."""
+        self("destroy", "-input=false", "-auto-approve", "-refresh=false")
 
     def state(self) -> State:
-        """What was applied, without what was only looked up."""
-        values = json.loads(self("show", "-json")).get("values", {})
-        resources = values.get("root_module", {}).get("resources", [])
-        return {one["address"]: one["values"] for one in resources if one["mode"] == "managed"}
+        """What was applied, without what was only looked up.
+
+        From the state itself: ``terraform show`` would start the provider to say the same.
+        """
+        read = json.loads(self("state", "pull"))
+        found: State = {}
+        for one in read["resources"]:
+            if one["mode"] == "managed":
+                (instance,) = one["instances"]
+                module = f"{one['module']}." if "module" in one else ""
+                found[f"{module}{one['type']}.{one['name']}"] = instance["attributes"]
+        return found
