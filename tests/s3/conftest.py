@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from mypy_boto3_s3 import S3Client
 
+from tests.moto_server import moto_server
 from tests.s3.faults import FaultProxy
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "secret"}
@@ -17,7 +17,7 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "secret
 @pytest.fixture(scope="session")
 def moto() -> Iterator[str]:
     """The address of the server."""
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server = moto_server()
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"

@@ -150,13 +150,14 @@ def _correct_queues(queue_class: Any) -> None:  # noqa: ANN401 - a class of moto
 def _serve() -> None:
     """Serve an account until standard input ends; prints the address."""
     from moto.events.models import EventsBackend  # noqa: PLC0415 - only the server's own process
-    from moto.server import ThreadedMotoServer  # noqa: PLC0415
     from moto.sqs.models import Queue  # noqa: PLC0415
+
+    from tests.moto_server import moto_server  # noqa: PLC0415
 
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line a request
     _correct_queues(Queue)
     _correct_rules(EventsBackend)
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server = moto_server()
     server.start()
     host, port = server.get_host_and_port()
     sys.stdout.write(f"http://{host}:{port}\n")
