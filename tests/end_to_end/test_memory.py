@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pyarrow.parquet as pq
 import pytest
+from isal import igzip
 
 from cloudtrail_parquet.settings.settings import Settings
 from tests.builders import ACCOUNT, REGION, envelope, log_key, record
@@ -31,8 +33,7 @@ print("peak", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.s
 sys.exit(status)
 """  # a process of its own: a child starts with the peak of whoever forked it
 
-_ID = re.compile(rb'"(eventID|requestID)":"[0-9a-f]{8}-')
-_TIME = re.compile(rb'"eventTime":"([^"]{17})(\d\d)Z"')
+_DRAWN = re.compile(rb'("(?:eventID|requestID)":")[0-9a-f]{8}-|("eventTime":"[^"]{17})(\d\d)Z')
 _HEAD, _TAIL = b'{"Records":[', b"]}"
 
 
@@ -40,34 +41,46 @@ class Envelope(msgspec.Struct):
     Records: list[msgspec.Raw]
 
 
-def redrawn(text: bytes, copy: int) -> bytes:
-    """The same log file with other ids and other seconds."""
-    ids = rb'"\1":"%08x-' % (copy * 0x01234567 % (1 << 32))
-    return _TIME.sub(
-        lambda match: b'"eventTime":"%b%02dZ"' % (match[1], (int(match[2]) + 2 * copy) % 60),
-        _ID.sub(ids, text),
-    )
+def redrawn(text: bytes) -> Callable[[int], bytes]:
+    """Makes copies of a log file with other ids and other seconds."""
+    kept, seconds, end = list[bytes](), list[int](), 0
+    for match in _DRAWN.finditer(text):
+        kept.append(text[end : match.end(1 if match[1] else 2)])
+        seconds.append(-1 if match[1] else int(match[3]))
+        end = match.end()
+    kept.append(text[end:])
+
+    def copied(copy: int) -> bytes:
+        drawn = [b"%02dZ" % ((second + 2 * copy) % 60) for second in range(60)]
+        drawn.append(b"%08x-" % (copy * 0x01234567 % (1 << 32)))  # at -1
+        pieces = [b""] * (2 * len(kept) - 1)
+        pieces[::2] = kept
+        pieces[1::2] = [drawn[second] for second in seconds]
+        return b"".join(pieces)
+
+    return copied
 
 
 def enlarge(tree: Path) -> None:
     """Add copies of all log files of a tree, in the folders of the first of them."""
     originals = sorted(tree.glob("AWSLogs/**/CloudTrail/**/*.json.gz"))
     texts = [gzip.decompress(path.read_bytes()) for path in originals]
-    for copy in range(1, COPIES):
-        for path, text in zip(originals, texts, strict=True):
-            _write(path, copy, redrawn(text, copy))
+    for path, text in zip(originals, texts, strict=True):
+        copied = redrawn(text)
+        for copy in range(1, COPIES):
+            _write(path, copy, copied(copy))
     records = [
         bytes(one) for text in texts for one in msgspec.json.decode(text, type=Envelope).Records
     ]
-    huge = _HEAD + b",".join(records[:HUGE_RECORDS]) + _TAIL
+    huge = redrawn(_HEAD + b",".join(records[:HUGE_RECORDS]) + _TAIL)
     for copy in range(COPIES, COPIES + HUGE_FILES):
-        _write(originals[len(originals) // 2], copy, redrawn(huge, copy))
+        _write(originals[len(originals) // 2], copy, huge(copy))
 
 
 def _write(original: Path, copy: int, text: bytes) -> None:
     name = original.name.removesuffix(".json.gz")
     path = original.with_name(f"{name[:-4]}{copy:04d}.json.gz")
-    path.write_bytes(gzip.compress(text, compresslevel=1, mtime=0))
+    path.write_bytes(igzip.compress(text, compresslevel=1, mtime=0))
 
 
 class Measured(NamedTuple):
