@@ -209,6 +209,11 @@ def test_a_second_schedule_finds_nothing_to_do(daily: Daily) -> None:
     assert daily.deployed.objects("lake") == before
 
 
+def blank(size: int) -> bytes:
+    """What makes a log file larger: another member with blanks, stored as they are."""
+    return gzip.compress(b" " * size, compresslevel=0, mtime=0)
+
+
 def put_log(
     deployed: Deployment, delivered: datetime, happened: datetime, padding: int = 0
 ) -> None:
@@ -216,7 +221,7 @@ def put_log(
     unique = f"{delivered:%H%M}{happened:%d%H%M}".rjust(16, "0")
     key = log_key(ACCOUNT, REGION, delivered, unique=unique)
     one = record(eventTime=f"{happened:%Y-%m-%dT%H:%M:%SZ}", eventID=unique)
-    body = log_file(one) + bytes(padding)
+    body = log_file(one) + blank(padding)
     deployed.s3.put_object(Bucket=deployed.buckets["logs"], Key=f"org/{key}", Body=body)
 
 
@@ -535,7 +540,7 @@ def test_a_unit_too_large_for_an_invocation_is_converted_in_shards() -> None:
     bench = Workbench(whole_s=35, left_s=35, days=1)  # 5 s for a unit, which is 20 MB
     for hour in range(1, 22, 3):
         happened = f"{DAY}T{hour:02d}:00:00Z"
-        text = log_file(record(eventTime=happened, eventID=f"id-{hour}")) + bytes(5_000_000)
+        text = log_file(record(eventTime=happened, eventID=f"id-{hour}")) + blank(5_000_000)
         bench.stores.source.write(log_key(ACCOUNT, REGION, at(DAY, hour, 10)), text)
 
     assert bench.run() == {"converted": 0, "handed_back": 0}
@@ -1112,10 +1117,10 @@ def test_an_invocation_that_is_ended_amid_publishing_is_completed_by_its_retry(
 
 
 @pytest.mark.slow
-def test_64_runs_of_16_units_at_the_same_time_give_what_one_of_each_gives(
+def test_28_runs_of_7_units_at_the_same_time_give_what_one_of_each_gives(
     deployed: Deployment, moto: str, tmp_path: Path
 ) -> None:
-    generate_tree(tmp_path / "logs", TreeSpec(accounts=1, regions=2, days=5, records=120, late=0.1))
+    generate_tree(tmp_path / "logs", TreeSpec(accounts=1, regions=1, days=4, records=60, late=0.1))
     expected = converted_on_disk(tmp_path)
     deployed.upload(tmp_path / "logs")
     settings = Settings(lease_wait_s=300)
@@ -1133,7 +1138,7 @@ def test_64_runs_of_16_units_at_the_same_time_give_what_one_of_each_gives(
     record_properties(stores, DatasetOptions.of(settings), LeaseOptions.of(settings))
     found = discover(stores.source, settings.folders)
     chosen = units(stores.source, found, settings.window)
-    assert len(chosen) == 16
+    assert len(chosen) == 7
     runs = chosen * 4
     Random(0).shuffle(runs)
     ready = threading.Barrier(len(runs))
@@ -1148,7 +1153,7 @@ def test_64_runs_of_16_units_at_the_same_time_give_what_one_of_each_gives(
 
     assert deployed.objects("lake") == expected
     assert deployed.litter() == []
-    assert len(set(ids(expected))) == 120
+    assert len(set(ids(expected))) == 60
 
 
 # From one invocation to the next.
