@@ -5,7 +5,7 @@ import pytest
 from tests.simulation.play import play
 from tests.simulation.report import lines
 
-_SEEDS, _AT_A_TIME = 240, 20
+_SEEDS, _AT_A_TIME = 120, 20
 
 
 @pytest.mark.slow
