@@ -17,7 +17,7 @@ def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
             info = ZipInfo(name, _BEGIN)
             info.create_system = _UNIX
             info.external_attr = _REGULAR_0644
-            archive.writestr(info, files[name], ZIP_DEFLATED, compresslevel=9)
+            archive.writestr(info, files[name], ZIP_DEFLATED, compresslevel=7)
 
 
 def contents_digest(files: Mapping[str, bytes]) -> str:
