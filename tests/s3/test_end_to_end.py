@@ -18,7 +18,7 @@ from cloudtrail_parquet.storage import open_store
 from tests.s3.faults import Fault, FaultProxy, error, every, only_below
 
 LAMBDA_SRC = Path(__file__).parents[2] / "lambda_src"
-SPEC = TreeSpec(accounts=2, regions=1, days=2, records=600, late=0.05, duplicates=0.05)
+SPEC = TreeSpec(accounts=2, regions=1, days=2, records=150, late=0.05, duplicates=0.05)
 
 
 class Locations(NamedTuple):
