@@ -22,11 +22,6 @@ PACKAGE = "package.zip"
 """A zip without anything in it; where the function is run, the real one takes its place."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest, so that it and the other long one fall to different processes."""
-    items.sort(key=lambda item: item.path.name != "test_story.py")
-
-
 @pytest.fixture(scope="session")
 def provider() -> Path:
     """The folder of Terraform's provider; to be asked for first, as it may skip the test."""
