@@ -48,9 +48,9 @@ from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import discover, units
 from cloudtrail_parquet.state.notes import read_notes
 from cloudtrail_parquet.state.receipt import Receipt
-from cloudtrail_parquet.storage import Lease, Level, open_store
-from cloudtrail_parquet.storage.locations import Locations
-from tests.builders import ACCOUNT, REGION, WritableStores, ago, at, log_file, log_key, record
+from cloudtrail_parquet.storage import Lease, Level, Stores, open_store
+from cloudtrail_parquet.storage.locations import Places
+from tests.builders import ACCOUNT, REGION, ago, at, blank, log_file, log_key, record
 from tests.function.conftest import Deploy
 from tests.function.deployment import Carried, Deployment, contents
 from tests.function.runtime import LAMBDA_SRC, SOURCE_TREE, TMP_MB, Outcome, Sandbox
@@ -207,11 +207,6 @@ def test_a_second_schedule_finds_nothing_to_do(daily: Daily) -> None:
     assert again == Outcome(ok=True, payload={"converted": 0, "handed_back": 0})
     assert daily.box.lines("planned")[-1]["units"] == 0
     assert daily.deployed.objects("lake") == before
-
-
-def blank(size: int) -> bytes:
-    """What makes a log file larger: another member with blanks, stored as they are."""
-    return gzip.compress(b" " * size, compresslevel=0, mtime=0)
 
 
 def put_log(

@@ -19,11 +19,11 @@ import msgspec
 import pytest
 
 from cloudtrail_parquet.planning.plan import BYTES_PER_S
-from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
-from stacks.environment.fields import Environment, OutputLocation, SourceLocation
-from stacks.environment.load import load
-from stacks.iam.cross_account import known_aws
-from tests.builders import ACCOUNT, REGION, ago, at, log_file, log_key, record
+from cloudtrail_parquet.sample_logs import TreeSpec, generate
+from stacks.environment import Environment, OutputPlace, SourcePlace
+from stacks.environment_file import load
+from stacks.grants import known_aws
+from tests.builders import ACCOUNT, REGION, ago, at, blank, log_file, log_key, record
 from tests.function.deployment import Carried, Carrier
 from tests.function.runtime import SOURCE_TREE, Outcome, Sandbox
 from tests.s3.faults import Fault, FaultProxy, Request
@@ -293,7 +293,7 @@ def killed(rig: Rig) -> None:
 def in_shards(rig: Rig) -> None:
     """A unit for which an invocation has too little time goes on in shards."""
     key, body = log(at(ago(70), 12), at(ago(70), 11))
-    rig.put(0, key, body + bytes(5 * BYTES_PER_S))
+    rig.put(0, key, body + blank(5 * BYTES_PER_S))
     unit = {"account": ACCOUNT, "region": REGION, "day": str(ago(70))}
 
     done(rig.box.invoke({"kind": "convert", "units": [unit]}, SHORT_S))
