@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.builders import ACCOUNT, REGION, envelope, log_file, log_key, record
-from tests.end_to_end.program import command, run_apart
+from tests.end_to_end.program import command, run
 
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
 BOMB_BYTES = 1_100 << 20  # above the default limit of 1 GiB
@@ -62,17 +62,6 @@ def bomb() -> Iterator[bytes]:
     yield deflate.compress(tail) + deflate.flush()
     size = len(head) + pieces * len(BOMB_PIECE) + len(tail)
     yield struct.pack("<LL", zlib.crc32(tail, crc), size & 0xFFFFFFFF)
-
-
-def bomb_after_a_small_member() -> Iterator[bytes]:
-    yield gzip.compress(b" ")
-    yield from bomb()
-
-
-BOMBS = {
-    "in one member": bomb,
-    "in the second member": bomb_after_a_small_member,
-}
 
 
 class Bad(NamedTuple):
@@ -136,7 +125,7 @@ class Converted(NamedTuple):
 
 
 def convert(tree: Path, dataset: Path, keys: dict[str, str]) -> Converted:
-    done = run_apart("convert", tree, dataset, "--json", "--workers", 1)
+    done = run("convert", tree, dataset, "--json", "--workers", 1)
     receipts = {one["day"]: one for one in map(json.loads, done.stdout.splitlines())}
     assert "2026-01-10" in receipts, done.stderr
     return Converted(tree, dataset, keys, done.returncode, done.stderr, receipts["2026-01-10"])
@@ -240,11 +229,10 @@ def test_files_that_were_mended_are_all_converted_by_the_next_run(
     assert again.ids() == converted.ids() | mended
 
 
-@pytest.mark.parametrize("kind", BOMBS)
-def test_a_gzip_bomb_is_refused_in_little_memory(tmp_path: Path, kind: str) -> None:
+def test_a_gzip_bomb_is_refused_in_little_memory(tmp_path: Path) -> None:
     tree, dataset = tmp_path / "logs", tmp_path / "dataset"
     deliver(tree, "good", log_file(event(eventID="good")))
-    key = deliver(tree, "bomb", b"".join(BOMBS[kind]()))
+    key = deliver(tree, "bomb", b"".join(bomb()))
     assert (tree / key).stat().st_size < 4 << 20
     convert = command("convert", tree, dataset, "--workers", 1, "--json")
 
@@ -271,8 +259,8 @@ def test_a_bad_file_near_midnight_is_told_in_both_days_and_counted_once(tmp_path
     key = deliver(tmp_path / "logs", "cut", WHOLE[:-20], midnight)
     deliver(tmp_path / "logs", "good", log_file(event(eventID="good")))
 
-    as_json = run_apart("convert", tmp_path / "logs", tmp_path / "one", "--json", "--workers", 1)
-    as_table = run_apart("convert", tmp_path / "logs", tmp_path / "other", "--workers", 1)
+    as_json = run("convert", tmp_path / "logs", tmp_path / "one", "--json", "--workers", 1)
+    as_table = run("convert", tmp_path / "logs", tmp_path / "other", "--workers", 1)
 
     receipts = [json.loads(line) for line in as_json.stdout.splitlines()]
     assert [(one["day"], one["quarantined"][0]["key"]) for one in receipts] == [
