@@ -21,7 +21,7 @@ _FIRST = (
     # A process gets another file while it waits for one of the first two.
     *("test_memory.py", "test_lookup.py", "test_package.py", "test_simulation.py"),
     *("test_zombies.py", "test_killed.py", "test_generated_tree.py", "test_shards.py"),
-    *("test_leases.py", "test_iam.py", "test_handover.py", "test_command_line.py"),
+    *("test_leases.py", "test_statements.py", "test_folder.py", "test_command_line.py"),
 )
 """What takes longest is begun first, so that nothing long is left at the end."""
 

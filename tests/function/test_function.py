@@ -48,9 +48,19 @@ from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import discover, units
 from cloudtrail_parquet.state.notes import read_notes
 from cloudtrail_parquet.state.receipt import Receipt
-from cloudtrail_parquet.storage import Lease, Level, Stores, open_store
-from cloudtrail_parquet.storage.locations import Places
-from tests.builders import ACCOUNT, REGION, ago, at, blank, log_file, log_key, record
+from cloudtrail_parquet.storage import Lease, Level, open_store
+from cloudtrail_parquet.storage.locations import Locations
+from tests.builders import (
+    ACCOUNT,
+    REGION,
+    WritableStores,
+    ago,
+    at,
+    blank,
+    log_file,
+    log_key,
+    record,
+)
 from tests.function.conftest import Deploy
 from tests.function.deployment import Carried, Deployment, contents
 from tests.function.runtime import LAMBDA_SRC, SOURCE_TREE, TMP_MB, Outcome, Sandbox

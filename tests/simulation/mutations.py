@@ -18,8 +18,15 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from cloudtrail_parquet import layout
-from cloudtrail_parquet.conversion import collate, convert, duplicates, publish, shards
-from cloudtrail_parquet.conversion import published as standing
+from cloudtrail_parquet.conversion import (
+    collate,
+    convert,
+    duplicates,
+    keep,
+    publish,
+    published,
+    shards,
+)
 from cloudtrail_parquet.function import service
 from cloudtrail_parquet.planning import due, plan
 from cloudtrail_parquet.state import receipt

@@ -273,7 +273,7 @@ def assert_is_deployed(story: Story, zipped: Path) -> None:
 
 def a_schedule_has_the_last_days_converted_by_way_of_the_bus(story: Story, tree: Path) -> None:
     first = ago(4)  # so that the day after the last, too, is settled at any time of today
-    generate(tree, TreeSpec(accounts=2, regions=4, days=2, records=2000, first_day=first))
+    generate_tree(tree, TreeSpec(accounts=2, regions=4, days=2, records=2000, first_day=first))
     story.upload(tree)
     story.put_foreign_event()
 

@@ -19,10 +19,10 @@ import msgspec
 import pytest
 
 from cloudtrail_parquet.planning.plan import BYTES_PER_S
-from cloudtrail_parquet.sample_logs import TreeSpec, generate
-from stacks.environment import Environment, OutputPlace, SourcePlace
-from stacks.environment_file import load
-from stacks.grants import known_aws
+from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
+from stacks.environment.fields import Environment, OutputLocation, SourceLocation
+from stacks.environment.load import load
+from stacks.iam.cross_account import known_aws
 from tests.builders import ACCOUNT, REGION, ago, at, blank, log_file, log_key, record
 from tests.function.deployment import Carried, Carrier
 from tests.function.runtime import SOURCE_TREE, Outcome, Sandbox
