@@ -169,7 +169,7 @@ $(DEPENDENCIES): requirements/dev.txt
 	@touch $@
 
 # Editable: a path entry and the console script. Its build backend is in the lock, so no index is asked.
-$(READY): $(DEPENDENCIES) pyproject.toml
+$(READY): $(DEPENDENCIES) pyproject.toml lambda_src/cloudtrail_parquet/version.py
 	@$(PIP) install -qq --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 

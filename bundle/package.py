@@ -6,12 +6,14 @@ From the same checkout and lock, the same bytes: see docs/package.md.
 import argparse
 import json
 import os
+import runpy
 import sys
 import tomllib
 import zlib
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from zipfile import ZipFile
 
 from bundle.bom import bill_of_materials
@@ -38,8 +40,7 @@ def build(target: Target, out: Path) -> Path:
     Raises:
         BuildError: Nothing was made, and what stood there before stands.
     """
-    with (ROOT / "pyproject.toml").open("rb") as stream:
-        project = tomllib.load(stream)["project"]
+    project = read_project(ROOT)
     wheels = fetch(ROOT / "requirements/runtime.txt", target, ROOT / ".cache/wheels")
     files = collect(wheels)
     check_libraries(files, target.architecture)
@@ -62,6 +63,13 @@ def build(target: Target, out: Path) -> Path:
         for file in sorted(Path(fresh).iterdir()):
             file.replace(out / file.name)
     return out / made.name
+
+
+def read_project(checkout: Path) -> dict[str, Any]:
+    """What the checkout says about itself: name, license and so on, and its version."""
+    project = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]
+    names = runpy.run_path(str(checkout / "lambda_src/cloudtrail_parquet/version.py"))
+    return {**project, "version": names["__version__"]}
 
 
 def collect(wheels: list[Wheel]) -> dict[str, bytes]:

@@ -1,3 +1,1 @@
 """AWS CloudTrail log files as small, fast, typed Parquet."""
-
-__version__ = "0.1.0"

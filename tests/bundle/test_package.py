@@ -5,7 +5,6 @@ import re
 import shutil
 import struct
 import subprocess
-import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -19,6 +18,7 @@ import pytest
 
 from bundle.wheels import read_lock
 from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.version import __version__
 from tests.builders import ACCOUNT, REGION, log_file, log_key, record
 from tests.bundle.packages import NATIVE, ROOT, Package, package, python_3_13, run_build, unpack
 
@@ -80,7 +80,7 @@ def test_it_holds_what_the_function_needs_and_little_else(
         *("msgspec", "obstore", "pyarrow", "typing_extensions.py"),
     }
     unwanted = r"(^|/)(tests?|include|__pycache__|bin|typer|rich|boto3|botocore|numpy)(/|$)"
-    unwanted += r"|^cloudtrail_parquet/(cli|generate)"
+    unwanted += r"|^cloudtrail_parquet/(cli|reference|sample_logs)/"
     unwanted += r"|\.(h|hpp|pyi|pyc|pxd|pyx|pxi|cc|so\.\d+\.\d+\.\d+)$|dist-info|\.data/|flight"
     assert [name for name in files if re.search(unwanted, name)] == []
     assert not any(str(ROOT).encode() in content for content in files.values())
@@ -115,7 +115,7 @@ def test_the_digest_and_the_bill_beside_it_fit(package: Package, architecture: s
     digest = sha256(zipped.read_bytes()).hexdigest()
     bill = json.loads(beside(zipped, ".bom.json").read_text())
 
-    assert zipped.name == f"cloudtrail-parquet-{version()}-{architecture}.zip"
+    assert zipped.name == f"cloudtrail-parquet-{__version__}-{architecture}.zip"
     assert beside(zipped, ".zip.sha256").read_text() == f"{digest}  {zipped.name}\n"
     subject = bill["metadata"]["component"]
     assert subject["hashes"] == [{"alg": "SHA-256", "content": digest}]
@@ -128,10 +128,6 @@ def test_the_digest_and_the_bill_beside_it_fit(package: Package, architecture: s
     for one in bill["components"]:
         assert one["hashes"][0]["content"] in pins[one["name"]].digests
         assert one["licenses"]
-
-
-def version() -> Any:  # noqa: ANN401  TOML
-    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
 @pytest.fixture
@@ -172,12 +168,12 @@ def test_a_build_that_fails_says_why_and_leaves_what_stood_there(
     out = tmp_path / "out"
     out.mkdir()
     (out / package(NATIVE).name).write_text("the one before")
-    (checkout / "lambda_src/cloudtrail_parquet/cli/inspection_tables.py").unlink()
+    shutil.rmtree(checkout / "lambda_src/cloudtrail_parquet/cli")
 
     done = run_build(checkout, "--architecture", NATIVE, "--out", out)
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("error: bundle/prune.py: the rule 'cloudtrail_parquet/insp")
+    assert done.stderr.startswith("error: bundle/prune.py: the rule 'cloudtrail_parquet/cli/*'")
     assert [path.read_text() for path in out.iterdir()] == ["the one before"]
 
 

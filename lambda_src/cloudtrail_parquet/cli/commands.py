@@ -17,7 +17,6 @@ from typing import Annotated
 import msgspec
 import typer
 
-from cloudtrail_parquet import __version__
 from cloudtrail_parquet.cli.arguments import (
     Accounts,
     AsJson,
@@ -64,6 +63,7 @@ from cloudtrail_parquet.source.discover import Discovery, discover, units
 from cloudtrail_parquet.source.siblings import count_siblings, look_into_odd_siblings
 from cloudtrail_parquet.storage import open_source, open_store
 from cloudtrail_parquet.storage.locations import Locations
+from cloudtrail_parquet.version import __version__
 
 app = typer.Typer(
     name="cloudtrail-parquet",

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from cloudtrail_parquet import __version__
 from cloudtrail_parquet.conversion.collate import Collation
 from cloudtrail_parquet.conversion.duplicates import Duplicates
 from cloudtrail_parquet.conversion.task import Task
@@ -33,6 +32,7 @@ from cloudtrail_parquet.state.figures import (
 from cloudtrail_parquet.state.identities import Identities
 from cloudtrail_parquet.state.receipt import Made, R, Read, Receipt, Rows, receipt_of
 from cloudtrail_parquet.storage import Staging
+from cloudtrail_parquet.version import __version__
 
 _LARGE_BYTES = 32 << 20
 """Of JSON text, which records hold on to until they have become columns."""

@@ -9,7 +9,6 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from cloudtrail_parquet import __version__
 from cloudtrail_parquet.layout import Shard, Unit
 from cloudtrail_parquet.source.unplaced import Misplaced
 from cloudtrail_parquet.state.figures import (
@@ -24,6 +23,7 @@ from cloudtrail_parquet.state.figures import (
     first_of,
     summed,
 )
+from cloudtrail_parquet.version import __version__
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
