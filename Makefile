@@ -142,12 +142,12 @@ lock: ## pin the dependencies again; LOCK_ARGS=--upgrade takes newer versions
 	  --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	  --cache-dir .cache/uv $(LOCK_ARGS)"; \
 	export UV_CUSTOM_COMPILE_COMMAND="make lock"; \
-	$$compile pyproject.toml --output-file requirements/runtime.txt; \
-	$$compile pyproject.toml --extra cli --extra dev --constraints requirements/runtime.txt \
+	$$compile --group lambda --output-file requirements/runtime.txt; \
+	$$compile pyproject.toml --extra dev --group lambda --constraints requirements/runtime.txt \
 	  --output-file requirements/dev.txt; \
 	$$compile pyproject.toml --extra infra --constraints requirements/dev.txt \
 	  --output-file requirements/infra.txt; \
-	$$compile pyproject.toml --extra cdktn --constraints requirements/runtime.txt \
+	$$compile pyproject.toml --extra cdktn --constraints requirements/dev.txt \
 	  --output-file requirements/cdktn.txt; \
 	$$compile --group policy --output-file requirements/checkov.txt; \
 	if grep -n '://' requirements/*.txt; then echo "error: a lock names a host" >&2; exit 1; fi
