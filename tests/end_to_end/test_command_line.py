@@ -719,5 +719,5 @@ def test_an_export_of_one_known_and_one_unknown_account_is_refused(
 
     assert done.returncode == 2
     assert done.stdout == ""
-    assert "no logs for --account 12345678901" in done.stderr
+    assert "no logs for account 12345678901" in done.stderr
     assert ACCOUNT in done.stderr

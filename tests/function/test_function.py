@@ -1308,6 +1308,7 @@ SLOW_TO_IMPORT = {
     *("asyncio", "boto3", "duckdb", "multiprocessing", "pandas", "polars", "rich", "typer"),
     *("aws_lambda_powertools.utilities.batch", "aws_lambda_powertools.utilities.data_classes"),
     *(
+        "cloudtrail_parquet.api",
         "cloudtrail_parquet.cli.commands",
         "cloudtrail_parquet.sample_logs",
         "pyarrow.dataset",

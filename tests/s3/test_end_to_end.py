@@ -12,7 +12,9 @@ import duckdb
 import pytest
 from mypy_boto3_s3 import S3Client
 
+import cloudtrail_parquet
 from cloudtrail_parquet.dataset.export import export_records
+from cloudtrail_parquet.errors import RefusedError
 from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
 from cloudtrail_parquet.storage import open_store
 from tests.s3.faults import Fault, FaultProxy, error, every, only_below
@@ -298,6 +300,10 @@ def test_an_account_that_one_bucket_refuses_is_left_out_and_told(
     others = sorted({one["account"] for one in receipts})
     status, _, said = convert(split.source, lake, "--account", others[0], scratch=tmp_path)
     assert status == 0, said
+    with pytest.raises(RefusedError, match=f"/{account}/: cannot be listed"):
+        cloudtrail_parquet.convert(split.source, lake)
+    outcomes = cloudtrail_parquet.convert(split.source, lake, accounts=others)
+    assert {one.unit.account for one in outcomes if one.receipt} == set(others)
 
     proxy.clear()
     status, receipts, said = convert(split.source, lake, scratch=tmp_path)

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands have, and the units that they select."""
+"""Arguments and options that several commands have, and what they select."""
 
 from datetime import date, datetime
 from typing import Annotated
@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from cloudtrail_parquet.errors import UsageError
-from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.plan import Range
 from cloudtrail_parquet.settings.settings import OPTIONAL_LOG_FOLDERS
 
@@ -47,45 +46,21 @@ Regions = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-class Selection:
-    """The units that the options of a command select."""
+def range_of(
+    day: datetime | None,
+    first: datetime | None,
+    last: datetime | None,
+    accounts: list[str] | None,
+    regions: list[str] | None,
+) -> Range:
+    """What the options of a command select.
 
-    def __init__(
-        self,
-        day: datetime | None,
-        first: datetime | None,
-        last: datetime | None,
-        accounts: list[str] | None,
-        regions: list[str] | None,
-    ) -> None:
-        """Check the options.
-
-        Raises:
-            UsageError: They contradict each other.
-        """
-        if day and (first or last):
-            raise UsageError(
-                "--day goes without --from and --to", "options", "Use one or the other"
-            )
-        self.first = _date(day or first)
-        self.last = _date(day or last)
-        if self.first and self.last and self.last < self.first:
-            raise UsageError(
-                f"--to {self.last} is before --from {self.first}", "options", "Swap them"
-            )
-        self.accounts = frozenset(accounts or ())
-        self.regions = frozenset(regions or ())
-
-    @property
-    def range(self) -> Range:
-        """The selection as a plan has it."""
-        first, last = self.first or date.min, self.last or date.max
-        return Range(first, last, self.accounts, self.regions)
-
-    def holds(self, unit: Unit) -> bool:
-        """Whether a unit is selected."""
-        of = self.range
-        return of.first <= unit.day <= of.last and of.holds(unit.account, unit.region)
+    Raises:
+        UsageError: They contradict each other.
+    """
+    if day and (first or last):
+        raise UsageError("--day goes without --from and --to", "options", "Use one or the other")
+    return Range.of(_date(day or first), _date(day or last), accounts or (), regions or ())
 
 
 def _date(moment: datetime | None) -> date | None:

@@ -24,8 +24,8 @@ from cloudtrail_parquet.cli.arguments import (
     From,
     Logs,
     Regions,
-    Selection,
     To,
+    range_of,
     with_folders,
 )
 from cloudtrail_parquet.cli.inspection_tables import tables
@@ -54,14 +54,14 @@ from cloudtrail_parquet.dataset.inspection import inspect_location
 from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
 from cloudtrail_parquet.planning.batches import estimate
 from cloudtrail_parquet.planning.plan import Only, Receipts, plan_units
+from cloudtrail_parquet.planning.selection import Selection
 from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.reference.ddl import DdlFormat, render
 from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
 from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.settings.settings import OPTIONAL_LOG_FOLDERS, Settings
-from cloudtrail_parquet.source.discover import Discovery, discover, units
 from cloudtrail_parquet.source.siblings import count_siblings, look_into_odd_siblings
-from cloudtrail_parquet.storage import open_source, open_store
+from cloudtrail_parquet.storage import open_store
 from cloudtrail_parquet.storage.locations import Locations
 from cloudtrail_parquet.version import __version__
 
@@ -122,36 +122,33 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
 ) -> None:
     """Convert log files to partitions: all days found, or those selected."""
     started = time.monotonic()
-    selection = Selection(day, first, last, account, region)
+    wanted = range_of(day, first, last, account, region)
     locations = Locations.of(source, dataset, state)
     locations.check(settings.part_bytes)
     settings = replace(settings, folders=with_folders(settings.folders, folder or []))
-    store = open_source(locations.source)
-    found = discover(store, settings.folders)
-    found.check(selection.accounts, selection.regions, source)
-    holds = selection.range.holds
-    selected = units(store, found, settings.window, selection.first, selection.last, holds)
-    if not selected and not found.refused_of(selection.accounts):
-        look_into_odd_siblings(store, found)
+    selection = Selection.of(locations.source, wanted, settings.folders)
+    found, units = selection.found, selection.units(settings.window)
+    if not units and not selection.refused:
+        look_into_odd_siblings(selection.source, found)
         note_unplaced(found.unplaced)
-        raise found.no_logs(store, holds)
-    jobs = jobs_of(selected, found)
+        raise selection.no_logs()
+    jobs = jobs_of(units, found)
     converting = convert_all(jobs, locations, settings, workers or cores(), dry_run=dry_run)
     outcomes = _collected(converting, len(jobs), as_json=as_json)
-    note_unfinished(locations.open().state, set(selected))
-    for name, count in sorted(count_siblings(store, found).items()):
+    note_unfinished(locations.open().state, set(units))
+    for name, count in sorted(count_siblings(selection.source, found).items()):
         note(beside(name, count))
     done = [outcome for outcome in outcomes if outcome.receipt or outcome.error]
     for outcome in done:
         found.unplaced.merge(outcome.receipt.unplaced if outcome.receipt else ())
     note_unplaced(found.unplaced)
-    if not any(outcome.looked for outcome in outcomes) and not found.refused_of(selection.accounts):
-        raise found.no_logs(store, holds)
+    if not any(outcome.looked for outcome in outcomes) and not selection.refused:
+        raise selection.no_logs()
     if dry_run:
         note("dry run: nothing was written; this is what would be")
     if not as_json:
         STDOUT.print(summary(done, time.monotonic() - started))
-    raise typer.Exit(_status_of(done, found, selection))
+    raise typer.Exit(_status_of(done, selection))
 
 
 def _collected(converting: Iterator[Outcome], total: int, *, as_json: bool) -> list[Outcome]:
@@ -165,12 +162,12 @@ def _collected(converting: Iterator[Outcome], total: int, *, as_json: bool) -> l
         os._exit(INTERRUPTED)  # the workers end with this process
 
 
-def _status_of(done: list[Outcome], found: Discovery, selection: Selection) -> int:
+def _status_of(done: list[Outcome], selection: Selection) -> int:
     """Say what went wrong, and with which exit status that ends."""
     status = report(done)
-    if note_left_out(found, selection.accounts):
+    if note_left_out(selection):
         return FAILED
-    return QUARANTINED if status == 0 and found.unplaced else status
+    return QUARANTINED if status == 0 and selection.found.unplaced else status
 
 
 @app.command()
@@ -196,27 +193,23 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
     settings: Settings,
 ) -> None:
     """Say what is to be converted, and what that would take and cost in AWS; convert nothing."""
-    selection = Selection(None, first, last, account, region)
+    wanted = range_of(None, first, last, account, region)
     state = state or (Locations.of(source, dataset).state if dataset else None)
     if only != "all" and not state:
         raise UsageError(f"--only {only} needs receipts", "plan", "Name the DATASET or --state")
-    store = open_source(source)
-    found = discover(store, settings.folders)
-    found.check(selection.accounts, selection.regions, source)
+    selection = Selection.of(source, wanted, settings.folders)
+    store, found = selection.source, selection.found
     receipts = Receipts(
         open_store(state) if state else store,  # only asked for what is missing
         open_store(dataset) if dataset else None,
     )
-    planned = list(
-        plan_units(store, receipts, found, selection.range, only, PlanOptions.of(settings))
-    )
+    planned = list(plan_units(store, receipts, found, wanted, only, PlanOptions.of(settings)))
     if state:
         note_unfinished(receipts.state, {one.unit for one in planned})
     look_into_odd_siblings(store, found)
     note_unplaced(found.unplaced)
-    left_out = found.refused_of(selection.accounts)
-    if not found.with_logs and not left_out:
-        raise found.no_logs(store, selection.range.holds)
+    if not found.with_logs and not selection.refused:
+        raise selection.no_logs()
     total = estimate(planned)
     if as_json:
         rows = [
@@ -230,7 +223,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
         for one in planned if only != "all" else ():
             STDOUT.print(f"{one.unit.name}: {one.why}", markup=False, soft_wrap=True)
         STDOUT.print(plan_table(total))
-    if note_left_out(found, selection.accounts):
+    if note_left_out(selection):
         raise typer.Exit(FAILED)
     if found.unplaced:
         raise typer.Exit(QUARANTINED)
@@ -246,10 +239,9 @@ def export(  # noqa: PLR0913, PLR0917 - each is an option
     region: Regions = None,
 ) -> None:
     """Print the records again as JSON lines, as CloudTrail delivered them."""
-    selection = Selection(day, first, last, account, region)
-    store = open_store(dataset)
-    wanted = selection.holds, sorted(selection.accounts), sorted(selection.regions)
-    for text in export_records(store, *wanted):
+    wanted = range_of(day, first, last, account, region)
+    names = sorted(wanted.accounts), sorted(wanted.regions)
+    for text in export_records(open_store(dataset), wanted.holds_unit, *names):
         sys.stdout.buffer.write(text.encode() + b"\n")
 
 

@@ -16,6 +16,7 @@ from cloudtrail_parquet.conversion.workers import Outcome
 from cloudtrail_parquet.errors import CloudTrailParquetError
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.batches import Estimate
+from cloudtrail_parquet.planning.selection import Selection
 from cloudtrail_parquet.printable import printable
 from cloudtrail_parquet.settings.settings import (
     LOG_FOLDERS,
@@ -23,7 +24,6 @@ from cloudtrail_parquet.settings.settings import (
     OTHER_FOLDERS,
     UNREAD_LOG_FOLDERS,
 )
-from cloudtrail_parquet.source.discover import Discovery
 from cloudtrail_parquet.source.unplaced import Unplaced
 from cloudtrail_parquet.state.figures import Quarantined
 from cloudtrail_parquet.state.notes import unfinished
@@ -81,14 +81,13 @@ def note_unfinished(state: ReadStore, units: Collection[Unit]) -> None:
             note(f"not finished: {unit.name}: {began}; if it has ended, convert that day again")
 
 
-def note_left_out(found: Discovery, accounts: Collection[str]) -> bool:
+def note_left_out(selection: Selection) -> bool:
     """Say what a source is lacking, and whether that is selected accounts."""
-    for place in found.without_logs:
+    for place in selection.found.without_logs:
         note(f"no {LOGS_ROOT} folder yet in {place}")
-    refused = found.refused_of(accounts)
-    for account, error in refused.items():
+    for account, error in selection.refused.items():
         note(f"error: account {account} is left out: {error}")
-    return bool(refused)
+    return bool(selection.refused)
 
 
 def collect(found: Iterable[Outcome], total: int, *, as_json: bool) -> list[Outcome]:

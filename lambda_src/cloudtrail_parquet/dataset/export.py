@@ -20,7 +20,7 @@ def export_records(
     accounts: Iterable[str] = (),
     regions: Iterable[str] = (),
 ) -> Iterator[str]:
-    """Yield each record of the wanted partitions as JSON text, partition by partition.
+    """Each record of the wanted partitions as JSON text, partition by partition.
 
     Args:
         dataset: Where the partitions are.
@@ -28,11 +28,18 @@ def export_records(
         accounts: Accounts of which there must be some.
         regions: Regions of which there must be some.
 
+    Returns:
+        Texts without line ends. One of a part that is damaged is a `StorageError`; the records
+        before the damage have been given.
+
     Raises:
         UsageError: None is wanted, or one of the accounts or regions is not there; says which are.
-        StorageError: A part is damaged; the records before the damage have been given.
     """
-    for key in _wanted(dataset, wanted, accounts, regions):
+    return _texts(dataset, _wanted(dataset, wanted, accounts, regions))
+
+
+def _texts(dataset: ReadStore, keys: Iterable[str]) -> Iterator[str]:
+    for key in keys:
         with readable(dataset, key), dataset.open(key) as file:
             part = pq.ParquetFile(file, page_checksum_verification=True)
             for batch in part.iter_batches(_BATCH_ROWS):
@@ -58,8 +65,8 @@ def _wanted(
                 keys.append(entry.key)
     if not known:
         raise UsageError("no partitions", dataset.uri, "Name the folder that convert has written")
-    check_known("--account", accounts, {unit.account for unit in known}, dataset.uri)
-    check_known("--region", regions, {unit.region for unit in known}, dataset.uri)
+    check_known("account", accounts, {unit.account for unit in known}, dataset.uri)
+    check_known("region", regions, {unit.region for unit in known}, dataset.uri)
     if not keys:
         accounts, regions, days = (sorted(set(names)) for names in zip(*known, strict=True))
         what = "no partitions of the accounts, regions and days asked for"

@@ -15,6 +15,7 @@ from operator import itemgetter
 from typing import Literal, NamedTuple
 
 from cloudtrail_parquet.contract import PartitionLayout
+from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import Unit, Window, day_folder, owner_day, place_folder, unit_of
 from cloudtrail_parquet.planning.due import (
     NEVER,
@@ -84,11 +85,33 @@ class Range(NamedTuple):
     accounts: frozenset[str] = frozenset()
     regions: frozenset[str] = frozenset()
 
+    @classmethod
+    def of(
+        cls,
+        first: date | None,
+        last: date | None,
+        accounts: Iterable[str] = (),
+        regions: Iterable[str] = (),
+    ) -> "Range":
+        """All days from one on, up to another, or between them.
+
+        Raises:
+            UsageError: The last day is before the first.
+        """
+        if first and last and last < first:
+            what = f"the last day, {last}, is before the first, {first}"
+            raise UsageError(what, "days", "Swap them")
+        return cls(first or date.min, last or date.max, frozenset(accounts), frozenset(regions))
+
     def holds(self, account: str, region: str) -> bool:
         """Whether an account and region are wanted."""
         return (not self.accounts or account in self.accounts) and (
             not self.regions or region in self.regions
         )
+
+    def holds_unit(self, unit: Unit) -> bool:
+        """Whether a unit is wanted."""
+        return self.first <= unit.day <= self.last and self.holds(unit.account, unit.region)
 
 
 class Receipts(NamedTuple):

@@ -1,0 +1,203 @@
+"""What a program may use; `cloudtrail_parquet` itself has all of it. docs/python.md shows it.
+
+The examples are lines of examples/library.py, which is type-checked and run by the tests.
+"""
+
+from collections.abc import Collection, Iterator
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+
+from cloudtrail_parquet.conversion.workers import Job, Outcome, convert_all, jobs_of
+from cloudtrail_parquet.dataset.export import export_records
+from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
+from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.planning.plan import Range
+from cloudtrail_parquet.planning.selection import Selection
+from cloudtrail_parquet.records.json_columns import file_schema
+from cloudtrail_parquet.schema.columns import PARTITION_SCHEMAS
+from cloudtrail_parquet.settings.settings import (
+    Settings,
+    SettingSource,
+    settings_file,
+    settings_of,
+)
+from cloudtrail_parquet.state.receipt import Receipt
+from cloudtrail_parquet.storage import open_store
+from cloudtrail_parquet.storage.locations import Locations
+
+__all__ = [
+    "CloudTrailParquetError",
+    "Outcome",
+    "Receipt",
+    "Settings",
+    "Unit",
+    "UsageError",
+    "convert",
+    "export",
+    "make_settings",
+    "read_schema",
+]
+
+
+def convert(  # noqa: PLR0913 - all but the locations by name
+    source: str | Path,
+    dataset: str | Path,
+    state: str | Path | None = None,
+    *,
+    settings: Settings | None = None,
+    first: date | None = None,
+    last: date | None = None,
+    accounts: Collection[str] = (),
+    regions: Collection[str] = (),
+    workers: int = 1,
+) -> Iterator[Outcome]:
+    """Convert log files to partitions, as the command ``convert`` does.
+
+    The selection is checked at once. Units are converted as their outcomes are asked for.
+
+    Args:
+        source: Folder or URI at or above ``AWSLogs``; or several URIs with spaces between them.
+        dataset: Folder or URI that receives the partitions.
+        state: Folder or URI of receipts and leases; by default DATASET with ``.state`` appended.
+        settings: By default those of docs/settings.md.
+        first: The first day (UTC) to convert; by default the first that there is.
+        last: The last day (UTC) to convert; by default the last that there is.
+        accounts: Accounts of 12 digits; by default all.
+        regions: Regions such as ``eu-central-1``; by default all.
+        workers: Processes that convert; 1 is this one. More of them import the main module again,
+            which then has to start its work below ``if __name__ == "__main__":``.
+
+    Returns:
+        An outcome for each unit that had log files or a receipt, in the order in which they finish:
+        with a ``receipt``, or with an ``error`` if the unit failed and kept what it had. If there
+        is none in the end, no log file was selected, which is a `UsageError`.
+
+    Raises:
+        UsageError: Locations or selection are wrong, or nothing is there; says what there is.
+        CloudTrailParquetError: The source, or a selected account of it, cannot be listed.
+
+    Example:
+        >>> for outcome in convert("logs", "cloudtrail", first=date(2026, 1, 9)):
+        ...     if outcome.receipt:
+        ...         print(f"{outcome.unit.name}: {outcome.receipt.records.written} records")
+        ...     else:
+        ...         print(f"error: {outcome.error}")
+    """
+    settings = settings or Settings()
+    wanted = _range(first, last, accounts, regions)
+    locations = Locations.of(str(source), str(dataset), None if state is None else str(state))
+    locations.check(settings.part_bytes)
+    selection = Selection.of(locations.source, wanted, settings.folders)
+    return _outcomes(_jobs(selection, settings), selection, locations, settings, workers)
+
+
+def _jobs(selection: Selection, settings: Settings) -> list[Job]:
+    for error in selection.refused.values():
+        raise error
+    units = selection.units(settings.window)
+    if not units:
+        raise selection.no_logs()
+    return jobs_of(units, selection.found)
+
+
+def _outcomes(
+    jobs: list[Job], selection: Selection, locations: Locations, settings: Settings, workers: int
+) -> Iterator[Outcome]:
+    looked = False
+    for outcome in convert_all(jobs, locations, settings, workers):
+        looked |= outcome.looked
+        if outcome.receipt or outcome.error:
+            yield outcome
+    if not looked:
+        raise selection.no_logs()
+
+
+def export(
+    dataset: str | Path,
+    *,
+    first: date | None = None,
+    last: date | None = None,
+    accounts: Collection[str] = (),
+    regions: Collection[str] = (),
+) -> Iterator[str]:
+    """The records of a dataset again, as CloudTrail delivered them.
+
+    Args:
+        dataset: Folder or URI of the partitions.
+        first: The first day (UTC) of event times; by default the first that there is.
+        last: The last day (UTC) of event times; by default the last that there is.
+        accounts: Accounts of 12 digits; by default all.
+        regions: Regions such as ``eu-central-1``; by default all.
+
+    Returns:
+        Each record as JSON text without line ends, partition by partition. A part that is damaged
+        is a `CloudTrailParquetError` after the records before the damage.
+
+    Raises:
+        UsageError: There are no such partitions; says which there are.
+
+    Example:
+        >>> for text in export("cloudtrail", last=date(2026, 1, 10)):
+        ...     record = json.loads(text)
+        ...     calls[record["eventSource"], record["eventName"]] += 1
+    """
+    wanted = _range(first, last, accounts, regions)
+    names = sorted(wanted.accounts), sorted(wanted.regions)
+    return export_records(open_store(str(dataset)), wanted.holds_unit, *names)
+
+
+def read_schema(settings: Settings | None = None) -> pa.Schema:
+    """The schema that a dataset of these settings is read with.
+
+    Args:
+        settings: Those it is made with; by default as docs/settings.md says.
+
+    Returns:
+        The columns as files hold them, then the partition columns (``account``, ``region``, and
+        ``year``, ``month`` and ``day`` or ``dt``), which are in the names of folders only. Times
+        are ``timestamp[us, UTC]``; of each column the metadata say what it is about.
+
+    Example:
+        >>> schema = read_schema()
+        >>> logs = ds.dataset("cloudtrail", schema, partitioning="hive")
+        >>> denied = logs.to_table(filter=ds.field("errorCode") == "AccessDenied")
+    """
+    settings = settings or Settings()
+    columns = file_schema(settings.json_encoding)
+    return pa.schema([*columns, *PARTITION_SCHEMAS[settings.partition_layout]])
+
+
+def make_settings(file: str | Path | None = None, /, **values: object) -> Settings:
+    """Settings other than the default ones, checked as those of a settings file are.
+
+    Args:
+        file: A settings file (TOML).
+        values: Settings by name, which decide over the file; docs/settings.md lists them.
+
+    Raises:
+        UsageError: A name or a value is not legal, or two contradict each other; names all of them.
+
+    Example:
+        >>> settings = make_settings(compression_level=9, sort_by=["eventTime"])
+    """
+    files = [settings_file(Path(file))] if file else []
+    return settings_of(*files, SettingSource("make_settings", values))
+
+
+def _range(
+    first: date | None, last: date | None, accounts: Collection[str], regions: Collection[str]
+) -> Range:
+    """A selection; what type checkers let pass is refused here.
+
+    Raises:
+        UsageError: A day is something else, a name stands for several, or the days are swapped.
+    """
+    for name, day in (("first", first), ("last", last)):
+        if day is not None and type(day) is not date:  # a datetime is a date, too
+            raise UsageError(f"{day!r} is not a date", name, "Use datetime.date, in UTC")
+    for name, names in (("accounts", accounts), ("regions", regions)):
+        if isinstance(names, str):
+            raise UsageError(f"{names!r} is a text", name, f"Use a list: [{names!r}]")
+    return Range.of(first, last, accounts, regions)

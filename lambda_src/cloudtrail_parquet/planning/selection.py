@@ -1,0 +1,56 @@
+"""What somebody selects of a source: found, and checked, before any of it is converted."""
+
+from dataclasses import dataclass
+
+from cloudtrail_parquet.errors import RefusedError, UsageError
+from cloudtrail_parquet.layout import Unit, Window
+from cloudtrail_parquet.planning.plan import Range
+from cloudtrail_parquet.source.discover import Discovery, discover, units
+from cloudtrail_parquet.storage import ReadStore, open_source
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A range of days, accounts and regions of a source.
+
+    Attributes:
+        range: What is selected.
+        source: Where the logs are.
+        found: All accounts and regions of the source.
+    """
+
+    range: Range
+    source: ReadStore
+    found: Discovery
+
+    @classmethod
+    def of(cls, location: str, wanted: Range, folders: tuple[str, ...]) -> "Selection":
+        """List the accounts and regions of a source, of which some are wanted.
+
+        Args:
+            location: At or above ``AWSLogs``; several have white space between them.
+            wanted: What is selected of it.
+            folders: The folders of logs that are read.
+
+        Raises:
+            UsageError: There are no logs, or none of a wanted account or region; says which are.
+            RefusedError: No account may be listed.
+        """
+        source = open_source(location)
+        found = discover(source, folders)
+        found.check(wanted.accounts, wanted.regions, location)
+        return cls(wanted, source, found)
+
+    @property
+    def refused(self) -> dict[str, RefusedError]:
+        """Selected accounts that may not be listed, and why."""
+        return self.found.refused_of(self.range.accounts)
+
+    def units(self, window: Window) -> list[Unit]:
+        """The units whose windows touch a day of the source, sorted."""
+        first, last = self.range.first, self.range.last
+        return units(self.source, self.found, window, first, last, self.range.holds)
+
+    def no_logs(self) -> UsageError:
+        """The error for a selection without a single log file; says what there is."""
+        return self.found.no_logs(self.source, self.range.holds)
