@@ -1,6 +1,10 @@
 """What the package needs, and what the Lambda carries: written twice, so they have to agree."""
 
+import ast
+import sys
 import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -34,3 +38,33 @@ def test_the_lambda_carries_no_command_line_and_no_aws_client() -> None:
 
     assert LAMBDA.keys() <= pins
     assert pins.isdisjoint({"boto3", "botocore", "rich", "typer"})
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The distributions whose modules a file imports, wherever it does; ours and Python's aside."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+        for top in {name.partition(".")[0] for name in names}:
+            if top not in sys.stdlib_module_names and top != "cloudtrail_parquet":
+                yield canonicalize_name(DISTRIBUTIONS[top][0])
+
+
+SOURCES = ROOT / "lambda_src/cloudtrail_parquet"
+DISTRIBUTIONS = packages_distributions()
+IMPORTED = {path.relative_to(SOURCES): {*imported(path)} for path in SOURCES.rglob("*.py")}
+
+
+def used_outside(room: str) -> set[str]:
+    """The distributions that all rooms but one import; botocore is boto3's own."""
+    outside = [names for path, names in IMPORTED.items() if path.parts[0] != room]
+    return set().union(*outside) - {"botocore"}
+
+
+def test_the_package_asks_for_what_it_imports_and_for_nothing_else() -> None:
+    assert used_outside("function") == PACKAGE.keys()
+
+
+def test_the_lambda_carries_what_its_modules_import_and_nothing_else() -> None:
+    assert used_outside("cli") - {"boto3"} == LAMBDA.keys()
