@@ -64,7 +64,7 @@ def lost(  # noqa: PLR0913, PLR0917
         what = f"{unread} of {before.records.read} records can no longer be read"
         return what if unread > 0 else ""
     known = read_identities(state, unit, shards)
-    return None if known is None else known.lacking(identities)
+    return None if known is None else known.missing_in(identities)
 
 
 def lost_rows(

@@ -19,7 +19,7 @@ from cloudtrail_parquet.errors import UsageError, listed
 from cloudtrail_parquet.layout import Shard, shard_of
 from cloudtrail_parquet.state.figures import first_of
 from cloudtrail_parquet.state.keys import StateKeys
-from cloudtrail_parquet.state.notes import Shards
+from cloudtrail_parquet.state.notes import NotesByShard
 from cloudtrail_parquet.state.receipt import Receipt, as_kept, to_text
 from cloudtrail_parquet.storage import Entry
 
@@ -30,7 +30,7 @@ def untold_parts(run: Run) -> list[Entry] | None:
     A unit of which nothing is noted, and that has parts, is one whose state was lost.
     """
     task, notes = run.task, run.task.notes
-    if notes.tells_all or (notes.is_void and not run.published.own(task.unit.day)):
+    if notes.names_all_parts or (notes.is_void and not run.published.own(task.unit.day)):
         return None
     return parts_of(task.stores.dataset, task.unit, task.options.dataset.layout, task.goes)
 
@@ -64,7 +64,7 @@ def kept_receipt(run: Run, untold: list[Entry] | None) -> Receipt | None:
     return _as_kept(run, before, why)
 
 
-def keep(run: Run, kept: Receipt, others: Shards, held: HeldLeases) -> Receipt:
+def keep(run: Run, kept: Receipt, others: NotesByShard, held: HeldLeases) -> Receipt:
     """Write the receipt of a run that leaves what is there.
 
     It tells of the parts that there are, also where a run has left something half-way or somebody
@@ -78,7 +78,7 @@ def keep(run: Run, kept: Receipt, others: Shards, held: HeldLeases) -> Receipt:
     entries = parts_of(stores.dataset, task.unit, task.options.dataset.layout, task.goes)
     is_true = {one.key: one.size for one in entries} == {one.key: one.bytes for one in kept.parts}
     is_mixed = len({shard_of(entry.key).of for entry in entries}) > 1
-    gone, forgotten = set[int](), Shards()
+    gone, forgotten = set[int](), NotesByShard()
     if not is_true or is_mixed:
         told = {shard_of(part.key).of for part in kept.parts} if notes.is_true else set[int]()
         gone = _dispensable(run, entries, told)

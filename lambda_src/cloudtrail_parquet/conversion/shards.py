@@ -28,12 +28,18 @@ from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import WHOLE, Shard, shard_of
 from cloudtrail_parquet.state.figures import Quarantined
 from cloudtrail_parquet.state.identities import Identities
-from cloudtrail_parquet.state.notes import Notes, Shards, read_identities, read_notes, shard_notes
+from cloudtrail_parquet.state.notes import (
+    Notes,
+    NotesByShard,
+    read_identities,
+    read_notes,
+    shard_notes,
+)
 from cloudtrail_parquet.state.receipt import Receipt, ShardReceipt, as_kept, total
 
 
 def guard_others(
-    others: Shards,
+    others: NotesByShard,
     task: Task[Any],
     before: Receipt | None,
     keys: Callable[[date], pa.Array | pa.ChunkedArray],
@@ -78,7 +84,7 @@ def _can_be_read(
         receipt = notes.receipt
         return receipt is not None and receipt.source_fingerprint == task.fingerprint
     known = read_identities(task.stores.state, task.unit, [shard])
-    return known is not None and not known.lacking(identities)
+    return known is not None and not known.missing_in(identities)
 
 
 class Split:
@@ -138,7 +144,7 @@ class Split:
         if unit.receipt is None or self._options.replace_shrunk:
             return None
         known = read_identities(self._stores.state, self._unit, [WHOLE])
-        why = known.among(file.key for file in self._task.window) if known else ""
+        why = known.missing_among(file.key for file in self._task.window) if known else ""
         return self._as_kept(unit.receipt, why, unit.receipt.quarantined) if why else None
 
     def _kept(self, unit: Notes[Receipt], found: Receipt) -> Receipt | None:
@@ -183,7 +189,7 @@ class Split:
         siblings = Shard(1, self._of).siblings
         return read_identities(self._stores.state, self._unit, siblings) or Identities()
 
-    def _complete(self, noted: Shards) -> list[ShardReceipt] | None:
+    def _complete(self, noted: NotesByShard) -> list[ShardReceipt] | None:
         """The receipts of all shards, if they are there and of the same source."""
         receipts: list[ShardReceipt] = []
         for shard in Shard(1, self._of).siblings:
@@ -200,7 +206,7 @@ class Split:
         self,
         receipt: Receipt,
         unit: Notes[Receipt],
-        noted: Shards,
+        noted: NotesByShard,
         held: HeldLeases,
         goes: Callable[[Shard], bool],
     ) -> Receipt:

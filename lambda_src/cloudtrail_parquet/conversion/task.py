@@ -18,7 +18,13 @@ from cloudtrail_parquet.settings.options import ConversionOptions
 from cloudtrail_parquet.source.log_files import window_files
 from cloudtrail_parquet.source.unplaced import Misplaced, Unplaced
 from cloudtrail_parquet.state.identities import Fingerprint
-from cloudtrail_parquet.state.notes import Notes, Shards, read_notes, read_shard_notes, shard_notes
+from cloudtrail_parquet.state.notes import (
+    Notes,
+    NotesByShard,
+    read_notes,
+    read_shard_notes,
+    shard_notes,
+)
 from cloudtrail_parquet.state.receipt import Receipt, ShardReceipt
 from cloudtrail_parquet.storage import Entry, Stores
 
@@ -60,7 +66,7 @@ class Task(ABC, Generic[R]):
         """Whether the state says something of shards, or, to a shard, of the unit."""
 
     @abstractmethod
-    def other_shards(self) -> Shards:
+    def other_shards(self) -> NotesByShard:
         """What the state says of shards whose parts this task replaces as well."""
 
     @abstractmethod
@@ -127,7 +133,7 @@ class WholeTask(Task[Receipt]):
         """See `Task`."""
         return bool(self.other_shards())
 
-    def other_shards(self) -> Shards:
+    def other_shards(self) -> NotesByShard:
         """See `Task`."""
         return shard_notes(self.stores.state, self.unit)
 
@@ -155,7 +161,7 @@ class ShardTask(Task[ShardReceipt]):
         """See `Task`."""
         return not read_notes(self.stores.state, self.unit).is_void
 
-    def other_shards(self) -> Shards:
+    def other_shards(self) -> NotesByShard:
         """See `Task`."""
         return {}
 

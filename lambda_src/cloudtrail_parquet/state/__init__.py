@@ -1,1 +1,1 @@
-"""What lies in the state: receipts, intents and identities."""
+"""The state: receipts, intents and identities of the units converted so far."""

@@ -1,4 +1,4 @@
-"""What receipts are made of: figures, and names of which hostile input may have any number."""
+"""What receipts are made of: figures, and lists of names that hostile input cannot make endless."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -11,16 +11,16 @@ from cloudtrail_parquet.layout import LogFile
 from cloudtrail_parquet.printable import printable, shortened, writable
 
 MAX_NAMES = 1000
-"""So many names a receipt has of a kind of which hostile files and records may have any number."""
+"""The most names of one kind in a receipt, as hostile files and records may bring any number."""
 
 
 class Quarantined(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    r"""A log file that could not be read, or a record in it that is none.
+    r"""A log file that could not be read, or an element of its ``Records`` that is not a record.
 
     Attributes:
-        key: The log file, below the source; bytes that are no UTF-8 as ``\\xe9``.
+        key: The log file, below the source; bytes that are not UTF-8 appear as ``\\xe9``.
         reason: What is wrong with it.
-        record: Index in its ``Records``; absent when the whole file is meant.
+        record: Index in its ``Records``; absent for the whole file.
         retryable: Whether another run may find it readable.
     """
 
@@ -47,7 +47,7 @@ class Files(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Records(msgspec.Struct, kw_only=True):
-    """What became of every record read; ``read`` is the sum of the others."""
+    """What became of the records; ``read`` is the sum of the others."""
 
     read: int = 0
     written: int = 0
@@ -58,10 +58,10 @@ class Records(msgspec.Struct, kw_only=True):
     quarantined: int = 0
 
     def check(self, where: str) -> None:
-        """Prove that nothing is silently gone.
+        """Prove that no record was lost silently.
 
         Raises:
-            ReconciliationError: The records read are not the sum of all others.
+            ReconciliationError: The records read are not the sum of the others.
         """
         total = sum(msgspec.structs.astuple(self)) - self.read
         if total != self.read:
@@ -70,20 +70,20 @@ class Records(msgspec.Struct, kw_only=True):
 
 
 def summed(counts: Iterable[msgspec.Struct]) -> dict[str, int]:
-    """The sums of structs of counts, member by member."""
-    return dict(added(msgspec.to_builtins(one) for one in counts))
+    """The sum of structs of counts, member by member."""
+    return dict(added(msgspec.to_builtins(struct) for struct in counts))
 
 
 def added(counts: Iterable[dict[str, int]]) -> Counter[str]:
-    """The sums of counts by name."""
-    added: Counter[str] = Counter()
-    for one in counts:
-        added.update(one)
-    return added
+    """The sum of counts by name, name by name."""
+    sums: Counter[str] = Counter()
+    for by_name in counts:
+        sums.update(by_name)
+    return sums
 
 
 def commonest(names: Counter[str]) -> dict[str, int]:
-    """The counts of the commonest names; hostile records may have any number of others."""
+    """The counts of the commonest names, `MAX_NAMES` at most; long names are shortened."""
     shown: Counter[str] = Counter()
     for name, count in names.items():
         shown[shortened(name)] += count
@@ -91,12 +91,12 @@ def commonest(names: Counter[str]) -> dict[str, int]:
 
 
 def by_version(counts: Counter[str]) -> dict[str, int]:
-    """The counts of the commonest eventVersions, by these."""
+    """The counts of the commonest eventVersions, sorted by version."""
     return dict(sorted(commonest(counts).items()))
 
 
 def unstamped_of(files: Iterable[LogFile]) -> list[str]:
-    """The keys of log files without a stamp, for a receipt."""
+    """The keys of log files without a stamp in their names, for a receipt."""
     keys = (writable(file.key) for file in files if not file.stamped)
     return list(islice(keys, MAX_NAMES))
 
@@ -104,12 +104,13 @@ def unstamped_of(files: Iterable[LogFile]) -> list[str]:
 def quarantined(
     key: str, reason: str, record: int | None = None, *, retryable: bool = False
 ) -> Quarantined:
-    """Say of a log file, or of a record in it, why it is not read, in words of any origin."""
+    """The entry for a log file, or a record in it, that is not read; the reason may quote input."""
     reason = shortened(printable(reason))
     return Quarantined(key=writable(key), reason=reason, record=record, retryable=retryable)
 
 
 def first_of(bad: Iterable[Quarantined]) -> list[Quarantined]:
-    """The entries for a receipt, each once: what another run may mend, other files, records."""
-    each = dict.fromkeys(bad)
-    return sorted(each, key=lambda one: (not one.retryable, one.record is not None))[:MAX_NAMES]
+    """The entries for a receipt, each once: what a retry may mend, then files, then records."""
+    entries = dict.fromkeys(bad)
+    order = sorted(entries, key=lambda entry: (not entry.retryable, entry.record is not None))
+    return order[:MAX_NAMES]

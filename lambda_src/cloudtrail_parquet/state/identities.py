@@ -1,13 +1,13 @@
-"""Which log files a unit was made of: all of them in one number, and what identifies each.
+"""The log files that a unit was made of: all of them as one number, and an identity for each.
 
-A fingerprint is the sum, modulo 2**256, of the SHA-256 of each file's name and size: the same in
-whatever order files come, and added up from parts, so that a plan makes it from listings without
-holding them. It says whether anything has changed.
+A fingerprint is the sum, modulo 2**256, of the SHA-256 of each file's name and size. It does not
+depend on the order of the files and can be added up in portions, so a plan computes it from
+listings without holding them. It tells whether anything has changed.
 
-Identities say whether something is gone: of each log file 8 bytes of the SHA-256 of its name, and
-how many records could be read. They lie in an object of their own beside the
-receipt, which is written before any part that is made of these files is; so what stands of a unit
-was made of nothing else.
+Identities tell whether something is gone. For each log file they hold 8 bytes of the SHA-256 of its
+name, and how many of its records could be read. They are stored in an object of their own beside
+the receipt, which is written before any part made of these files. So the published parts of a unit
+were made of no other files.
 """
 
 import struct
@@ -16,7 +16,7 @@ from hashlib import blake2b, sha256
 from typing import Self
 
 _MODULUS = 1 << 256
-_FORM = "sum:"  # of the fingerprints of this version
+_FORM = "sum:"  # begins the fingerprints of this version
 _MAGIC = b"logfiles"
 _ENTRY = struct.Struct(">QI")
 _DIGEST_BYTES = 8
@@ -24,7 +24,7 @@ _MAX_COUNT = (1 << 32) - 1
 
 
 def _name(key: str) -> bytes:
-    """A log file's name, which is unique whatever its prefix; on a disk it may be no UTF-8."""
+    """A log file's name, unique whatever its prefix; on a disk it need not be UTF-8."""
     return key.rpartition("/")[2].encode(errors="surrogateescape")
 
 
@@ -35,7 +35,7 @@ class Fingerprint:
         self._sum = 0
 
     def add(self, key: str, size: int) -> None:
-        """Add a log file, by its key and its bytes as stored."""
+        """Add a log file, by its key and its size in bytes as stored."""
         digest = sha256(b"%s\0%d" % (_name(key), size)).digest()
         self._sum += int.from_bytes(digest)
 
@@ -44,15 +44,15 @@ class Fingerprint:
 
 
 def is_fingerprint(text: str) -> bool:
-    """Whether a text is a fingerprint as this version makes them; others compare with none."""
+    """Whether a text is a fingerprint of this version; others cannot be compared with it."""
     return text.startswith(_FORM)
 
 
 class Identities:
-    """Log files, and what could be read of them.
+    """Log files, and how many of their records could be read.
 
     Attributes:
-        counts: How many records, by the number that identifies a log file's name.
+        counts: Records by the number that identifies a log file's name.
     """
 
     def __init__(self, counts: Iterable[tuple[int, int]] = ()) -> None:
@@ -64,24 +64,24 @@ class Identities:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Identities) and self.counts == other.counts
 
-    __hash__ = None  # type: ignore[assignment]  # they grow
+    __hash__ = None  # type: ignore[assignment]  # instances are mutable
 
     def add(self, key: str, records: int) -> None:
-        """Add a log file of which so many records could be read."""
+        """Add a log file, with the number of records that could be read."""
         number = _number(key)
-        while number in self.counts:  # another file of that name: names are unique but for copies
+        while number in self.counts:  # only a copy of a file has the same name
             number = _next(number)
         self.counts[number] = min(records, _MAX_COUNT)
 
     def merge(self, other: "Identities") -> None:
-        """Add all log files of others; of one in both, count the more records."""
+        """Add all log files of another set; the larger count holds for a file in both."""
         for number, records in other.counts.items():
             self.counts[number] = max(records, self.counts.get(number, 0))
 
-    def lacking(self, later: "Identities") -> str:
-        """What these have and later ones have not, in words; empty if that is nothing.
+    def missing_in(self, later: "Identities") -> str:
+        """What these have and a later set lacks, in words; empty if that is nothing.
 
-        A log file of which nothing could be read may go.
+        A log file of which no record could be read is not missed.
         """
         gone = self._gone(later.counts)
         if gone:
@@ -92,25 +92,25 @@ class Identities:
         total = sum(self.counts.values())
         return f"{unread} of {total} records can no longer be read" if unread else ""
 
-    def among(self, keys: Iterable[str]) -> str:
-        """What these have that is not among some log files by name, in words, as `lacking`."""
-        there = Identities()
+    def missing_among(self, keys: Iterable[str]) -> str:
+        """The same as `missing_in` for log files of which only the keys are known."""
+        present = Identities()
         for key in keys:
-            there.add(key, 0)
-        return self._gone(there.counts)
+            present.add(key, 0)
+        return self._gone(present.counts)
 
     def _gone(self, numbers: Container[int]) -> str:
         gone = sum(records > 0 and number not in numbers for number, records in self.counts.items())
         return f"{gone} of {len(self)} log files are gone from the source" if gone else ""
 
     def to_bytes(self) -> bytes:
-        """12 bytes a log file, sorted; the same for the same log files."""
+        """12 bytes for each log file, sorted, so that the same log files give the same bytes."""
         body = _MAGIC + b"".join(_ENTRY.pack(*entry) for entry in sorted(self.counts.items()))
         return body + _digest(body)
 
     @classmethod
     def of_bytes(cls, data: bytes) -> Self | None:
-        """What `to_bytes` gave; None for anything else, such as a damaged object."""
+        """Read what `to_bytes` wrote; None for anything else, such as a damaged object."""
         body, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
         if not body.startswith(_MAGIC) or digest != _digest(body):
             return None

@@ -1,4 +1,4 @@
-"""The keys below the state prefix of what is kept about a unit, or about a shard of one."""
+"""The keys, below the state prefix, of what is kept about a unit or a shard of one."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -8,11 +8,11 @@ from typing import NamedTuple
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit, state_folder, state_key, state_unit
 from cloudtrail_parquet.storage import Entry, ReadStore
 
-_SHARD_INTENT = ".intent"  # ends the keys of these, which lie beside the shards' receipts
+_SHARD_INTENT = ".intent"  # ends the keys of shards' intents, which lie beside their receipts
 
 
 class StateKeys(NamedTuple):
-    """Where a unit's, or a shard's, receipt, intent, identities and lease lie."""
+    """The keys of the receipt, intent, identities and lease of a unit or a shard."""
 
     receipt: str
     intent: str
@@ -38,12 +38,12 @@ class StateKeys(NamedTuple):
 
 
 def partition_lease(unit: Unit) -> str:
-    """The key of the lease of a unit's partition."""
+    """The key of the lease on a unit's partition."""
     return state_key("leases/partitions", unit)
 
 
 def shards_of(state: ReadStore, unit: Unit) -> list[Shard]:
-    """The shards of a unit, of all splits, about which something is kept; sorted."""
+    """The shards of a unit, of any split, that the state knows something about; sorted."""
     names = {
         entry.key.rpartition("/")[2].partition(".")[0]
         for entry in state.files(state_key("shards", unit, "/"))
@@ -58,7 +58,7 @@ def receipt_days(state: ReadStore, account: str, region: str) -> set[date]:
 
 
 def intents(state: ReadStore) -> Iterator[tuple[Unit, Entry]]:
-    """The units beside whose receipts an intent lies, with it; a unit may have several."""
+    """The units that have an intent, each with its entry; a unit may have several."""
     shards = (entry for entry in state.files("shards/") if entry.key.endswith(_SHARD_INTENT))
     for entry in chain(state.files("intents/"), shards):
         unit = state_unit(entry.key)

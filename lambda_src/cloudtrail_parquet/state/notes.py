@@ -1,9 +1,9 @@
-"""What the state says of a unit, or of a shard of one: its receipt, and an intent to replace it.
+"""What the state says about a unit or a shard: its receipt, and an intent to replace it.
 
-Before a run touches what stands, it writes an intent; when all is done, its receipt, which bears
-the name of the same run; then it removes the intent. So a receipt is true unless an intent of
-another run lies beside it: then that run is under way, or it ended half-way and has to be
-repeated. What such a run may have left anywhere, the intent names.
+Before a run touches published parts, it writes an intent. When all is done it writes its receipt,
+which bears the name of the same run, and then removes the intent. So a receipt is true unless an
+intent of another run lies beside it: that run is under way, or it ended half-way and has to be
+repeated. The intent names all parts that such a run may have left behind.
 """
 
 from collections.abc import Iterable
@@ -25,10 +25,10 @@ class Intent(msgspec.Struct, frozen=True):
     """What a run is about to replace.
 
     Attributes:
-        run: Its name.
-        begun: When it was written.
-        parts: The keys of all parts that it, or an unfinished run before it, may leave: what they
-            wrote, and what was there and is to go.
+        run: The name of the run.
+        begun: When the intent was written.
+        parts: The keys of all parts that the run, or an unfinished one before it, may leave behind:
+            those it writes, and those it is to remove.
     """
 
     run: str
@@ -36,18 +36,18 @@ class Intent(msgspec.Struct, frozen=True):
     parts: frozenset[str]
 
 
-UNREADABLE = Intent("?", datetime.min, frozenset())  # noqa: DTZ901 - nobody knows when
-"""Stands for an intent that is damaged or of another form: some run was about to do something."""
+UNREADABLE = Intent("?", datetime.min, frozenset())  # noqa: DTZ901 - the time is unknown
+"""In place of an intent that cannot be read: some run was about to replace something."""
 
 
 class Notes(NamedTuple, Generic[R]):
-    """What the state says; versions are as seen under a lease, None where there is nothing.
+    """What the state says, as seen under a lease.
 
     Attributes:
-        receipt: The receipt, if there is one that can be read.
-        receipt_version: Of the object, whether it can be read or not.
-        intent: The intent, if there is one; of one that cannot be read, `UNREADABLE`.
-        intent_version: See ``receipt_version``.
+        receipt: The receipt; None if there is none, or it cannot be read.
+        receipt_version: The version of its object, readable or not; None if there is no object.
+        intent: The intent; `UNREADABLE` for one that cannot be read, None if there is none.
+        intent_version: As ``receipt_version``.
     """
 
     receipt: R | None = None
@@ -57,26 +57,26 @@ class Notes(NamedTuple, Generic[R]):
 
     @property
     def is_void(self) -> bool:
-        """Whether nothing was ever begun."""
+        """Whether no conversion was ever begun."""
         return self.receipt_version is None and self.intent_version is None
 
     @property
     def is_true(self) -> bool:
-        """Whether the receipt tells what stands."""
+        """Whether the receipt describes the published parts."""
         if self.receipt is None:
             return False
         return self.intent is None or self.intent.run == self.receipt.run
 
     @property
-    def tells_all(self) -> bool:
-        """Whether all parts that were written, or were about to be, are known."""
+    def names_all_parts(self) -> bool:
+        """Whether `parts` is complete."""
         if self.intent is UNREADABLE:
             return False
         return self.receipt is not None or (self.receipt_version is None and not self.is_void)
 
     @property
     def parts(self) -> frozenset[str]:
-        """The keys of parts that were written, or were about to be."""
+        """The keys of all parts that were written, or were about to be, as far as is known."""
         written = (
             frozenset(part.key for part in self.receipt.parts) if self.receipt else frozenset()
         )
@@ -84,29 +84,28 @@ class Notes(NamedTuple, Generic[R]):
 
 
 def read_notes(state: ReadStore, unit: Unit) -> Notes[Receipt]:
-    """What the state says of a unit."""
+    """What the state says about a unit."""
     return _read(state, unit, WHOLE, Receipt)
 
 
 def read_shard_notes(state: ReadStore, unit: Unit, shard: Shard) -> Notes[ShardReceipt]:
-    """What the state says of a shard."""
+    """What the state says about a shard."""
     return _read(state, unit, shard, ShardReceipt)
 
 
 def _read(state: ReadStore, unit: Unit, shard: Shard, kind: type[R]) -> Notes[R]:
     keys = StateKeys.of(unit, shard)
-    told, meant = state.look(keys.receipt), state.look(keys.intent)
-    receipt = decode_receipt(told.data, unit, kind) if told else None
+    receipt, intent = state.look(keys.receipt), state.look(keys.intent)
     return Notes(
-        receipt,
-        told.version if told else None,
-        _intent(meant.data) if meant else None,
-        meant.version if meant else None,
+        decode_receipt(receipt.data, unit, kind) if receipt else None,
+        receipt.version if receipt else None,
+        _decode_intent(intent.data) if intent else None,
+        intent.version if intent else None,
     )
 
 
 def decode_receipt(text: bytes, unit: Unit, kind: type[R]) -> R | None:
-    """A unit's receipt; None for a text that is damaged, of another form, or about another unit."""
+    """Decode a unit's receipt; None if it is damaged, of another form, or of another unit."""
     try:
         receipt = msgspec.json.decode(text, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -114,44 +113,44 @@ def decode_receipt(text: bytes, unit: Unit, kind: type[R]) -> R | None:
     return receipt if receipt.unit == unit else None
 
 
-def _intent(text: bytes) -> Intent:
+def _decode_intent(text: bytes) -> Intent:
     try:
         return msgspec.json.decode(text, type=Intent)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return UNREADABLE
 
 
-Shards = dict[Shard, Notes[ShardReceipt]]
-"""What the state says of shards of a unit."""
+NotesByShard = dict[Shard, Notes[ShardReceipt]]
+"""What the state says about shards of a unit."""
 
 
-def shard_notes(state: ReadStore, unit: Unit) -> Shards:
-    """What the state says of the shards of a unit, of all splits."""
+def shard_notes(state: ReadStore, unit: Unit) -> NotesByShard:
+    """What the state says about the shards of a unit, of any split."""
     return {shard: read_shard_notes(state, unit, shard) for shard in shards_of(state, unit)}
 
 
 def read_identities(state: ReadStore, unit: Unit, shards: Iterable[Shard]) -> Identities | None:
-    """The log files that a unit's shards, or the whole unit, were made of, together.
+    """The log files that some shards of a unit, or the whole unit, were made of.
 
     Returns:
-        None when those of one are missing or cannot be read.
+        All of them together; None when those of one shard are missing or cannot be read.
     """
-    together = Identities()
+    merged = Identities()
     for shard in shards:
         data = state.read_if_there(StateKeys.of(unit, shard).identities)
         identities = None if data is None else Identities.of_bytes(data)
         if identities is None:
             return None
-        together.merge(identities)
-    return together
+        merged.merge(identities)
+    return merged
 
 
 def unfinished(state: ReadStore) -> dict[Unit, datetime]:
-    """The units beside whose receipts an intent lies, and since when.
+    """The units that have an intent, and since when.
 
-    Each is being replaced, or a run that was to do so has ended half-way.
+    Each is being replaced, or a run that was replacing it ended half-way.
     """
-    found: dict[Unit, datetime] = {}
+    since: dict[Unit, datetime] = {}
     for unit, entry in intents(state):
-        found[unit] = min(entry.modified, found.get(unit, entry.modified))
-    return found
+        since[unit] = min(entry.modified, since.get(unit, entry.modified))
+    return since

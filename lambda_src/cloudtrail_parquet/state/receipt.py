@@ -1,6 +1,6 @@
-"""The receipt: the account of one conversion, kept as JSON under the state prefix.
+"""The receipt: what one conversion did, kept as JSON below the state prefix.
 
-A shard writes one of its own, and the last of a split makes the unit's receipt of them all.
+Each shard writes a receipt of its own; the last shard of a split adds them up for the unit.
 """
 
 from collections.abc import Collection
@@ -27,7 +27,7 @@ from cloudtrail_parquet.version import __version__
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
-    """When and with what parts were made; the attributes are those of `Receipt`."""
+    """How and when the parts were made; the attributes are those of `Receipt`."""
 
     converted_at: datetime
     schema_version: int
@@ -52,7 +52,7 @@ class Read(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def total(cls, receipts: Collection["ShardReceipt"], unplaced: list[Misplaced]) -> "Read":
-        """What shards have read together; ``unplaced`` is the same for all."""
+        """What shards have read together; ``unplaced`` is the same for all of them."""
         return cls(
             files=Files(**summed(receipt.files for receipt in receipts)),
             bytes_in=sum(receipt.bytes_in for receipt in receipts),
@@ -79,8 +79,8 @@ class Rows(msgspec.Struct, frozen=True, kw_only=True):
     def total(cls, receipts: Collection["ShardReceipt"]) -> "Rows":
         """What shards have made together.
 
-        Conflicts are those within shards: an ``eventID`` that has other contents in another shard
-        is not noticed.
+        Conflicts are counted within each shard: an ``eventID`` that has other content in another
+        shard goes unnoticed.
         """
         return cls(
             records=Records(**summed(receipt.records for receipt in receipts)),
@@ -95,46 +95,46 @@ class Rows(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """The account of one conversion.
+    """What one conversion did.
 
     Attributes:
         account: With ``region`` and ``day`` the unit.
         region: See ``account``.
         day: See ``account``.
-        status: ``partial`` when something was quarantined, or ``kept``.
-        settled: Whether the window was wholly in the past, so that the result is final.
+        status: ``partial`` when something was quarantined, or the parts were kept; see ``kept``.
+        settled: Whether the window had passed, with a margin, so that the result will not change.
         converted_at: When the conversion ended.
-        converter: Version of the program.
+        converter: The version of the program.
         schema_version: `schema.SCHEMA_VERSION` of the rows.
-        lookbehind_s: The window used.
-        lookahead_s: The window used.
-        folders: The folders of logs that were read.
+        lookbehind_s: The window: seconds before the day.
+        lookahead_s: The window: seconds after the day.
+        folders: The names of the log folders that were read.
         source_fingerprint: Changes when the set of log files does; see `identities`.
-        files: Log files.
-        records: Records.
-        conflicts: Records kept although another one has their eventID and another content.
-        bytes_in: Bytes as stored of the log files delivered on the day itself, so that the bytes
-            of several days add up.
-        bytes_inflated: Bytes of JSON text read, with what the window holds of other days.
+        files: Counts of log files.
+        records: Counts of records.
+        conflicts: Records kept although another record has the same eventID and other content.
+        bytes_in: Stored bytes of the log files delivered on the day itself, so that the figures of
+            several days add up.
+        bytes_inflated: Bytes of JSON text read, including files of other days in the window.
         bytes_out: Bytes of the parts.
         seconds: How long the conversion took.
-        parts: What it wrote, stragglers in other partitions included.
+        parts: The parts it wrote, including those of stragglers in other partitions.
         stragglers: Records written into other days' partitions, by day.
-        versions: Records that the unit owns, repeated ones too, by eventVersion ("" for none); the
-            1,000 commonest.
-        unmapped: Of these, how many hold something under this dotted name in ``unmapped``; the
+        versions: Records that the unit owns, including repeated ones, by eventVersion ("" if
+            absent); the 1,000 commonest.
+        unmapped: How many of these hold something under a dotted name in ``unmapped``, by name; the
             1,000 commonest names, long ones shortened.
-        derived: Of these, in how many this column was filled in.
+        derived: In how many of these a column was filled in, by column.
         unstamped: Log files read whose names have no delivery time; the first 1,000.
         quarantined: What could not be read; the first 1,000, files before records.
         discarded: Records that a rule discarded, by rule.
-        redacted: Values that a rule took out, repeated records' too, by rule.
+        redacted: Values that a rule removed, including those in repeated records, by rule.
         kept: Why the last run replaced nothing: its source had shrunk since the run that the
             other figures are about. Empty otherwise.
         kept_source: The fingerprint of the log files that this last run saw.
-        settings: Those that the files depend on, by name, as in the parts' footers.
+        settings: The settings that files depend on, by name, as in the parts' footers.
         run: The name of the run that wrote the parts, as in its intent.
-        unplaced: What is named like a log file of the day and has no bytes, by folder.
+        unplaced: Objects without bytes that are named like log files of the day, by folder.
     """
 
     account: str
@@ -172,7 +172,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     unplaced: list[Misplaced] = []
 
     def of_shard(self, shard: Shard, seen: str) -> "ShardReceipt":
-        """The same as the receipt of a shard."""
+        """This receipt as the receipt of a shard."""
         facts = {name: getattr(self, name) for name in Receipt.__struct_fields__}
         return ShardReceipt(**facts, number=shard.number, of=shard.of, seen=seen)
 
@@ -200,7 +200,7 @@ def receipt_of(  # noqa: PLR0913
     kept: str = "",
     kept_source: str = "",
 ) -> Receipt:
-    """Put a receipt together from what it is about."""
+    """Put a receipt together from its groups."""
     groups = (made, read, rows)
     return Receipt(
         account=unit.account,
@@ -221,13 +221,13 @@ R = TypeVar("R", bound=Receipt)
 
 
 class ShardReceipt(Receipt, frozen=True, kw_only=True):
-    """The account of one shard of a unit; all figures but the fingerprint are the shard's own.
+    """What the conversion of one shard did; all figures but the fingerprint are the shard's own.
 
     Attributes:
         number: With ``of`` the shard.
         of: See ``number``.
-        seen: A digest of what the last run was about: all log files of the window, the schema and
-            the settings. Shards add up to a unit when they have seen the same.
+        seen: A digest of what the last run worked from: all log files of the window, the schema and
+            the settings. Shards add up to a unit only if these are equal.
     """
 
     number: int
@@ -241,7 +241,7 @@ class ShardReceipt(Receipt, frozen=True, kw_only=True):
 
 
 def total(receipts: Collection[ShardReceipt], run: str) -> Receipt:
-    """The receipt of a unit whose shards have these, in the order of their numbers."""
+    """Add up the receipts of all shards, in the order of their numbers, to that of the unit."""
     last = max(receipts, key=lambda receipt: receipt.converted_at)
     kept = [receipt for receipt in receipts if receipt.kept]
     current = next((receipt for receipt in reversed([*receipts]) if not receipt.kept), last)
@@ -279,16 +279,16 @@ def as_kept(  # noqa: PLR0913
     settled: bool,
     run: str,
 ) -> R:
-    """The receipt of a run that replaced nothing: that of the run before it, and why.
+    """The receipt of a run that replaced nothing: the one before it, and why.
 
     Args:
         before: The receipt of the run before.
         why: What the source has lost, in words.
-        source: The fingerprint of what it holds now.
-        quarantined: What could not be read of that.
-        when: The time.
+        source: The fingerprint of the log files that it holds now.
+        quarantined: What could not be read of those.
+        when: The time of this run.
         settled: Whether the unit's window has passed by now.
-        run: The name of the run that keeps it, or that wrote it if that says nothing more.
+        run: The run to name: this one if it rewrites the state, else the one that wrote the parts.
     """
     return msgspec.structs.replace(
         before,
@@ -303,5 +303,5 @@ def as_kept(  # noqa: PLR0913
 
 
 def to_text(receipt: Receipt) -> bytes:
-    """A receipt as it is kept."""
+    """A receipt as it is stored."""
     return msgspec.json.format(msgspec.json.encode(receipt))
