@@ -1,1 +1,1 @@
-"""What lies in the source: accounts, regions, days and log files."""
+"""The source: its accounts, regions, days and log files."""

@@ -1,12 +1,13 @@
-"""What lies in the source: its accounts and regions, and the units that their days make.
+"""Discovering a source: its accounts and regions, and the units that their days make.
 
-Folders of one level are listed together, several at a time where listings are requests.
+The folders of one level are listed together, several at a time where listings are requests.
 """
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import chain
 
 from cloudtrail_parquet.contract import LOGS_ROOT
 from cloudtrail_parquet.errors import RefusedError, UsageError, listed
@@ -29,18 +30,18 @@ _AT_ROOT = re.compile(rf"(^|[/\\]){LOGS_ROOT}[/\\]*$")
 
 @dataclass
 class Discovery:
-    """What a look at the source found.
+    """What was discovered in the source.
 
     Attributes:
-        trails: By (account, region): the prefixes, ending in "/", below which its days lie; one
-            for each layout of the bucket and folder of logs.
+        trails: The prefixes, ending in "/", that hold the days of a place (account, region), by
+            place; one for each layout of the bucket and folder of logs.
         siblings: The prefixes of other folders beside the logs, by folder name.
-        refused: Accounts of which not all can be listed, and why. They have no trails: what a
-            conversion cannot read, it must not leave out.
-        without_logs: Those of several places that have no ``AWSLogs`` yet, as prefixes.
-        unplaced: Log files that no unit reads, as far as somebody has come across them: who looks
-            further into the source adds to it.
-        with_logs: Where a plan has found log files.
+        refused: Accounts that cannot be listed completely, and why. They have no trails, since a
+            conversion must not leave out what it cannot read.
+        without_logs: Locations of a source of several that have no ``AWSLogs`` yet, as prefixes.
+        unplaced: Log files that no unit reads, as far as they have been listed; further listings
+            of the source add to it.
+        with_logs: The places in which a plan has found log files.
     """
 
     trails: dict[tuple[str, str], list[str]] = field(default_factory=dict)
@@ -51,40 +52,40 @@ class Discovery:
     with_logs: set[tuple[str, str]] = field(default_factory=set)
 
     def check(self, accounts: Collection[str], regions: Collection[str], where: str) -> None:
-        """Refuse accounts and regions that the source does not have, most likely misspelt.
+        """Refuse accounts and regions that the source does not have; most likely misspelt.
 
         Raises:
-            UsageError: Names them, and those that there are.
+            UsageError: Names them, and those that the source has.
         """
         known = {account for account, _ in self.trails} | set(self.refused)
         check_known("account", accounts, known, where)
-        if not self.refused_of(accounts):  # else they may have regions that nobody sees
+        if not self.refused_of(accounts):  # whose regions cannot be seen
             check_known("region", regions, {region for _, region in self.trails}, where)
 
     def no_logs(self, source: ReadStore, holds: Callable[[str, str], bool]) -> UsageError:
-        """The error for a selection without a single log file; says what there is.
+        """The error for a selection without a single log file; says what the source has.
 
         Args:
-            source: What was looked at.
+            source: The source that this is about.
             holds: Whether an account and region are selected.
         """
         trails = [self.trails[place] for place in self.trails if holds(*place)]
-        days = days_known(source, [one for some in trails or self.trails.values() for one in some])
+        days = days_known(source, list(chain.from_iterable(trails or self.trails.values())))
         accounts, regions = ({place[which] for place in self.trails} for which in (0, 1))
         hint = f"There are: accounts {listed(accounts)}; regions {listed(regions)}; {days}"
         return UsageError("no log files for what was selected", source.uri, hint)
 
     def refused_of(self, accounts: Collection[str]) -> dict[str, RefusedError]:
-        """The refused ones of some accounts, or, without any, of all."""
+        """The refused accounts among some, or among all when none are given, and why."""
         refused = sorted(self.refused.items())
-        return {one: error for one, error in refused if not accounts or one in accounts}
+        return {account: error for account, error in refused if not accounts or account in accounts}
 
 
 def check_known(kind: str, wanted: Iterable[str], known: Collection[str], where: str) -> None:
     """Refuse accounts, or regions, for which there are no logs.
 
     Raises:
-        UsageError: Names them, and those that are known.
+        UsageError: Names them, and those that have logs.
     """
     if missing := [name for name in wanted if name not in known]:
         what = f"no logs for {kind} {listed(map(_quoted, missing))}"
@@ -98,40 +99,38 @@ def _quoted(name: str) -> str:
 def discover(source: ReadStore, folders: Iterable[str]) -> Discovery:
     """Find every account and region at or below a source.
 
-    That lists each folder between the source and the regions once; log files that lie in one of
-    them are unplaced. An account that may not be listed stops no other.
+    Each folder between the source and the regions is listed once; log files directly in one of
+    them are unplaced. An account that may not be listed does not keep others from being found.
 
     Args:
-        source: A place at or above ``AWSLogs``, or several; one of those may be empty.
+        source: At or above ``AWSLogs``, in one location or several; one of several may be empty.
         folders: Exact names of the folders that hold logs, such as ``CloudTrail``.
 
     Raises:
-        UsageError: There is no ``AWSLogs`` with an account in it, or it is too far below.
+        UsageError: There is no ``AWSLogs`` with an account in it, or it lies too deep.
         RefusedError: No account may be listed.
     """
-    found, wanted = Discovery(), frozenset(folders)
-    roots = _topmost(source, found.unplaced)
-    found.without_logs = [
+    discovery, wanted = Discovery(), frozenset(folders)
+    roots = _topmost(source, discovery.unplaced)
+    discovery.without_logs = [
         top for top in source.tops if not any(root.startswith(top) for root in roots)
     ]
     while roots:
-        roots = _read_roots(source, roots, wanted, found)
-    for place in [place for place in found.trails if place[0] in found.refused]:
-        del found.trails[place]
-    if not found.trails and found.refused:
-        raise next(iter(found.refused.values()))
-    if not found.trails and not found.siblings:
-        raise _no_root(source, found.unplaced)
-    for prefixes in (*found.trails.values(), *found.siblings.values()):
+        roots = _read_roots(source, roots, wanted, discovery)
+    for place in [place for place in discovery.trails if place[0] in discovery.refused]:
+        del discovery.trails[place]
+    if not discovery.trails and discovery.refused:
+        raise next(iter(discovery.refused.values()))
+    if not discovery.trails and not discovery.siblings:
+        raise _no_root(source, discovery.unplaced)
+    for prefixes in (*discovery.trails.values(), *discovery.siblings.values()):
         prefixes.sort(key=lambda prefix: prefix.split("/"))
-    return found
+    return discovery
 
 
 def _no_root(source: ReadStore, unplaced: Unplaced) -> UsageError:
-    what, hint = (
-        f"no {LOGS_ROOT} folder with CloudTrail logs",
-        f"Name a place at or above {LOGS_ROOT}",
-    )
+    what = f"no {LOGS_ROOT} folder with CloudTrail logs"
+    hint = f"Name a location at or above {LOGS_ROOT}"
     if unplaced:
         what += (
             f", but {unplaced.files:,} log files elsewhere, such as {unplaced.folders[0].example}"
@@ -141,33 +140,42 @@ def _no_root(source: ReadStore, unplaced: Unplaced) -> UsageError:
 
 
 def account_roots(source: ReadStore) -> dict[str, list[str]]:
-    """The prefixes directly below which accounts lie: ``AWSLogs`` and organization ids in it.
+    """The prefixes directly above accounts: ``AWSLogs`` and organization ids in it.
 
-    For who knows the account and region already: it takes a few listings, however many accounts
-    there are.
+    For callers that know the account and region already: it takes a few listings, however many
+    accounts there are.
 
     Returns:
-        By prefix the names of the folders there: accounts, and what else there is.
+        The names of the folders in each prefix: accounts, and whatever else there is.
     """
-    unplaced = Unplaced()  # who discovers a source tells about them
-    roots, found = _topmost(source, unplaced), dict[str, list[str]]()
+    unplaced = Unplaced()  # reported by `discover`
+    roots, names_by_root = _topmost(source, unplaced), dict[str, list[str]]()
     while roots:
         names_of = dict(_below(source, roots, unplaced))
-        found |= names_of
+        names_by_root |= names_of
         below = [f"{root}{name}/" for root, names in names_of.items() for name in names]
-        others = [one for one in below if not _name(one).isdigit()]
-        deeper = [
-            one for one in others if ORGANIZATION.fullmatch(_name(one)) or _name(one) == LOGS_ROOT
-        ]
+        others = [prefix for prefix in below if not _name(prefix).isdigit()]
+        deeper = [prefix for prefix in others if _is_above_accounts(prefix)]
         alike = [
-            one for one in others if one not in deeper and LIKE_ORGANIZATION.fullmatch(_name(one))
+            prefix
+            for prefix in others
+            if prefix not in deeper and LIKE_ORGANIZATION.fullmatch(_name(prefix))
         ]
-        deeper += [one for one, names in _below(source, alike, unplaced) if _are_accounts(names)]
-        roots = deeper + _roots(source, [one for one in others if one not in deeper], unplaced)
-    return found
+        deeper += [
+            prefix for prefix, names in _below(source, alike, unplaced) if _has_account(names)
+        ]
+        rest = [prefix for prefix in others if prefix not in deeper]
+        roots = deeper + _roots(source, rest, unplaced)
+    return names_by_root
 
 
-def _are_accounts(names: Iterable[str]) -> bool:
+def _is_above_accounts(prefix: str) -> bool:
+    """Whether accounts lie directly below a folder, by its name alone."""
+    name = _name(prefix)
+    return ORGANIZATION.fullmatch(name) is not None or name == LOGS_ROOT
+
+
+def _has_account(names: Iterable[str]) -> bool:
     return any(map(ACCOUNT.fullmatch, names))
 
 
@@ -182,11 +190,11 @@ def _below(
 
 
 def _below_accounts(
-    source: ReadStore, accounts: Mapping[str, str], found: Discovery
+    source: ReadStore, accounts: Mapping[str, str], discovery: Discovery
 ) -> Iterator[tuple[str, str, list[str]]]:
     """Prefixes of accounts, each with the account and the names of the folders directly below it.
 
-    An account that may not be listed is noted instead.
+    An account that may not be listed goes to ``discovery.refused`` instead.
     """
 
     def ask(prefix: str) -> Level | RefusedError:
@@ -197,33 +205,33 @@ def _below_accounts(
 
     for (prefix, account), level in zip(accounts.items(), each(source, ask, accounts), strict=True):
         if not isinstance(level, RefusedError):
-            found.unplaced.add_level(prefix, level.files)
+            discovery.unplaced.add_level(prefix, level.files)
             yield prefix, account, level.folders
         elif account.isdigit():
-            found.refused.setdefault(account, level)
-        else:  # a trail's prefix, maybe, with any accounts in it
+            discovery.refused.setdefault(account, level)
+        else:  # maybe a trail's prefix, with any accounts in it
             raise level
 
 
 def _topmost(source: ReadStore, unplaced: Unplaced) -> list[str]:
-    """The prefixes of the topmost ``AWSLogs`` folders; a place may itself be one."""
+    """The prefixes of the topmost ``AWSLogs`` folders; a location may itself be one."""
     at_root = [top for top in source.tops if _AT_ROOT.search(f"{source.uri}/{top}")]
     return at_root + _roots(source, [top for top in source.tops if top not in at_root], unplaced)
 
 
 def _roots(source: ReadStore, prefixes: list[str], unplaced: Unplaced) -> list[str]:
-    """The prefixes of the topmost ``AWSLogs`` folders below some others."""
+    """The prefixes of the topmost ``AWSLogs`` folders below other folders."""
     roots: list[str] = []
     seen = 0
     for _ in range(_MAX_DEPTH + 1):
         seen += len(prefixes)
         if seen > _MAX_FOLDERS:
-            what = f"more than {_MAX_FOLDERS:,} folders to look through for {LOGS_ROOT}"
+            what = f"more than {_MAX_FOLDERS:,} folders to search for {LOGS_ROOT}"
             raise UsageError(what, source.uri, f"Name the folder that {LOGS_ROOT} is in")
         below = _below(source, prefixes, unplaced)
-        found = [f"{prefix}{name}/" for prefix, names in below for name in names]
-        roots += [prefix for prefix in found if _name(prefix) == LOGS_ROOT]
-        prefixes = [prefix for prefix in found if _name(prefix) != LOGS_ROOT]
+        inside = [f"{prefix}{name}/" for prefix, names in below for name in names]
+        roots += [prefix for prefix in inside if _name(prefix) == LOGS_ROOT]
+        prefixes = [prefix for prefix in inside if _name(prefix) != LOGS_ROOT]
     return roots
 
 
@@ -232,41 +240,39 @@ def _name(prefix: str) -> str:
 
 
 def _read_roots(
-    source: ReadStore, roots: Iterable[str], folders: frozenset[str], found: Discovery
+    source: ReadStore, roots: Iterable[str], folders: frozenset[str], discovery: Discovery
 ) -> list[str]:
     """Read the accounts below some ``AWSLogs``, or below organization ids in them.
 
     Returns:
-        What is to be read likewise.
+        Further prefixes to be read in the same way.
     """
-    below = _below(source, roots, found.unplaced)
+    below = _below(source, roots, discovery.unplaced)
     inside = [f"{root}{name}/" for root, names in below for name in names]
-    deeper = [
-        one for one in inside if ORGANIZATION.fullmatch(_name(one)) or _name(one) == LOGS_ROOT
-    ]
-    accounts = {one: _name(one) for one in inside if one not in deeper}
+    deeper = [prefix for prefix in inside if _is_above_accounts(prefix)]
+    accounts = {prefix: _name(prefix) for prefix in inside if prefix not in deeper}
     nameless, logs, siblings = list[str](), dict[str, str](), list[str]()
-    for prefix, account, inner in _below_accounts(source, accounts, found):
+    for prefix, account, inner in _below_accounts(source, accounts, discovery):
         if not account.isdigit() and folders.isdisjoint(inner):
-            if LIKE_ORGANIZATION.fullmatch(account) and _are_accounts(inner):
+            if LIKE_ORGANIZATION.fullmatch(account) and _has_account(inner):
                 deeper.append(prefix)
                 continue
             nameless.append(prefix)  # a trail's prefix may itself hold AWSLogs
         logs |= {f"{prefix}{folder}/": account for folder in inner if folder in folders}
         siblings += [f"{prefix}{folder}/" for folder in inner if folder not in folders]
-    for prefix, account, regions in _below_accounts(source, logs, found):
+    for prefix, account, regions in _below_accounts(source, logs, discovery):
         for region in regions:
-            found.trails.setdefault((account, region), []).append(f"{prefix}{region}/")
-    further = _roots(source, nameless, found.unplaced) if nameless else []
+            discovery.trails.setdefault((account, region), []).append(f"{prefix}{region}/")
+    further = _roots(source, nameless, discovery.unplaced) if nameless else []
     for sibling in siblings:
         if not any(root.startswith(sibling) for root in further):
-            found.siblings.setdefault(_name(sibling), []).append(sibling)
+            discovery.siblings.setdefault(_name(sibling), []).append(sibling)
     return deeper + further
 
 
 def units(  # noqa: PLR0913, PLR0917
     source: ReadStore,
-    found: Discovery,
+    discovery: Discovery,
     window: Window,
     first: date | None = None,
     last: date | None = None,
@@ -275,12 +281,12 @@ def units(  # noqa: PLR0913, PLR0917
     """The units of a source, sorted: every day whose window touches a delivery day.
 
     That is one day more at each end than there are folders: the first minutes of a folder hold
-    events of the evening before. Log files that lie beside the folders of days, or in folders that
-    are no days, are unplaced.
+    events of the evening before. Log files beside the folders of days, or in folders that are not
+    days, are unplaced.
 
     Args:
-        source: Where to look.
-        found: What `discover` found in it; receives what is unplaced.
+        source: The source of the logs.
+        discovery: What `discover` found in it; receives unplaced log files.
         window: The window of a day.
         first: Only this day and later ones.
         last: Only this day and earlier ones.
@@ -289,8 +295,8 @@ def units(  # noqa: PLR0913, PLR0917
     first, last = first or date.min, last or date.max
     delivered_from = window.delivery_days(first)[0]
     delivered_to = window.delivery_days(last)[-1]
-    places = [place for place in found.trails if holds(*place)]
-    trails = [(place, trail) for place in places for trail in found.trails[place]]
+    places = [place for place in discovery.trails if holds(*place)]
+    trails = [(place, trail) for place in places for trail in discovery.trails[place]]
 
     def look(trail: str) -> tuple[list[date], Unplaced]:
         unplaced = Unplaced()
@@ -300,7 +306,7 @@ def units(  # noqa: PLR0913, PLR0917
     days = []
     for delivery, unplaced in each(source, look, [trail for _, trail in trails]):
         days.append(delivery)
-        found.unplaced.merge(unplaced.folders)
+        discovery.unplaced.merge(unplaced.folders)
     return sorted(
         {
             Unit(account, region, day)

@@ -1,6 +1,6 @@
 """Fetching and inflating log files ahead of decoding, in threads, in order.
 
-Both leave the interpreter lock, so they overlap with decoding.
+Both release the interpreter lock, so they overlap with decoding.
 """
 
 from collections import deque
@@ -17,7 +17,9 @@ from cloudtrail_parquet.storage import ReadStore
 Fetched = bytes | CloudTrailParquetError
 """The JSON text of a log file, or why there is none."""
 
-_SMALL_BYTES = 16 << 10  # stored; to hand such a file over between threads is half its cost
+_SMALL_BYTES = (
+    16 << 10
+)  # stored; handing such a file to another thread costs half as much as reading it
 
 
 def fetch_text(source: ReadStore, file: LogFile, max_inflated_bytes: int) -> bytes:
@@ -25,7 +27,7 @@ def fetch_text(source: ReadStore, file: LogFile, max_inflated_bytes: int) -> byt
 
     Raises:
         StorageError: It could not be read; another try may help.
-        UnreadableLogError: It is damaged.
+        UnreadableLogError: Its bytes are damaged.
     """
     return inflate(source.read(file.key), max_inflated_bytes, file.key)
 
@@ -33,11 +35,11 @@ def fetch_text(source: ReadStore, file: LogFile, max_inflated_bytes: int) -> byt
 def fetch(
     source: ReadStore, files: list[LogFile], options: FetchOptions
 ) -> Iterator[tuple[LogFile, Fetched]]:
-    """Fetch log files in order, some of them ahead of the one that is asked for.
+    """Fetch log files in order, some of them ahead of the one being consumed.
 
-    No more than ``fetch_ahead_bytes`` of stored bytes are under way, or a single file. Small files
-    on a disk, where there is nothing to wait for, are read only when it is their turn. So are
-    files inflated that become unusually large, and nothing is held of those handed over.
+    At most ``options.ahead_bytes`` of stored bytes are under way, or a single file. Small files on
+    a disk, where there is nothing to wait for, are read only when it is their turn. Files that
+    become unusually large are inflated only then, too. Nothing is held of files already yielded.
     """
 
     def read(file: LogFile) -> Callable[[], Fetched]:
@@ -55,7 +57,7 @@ def fetch(
     waiting: deque[tuple[LogFile, Callable[[], Callable[[], Fetched]]]] = deque()
     ahead = 0
 
-    def first() -> tuple[LogFile, Fetched]:
+    def take_first() -> tuple[LogFile, Fetched]:
         nonlocal ahead
         file, result = waiting.popleft()
         ahead -= file.size
@@ -65,14 +67,14 @@ def fetch(
         try:
             for file in files:
                 while waiting and ahead + file.size > options.ahead_bytes:
-                    yield first()
+                    yield take_first()
                 at_once = source.parallel == 1 and file.size <= _SMALL_BYTES
                 result = partial(read, file) if at_once else threads.submit(read, file).result
                 waiting.append((file, result))
-                del result  # else it would hold on to the text
+                del result  # which would keep the text alive
                 ahead += file.size
             while waiting:
-                yield first()
+                yield take_first()
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
 

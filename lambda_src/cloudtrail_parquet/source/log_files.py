@@ -22,9 +22,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def each(source: ReadStore, ask: Callable[[T], R], of: Iterable[T]) -> list[R]:
-    """The answers to many questions, in order; several at a time where that helps."""
-    questions = list(of)
+def each(source: ReadStore, ask: Callable[[T], R], questions: Iterable[T]) -> list[R]:
+    """The answers to many questions, in order; several are asked at a time where that helps."""
+    questions = list(questions)
     if source.parallel == 1 or len(questions) < 2:  # noqa: PLR2004
         return [ask(question) for question in questions]
     with ThreadPoolExecutor(min(source.parallel, len(questions)), "list") as threads:
@@ -40,17 +40,17 @@ def delivery_days(  # noqa: PLR0913
     backwards: bool = False,
     unplaced: Unplaced | None = None,
 ) -> Iterator[date]:
-    """The days that have a folder below a trail's region, in order, from one day to another.
+    """The days from ``first`` to ``last`` that have a folder below a trail's region, in order.
 
-    Folders of years and months in which none can lie are not listed.
+    Folders of years and months outside of these are not listed.
 
     Args:
-        source: Where the logs are.
-        trail: The prefix below which the days lie.
+        source: The source of the logs.
+        trail: The prefix of the trail's region, which holds the days.
         first: The first day.
         last: The last day.
-        backwards: Whether to begin with the last one.
-        unplaced: Receives log files beside the folders of days, and in folders that are none.
+        backwards: Whether to begin with the last day.
+        unplaced: Receives log files beside the folders of days, and in folders that are not days.
     """
 
     def below(prefix: str, is_part: Callable[[str], object]) -> list[str]:
@@ -74,7 +74,7 @@ def delivery_days(  # noqa: PLR0913
 
 
 def _part_of_day(above: tuple[str, ...], name: str) -> bool:
-    """Whether a name is a year, or a month or a day below those above it."""
+    """Whether a name is a year, or a month or day within the names ``above`` it."""
     if not (_MONTH_OR_DAY if above else _YEAR).fullmatch(name):
         return False
     try:
@@ -85,13 +85,13 @@ def _part_of_day(above: tuple[str, ...], name: str) -> bool:
 
 
 def days_known(source: ReadStore, trails: Iterable[str]) -> str:
-    """The first and the last day that have a folder below some trails, for an error's advice."""
+    """The first and the last day that have a folder below some trails, in words for an error."""
 
     def ends(trail: str) -> list[date]:
         ways = (delivery_days(source, trail, backwards=backwards) for backwards in (False, True))
         return [day for days in ways for day in islice(days, 1)]
 
-    days = [day for some in each(source, ends, trails) for day in some]
+    days = [day for pair in each(source, ends, trails) for day in pair]
     return f"days from {min(days)} to {max(days)}" if days else "no days"
 
 
@@ -102,31 +102,32 @@ def window_files(
     window: Window,
     unplaced: Unplaced | None = None,
 ) -> list[LogFile]:
-    """The log files that a unit reads, from all its layouts, in delivery order.
+    """The log files that a unit reads, from all layouts of the source, in delivery order.
 
-    Objects of no bytes are folder markers and are left out, as are names that begin with a dot.
+    Objects without bytes are folder markers and left out, as are names that begin with a dot.
 
     Args:
-        source: Where the logs are.
-        trails: The prefixes below which the unit's days lie.
-        unit: Whose log files.
+        source: The source of the logs.
+        trails: The prefixes that hold the days of the unit's account and region.
+        unit: The unit.
         window: The window of a day.
-        unplaced: Receives what is named like a log file of the unit's own day and has no bytes.
+        unplaced: Receives objects without bytes that are named like log files of the unit's day.
     """
     folders = [(trail, day) for trail in trails for day in window.delivery_days(unit.day)]
-    found = each(source, partial(_files_of_day, source, unit.day, window), folders)
-    for (_, day), (_, empty) in zip(folders, found, strict=True):
+    listings = each(source, partial(_files_of_day, source, unit.day, window), folders)
+    for (_, day), (_, empty) in zip(folders, listings, strict=True):
         if unplaced is not None and day == unit.day:
             unplaced.merge(empty.folders)
     return sorted(
-        (file for files, _ in found for file in files), key=lambda file: (file.delivered, file.key)
+        (file for files, _ in listings for file in files),
+        key=lambda file: (file.delivered, file.key),
     )
 
 
 def _files_of_day(
     source: ReadStore, event_day: date, window: Window, folder: tuple[str, date]
 ) -> tuple[list[LogFile], Unplaced]:
-    """The log files of a folder that lie in the window of a day, and those without any bytes."""
+    """The log files of a folder that are in the window of a day, and those without any bytes."""
     trail, day = folder
     usual = usual_keys(trail, day)
     files, empty = list[LogFile](), Unplaced()
@@ -142,24 +143,25 @@ def _files_of_day(
 
 
 def is_log_file(entry: Entry) -> bool:
-    """Whether a unit reads an object of its folders: not a folder marker, nor a hidden file."""
+    """Whether a unit reads an object in its folders: not folder markers, nor hidden files."""
     return entry.size > 0 and not entry.key.rpartition("/")[2].startswith(".")
 
 
 def usual_keys(trail: str, day: date) -> str:
-    """How the keys begin that CloudTrail gives the log files of a day, up to their time.
+    """The beginning of the keys that CloudTrail gives to log files of a day, up to their time.
 
-    Names begin with account, folder, region and time, so that they sort by time.
+    Names begin with account, folder, region and time, so they sort by time.
     """
     *_, account, folder, region, _ = ["", "", "", *trail.split("/")]
     return f"{trail}{day_folder(day)}{account}_{folder}_{region}_{day.year:04d}{day:%m%d}T"
 
 
 def minute_of(key: str, usual: str) -> int | None:
-    """The minute of the day of the last usual name that sorts before a key, or is how it begins.
+    """The minute of the day at which a key sorts among the usual ones.
 
     Returns:
-        None for a key that sorts before or after all usual ones.
+        The minute of the last usual name that sorts before the key or begins it; None for a key
+        that sorts before or after all usual ones.
     """
     time = key.removeprefix(usual)
     if not key.startswith(usual) or not _TIMES[0] <= time <= f"{_TIMES[-1]}~":
@@ -168,10 +170,15 @@ def minute_of(key: str, usual: str) -> int | None:
 
 
 def delivered_file(entry: Entry, day: date, usual: str) -> LogFile:
-    """The log file at an entry below the folder of a day, whose `usual_keys` are given.
+    """The log file at an entry below the folder of a day.
 
-    Names that sort among the usual ones have the time of their place there, even if they tell none
-    or another one: listings leave names out by how they sort.
+    A name that sorts among the usual ones has the time at which it sorts, even if it bears no
+    time or another one, since listings leave names out by how they sort.
+
+    Args:
+        entry: The entry.
+        day: The day of the folder.
+        usual: The `usual_keys` of the day.
     """
     file, minute = log_file(entry, day), minute_of(entry.key, usual)
     if minute is None:
@@ -181,9 +188,10 @@ def delivered_file(entry: Entry, day: date, usual: str) -> LogFile:
 
 
 def _outside(usual: str, day: date, event_day: date, window: Window) -> tuple[str, str] | None:
-    """The first and the last key that CloudTrail gives files of a day outside a window.
+    """The first and the last of the usual keys of a day that are outside a window.
 
-    All names that do not sort among those are outside of this range, and are listed.
+    A listing may leave out this range of keys: names that do not sort among the usual ones are
+    not in it, and so are listed.
     """
     before_s = (event_day - day).days * _DAY_MINUTES * 60
     begin = -((window.lookbehind_s - before_s) // 60)

@@ -1,4 +1,4 @@
-"""Folders beside the logs: what lies in them, and whether any of it is log files."""
+"""Folders beside the logs: how much they hold, and whether any of it is log files."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -12,46 +12,43 @@ from cloudtrail_parquet.settings.settings import (
 )
 from cloudtrail_parquet.source.discover import Discovery
 from cloudtrail_parquet.source.log_files import each
-from cloudtrail_parquet.source.unplaced import look_into
+from cloudtrail_parquet.source.unplaced import MAX_OBJECTS, look_into
 from cloudtrail_parquet.storage import ReadStore
 
 _EVENT_LOGS = frozenset(LOG_FOLDERS + OPTIONAL_LOG_FOLDERS + UNREAD_LOG_FOLDERS)
 
 
-_MAX_COUNT = 1000  # a page of S3's
-
-
-def count_siblings(source: ReadStore, found: Discovery) -> dict[str, str]:
+def count_siblings(source: ReadStore, discovery: Discovery) -> dict[str, str]:
     """How many objects lie in the folders that are not read, by folder name, in words.
 
-    Of each folder a thousand are counted at most, which is one request to S3. Log files among them
-    are unplaced instead, unless all of the folder is event logs that are not read.
+    At most a thousand are counted in each folder, which is one request to S3. Log files among them
+    are unplaced instead, unless the folder holds event logs that are not read.
     """
-    counts = _look_beside(source, found, found.siblings)
+    counts = _look_beside(source, discovery, discovery.siblings)
     return {
-        name: str(number) if number < _MAX_COUNT else f"{_MAX_COUNT:,} or more"
+        name: str(number) if number < MAX_OBJECTS else f"{MAX_OBJECTS:,} or more"
         for name, number in counts.items()
         if number
     }
 
 
-def look_into_odd_siblings(source: ReadStore, found: Discovery) -> None:
-    """Look for unplaced log files in folders beside the logs that are none of AWS's.
+def look_into_odd_siblings(source: ReadStore, discovery: Discovery) -> None:
+    """Look for unplaced log files in folders beside the logs that AWS does not create.
 
-    An ordinary source has none of them, so that it costs no request.
+    An ordinary source has no such folder, so this costs it no request.
     """
     known = {*_EVENT_LOGS, *OTHER_FOLDERS}
-    _look_beside(source, found, [name for name in found.siblings if name not in known])
+    _look_beside(source, discovery, [name for name in discovery.siblings if name not in known])
 
 
-def _look_beside(source: ReadStore, found: Discovery, names: Iterable[str]) -> Counter[str]:
-    folders = [(name, prefix) for name in names for prefix in found.siblings[name]]
+def _look_beside(source: ReadStore, discovery: Discovery, names: Iterable[str]) -> Counter[str]:
+    folders = [(name, prefix) for name in names for prefix in discovery.siblings[name]]
     counts: Counter[str] = Counter()
     answers = each(source, partial(look_into, source), [prefix for _, prefix in folders])
     for (name, _), (others, logs) in zip(folders, answers, strict=True):
         counts[name] += others
         if name in _EVENT_LOGS:
-            counts[name] += sum(one.files for one in logs)
+            counts[name] += sum(folder.files for folder in logs)
         else:
-            found.unplaced.merge(logs)
+            discovery.unplaced.merge(logs)
     return counts

@@ -1,4 +1,4 @@
-"""Log files that no unit reads: their names are CloudTrail's, but not their places.
+"""Log files that no unit reads, although CloudTrail gave them their names.
 
 They lie beside the folders of days, or below something that is not ``AWSLogs``, or hold no bytes.
 Source of names: CloudTrail Processing Library; one old sample has no underscore after the Z.
@@ -19,7 +19,8 @@ _LOG_NAME = re.compile(
     r"\d{12}_CloudTrail(?!-Digest_)[^_]*_[^_]+_\d{8}T\d{4}Z_?[^/]*\.json(?:\.gz)?",
     re.ASCII | re.DOTALL,
 )
-_MOST_OBJECTS = 1000  # a page of S3's
+MAX_OBJECTS = 1000
+"""Objects listed of a folder that is not read: one page of S3's."""
 
 
 def is_log_name(key: str) -> bool:
@@ -31,10 +32,10 @@ class Misplaced(msgspec.Struct, frozen=True, omit_defaults=True):
     """Log files of one folder that no unit reads.
 
     Attributes:
-        folder: Where they lie below the source; "" or ending in "/".
-        files: How many there are.
+        folder: The folder, relative to the source; "" or ending in "/".
+        files: How many log files.
         example: The key of one of them.
-        more: Whether there may be more, as not all of the folder was listed.
+        more: Whether there may be more, since the folder was not listed to its end.
     """
 
     folder: str
@@ -57,19 +58,19 @@ class Unplaced:
 
     @property
     def files(self) -> int:
-        """How many there are."""
-        return sum(one.files for one in self._folders.values())
+        """How many log files."""
+        return sum(folder.files for folder in self._folders.values())
 
     @property
     def folders(self) -> list[Misplaced]:
-        """By folder, sorted."""
+        """The log files by folder, sorted."""
         return [self._folders[folder] for folder in sorted(self._folders)]
 
     def add(self, key: str) -> bool:
-        """Take the next object of a listing, if its name is a log file's.
+        """Add the next object of a listing, if its name is that of a log file.
 
         Returns:
-            Whether it is.
+            Whether the object was added.
         """
         if not is_log_name(key):
             return False
@@ -81,14 +82,14 @@ class Unplaced:
         return True
 
     def merge(self, folders: Iterable[Misplaced]) -> None:
-        """Take what another listing has found."""
-        for one in folders:
-            known = self._folders.get(one.folder)
-            if known is None or (known.files, known.more) < (one.files, one.more):
-                self._folders[one.folder] = one
+        """Add what another listing has found."""
+        for new in folders:
+            known = self._folders.get(new.folder)
+            if known is None or (known.files, known.more) < (new.files, new.more):
+                self._folders[new.folder] = new
 
     def add_level(self, prefix: str, names: Iterable[str]) -> None:
-        """Take the names of all objects directly below a prefix."""
+        """Add the objects directly below a prefix, by their names."""
         level = Unplaced()
         for name in names:
             level.add(f"{prefix}{name}")
@@ -96,22 +97,23 @@ class Unplaced:
 
 
 def look_into(source: ReadStore, prefix: str) -> tuple[int, list[Misplaced]]:
-    """List a folder that is not read, to a thousand objects, which is one request to S3.
+    """List a thousand objects of a folder that is not read, which is one request to S3.
 
-    What may not be listed is left alone: it is not what anybody wants converted.
+    A folder that may not be listed is skipped: nobody wants it converted.
 
     Returns:
-        How many of these are not named like log files, and the log files.
+        How many of the objects are not named like log files, and the log files.
     """
-    found, others, seen, last = Unplaced(), 0, 0, ""
+    unplaced, others, seen, last = Unplaced(), 0, 0, ""
     with suppress(RefusedError):
-        for entry in islice(source.files(prefix), _MOST_OBJECTS):
+        for entry in islice(source.files(prefix), MAX_OBJECTS):
             seen += 1
-            if found.add(entry.key):
+            if unplaced.add(entry.key):
                 last = entry.key[: entry.key.rfind("/") + 1]
             else:
                 others += 1
-    more = seen == _MOST_OBJECTS
+    more = seen == MAX_OBJECTS
     return others, [
-        msgspec.structs.replace(one, more=more and one.folder == last) for one in found.folders
+        msgspec.structs.replace(folder, more=more and folder.folder == last)
+        for folder in unplaced.folders
     ]
