@@ -1,6 +1,6 @@
-"""The clock of a run: what time it is, waiting, and what is to be done again and again meanwhile.
+"""The clock of a run: telling the time, waiting, and doing something periodically meanwhile.
 
-Everything that asks for the time asks a `Clock`, so that a simulation can have clocks of its own.
+All code asks a `Clock` for the time, so that a simulation can have clocks of its own.
 """
 
 import random
@@ -12,39 +12,39 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What a run asks of time."""
+    """The clock as a run uses it."""
 
     def now(self) -> datetime:
-        """The time of day, UTC, by the clock on the wall: it may be wrong, or be set."""
+        """The current time, UTC, by the wall clock: it may be wrong, and may be set."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds since some moment; never set, but it may stand still while a machine sleeps."""
+        """Seconds since some moment; never set, but it may pause while the machine sleeps."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait for some seconds."""
         ...
 
     def draw(self, low: float, high: float) -> float:
-        """A number from a range, so that those who wait do not wake together."""
+        """A random number from a range, so that waiting processes do not all wake at once."""
         ...
 
     def every(self, first_s: float, act: Callable[[], float | None]) -> Callable[[], None]:
-        """Do something beside what the run does, again and again, until it is ended.
+        """Call a function periodically, beside the work of the run.
 
         Args:
-            first_s: Seconds until it is done for the first time.
-            act: Does it, and returns the seconds until the next time, or None for never again.
+            first_s: Seconds until the first call.
+            act: The function; returns the seconds until its next call, or None for no further one.
 
         Returns:
-            What ends it; when that returns, nothing is under way any more.
+            A function that ends this; once it has returned, no call is under way any more.
         """
         ...
 
 
 class SystemClock:
-    """The clocks of this machine."""
+    """The clock of this machine."""
 
     def now(self) -> datetime:
         """See `Clock.now`."""
@@ -60,18 +60,18 @@ class SystemClock:
 
     def draw(self, low: float, high: float) -> float:
         """See `Clock.draw`."""
-        return random.uniform(low, high)  # noqa: S311 - only spread out
+        return random.uniform(low, high)  # noqa: S311 - only to spread them out
 
     def every(self, first_s: float, act: Callable[[], float | None]) -> Callable[[], None]:
         """See `Clock.every`."""
         ended = threading.Event()
 
-        def go_on() -> None:
+        def repeat() -> None:
             pause: float | None = first_s
             while pause is not None and not ended.wait(pause):
                 pause = act()
 
-        thread = threading.Thread(target=go_on, name="every", daemon=True)
+        thread = threading.Thread(target=repeat, name="every", daemon=True)
         thread.start()
 
         def end() -> None:

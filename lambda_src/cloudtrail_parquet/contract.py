@@ -1,7 +1,7 @@
-"""What the converter and its infrastructure agree on, each fact once.
+"""The facts that the converter and its infrastructure share, each written once.
 
-The infrastructure reads this module and the settings; it imports neither Arrow nor a client of any
-store.
+The infrastructure reads this module and the settings; this module imports neither Arrow nor a
+client of any store.
 """
 
 import json
@@ -12,10 +12,10 @@ HANDLER = "cloudtrail_parquet.handler.handler"
 """The entry point of the function, as Lambda names it."""
 
 LOGS_ROOT = "AWSLogs"
-"""The folder that CloudTrail delivers into. Source: CloudTrail User Guide, "Log file names"."""
+"""The folder that CloudTrail delivers to. Source: CloudTrail User Guide, "Log file names"."""
 
 PREFIX = "CLOUDTRAIL_PARQUET_"
-"""Begins the names of environment variables; each setting has one, in capitals."""
+"""The prefix of environment variables; each setting has one, named in capitals."""
 
 
 def setting_variable(setting: str) -> str:
@@ -27,14 +27,15 @@ class Variable(StrEnum):
     """The environment variables that are not settings.
 
     Attributes:
-        SETTINGS: A settings file.
-        SOURCE: Where log files are: URIs, with spaces between them.
-        DATASET: Where the parts are: a URI.
-        STATE: Where receipts and leases are: a URI.
-        DISPATCH: Where planned batches go: ``events``, ``queue`` or ``inline``.
-        EVENT_BUS: Name or ARN of the EventBridge bus for ``events``.
-        QUEUE_URL: The SQS queue for ``queue``, and for batches of a message that came from it.
-        SERVICE: The dimension of all metrics, which tells deployments apart (Powertools' name).
+        SETTINGS: The path of a settings file.
+        SOURCE: The locations of the log files: URIs, with spaces between them.
+        DATASET: The location of the parts: a URI.
+        STATE: The location of receipts and leases: a URI.
+        DISPATCH: How planned batches are sent on: ``events``, ``queue`` or ``inline``.
+        EVENT_BUS: The name or ARN of the EventBridge bus for ``events``.
+        QUEUE_URL: The SQS queue for ``queue``, and for batches that a message from it leads to.
+        SERVICE: The value of the metrics' dimension, which tells deployments apart; Powertools
+            names this variable.
     """
 
     SETTINGS = f"{PREFIX}SETTINGS"
@@ -48,10 +49,10 @@ class Variable(StrEnum):
 
 
 EVENT_SOURCE = "cloudtrail-parquet"
-"""``source`` of our own events on an EventBridge bus."""
+"""The ``source`` of our own events on an EventBridge bus."""
 
 DETAIL_TYPE = "cloudtrail-parquet convert"
-"""``detail-type`` of these."""
+"""The ``detail-type`` of these events."""
 
 
 def daily_event(days_back: int = 1) -> str:
@@ -66,10 +67,10 @@ FUNCTION_S = 900
 """The longest that a Lambda function may run. Source: Lambda Developer Guide, "Lambda quotas"."""
 
 MAX_UNITS = 1000
-"""Units of one event: 75 kB as JSON, where EventBridge and SQS take 1 MB."""
+"""The most units in one event: 75 kB as JSON, where EventBridge and SQS take 1 MB."""
 
 MAX_BUCKET_PART_BYTES = 64 << 20
-"""Of a part in a bucket: it is put by one conditional request, whose body is held in memory."""
+"""The largest part in a bucket: one conditional request puts it, with its body in memory."""
 
 PartitionLayout = Literal["account/region/year/month/day", "account/region/dt"]
 PartitionType = Literal["string", "smallint", "tinyint", "date"]
@@ -90,13 +91,13 @@ PARTITION_COLUMNS: dict[PartitionLayout, dict[str, PartitionType]] = {
 ids are text, which keeps their leading zeros."""
 
 METRIC_NAMESPACE = "CloudTrailParquet"
-"""Of the metrics in CloudWatch."""
+"""The namespace of the metrics in CloudWatch."""
 
 METRIC_DIMENSION = "service"
-"""Their only dimension, whose name Powertools gives."""
+"""The only dimension of the metrics; Powertools names it."""
 
 DEFAULT_SERVICE = "cloudtrail-parquet"
-"""Its value, unless `Variable.SERVICE` is set."""
+"""The value of the dimension unless `Variable.SERVICE` is set."""
 
 
 class MetricName(StrEnum):

@@ -1,8 +1,8 @@
-"""Names: the key grammar of what CloudTrail delivers, and the folders of what we write.
+"""Keys: those that CloudTrail gives to log files, and those of the parts that we write.
 
     [PREFIX/]AWSLogs/[ORG/]ACCOUNT/FOLDER/REGION/YYYY/MM/DD/FILE                      delivered
     account=ACCOUNT/region=REGION/year=YYYY/month=MM/day=DD/part-00000.parquet        written
-    account=ACCOUNT/region=REGION/dt=YYYY-MM-DD/part-00000.parquet                    or written so
+    account=ACCOUNT/region=REGION/dt=YYYY-MM-DD/part-00000.parquet                    or so
     .../straggler-YYYYMMDD-00000.parquet                records that were delivered on another day
     .../part-03of12-00000.parquet, .../straggler-YYYYMMDD-03of12-00000.parquet      of one shard
 
@@ -23,7 +23,7 @@ from cloudtrail_parquet.storage import Entry
 
 ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 LIKE_ORGANIZATION = re.compile(r"o-[A-Za-z0-9]+")
-"""An organization's id if accounts follow; other programs make shorter ones up."""
+"""An organization's id if accounts lie below it; other programs invent shorter ids."""
 
 ACCOUNT = re.compile(r"[0-9]{12}")
 
@@ -50,7 +50,7 @@ class Unit(NamedTuple):
 
     @property
     def name(self) -> str:
-        """For people and logs: ``123456789012 us-east-1 2026-01-10``."""
+        """``123456789012 us-east-1 2026-01-10``, for people and logs."""
         return f"{self.account} {self.region} {self.day}"
 
     def to_json(self) -> dict[str, str]:
@@ -63,12 +63,12 @@ class Unit(NamedTuple):
 
 
 def is_name(text: str) -> bool:
-    """Whether a text can be the name of one folder, as an account's or a region's is."""
+    """Whether a text can be the name of one folder, as that of an account or a region is."""
     return text not in {"", ".", ".."} and "/" not in text and text.isprintable()
 
 
 def partition(unit: Unit, layout: PartitionLayout = DEFAULT_LAYOUT) -> str:
-    """The folder of the unit's day, as hive writes it, with a slash at its end."""
+    """The folder of a unit's partition, in Hive's style, with a slash at its end."""
     year, month, day = f"{unit.day:%Y}".zfill(4), f"{unit.day:%m}", f"{unit.day:%d}"
     values = {
         "account": quote(unit.account, safe=" "),
@@ -82,17 +82,17 @@ def partition(unit: Unit, layout: PartitionLayout = DEFAULT_LAYOUT) -> str:
 
 
 def place_folder(unit: Unit, layout: PartitionLayout = DEFAULT_LAYOUT) -> str:
-    """The folder that the partitions of all days of a unit's account and region lie in."""
+    """The folder with the partitions of all days of a unit's account and region."""
     return "".join(f"{name}/" for name in partition(unit, layout).split("/")[:2])
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Shard:
-    """Which part of a unit's log files a conversion reads: the third of twelve, or all of them.
+    """The share of a unit's log files that a conversion reads: the third of twelve, or all of them.
 
     Attributes:
-        number: From 1.
-        of: How many there are; 1 is for units that are not split.
+        number: Which shard it is, from 1.
+        of: How many shards there are; 1 for a unit that is not split.
     """
 
     number: int
@@ -107,7 +107,7 @@ class Shard:
 
     @classmethod
     def named(cls, name: str) -> "Shard | None":
-        """The shard with a `name`, or None for another text."""
+        """The shard with this `name`; None for any other text."""
         match = _SHARD.fullmatch(name)
         try:
             return cls(int(match[1]), int(match[2])) if match else None
@@ -116,12 +116,12 @@ class Shard:
 
     @property
     def name(self) -> str:
-        """In keys: ``03of12``."""
+        """``03of12``, for keys."""
         return f"{self.number:02d}of{self.of:02d}"
 
     @property
     def siblings(self) -> "list[Shard]":
-        """All shards of the same split, this one too."""
+        """All shards of the same split, including this one."""
         return [Shard(number, self.of) for number in range(1, self.of + 1)]
 
 
@@ -130,7 +130,7 @@ WHOLE = Shard(1, 1)
 
 
 class Owner(NamedTuple):
-    """Whose a part of an account and region is: the day of the unit, and which shard of it."""
+    """The owner of a part, within an account and region: the unit, by its day, and its shard."""
 
     day: date
     shard: Shard = WHOLE
@@ -160,11 +160,11 @@ def _numbered(shard: Shard, number: int) -> str:
 
 
 def owner_of(key: str, day: date) -> Owner | None:
-    """Whose a part of the partition of a day is.
+    """The owner of a part in the partition of a day.
 
     Returns:
-        A straggler's delivery day, or the partition's own day, and the shard; None for a file that
-        is not ours.
+        The delivery day for stragglers, else the partition's own day, and the shard; None for a
+        file that is not ours.
     """
     match = _PART.fullmatch(key.rpartition("/")[2])
     if match is None:
@@ -173,25 +173,25 @@ def owner_of(key: str, day: date) -> Owner | None:
         shard = Shard(int(match["number"]), int(match["of"])) if match["of"] else WHOLE
         stamp = match["day"]
         own = day if stamp is None else date(int(stamp[:4]), int(stamp[4:6]), int(stamp[6:]))
-    except ValueError:  # no day of the calendar, no shard
+    except ValueError:  # not a day of the calendar, or not a shard
         return None
     return None if match["of"] and shard == WHOLE else Owner(own, shard)
 
 
 def owner_day(key: str, day: date) -> date | None:
-    """The day of the unit that owns a part of the partition of a day; None if it is not ours."""
+    """The day of the unit that owns a part in the partition of a day; None if it is not ours."""
     owner = owner_of(key, day)
     return owner and owner.day
 
 
 def shard_of(key: str) -> Shard:
-    """The shard that wrote a part of ours; all of its unit's log files when it names none."""
+    """The shard that wrote a part of ours; `WHOLE` if its name has none."""
     owner = owner_of(key, date.min)
     return owner.shard if owner else WHOLE
 
 
 def unit_of(key: str) -> Unit | None:
-    """The unit in whose partition a part lies, in any layout, or None for a key that is no part."""
+    """The unit whose partition a part is in, in any layout; None for a key that is not a part's."""
     folders, _, name = key.rpartition("/")
     return _unit(folders) if name.endswith(".parquet") else None
 
@@ -212,48 +212,48 @@ def _unit(folders: str) -> Unit | None:
 
 
 def state_folder(kind: str, account: str, region: str) -> str:
-    """The folder below the state prefix with the `state_key` of all days of a region."""
+    """The folder, below the state prefix, of the `state_key` of all days of a region."""
     return state_key(kind, Unit(account, region, date.min)).partition("/year=")[0] + "/"
 
 
 def state_unit(key: str) -> Unit | None:
-    """The unit that a `state_key` is about, or None for another key."""
+    """The unit that a `state_key` is about; None for any other key."""
     return _unit(key.rpartition(".")[0])
 
 
 def state_key(kind: str, unit: Unit, ending: str = ".json") -> str:
-    """The key below the state prefix of something about a unit: its receipt, its lease, ..."""
+    """The key, below the state prefix, of something about a unit: its receipt, its lease, ..."""
     return f"{kind}/{partition(unit).rstrip('/')}{ending}"
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """How far around a day a unit looks for deliveries, in seconds before and after it."""
+    """How far a unit looks for deliveries around its day, in seconds before and after it."""
 
     lookbehind_s: int
     lookahead_s: int
 
     def holds(self, delivered: datetime, day: date) -> bool:
-        """Whether a delivery lies in ``[day - lookbehind, day + 1 d + lookahead)``."""
+        """Whether a delivery is in ``[day - lookbehind, day + 1 d + lookahead)``."""
         begin, end = self.seconds(day, day)
         return begin <= self.second(delivered, day) < end
 
     @staticmethod
     def second(delivered: datetime, day: date) -> float:
-        """Seconds from the beginning of a day to a delivery."""
+        """The seconds from the beginning of a day to a delivery."""
         return (delivered - _midnight(day)).total_seconds()
 
     def seconds(self, day: date, since: date) -> tuple[int, int]:
-        """The window of a day as seconds since the beginning of another: first, and first after."""
+        """The window of a day in seconds since the beginning of another day: begin, and end."""
         start = (day - since).days * _DAY_S
         return start - self.lookbehind_s, start + _DAY_S + self.lookahead_s
 
     def takes(self, shard: Shard, file: "LogFile", day: date) -> bool:
-        """Whether a shard of a unit reads a log file of the window of the unit's day.
+        """Whether a shard of a unit reads a log file in the window of the unit's day.
 
-        The window is cut into ranges of delivery time, one a shard. A log file whose name has no
-        time is dealt out by its name: its object time changes when it is copied, and may be the
-        same for all files of a tree.
+        The window is cut into ranges of delivery time, one for each shard. A log file whose name
+        bears no time is assigned by its name, since its object time changes when it is copied and
+        may be the same for all files of a tree.
         """
         if file.stamped:
             since = file.delivered - _midnight(day) + timedelta(seconds=self.lookbehind_s)
@@ -271,7 +271,7 @@ class Window:
         return _days_around(delivery_day, self.lookahead_s, self.lookbehind_s)
 
     def ends(self, day: date) -> datetime:
-        """When the last delivery of a day's window has passed; at the latest when time ends."""
+        """The end of a day's window, as a time; at most the last one that there is."""
         try:
             return _midnight(day) + timedelta(days=1, seconds=self.lookahead_s)
         except OverflowError:
@@ -296,8 +296,8 @@ class LogFile(NamedTuple):
     Attributes:
         key: Its key below the source.
         size: Bytes as stored.
-        delivered: When it was delivered, UTC.
-        stamped: Whether that is the stamp of its name.
+        delivered: Its delivery time, UTC.
+        stamped: Whether that is the stamp in its name.
     """
 
     key: str
@@ -310,8 +310,8 @@ def log_file(entry: Entry, delivery_day: date) -> LogFile:
     """The log file at an entry that was listed below the folder of a delivery day.
 
     Its delivery time is the stamp in its name, or its object time when the name does not parse,
-    moved into the folder's day: the folder alone says which units will find the file, so a file
-    whose stamp, name or copying disagrees with its folder still has exactly one owner.
+    moved into the folder's day. The folder alone decides which units will find the file, so that a
+    file whose stamp, or object time, says another day still has exactly one owner.
     """
     match = _STAMP.fullmatch(entry.key.rpartition("/")[2].partition(".")[0])
     delivered = entry.modified

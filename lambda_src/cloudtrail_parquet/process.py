@@ -1,8 +1,8 @@
-"""How a process that converts handles memory.
+"""How a converting process manages memory.
 
-Arrow takes its memory from the same allocator as Python, so that what the one frees serves the
-other. glibc gives every thread an arena of its own, and each keeps what its thread has freed: with
-few arenas that is less, and the threads wait for each other no more than before.
+Arrow and Python share one allocator, so that memory freed by one serves the other. glibc gives
+every thread an arena of its own, and each arena keeps what its thread has freed. With few arenas
+that is less, and the threads do not wait for each other more than before.
 """
 
 import ctypes
@@ -14,11 +14,11 @@ import pyarrow as pa
 
 _M_ARENA_MAX = -8  # glibc, malloc.h
 _ARENAS = 2
-_COLLECT_AFTER = 50_000  # objects; records are many and hold no cycles
+_COLLECT_AFTER = 50_000  # objects; there are many records, and they hold no cycles
 
 
 def prepare_process() -> None:
-    """Set up this process for converting; call it once, at the door of a process of our own."""
+    """Set up this process for converting; call it once, at the entry of a process of our own."""
     pa.set_memory_pool(pa.system_memory_pool())
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER, 20, 100)
