@@ -32,10 +32,10 @@ STAGES = {
     "decode": (run, "decode"),
     "event times": (collate, "event_times"),
     "keys for duplicates": (collate, "keys_of"),
-    "nested columns": (columns.Columns, "_codes"),
-    "other columns": (columns.Columns, "draft"),
+    "nested columns": (columns.Columns, "_encoded"),
+    "other columns": (columns.Columns, "encode"),
     "taking files, freeing records": (run.Run, "_take"),
-    "duplicates": (collate.Collation, "_judge"),
+    "duplicates": (collate.Collation, "_drop_repeats"),
     "order, row groups": (collate.Collation, "_emit"),
     "write": (writer.PartsWriter, "write"),
 }

@@ -175,13 +175,13 @@ def no_lease() -> Iterator[None]:
 
 @_mutation("parts that come into a partition while a run reads are not looked at")
 def no_second_look() -> Iterator[None]:
-    look = published.PublishedParts.changed
+    refresh = published.PublishedParts.refresh
 
-    def changed(one: published.PublishedParts, *arguments: Any_) -> bool:
-        look(one, *arguments)
+    def see_no_change(parts: published.PublishedParts, *arguments: Any_) -> bool:
+        refresh(parts, *arguments)
         return False
 
-    with patch.object(published.PublishedParts, "changed", changed):
+    with patch.object(published.PublishedParts, "refresh", see_no_change):
         yield
 
 

@@ -1,1 +1,1 @@
-"""One unit, or a shard of it: from its log files to published parts and a receipt."""
+"""Converting one unit, or a shard of it: from log files to published parts and a receipt."""

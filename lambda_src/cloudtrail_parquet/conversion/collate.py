@@ -1,12 +1,12 @@
-"""Collating the records of one unit: whose they are, which are repeated, and in what order.
+"""Collating the records of one unit: who owns them, which are repeated, and in what order they go.
 
-Drafts wait until they fill a row group, in rows or in bytes, and a quarter more; then the oldest
-rows by event time leave as one row group. So a row group is a slice of time, no more than that is
-held in memory, and a record that is delivered later than its neighbours goes into a later slice.
+Encoded rows wait until they fill a row group and a quarter more, in rows or in bytes. Then the
+oldest rows by event time leave as one row group. So a row group is a slice of time, no more than
+that is held in memory, and a record delivered later than its neighbours goes into a later slice.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -38,10 +38,9 @@ from cloudtrail_parquet.records.upgrade import incomplete, upgrade
 from cloudtrail_parquet.schema.columns import TIMESTAMP
 from cloudtrail_parquet.settings.options import RowOptions
 from cloudtrail_parquet.settings.rules import Discarder
-from cloudtrail_parquet.state.figures import Records
+from cloudtrail_parquet.state.figures import MAX_NAMES, Records
 
-_PIECE_ROWS = 1024  # records are arranged in columns as soon as so many have come
-_MAX_NAMED = 1000
+_PIECE_ROWS = 1024  # records are encoded as columns as soon as there are so many
 _NO_TIME = "no eventTime"
 _BAD_TIME = "eventTime is not a time"
 _TIME_LENGTH, _TIME_T = len("2026-01-10T12:34:56Z"), len("2026-01-10")
@@ -52,7 +51,7 @@ _ADDRESS = attrgetter("sourceIPAddress")
 
 @dataclass(slots=True)
 class _Piece:
-    """Records that wait to be arranged; the lists run in parallel, unmapped go by index."""
+    """Records that wait to be encoded: parallel lists, and what is unmapped by their index."""
 
     records: list[Any]
     files: list[int]
@@ -69,14 +68,14 @@ class _Piece:
 
 
 class Collation:
-    """Takes the records of a unit's log files in delivery order and gives away row groups.
+    """Takes the records of a unit's log files in delivery order and emits row groups.
 
     Attributes:
         counts: What became of the records so far.
-        versions: Records that the unit owns, repeated ones too, by eventVersion.
+        versions: Records that the unit owns, including repeated ones, by eventVersion.
         straggled_to: Stragglers by the day they belong to.
-        quarantined: (log file, index in its ``Records``, reason) of the first `_MAX_NAMED`.
-        discarded: Records discarded, by rule.
+        quarantined: (log file, index in its ``Records``, reason) of the first `MAX_NAMES`.
+        discarded: Records that a rule discarded, by rule.
     """
 
     def __init__(  # noqa: PLR0913
@@ -90,7 +89,7 @@ class Collation:
         own: Callable[[pa.Table], None],
         stragglers: Callable[[date, pa.Table], None],
     ) -> None:
-        """``own`` takes each finished row group; ``stragglers`` one of another day's partition."""
+        """``own`` receives each row group; ``stragglers`` those of other days' partitions."""
         self.counts = Records()
         self.versions: Counter[str | None] = Counter()
         self.straggled_to: Counter[date] = Counter()
@@ -104,18 +103,18 @@ class Collation:
         self._window, self._options = window, options
         self._published = published
         self._own, self._stragglers = own, stragglers
-        self._enough_rows = options.group_rows * 5 // 4  # wait before some leave
+        self._enough_rows = options.group_rows * 5 // 4  # until some rows leave
         self._enough_bytes = options.group_bytes * 5 // 4
         self._start_us = day_start_us(unit.day)
         self._files: list[LogFile] = []
         self._piece = _Piece([], [], [], {})
         self._fresh: list[pa.RecordBatch] = []
         self._waiting: pa.Table = self.columns.encoded_schema.empty_table()
-        self._bytes = 0  # of what is fresh and of what waits
+        self._bytes = 0  # of the fresh and the waiting rows
         self._late: list[pa.RecordBatch] = []
 
     def begin(self, file: LogFile) -> None:
-        """Say that the batches to come are of this log file; files are numbered in this order."""
+        """Begin the next log file, to which the following batches belong."""
         self._files.append(file)
 
     def add(self, batch: Batch) -> None:
@@ -132,22 +131,22 @@ class Collation:
         if len(piece.records) >= _PIECE_ROWS:
             self._arrange()
 
-    def let_go(self) -> None:
-        """Hold on to no text of the log files so far, and as far as can be, need none again."""
+    def release_texts(self) -> None:
+        """Release the texts of the log files so far, which may be large."""
         self._arrange()
-        self._judge()
+        self._drop_repeats()
 
     def finish(self) -> None:
-        """Give away all that still waits, and check the counts."""
+        """Emit all rows that still wait, and check the counts."""
         self._arrange()
-        self._judge()
+        self._drop_repeats()
         while self._waiting.num_rows:
             self._emit()
         self._emit_stragglers()
         self.counts.check(self._unit.name)
 
     def _arrange(self) -> None:
-        """Turn the piece into encoded of what this unit owns."""
+        """Encode those records of the piece that this unit owns."""
         piece, self._piece = self._piece, _Piece([], [], [], {})
         if not piece.records:
             return
@@ -157,7 +156,7 @@ class Collation:
         if not (
             inside and self._start_us <= bounds["min"] and bounds["max"] < self._start_us + DAY_US
         ):
-            own, late = self._sort_out(piece, times.to_pylist())
+            own, late = self._split_by_owner(piece, times.to_pylist())
             if late:
                 self._late.append(self._encode(piece.pick(late), times.take(pa.array(late, INDEX))))
             piece, times = piece.pick(own), times.take(pa.array(own, INDEX))
@@ -165,25 +164,27 @@ class Collation:
             self._fresh.append(self._encode(piece, times))
             self._bytes += self._fresh[-1].nbytes
         if self._is_enough(self._waiting.num_rows + sum(map(len, self._fresh))):
-            self._judge()
+            self._drop_repeats()
             while self._is_enough(self._waiting.num_rows):
                 self._emit()
         if sum(map(len, self._late)) >= self._options.group_rows:
             self._emit_stragglers()
 
     def _is_enough(self, rows: int) -> bool:
-        """Whether so many rows wait, or so many bytes, that a row group may leave."""
+        """Whether enough rows or bytes wait for a row group to leave."""
         return rows >= self._enough_rows or (rows > 0 and self._bytes >= self._enough_bytes)
 
-    def _sort_out(self, piece: _Piece, times: list[int | None]) -> tuple[list[int], list[int]]:
+    def _split_by_owner(
+        self, piece: _Piece, times: list[int | None]
+    ) -> tuple[list[int], list[int]]:
         """Apply the ownership rule: (rows of this unit's day, stragglers that it owns)."""
         own, late = [], []
         window, unit_day = self._window, self._unit.day
         for row, time_us in enumerate(times):
             file = self._files[piece.files[row]]
             if time_us is None:
-                delivered = any(name == "eventTime" for name, _ in piece.unmapped.get(row, ()))
-                self._reject(file, piece.positions[row], _BAD_TIME if delivered else _NO_TIME)
+                has_text = _has_time_text(piece.unmapped.get(row, ()))
+                self._reject(file, piece.positions[row], _BAD_TIME if has_text else _NO_TIME)
             elif self._start_us <= time_us < self._start_us + DAY_US:
                 own.append(row)
             elif file.delivered.date() == unit_day and not window.holds(
@@ -197,22 +198,24 @@ class Collation:
     def _reject(self, file: LogFile, position: int, reason: str) -> None:
         if file.delivered.date() == self._unit.day:
             self.counts.quarantined += 1
-            if len(self.quarantined) < _MAX_NAMED:  # a file may have any number
+            if len(self.quarantined) < MAX_NAMES:  # a file may have any number
                 self.quarantined.append((file, position, reason))
         else:
             self.counts.elsewhere += 1
 
     def _discard(self, piece: _Piece, times: pa.Array) -> tuple[_Piece, pa.Array]:
-        """What the rules leave of a piece."""
+        """The records of a piece that no rule discards, with their times."""
         if self._discarder is None:
             return piece, times
-        found = self._discarder.discarded(
+        discarded = self._discarder.discarded(
             map(_SOURCE, piece.records), map(_NAME, piece.records), map(_ADDRESS, piece.records)
         )
-        self.discarded.update(found.values())
-        self.counts.discarded += len(found)
-        rest = [row for row in range(len(piece.records)) if row not in found]
-        return (piece.pick(rest), times.take(pa.array(rest, INDEX))) if found else (piece, times)
+        if not discarded:
+            return piece, times
+        self.discarded.update(discarded.values())
+        self.counts.discarded += len(discarded)
+        rest = [row for row in range(len(piece.records)) if row not in discarded]
+        return piece.pick(rest), times.take(pa.array(rest, INDEX))
 
     def _encode(self, piece: _Piece, times: pa.Array) -> pa.RecordBatch:
         piece, times = self._discard(piece, times)
@@ -230,8 +233,8 @@ class Collation:
         ]
         return self.columns.encode(piece.records, times, piece.unmapped, derived, positions)
 
-    def _judge(self) -> None:
-        """Move fresh encoded to the waiting ones, without those that repeat others."""
+    def _drop_repeats(self) -> None:
+        """Move the fresh rows to the waiting ones, without those that repeat others."""
         if self._fresh:
             encoded = self._without_repeats(pa.Table.from_batches(self._fresh), self._unit.day)
             self._waiting = pa.concat_tables([self._waiting, encoded])
@@ -247,7 +250,7 @@ class Collation:
         return first
 
     def _emit(self) -> None:
-        """Give away the oldest waiting rows as one row group."""
+        """Emit the oldest waiting rows as one row group."""
         by_time = pc.sort_indices(self._waiting["eventTime"])  # stable: ties stay in delivery order
         rows = min(len(by_time), self._options.group_rows)
         table = self._row_group(self._waiting, by_time[:rows])
@@ -270,15 +273,15 @@ class Collation:
         self._late = []
         days = [day_of(time_us) for time_us in encoded["eventTime"].cast(pa.int64()).to_pylist()]
         for day in sorted(set(days)):
-            mine = encoded.filter(pa.array([one == day for one in days]))
-            mine = self._without_repeats(mine, day)
-            if mine.num_rows:
-                self._stragglers(day, self._row_group(mine, pc.sort_indices(mine["eventTime"])))
-            self.counts.straggled += mine.num_rows
-            self.straggled_to[day] += mine.num_rows
+            late = encoded.filter(pa.array([row_day == day for row_day in days]))
+            late = self._without_repeats(late, day)
+            if late.num_rows:
+                self._stragglers(day, self._row_group(late, pc.sort_indices(late["eventTime"])))
+            self.counts.straggled += late.num_rows
+            self.straggled_to[day] += late.num_rows
 
     def _row_group(self, encoded: pa.Table, rows: pa.Array) -> pa.Table:
-        """The finished columns of some rows, clustered as the settings say."""
+        """The materialized columns of some rows, clustered as the settings say."""
         if not self._options.sort_by:
             return self.columns.materialize(encoded.take(rows))
         keys = [self.columns.sort_key(encoded, name).take(rows) for name in self._options.sort_by]
@@ -287,7 +290,7 @@ class Collation:
 
 
 def is_canonical(texts: list[str | None]) -> bool:
-    """Whether all texts look as CloudTrail writes times: what then can be cast is one.
+    """Whether all texts look like times as CloudTrail writes them; those that can be cast are.
 
     Of the forms that Arrow casts to a timestamp with a zone, only ``2026-01-10T12:34:56Z`` and the
     same with a space have 20 characters.
@@ -300,22 +303,27 @@ def is_canonical(texts: list[str | None]) -> bool:
 def event_times(records: list[Any], unmapped: dict[int, Unmapped]) -> pa.Array:
     """The event times of n records: int64 microseconds since 1970, null where there is none.
 
-    A text that CloudTrail would not write is kept as a rest, and replaced by one that it would.
+    A text that CloudTrail would not write is kept as unmapped, and replaced by one that it would.
     """
     texts = list(map(_TIME, records))
     if is_canonical(texts):
-        with suppress(pa.ArrowInvalid):  # a day or an hour that is none
-            read = pa.array(texts, pa.string()).cast(TIMESTAMP).cast(pa.int64())
-            if pc.min(read).as_py() >= EARLIEST_US:  # Arrow knows a year 0
-                return read
+        with suppress(pa.ArrowInvalid):  # not a day, or not an hour
+            parsed = pa.array(texts, pa.string()).cast(TIMESTAMP).cast(pa.int64())
+            if pc.min(parsed).as_py() >= EARLIEST_US:  # Arrow knows a year 0
+                return parsed
     times = []
     for row, record in enumerate(records):
         text = record.eventTime
         time_us = None if text is None else parse_time(text)
         if text is not None and (time_us is None or text != format_time(time_us)):
             parts = unmapped.setdefault(row, [])
-            if not any(name == "eventTime" for name, _ in parts):
+            if not _has_time_text(parts):
                 parts.append(("eventTime", jsontext.quote(text)))
             record.eventTime = None if time_us is None else format_time(time_us)
         times.append(time_us)
     return pa.array(times, pa.int64())
+
+
+def _has_time_text(unmapped: Iterable[tuple[str, Any]]) -> bool:
+    """Whether what is unmapped of a record holds its eventTime."""
+    return any(name == "eventTime" for name, _ in unmapped)

@@ -1,11 +1,11 @@
-"""One unit, from its log files to its parts and its receipt."""
+"""Converting one unit: from its log files to its parts and its receipt."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from cloudtrail_parquet.conversion.keep import keep, kept_receipt, untold_parts
+from cloudtrail_parquet.conversion.keep import keep, kept_receipt, unrecorded_parts
 from cloudtrail_parquet.conversion.publish import (
     Change,
     HeldLeases,
@@ -35,29 +35,29 @@ def convert_unit(  # noqa: PLR0913, PLR0917
     admit: Callable[[list[LogFile]], None] | None = None,
     shard: Shard = WHOLE,
 ) -> Receipt | None:
-    """Convert one unit, or a shard of it: replace in the dataset all that it owns.
+    """Convert one unit, or a shard of it: replace all that it owns in the dataset.
 
-    A whole unit owns also what was written when it was split. A shard owns what it has written
-    itself; with the last shard of a split all else that the unit has written goes, and the unit's
-    receipt is made of the shards'. Until then, what was converted before stays beside them.
+    A whole unit also owns what was written when it was split. A shard owns what it has written
+    itself. With the last shard of a split everything else that the unit has written is removed, and
+    the unit's receipt is made from those of the shards. Until then, earlier parts stay beside them.
 
     Args:
         unit: What to convert.
-        trails: The prefixes of the source below which the days of the unit's account and region
-            lie, as `discover.discover` finds them.
+        trails: The prefixes of the source that hold the days of the unit's account and region, as
+            `discover.discover` finds them.
         stores: Source, dataset and state.
         settings: Conversion settings.
         admit: Receives the log files before any is read, and may raise to prevent that.
         shard: Which of the unit's log files to read. Shards may be converted in any order, at the
-            same time, and again.
+            same time, and more than once.
 
     Returns:
-        The receipt, of the unit or of the shard, which has been written; None when there was
-        nothing to convert and nothing had ever been converted.
+        The receipt that was written, of the unit or of the shard; None when there was nothing to
+        convert and nothing had ever been converted.
 
     Raises:
-        StorageError, LeaseTimeoutError, ReconciliationError: Nothing was replaced, or, when a
-            store fails amid replacing, the same run again completes it.
+        StorageError, LeaseTimeoutError, ReconciliationError: Nothing was replaced; or a store
+            failed while parts were replaced, and converting the unit again completes that.
         UsageError: Shards of a split that was never completed were made of log files that are gone
             from the source.
     """
@@ -71,14 +71,14 @@ def convert_unit(  # noqa: PLR0913, PLR0917
         if admit is not None:
             admit(task.files)
         if isinstance(task, ShardTask):
-            kept = _kept_split(task, lease)
+            kept = _keep_unit(task, lease)
             if kept is not None:
                 return kept
         for _ in range(_ATTEMPTS):
             try:
                 return _attempt(task, lease, started)
             except PartitionsChangedError:
-                task = task.noted_again()
+                task = task.with_current_notes()
         raise LeaseTimeoutError(
             f"its partitions changed {_ATTEMPTS} times while it was read",
             unit.name,
@@ -94,7 +94,7 @@ def preview_unit(  # noqa: PLR0913, PLR0917
     shard: Shard = WHOLE,
     admit: Callable[[list[LogFile]], None] | None = None,
 ) -> Receipt | None:
-    """What `convert_unit` would do, as the receipt that it would write; nothing is replaced.
+    """The receipt that `convert_unit` would write; nothing is replaced.
 
     Raises:
         StorageError, ReconciliationError: As `convert_unit` does.
@@ -110,7 +110,7 @@ def preview_unit(  # noqa: PLR0913, PLR0917
         run.read()
         if _is_nothing(run):
             return None
-        kept = kept_receipt(run, untold_parts(run))
+        kept = kept_receipt(run, unrecorded_parts(run))
         return kept if kept is not None else run.receipt(stores.clock.monotonic() - started)
 
 
@@ -118,7 +118,7 @@ def _attempt(task: Task[Any], lease: Lease, started: float) -> Receipt | None:
     """Read and publish once.
 
     Raises:
-        PartitionsChangedError: It has to be done again, as others have published meanwhile.
+        PartitionsChangedError: Others have published meanwhile, so that it has to be done again.
     """
     with task.stores.dataset.staging() as staging:
         run = Run(task, staging)
@@ -127,7 +127,7 @@ def _attempt(task: Task[Any], lease: Lease, started: float) -> Receipt | None:
             return None
         with _unit_held(task, lease) as held:
             if isinstance(task, ShardTask):
-                run.task = task.noted_again()  # other shards have had their turns
+                run.task = task.with_current_notes()  # other shards may have published meanwhile
             receipt = _replace(run, task.stores.clock.monotonic() - started, held)
             if isinstance(task, ShardTask):
                 Split(task).finish(held)
@@ -135,9 +135,9 @@ def _attempt(task: Task[Any], lease: Lease, started: float) -> Receipt | None:
 
 
 def _is_nothing(run: Run) -> bool:
-    """Whether a unit has nothing to tell, and there is nothing of it: neither notes nor parts."""
+    """Whether a run found nothing of a unit that has neither notes nor parts."""
     task = run.task
-    if task.shard != WHOLE or run.matters or not task.notes.is_void or task.has_other_notes():
+    if task.shard != WHOLE or run.has_findings or not task.notes.is_void or task.has_other_notes():
         return False
     return not run.published.own(task.unit.day)
 
@@ -146,19 +146,23 @@ def _is_nothing(run: Run) -> bool:
 def _unit_held(task: Task[Any], lease: Lease) -> Iterator[HeldLeases]:
     """Hold the unit's lease, which a shard needs only while it replaces something.
 
-    So shards are read at the same time and published one after the other, and none of them while
-    the whole unit is converted.
+    So shards are read at the same time and published one after the other, and none is published
+    while the whole unit is converted.
     """
     if not isinstance(task, ShardTask):
         yield HeldLeases(lease)
         return
     key, options = StateKeys.of(task.unit).lease, task.options.lease
-    with task.stores.state.lease(key, options.wait_s, options.expires_s) as turn:
-        yield HeldLeases(lease, turn)
+    with task.stores.state.lease(key, options.wait_s, options.expires_s) as unit_lease:
+        yield HeldLeases(lease, unit_lease)
 
 
-def _kept_split(task: ShardTask, lease: Lease) -> Receipt | None:
-    """The unit's receipt if a split of it must not replace it, since log files are gone."""
+def _keep_unit(task: ShardTask, lease: Lease) -> Receipt | None:
+    """Keep the unit if a split must not replace it, since log files are gone.
+
+    Returns:
+        The receipt that was written; None if the split may replace the unit.
+    """
     split = Split(task)
     if not split.would_be_kept():
         return None
@@ -167,22 +171,22 @@ def _kept_split(task: ShardTask, lease: Lease) -> Receipt | None:
 
 
 def _replace(run: Run, seconds: float, held: HeldLeases) -> Receipt:
-    """Put the parts in place and remove what this run's owner had there before, or keep that.
+    """Publish the parts and remove the earlier ones of the same owner, or keep those instead.
 
     Returns:
-        The receipt, which has been written.
+        The receipt that was written.
 
     Raises:
         PartitionsChangedError: The run has to be repeated.
     """
     task, notes = run.task, run.task.notes
-    others, untold = task.other_shards(), untold_parts(run)
+    others, unrecorded = task.other_shards(), unrecorded_parts(run)
     only_shards = notes.is_void and bool(others)
-    # While there are log files, shards alone are not kept: others of their split may complete it.
-    kept = None if only_shards and task.window else kept_receipt(run, untold)
+    # While there are log files, mere shards are not kept: the rest of their split may complete it.
+    kept = None if only_shards and task.window else kept_receipt(run, unrecorded)
     if kept is not None:
         return keep(run, kept, others, held)
-    guard_others(others, task, task.before, run.duplicates.keys, run.identities)
+    guard_others(others, task, task.last_receipt, run.duplicates.keys, run.identities)
     receipt = run.receipt(seconds)
     change = Change(
         unit=task.unit,
@@ -191,11 +195,11 @@ def _replace(run: Run, seconds: float, held: HeldLeases) -> Receipt:
         receipt=receipt,
         identities=None if _is_same_source(run) else run.identities,
         notes=notes,
-        unknown=frozenset(entry.key for entry in untold or ()),
+        unknown=frozenset(entry.key for entry in unrecorded or ()),
         others=others,
         finished={},
         partitions=Partitions(
-            lambda day: run.published.changed(day, run.duplicates.keys(day)), run.published.latest
+            lambda day: run.published.refresh(day, run.duplicates.keys(day)), run.published.latest
         ),
         staging=run.staging,
     )
@@ -205,7 +209,7 @@ def _replace(run: Run, seconds: float, held: HeldLeases) -> Receipt:
 
 def _is_same_source(run: Run) -> bool:
     """Whether the last receipt is about the same log files, as far as they can be read."""
-    before = run.task.before
+    before = run.task.last_receipt
     return (
         before is not None
         and run.task.notes.is_true

@@ -1,8 +1,8 @@
-"""Whether a replacement would lose what the source no longer holds.
+"""Whether a replacement would lose records that the source no longer holds.
 
-Asked are, in this order: the identities of the log files that a unit was made of; its receipt, when
-the log files are the same; and when neither can be read, the parts themselves. So a receipt that
-is damaged, of another form or lost makes nobody forget what there is.
+The receipt answers when the log files are the same, else the identities of the log files that the
+unit was made of, and when neither can be read, the parts themselves. So nothing is forgotten
+because a receipt is damaged, of another form, or lost.
 """
 
 from collections import Counter
@@ -44,16 +44,16 @@ def lost(  # noqa: PLR0913, PLR0917
     identities: Identities,
     state: ReadStore,
 ) -> str | None:
-    """What was there when a unit was last converted and is not now, in words; empty if nothing.
+    """What the source has lost since a unit was last converted, in words; empty if nothing.
 
     Args:
-        unit: Which is to be replaced.
-        shards: Whose parts are to be: all that the unit wrote as a whole, or as one shard.
-        notes: What the state says of it.
-        fingerprint: Of the log files that there are.
+        unit: The unit that is to be replaced.
+        shards: The shards whose parts are to be replaced; `WHOLE` for what the unit wrote unsplit.
+        notes: What the state says about it.
+        fingerprint: The fingerprint of the log files that there are now.
         read: How many records could be read from them.
-        identities: Of the log files that could be read.
-        state: Where receipts are.
+        identities: The identities of the log files that could be read.
+        state: The store of receipts and identities.
 
     Returns:
         None when the state cannot tell.
@@ -74,20 +74,20 @@ def lost_rows(
     fingerprint: str,
     discard: Sequence[Discard],
 ) -> str:
-    """What parts hold that are to go, and nothing that is to be there then, in words.
+    """How many rows of parts would be lost if the parts were removed, in words; empty if none.
 
     Args:
-        stores: Where the parts are.
-        going: The parts.
+        stores: Source, dataset and state.
+        going: The parts that are to be removed.
         keys: The keys of all records that there will be, by the day of the partition: int64.
-        fingerprint: Of the log files that these are made of; parts made of the same lose nothing.
-        discard: Rules that may discard what is going.
+        fingerprint: That of the log files of those records; parts made of the same lose nothing.
+        discard: Rules that may discard rows of the parts.
 
     Raises:
-        StorageError: A part is damaged, so that nobody can tell.
+        StorageError: A part is damaged, so that its rows are unknown.
     """
     rows = gone = 0
-    splits: dict[tuple[date, int], list[Entry]] = {}  # of which each may hold all records
+    splits: dict[tuple[date, int], list[Entry]] = {}  # each of which may hold all records
     for entry in going:
         footer = read_footer(stores.dataset, entry.key)
         unit = unit_of(entry.key)
@@ -105,8 +105,8 @@ def _missing(
     keys: pa.Array | pa.ChunkedArray,
     discard: Sequence[Discard],
 ) -> int:
-    """How many rows of parts have no record of their own among those with n keys."""
-    there = Counter(keys.to_pylist())
+    """How many rows of parts have no counterpart among the keys, each of which counts once."""
+    unmatched = Counter(keys.to_pylist())
     discarder = Discarder(discard) if discard else None
     missing = 0
     for entry in entries:
@@ -115,8 +115,8 @@ def _missing(
             for group in range(part.num_row_groups):
                 rows = []
                 for row, key in enumerate(row_group_keys(part, group).to_pylist()):
-                    there[key] -= 1
-                    if there[key] < 0:
+                    unmatched[key] -= 1
+                    if unmatched[key] < 0:
                         rows.append(row)
                 missing += len(rows) - _discarded(part, group, rows, discarder)
     return missing
@@ -131,45 +131,49 @@ def _discarded(
     return len(discarder.discarded(*(table[name].to_pylist() for name in _OF_RULES)))
 
 
-def staying(
+def remaining_keys(
     dataset: ReadStore, unit: Unit, layout: PartitionLayout, goes: Callable[[Shard], bool]
 ) -> Callable[[date], pa.Array]:
-    """What gives the keys of all rows of a day's partition but those in parts of a unit that go."""
+    """Look up, by day, the keys of all rows of a partition that are not in parts that go.
+
+    Those are the parts of a unit's shards for which ``goes`` is true.
+    """
 
     def keys(day: date) -> pa.Array:
         entries = dataset.files(partition(unit.on(day), layout))
         return _keys_in(
-            dataset, (one for one in entries if not is_of(unit, owner_of(one.key, day), goes))
+            dataset,
+            (entry for entry in entries if not belongs_to(unit, owner_of(entry.key, day), goes)),
         )
 
     return keys
 
 
-def is_of(unit: Unit, owner: Owner | None, goes: Callable[[Shard], bool]) -> bool:
-    """Whether a part's owner is a unit, or one of its shards that go."""
+def belongs_to(unit: Unit, owner: Owner | None, goes: Callable[[Shard], bool]) -> bool:
+    """Whether a part's owner is a unit, as one of its shards that go."""
     return owner is not None and owner.day == unit.day and goes(owner.shard)
 
 
 def parts_of(
     dataset: ReadStore, unit: Unit, layout: PartitionLayout, goes: Callable[[Shard], bool]
 ) -> list[Entry]:
-    """All parts that a unit has written, in the partitions of its place, whoever knows of them."""
-    found = []
+    """All parts that a unit has written, in any partition, whether or not the state knows them."""
+    written = []
     for entry in dataset.files(place_folder(unit, layout)):
-        lies_in = unit_of(entry.key)
-        if lies_in and is_of(unit, owner_of(entry.key, lies_in.day), goes):
-            found.append(entry)
-    return found
+        target = unit_of(entry.key)
+        if target and belongs_to(unit, owner_of(entry.key, target.day), goes):
+            written.append(entry)
+    return written
 
 
-def receipt_of_parts(
+def receipt_from_footers(
     dataset: ReadStore,
     unit: Unit,
     entries: Iterable[Entry],
     options: DatasetOptions,
     now: datetime,
 ) -> Receipt:
-    """A receipt for parts of which no other can be read: what their footers tell."""
+    """A receipt for parts without a readable one, as far as their footers tell."""
     parts, schemas, days = list[Part](), list[int](), Counter[date]()
     for entry in entries:
         footer = read_footer(dataset, entry.key)
@@ -192,12 +196,12 @@ def receipt_of_parts(
     return receipt_of(unit, made, Read(), rows, parts, is_complete=False, settled=False)
 
 
-def are_there(keys: Iterable[str], dataset: ReadStore) -> list[bool]:
-    """Whether each of some parts is there."""
-    wanted = list(keys)
-    folders = sorted({key.rpartition("/")[0] for key in wanted})
-    there = {entry.key for folder in folders for entry in dataset.files(f"{folder}/")}
-    return [key in there for key in wanted]
+def exist(keys: Iterable[str], dataset: ReadStore) -> list[bool]:
+    """Whether each of some parts exists."""
+    keys = list(keys)
+    folders = sorted({key.rpartition("/")[0] for key in keys})
+    existing = {entry.key for folder in folders for entry in dataset.files(f"{folder}/")}
+    return [key in existing for key in keys]
 
 
 def _keys_in(dataset: ReadStore, entries: Iterable[Entry]) -> pa.Array:

@@ -1,8 +1,8 @@
-"""What other units have already put into the partitions that this unit writes to.
+"""The parts that others have published in the partitions that this unit writes to.
 
-A record may be delivered in its window and again days later: then two units own a copy each, and
-whichever comes second leaves its copy out. Which one that is depends on the order of the runs;
-that the record stands exactly once does not. The shards of a unit are such others to each other.
+A record may be delivered in its window and again days later. Then two units own a copy each, and
+whichever publishes second leaves its copy out. Which one that is depends on the order of the runs;
+that the record is published exactly once does not. Shards of a unit treat each other the same way.
 """
 
 from collections import defaultdict
@@ -24,11 +24,11 @@ from cloudtrail_parquet.storage import Entry, ReadStore
 
 
 class PublishedParts:
-    """The parts that others own, as this run has seen them first.
+    """The parts that others own, as this run first saw them.
 
-    Others are other units, and the other shards of the same split. What the same unit wrote when
-    it was whole, or split otherwise, is no other's: it goes when this split is complete, and must
-    not be what a record is left out for.
+    Others are other units, and the other shards of the same split. What the same unit wrote as a
+    whole, or in another split, is not another's: it is removed when this split is complete, so no
+    record may be left out for it.
     """
 
     def __init__(
@@ -39,15 +39,15 @@ class PublishedParts:
         shard: Shard = WHOLE,
         source_fingerprint: str | None = None,
     ) -> None:
-        """Look at nothing yet.
+        """Prepare; nothing is listed yet.
 
         Args:
-            dataset: Where the parts are.
-            unit: Whose run this is.
-            layout: Of the dataset.
-            shard: The shard of the unit.
-            source_fingerprint: When given, other shards' parts count only if they were made of
-                this source: those made of another one will be replaced, perhaps by less.
+            dataset: The store of the parts.
+            unit: The unit that this run converts.
+            layout: The layout of the dataset.
+            shard: The shard of the unit that this run converts.
+            source_fingerprint: If given, other shards' parts count only if they were made of this
+                source: those made of another one will be replaced, perhaps by less.
         """
         self._dataset = dataset
         self._unit = unit
@@ -55,40 +55,40 @@ class PublishedParts:
         self._owner = Owner(unit.day, shard)
         self._source = source_fingerprint
         self._listed: dict[date, list[Entry]] = {}
-        self._relied: dict[date, set[Entry]] = defaultdict(set)
+        self._relied_on: dict[date, set[Entry]] = defaultdict(set)
         self._times: dict[date, list[pa.Array | None]] = defaultdict(list)
         self._footers: dict[Entry, pq.FileMetaData] = {}
 
     def contents(
         self, day: date, keys: pa.Array, times: pa.Array | None = None
     ) -> dict[int, set[bytes]]:
-        """The contents of the standing records of a day that have one of n keys, by key.
+        """The contents of the published records of a day that have one of n keys, by key.
 
         Args:
             day: The day of the partition.
             keys: int64[n].
-            times: timestamp[us, UTC][n]: the event times of the same records. With them, only row
-                groups are read that hold one of these times.
+            times: timestamp[us, UTC][n]: the event times of the same records. If given, only row
+                groups that may hold one of these times are read.
         """
         self._times[day].append(times)
-        found: dict[int, set[bytes]] = defaultdict(set)
+        contents: dict[int, set[bytes]] = defaultdict(set)
         for entry in list(self._others(day)):
             try:
-                for key, one in self._matches(entry, day, keys, times):
-                    found[key].add(one)
-                    self._relied[day].add(entry)
+                for key, match in self._matches(entry, day, keys, times):
+                    contents[key].add(match)
+                    self._relied_on[day].add(entry)
             except StorageError:
-                if self._is_still_there(entry):
+                if self._is_current(entry):
                     raise
-                self._listed[day].remove(entry)  # gone or replaced: `changed` will look at it
-        return found
+                self._listed[day].remove(entry)  # gone or replaced: `refresh` will notice
+        return contents
 
     def own(self, day: date) -> list[Entry]:
-        """The parts of a day's partition that this run's owner has there."""
-        return [one for one in self._at(day) if self._is_own(owner_of(one.key, day))]
+        """The parts of a day's partition that belong to this run's owner."""
+        return [entry for entry in self._at(day) if self._is_own(owner_of(entry.key, day))]
 
     def _others(self, day: date) -> list[Entry]:
-        return [one for one in self._at(day) if self._is_anothers(owner_of(one.key, day))]
+        return [entry for entry in self._at(day) if self._is_anothers(owner_of(entry.key, day))]
 
     def _at(self, day: date) -> list[Entry]:
         if day not in self._listed:
@@ -98,29 +98,32 @@ class PublishedParts:
     def _list(self, day: date) -> list[Entry]:
         return list(self._dataset.files(partition(self._unit.on(day), self._layout)))
 
-    def _is_still_there(self, entry: Entry) -> bool:
+    def _is_current(self, entry: Entry) -> bool:
         folder = entry.key.rpartition("/")[0] + "/"
-        return _same([entry]) <= _same(self._dataset.files(folder))
+        return _versions([entry]) <= _versions(self._dataset.files(folder))
 
-    def changed(self, day: date, keys: pa.Array) -> bool:
-        """Whether `contents` would answer otherwise by now, to all keys that it was asked about.
+    def refresh(self, day: date, keys: pa.Array) -> bool:
+        """List a day's partition again; of use only while the lease of that partition is held.
 
-        That is so when a part has come that holds a record with one of these keys, or when one has
-        gone or been replaced for which a record may have been left out. Only of use while the
-        lease of the day's partition is held.
+        Returns:
+            Whether `contents` would answer differently by now, for all keys that it was asked
+            about: a part has been added that holds a record with one of these keys, or one has been
+            removed or replaced for which a record may have been left out.
         """
-        seen = _same(self._others(day)) if day in self._listed else frozenset()
+        seen = _versions(self._others(day)) if day in self._listed else frozenset()
         self._listed[day] = self._list(day)
         now = self._others(day)
-        if not _same(self._relied[day]) <= _same(now):
+        if not _versions(self._relied_on[day]) <= _versions(now):
             return True
         asked = self._times[day]
-        times = None if any(one is None for one in asked) else pa.chunked_array(asked, TIMESTAMP)
-        fresh = (entry for entry in now if not _same([entry]) <= seen)
-        return any(True for entry in fresh for _ in self._matches(entry, day, keys, times))
+        times = (
+            None if any(array is None for array in asked) else pa.chunked_array(asked, TIMESTAMP)
+        )
+        added = (entry for entry in now if not _versions([entry]) <= seen)
+        return any(True for entry in added for _ in self._matches(entry, day, keys, times))
 
     def latest(self, day: date) -> list[Entry]:
-        """The parts of a day's partition, as `changed` has listed them last."""
+        """The parts of a day's partition, as `refresh` last listed them."""
         return self._listed[day]
 
     def _is_own(self, owner: Owner | None) -> bool:
@@ -134,6 +137,7 @@ class PublishedParts:
         return owner.shard.of == self._owner.shard.of and owner != self._owner
 
     def _counts(self, entry: Entry, day: date, footer: pq.FileMetaData) -> bool:
+        """Whether records may be left out for those of a part; see ``source_fingerprint``."""
         owner = owner_of(entry.key, day)
         if self._source is None or owner is None or owner.day != self._owner.day:
             return True
@@ -142,6 +146,7 @@ class PublishedParts:
     def _matches(
         self, entry: Entry, day: date, keys: pa.Array, times: pa.Array | None
     ) -> Iterator[tuple[int, bytes]]:
+        """The records of a part that have one of some keys: key and content."""
         with readable(self._dataset, entry.key):
             if entry not in self._footers:
                 self._footers[entry] = read_footer(self._dataset, entry.key)
@@ -160,8 +165,8 @@ class PublishedParts:
                         yield from zip(published.filter(hits).to_pylist(), contents, strict=True)
 
 
-def _same(entries: Iterable[Entry]) -> frozenset[tuple[str, str]]:
-    """What tells whether parts are the same, even if they were written again."""
+def _versions(entries: Iterable[Entry]) -> frozenset[tuple[str, str]]:
+    """Parts with their versions, by which a part that was written again is told apart."""
     return frozenset((entry.key, entry.version) for entry in entries)
 
 
@@ -170,12 +175,12 @@ def _groups(footer: pq.FileMetaData, times: pa.Array | None) -> Iterator[int]:
     for number in range(footer.num_row_groups):
         group = footer.row_group(number)
         columns = map(group.column, range(group.num_columns))
-        time = next((one for one in columns if one.path_in_schema == "eventTime"), None)
-        known = time.statistics if time is not None else None
-        if times is None or known is None or not known.has_min_max:
+        time = next((column for column in columns if column.path_in_schema == "eventTime"), None)
+        bounds = time.statistics if time is not None else None
+        if times is None or bounds is None or not bounds.has_min_max:
             yield number
             continue
-        inside = pc.and_(pc.greater_equal(times, known.min), pc.less_equal(times, known.max))
+        inside = pc.and_(pc.greater_equal(times, bounds.min), pc.less_equal(times, bounds.max))
         if pc.any(inside).as_py():
             yield number
 
@@ -185,7 +190,7 @@ def without_published(
     contents: dict[int, set[bytes]],
     materialize: Callable[[pa.Table], pa.Table],
 ) -> pa.Table:
-    """The encoded rows that are not published yet; ``materialize`` makes columns of suspects."""
+    """The encoded rows not published yet; ``materialize`` makes columns of those in question."""
     suspects = pc.is_in(encoded["#key"], value_set=pa.array(list(contents), pa.int64()))
     suspected = encoded.filter(suspects)
     keys, rows = suspected["#key"].to_pylist(), materialize(suspected).to_pylist()

@@ -1,6 +1,6 @@
-"""One pass over the log files of a unit, into parts that nobody sees yet.
+"""One pass over the log files of a unit, into staged parts.
 
-Everything is read, counted and staged; `convert` has it published.
+Everything is read, counted and staged here; `convert` has it published.
 """
 
 from collections import Counter
@@ -35,19 +35,19 @@ from cloudtrail_parquet.storage import Staging
 from cloudtrail_parquet.version import __version__
 
 _LARGE_BYTES = 32 << 20
-"""Of JSON text, which records hold on to until they have become columns."""
+"""A log file with more JSON text is encoded at once, since its records keep the text alive."""
 
 
 class Run:
-    """One pass over the log files of a unit, into parts that nobody sees yet.
+    """One pass over the log files of a unit, into staged parts.
 
     Attributes:
         task: What is converted.
-        staging: Where its parts wait.
-        published: What others have published.
-        duplicates: The records that it keeps.
-        identities: Of the log files that could be read.
-        quarantined: Log files and records that could not be.
+        staging: Holds the new parts.
+        published: The parts that others have published.
+        duplicates: The keys of the records that the run keeps.
+        identities: The identities of its log files.
+        quarantined: The log files and records that could not be read.
     """
 
     def __init__(self, task: Task[Any], staging: Staging) -> None:
@@ -67,7 +67,7 @@ class Run:
         )
         self._straggler_parts: dict[date, list[Part]] = {}
         self._read: list[LogFile] = []
-        self._text: bytes | None = None  # of the last of them, while its records are taken
+        self._text: bytes | None = None  # of the last one, while its records are taken
         self._bytes_inflated = 0
         self._inexact: Counter[str] = Counter()
 
@@ -85,7 +85,7 @@ class Run:
             )
             for file, text in fetch(self._source, self._files, self._options.fetch):
                 self._take(file, text)
-                del text  # before there is another one
+                del text  # before the next one is fetched
             self.collation.finish()
         self._inexact += self._own.inexact
         self.quarantined += [
@@ -113,7 +113,7 @@ class Run:
             records += len(batch.records)
         self.identities.add(file.key, records)
         if len(text) > _LARGE_BYTES:
-            self.collation.let_go()
+            self.collation.release_texts()
         self._text = None
 
     def _read_again(self, number: int) -> list[Any]:
@@ -140,14 +140,14 @@ class Run:
         self._inexact += writer.inexact
 
     @property
-    def matters(self) -> bool:
-        """Whether there is anything to tell: files of the unit's own day, rows, or bad files."""
+    def has_findings(self) -> bool:
+        """Whether the run has something to report: files of the unit's day, rows, or bad files."""
         own_files = any(file.delivered.date() == self.unit.day for file in self._files)
         written = self.collation.counts.written
         return bool(own_files or written or self.quarantined or self.task.unplaced)
 
     def receipt(self, seconds: float) -> Receipt:
-        """The account of this run, of the unit or of the shard."""
+        """The receipt of this run, for the unit or the shard."""
         stragglers = [part for parts in self._straggler_parts.values() for part in parts]
         receipt = receipt_of(
             self.unit,
@@ -163,11 +163,11 @@ class Run:
         return own
 
     def _read_facts(self) -> Read:
-        own = (file.size for file in self._files if file.delivered.date() == self.unit.day)
+        own_sizes = (file.size for file in self._files if file.delivered.date() == self.unit.day)
         listed, read = len(self._files), len(self._read)
         return Read(
             files=Files(listed=listed, read=read, quarantined=listed - read),
-            bytes_in=sum(own),
+            bytes_in=sum(own_sizes),
             bytes_inflated=self._bytes_inflated,
             unstamped=unstamped_of(self._read),
             unplaced=self.task.unplaced,
@@ -191,7 +191,7 @@ class Run:
 
 
 def made_by(task: Task[R]) -> Made:
-    """When and with what a run makes parts, for its receipt."""
+    """How and when a run makes parts, for its receipt."""
     dataset = task.options.dataset
     return Made(
         converted_at=task.stores.now(),
@@ -206,7 +206,7 @@ def made_by(task: Task[R]) -> Made:
 
 
 def _metadata(task: Task[R]) -> dict[str, str]:
-    """What the footer of each part says about its making; the same for the same source."""
+    """What the footer of each part says about its origin; the same for the same source."""
     facts = {
         "converter": __version__,
         "schema_version": SCHEMA_VERSION,

@@ -1,10 +1,11 @@
-"""Making one unit of its shards, when the last of them is done.
+"""Completing a split: making one unit of its shards when the last of them is done.
 
 Every shard publishes its parts and writes its receipt while it holds the lease of the unit, and
-then looks whether the split is complete: whether all its shards have true receipts of the same
-source. If so, what the unit wrote when it was whole or split otherwise goes, and the unit's receipt
-is made of the shards'. Until then their intents stay, so that nobody takes an older receipt of the
-unit for true. The receipts of a complete split stay: its shards may be run again, one by one.
+then checks whether the split is complete: whether all its shards have true receipts of the same
+source. If so, what the unit wrote as a whole, or in another split, is removed, and the unit's
+receipt is made from those of the shards. Until then the intents of the shards stay, so that an
+older receipt of the unit is not believed. The receipts of a complete split stay: its shards may be
+converted again, one by one.
 """
 
 from collections.abc import Callable
@@ -15,12 +16,12 @@ from uuid import uuid4
 import pyarrow as pa
 
 from cloudtrail_parquet.conversion.guard import (
-    are_there,
+    exist,
     lost,
     lost_rows,
     parts_of,
-    receipt_of_parts,
-    staying,
+    receipt_from_footers,
+    remaining_keys,
 )
 from cloudtrail_parquet.conversion.publish import Change, HeldLeases, Partitions, publish
 from cloudtrail_parquet.conversion.task import ShardTask, Task
@@ -45,25 +46,25 @@ def guard_others(
     keys: Callable[[date], pa.Array | pa.ChunkedArray],
     identities: Identities | None,
 ) -> None:
-    """Make sure that shards whose parts are about to go hold nothing that would be lost.
+    """Make sure that nothing is lost with the parts of shards that are about to be removed.
 
-    That is for splits that were never completed: what a unit's receipt is about, is compared with
-    that as a whole. Nothing is lost if all their log files can be read as they could, or if all
-    their rows will be there.
+    This is about splits that were never completed: the others are covered by the unit's receipt.
+    Nothing is lost if all log files of a shard can be read as before, or if all its rows will be in
+    the dataset.
 
     Args:
-        others: What the state says of them.
+        others: What the state says about these shards.
         task: What is converted.
-        before: The unit's receipt.
+        before: The receipt of the unit.
         keys: The keys of all records that there will be, by the day of the partition.
         identities: Of the log files that were read; None if not all were.
 
     Raises:
-        UsageError: What they hold may stand nowhere else.
+        UsageError: Records of a shard may be nowhere else.
     """
-    told = {part.key for part in before.parts} if before else set[str]()
+    recorded = {part.key for part in before.parts} if before else set[str]()
     for shard, notes in others.items():
-        if task.options.replace_shrunk or notes.parts <= told:
+        if task.options.replace_shrunk or notes.parts <= recorded:
             continue
         if _can_be_read(shard, notes, task, identities):
             continue
@@ -79,7 +80,7 @@ def guard_others(
 def _can_be_read(
     shard: Shard, notes: Notes[ShardReceipt], task: Task[Any], identities: Identities | None
 ) -> bool:
-    """Whether the log files of a shard are there as they were: as read, or by name and size."""
+    """Whether the log files of a shard can be read as before, or at least have not changed."""
     if identities is None:
         receipt = notes.receipt
         return receipt is not None and receipt.source_fingerprint == task.fingerprint
@@ -88,56 +89,56 @@ def _can_be_read(
 
 
 class Split:
-    """A split of a unit, to a holder of the unit's lease."""
+    """A split of a unit; its methods that write need the unit's lease."""
 
     def __init__(self, task: ShardTask) -> None:
-        """``task`` is that of one of its shards."""
+        """``task`` is the task of one of its shards."""
         self._task, self._unit, self._of = task, task.unit, task.shard.of
         self._stores, self._options = task.stores, task.options
         self._layout = task.options.dataset.layout
 
     def finish(self, held: HeldLeases) -> Receipt | None:
-        """Make one unit of the shards, if all of them are there.
+        """Make one unit of the shards, if all of them are done.
 
         Returns:
-            The unit's receipt, which has been written; None when a shard is still missing.
+            The receipt of the unit that was written; None when a shard is still missing.
         """
-        noted = shard_notes(self._stores.state, self._unit)
-        receipts = self._complete(noted)
+        by_shard = shard_notes(self._stores.state, self._unit)
+        receipts = self._complete(by_shard)
         if receipts is None:
             return None
         receipt = total(receipts, uuid4().hex)
         receipt.records.check(self._unit.name)
         unit = read_notes(self._stores.state, self._unit)
-        only_shards = unit.is_void and any(map(self._is_other, noted))
+        only_shards = unit.is_void and any(map(self._is_other, by_shard))
         kept = None if only_shards else self._kept(unit, receipt)
         if kept is not None:
-            return self._settle(kept, unit, noted, held, goes=self._is_mine)
-        return self._settle(receipt, unit, noted, held, goes=self._is_other)
+            return self._replace(kept, unit, by_shard, held, goes=self._is_ours)
+        return self._replace(receipt, unit, by_shard, held, goes=self._is_other)
 
     def _is_other(self, shard: Shard) -> bool:
         return shard.of != self._of
 
-    def _is_mine(self, shard: Shard) -> bool:
+    def _is_ours(self, shard: Shard) -> bool:
         return shard.of == self._of
 
     def keep(self, held: HeldLeases) -> Receipt | None:
-        """Take the split back if the source has shrunk since what it is to replace was made.
+        """Remove the split if the source has shrunk since the unit that it is to replace was made.
 
-        That is known before anything is read, from the names of the log files.
+        That is known from the names of the log files, before any is read.
 
         Returns:
-            The unit's receipt, which has been written; None when the split may replace it.
+            The receipt of the unit that was written; None when the split may replace the unit.
         """
         state = self._stores.state
         unit = read_notes(state, self._unit)
         kept = self._kept_unread(unit)
         if kept is None:
             return None
-        return self._settle(kept, unit, shard_notes(state, self._unit), held, goes=self._is_mine)
+        return self._replace(kept, unit, shard_notes(state, self._unit), held, goes=self._is_ours)
 
     def would_be_kept(self) -> bool:
-        """Whether log files are gone that the unit was made of, so that `keep` will keep it."""
+        """Whether log files are gone that the unit was made of, so that `keep` would keep it."""
         return self._kept_unread(read_notes(self._stores.state, self._unit)) is not None
 
     def _kept_unread(self, unit: Notes[Receipt]) -> Receipt | None:
@@ -147,33 +148,33 @@ class Split:
         why = known.missing_among(file.key for file in self._task.window) if known else ""
         return self._as_kept(unit.receipt, why, unit.receipt.quarantined) if why else None
 
-    def _kept(self, unit: Notes[Receipt], found: Receipt) -> Receipt | None:
-        """The receipt that says that what the split is to replace is kept, and why; or None."""
+    def _kept(self, unit: Notes[Receipt], new: Receipt) -> Receipt | None:
+        """The receipt of a unit that is kept, with the reason; None if the split may replace it."""
         if self._options.replace_shrunk:
             return None
-        state, source = self._stores.state, found.source_fingerprint
-        read, identities = found.records.read, self._identities()
+        state, source = self._stores.state, new.source_fingerprint
+        read, identities = new.records.read, self._identities()
         why = lost(self._unit, [WHOLE], unit, source, read, identities, state)
         if why is None:
-            why = self._lost_rows("" if found.quarantined else source)
-        return self._as_kept(unit.receipt, why, found.quarantined) if why else None
+            why = self._lost_rows("" if new.quarantined else source)
+        return self._as_kept(unit.receipt, why, new.quarantined) if why else None
 
     def _lost_rows(self, source: str) -> str:
         dataset = self._stores.dataset
         going = parts_of(dataset, self._unit, self._layout, self._is_other)
-        keys = staying(dataset, self._unit, self._layout, self._is_other)
+        keys = remaining_keys(dataset, self._unit, self._layout, self._is_other)
         return lost_rows(self._stores, going, keys, source, self._options.rows.discard)
 
     def _as_kept(
         self, before: Receipt | None, why: str, quarantined: list[Quarantined]
     ) -> Receipt | None:
-        """The kept receipt; None when nothing is there any more that could be kept."""
+        """The receipt of the kept unit; None when none of its parts exists any more."""
         task, dataset, now = self._task, self._stores.dataset, self._stores.now()
         if before is None:
             others = parts_of(dataset, self._unit, self._layout, self._is_other)
-            before = receipt_of_parts(dataset, self._unit, others, self._options.dataset, now)
+            before = receipt_from_footers(dataset, self._unit, others, self._options.dataset, now)
         keys = [part.key for part in before.parts if self._is_other(shard_of(part.key))]
-        if not any(are_there(keys, dataset)):
+        if not any(exist(keys, dataset)):
             return None
         return as_kept(
             before,
@@ -189,42 +190,42 @@ class Split:
         siblings = Shard(1, self._of).siblings
         return read_identities(self._stores.state, self._unit, siblings) or Identities()
 
-    def _complete(self, noted: NotesByShard) -> list[ShardReceipt] | None:
-        """The receipts of all shards, if they are there and of the same source."""
+    def _complete(self, by_shard: NotesByShard) -> list[ShardReceipt] | None:
+        """The receipts of all shards, if all are true and of one source, and their parts exist."""
         receipts: list[ShardReceipt] = []
         for shard in Shard(1, self._of).siblings:
-            one = noted.get(shard, Notes())
-            if one.receipt is None or not one.is_true:
+            notes = by_shard.get(shard, Notes())
+            if notes.receipt is None or not notes.is_true:
                 return None
-            if receipts and one.receipt.seen != receipts[0].seen:
+            if receipts and notes.receipt.seen != receipts[0].seen:
                 return None
-            receipts.append(one.receipt)
-        parts = [part.key for one in receipts for part in one.parts]
-        return receipts if all(are_there(parts, self._stores.dataset)) else None
+            receipts.append(notes.receipt)
+        parts = [part.key for receipt in receipts for part in receipt.parts]
+        return receipts if all(exist(parts, self._stores.dataset)) else None
 
-    def _settle(
+    def _replace(
         self,
         receipt: Receipt,
         unit: Notes[Receipt],
-        noted: NotesByShard,
+        by_shard: NotesByShard,
         held: HeldLeases,
         goes: Callable[[Shard], bool],
     ) -> Receipt:
-        """Remove the unit's parts of shards that go, wherever they are, and write its receipt."""
-        others = {shard: one for shard, one in noted.items() if goes(shard)}
-        keys = staying(self._stores.dataset, self._unit, self._layout, goes)
-        read = self._identities() if goes(WHOLE) else None
-        guard_others(others, self._task, unit.receipt, keys, read)
+        """Remove the unit's parts of shards that go, in all partitions, and write its receipt."""
+        others = {shard: notes for shard, notes in by_shard.items() if goes(shard)}
+        keys = remaining_keys(self._stores.dataset, self._unit, self._layout, goes)
+        identities = self._identities() if goes(WHOLE) else None
+        guard_others(others, self._task, unit.receipt, keys, identities)
         change = Change(
             unit=self._unit,
             shard=WHOLE,
             goes=goes,
             receipt=receipt,
-            identities=read,
+            identities=identities,
             notes=unit,
             unknown=frozenset(),
             others=others,
-            finished={shard: one for shard, one in noted.items() if not goes(shard)},
+            finished={shard: notes for shard, notes in by_shard.items() if not goes(shard)},
             partitions=Partitions(lambda _: False, self._task.entries),
             staging=None,
         )

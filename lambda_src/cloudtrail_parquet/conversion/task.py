@@ -1,4 +1,4 @@
-"""What there is to convert, and what there was before: of a whole unit, or of a shard of one."""
+"""The task of a conversion, for a whole unit or a shard: what to convert, and what there was."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import msgspec
 
-from cloudtrail_parquet.conversion.guard import is_of
+from cloudtrail_parquet.conversion.guard import belongs_to
 from cloudtrail_parquet.conversion.published import PublishedParts
 from cloudtrail_parquet.layout import WHOLE, LogFile, Shard, Unit, owner_of, partition
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
@@ -37,13 +37,13 @@ class Task(ABC, Generic[R]):
 
     Attributes:
         unit: The unit.
-        shard: Which of its log files are read.
+        shard: The share of its log files that is read.
         stores: Source, dataset and state.
-        options: How to convert.
+        options: Conversion options.
         window: All log files of the unit, in delivery order.
-        fingerprint: Of their names and sizes.
-        unplaced: Log files of no bytes in the folders of the unit's day.
-        notes: What the state says of the unit, or of the shard.
+        fingerprint: The fingerprint of these.
+        unplaced: Log files without bytes in the folders of the unit's day.
+        notes: What the state says about the unit, or about the shard.
         run: The name of this run.
     """
 
@@ -59,15 +59,15 @@ class Task(ABC, Generic[R]):
 
     @abstractmethod
     def read_notes(self) -> Notes[R]:
-        """Ask the state about the unit, or about the shard."""
+        """Read what the state says about the unit, or about the shard."""
 
     @abstractmethod
     def has_other_notes(self) -> bool:
-        """Whether the state says something of shards, or, to a shard, of the unit."""
+        """Whether the state says something about shards, or, for a shard, about the unit."""
 
     @abstractmethod
     def other_shards(self) -> NotesByShard:
-        """What the state says of shards whose parts this task replaces as well."""
+        """What the state says about shards whose parts this task replaces as well."""
 
     @abstractmethod
     def goes(self, shard: Shard) -> bool:
@@ -75,44 +75,44 @@ class Task(ABC, Generic[R]):
 
     @abstractmethod
     def published(self) -> PublishedParts:
-        """What others have published, to leave out what repeats it."""
+        """The parts that others have published, to leave out records that they hold."""
 
     @abstractmethod
     def as_own(self, receipt: Receipt) -> R:
-        """A receipt as that of what is converted: of the unit, or of the shard."""
+        """A receipt as the one of the unit, or of the shard."""
 
-    def noted_again(self) -> Self:
-        """The same with what the state says by now; of use only under the unit's lease."""
+    def with_current_notes(self) -> Self:
+        """This task with what the state says now; of use only under the unit's lease."""
         return replace(self, notes=self.read_notes())
 
     @property
     def files(self) -> list[LogFile]:
-        """The log files of the window that are to be read."""
+        """The log files of the window that this task reads."""
         window, day = self.options.dataset.window, self.unit.day
         return [file for file in self.window if window.takes(self.shard, file, day)]
 
     @property
-    def before(self) -> R | None:
+    def last_receipt(self) -> R | None:
         """The last receipt, of the unit or of the shard, if it can be read."""
         return self.notes.receipt
 
     @property
     def is_void(self) -> bool:
-        """Whether there is nothing to convert and never was."""
+        """Whether there is nothing to convert, and never was."""
         if self.window or self.unplaced or not self.notes.is_void or self.has_other_notes():
             return False
         return self.shard != WHOLE or not self.has_parts
 
     @property
     def has_parts(self) -> bool:
-        """Whether there are parts of the unit in its partition, whatever the state says."""
+        """Whether the unit has parts in its partition, whatever the state says."""
         day = self.unit.day
         owners = (owner_of(entry.key, day) for entry in self.entries(day))
-        return any(is_of(self.unit, owner, self.goes) for owner in owners)
+        return any(belongs_to(self.unit, owner, self.goes) for owner in owners)
 
     @property
     def is_settled(self) -> bool:
-        """Whether the window has passed, with a margin, so that the result is settled."""
+        """Whether the window has passed, with a margin."""
         margin = timedelta(seconds=self.options.settle_margin_s)
         return self.stores.now() - margin >= self.options.dataset.window.ends(self.unit.day)
 
@@ -123,7 +123,7 @@ class Task(ABC, Generic[R]):
 
 
 class WholeTask(Task[Receipt]):
-    """A unit that is read as a whole, and owns what was written when it was split, too."""
+    """A unit that is read as a whole; it also owns what was written when it was split."""
 
     def read_notes(self) -> Notes[Receipt]:
         """See `Task`."""
@@ -172,8 +172,8 @@ class ShardTask(Task[ShardReceipt]):
     def published(self) -> PublishedParts:
         """See `Task`.
 
-        Where a smaller source may replace more, a record must not be left out for one that is
-        about to go: what other shards have made of another source does not count then.
+        If a smaller source may replace a larger one, a record must not be left out for one that is
+        about to be removed: parts that other shards made of another source do not count then.
         """
         source = self.fingerprint if self.options.replace_shrunk else None
         layout = self.options.dataset.layout
@@ -185,26 +185,26 @@ class ShardTask(Task[ShardReceipt]):
 
     @property
     def seen(self) -> str:
-        """A digest of all that the shards of a unit must have in common to be one split."""
+        """A digest of what the shards of a unit must have in common to make one unit."""
         options = self.options
         shaping = msgspec.json.encode(options.shaping).decode()
-        about = (
+        common = (
             self.fingerprint,
             SCHEMA_VERSION,
             options.dataset.folders,
             shaping,
             options.replace_shrunk,
         )
-        return sha256(repr(about).encode()).hexdigest()
+        return sha256(repr(common).encode()).hexdigest()
 
 
 def task_of(
     unit: Unit, trails: Iterable[str], stores: Stores, options: ConversionOptions, shard: Shard
 ) -> WholeTask | ShardTask:
-    """Look at what there is to do.
+    """List the log files of a unit and read what the state says about it.
 
     Raises:
-        StorageError: The window cannot be listed, or the state not be read.
+        StorageError: The window cannot be listed, or the state cannot be read.
     """
     empty = Unplaced()
     window = window_files(stores.source, trails, unit, options.dataset.window, empty)
@@ -221,4 +221,4 @@ def task_of(
         "unplaced": empty.folders,
     }
     task = WholeTask(**facts) if shard == WHOLE else ShardTask(**facts)
-    return task.noted_again()
+    return task.with_current_notes()

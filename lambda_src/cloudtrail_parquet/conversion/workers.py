@@ -1,4 +1,4 @@
-"""Converting many units: in this process, or on one machine in several."""
+"""Converting many units, in this process or in several processes of one machine."""
 
 import multiprocessing
 import multiprocessing.connection
@@ -27,19 +27,19 @@ from cloudtrail_parquet.storage.locations import Locations
 
 
 class Job(NamedTuple):
-    """A unit to convert, and the prefixes of the source below which its days lie."""
+    """A unit to convert, and the prefixes of the source that hold its days."""
 
     unit: Unit
     trails: tuple[str, ...]
 
 
-def jobs_of(units: Iterable[Unit], found: Discovery) -> list[Job]:
-    """The jobs of some units of a source."""
-    return [Job(unit, tuple(found.trails[unit.account, unit.region])) for unit in units]
+def jobs_of(units: Iterable[Unit], discovery: Discovery) -> list[Job]:
+    """The jobs for some units of a source."""
+    return [Job(unit, tuple(discovery.trails[unit.account, unit.region])) for unit in units]
 
 
-class Act(Protocol):
-    """Converts a unit, or says what that would do."""
+class UnitAction(Protocol):
+    """Converts a unit, or returns the receipt that converting it would write."""
 
     def __call__(
         self,
@@ -50,7 +50,7 @@ class Act(Protocol):
         *,
         admit: Callable[[list[LogFile]], None],
     ) -> Receipt | None:
-        """``admit`` is shown the log files before any is read."""
+        """``admit`` receives the log files before any is read."""
         ...
 
 
@@ -58,10 +58,11 @@ class Outcome(NamedTuple):
     """What came of a job: a receipt, or an error, or neither when there was nothing to convert.
 
     Attributes:
-        unit: What was to be converted.
-        receipt: What came of it.
-        error: What prevented it.
-        looked: Whether there was something to look at: log files in its window, or a last receipt.
+        unit: The unit of the job.
+        receipt: The receipt of its conversion.
+        error: The error that prevented it.
+        looked: Whether there was anything to convert or replace: log files in the window, or an
+            earlier conversion.
     """
 
     unit: Unit
@@ -86,17 +87,17 @@ def convert_all(
     *,
     dry_run: bool = False,
 ) -> Iterator[Outcome]:
-    """Convert units, several at a time in processes of their own; one failure stops no other.
+    """Convert units, several at a time in worker processes; a failure does not stop the others.
 
     Args:
         jobs: The units.
-        locations: Where everything is.
-        settings: How to do it.
-        workers: How many processes; one is this one.
-        dry_run: Only find out what would be done.
+        locations: Locations of source, dataset and state.
+        settings: Conversion settings.
+        workers: How many worker processes; with one, the units are converted in this process.
+        dry_run: Whether only to find out what would be done.
 
     Yields:
-        An outcome a job, in the order in which they finish.
+        The outcome of each job, in the order in which they finish.
 
     Raises:
         UsageError: The dataset was made with other settings.
@@ -107,7 +108,7 @@ def convert_all(
         check_properties(locations.open(), dataset)
     else:
         record_properties(locations.open(), dataset, LeaseOptions.of(settings))
-    act: Act = preview_unit if dry_run else convert_unit
+    act: UnitAction = preview_unit if dry_run else convert_unit
     workers = min(workers, len(jobs))
     if workers <= 1:
         for job in jobs:
@@ -127,25 +128,25 @@ def convert_all(
                 what = "a worker process was killed before this unit was done"
                 hint = "If memory ran out, use fewer --workers; then run it again"
                 yield Outcome(unit, None, StorageError(what, unit.name, hint))
-    finally:  # at once, should the caller have had enough
+    finally:  # at once, if the caller stops early
         pool.shutdown(wait=all(future.done() for future in futures), cancel_futures=True)
 
 
 def _prepare_worker() -> None:
     prepare_process()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that dispatches decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
 
 
 def _end_with(sentinel: int) -> None:
-    """End this process when the one that dispatches is gone, even if it was killed."""
+    """End this process when the main process is gone, even if it was killed."""
     multiprocessing.connection.wait([sentinel])
     os._exit(1)
 
 
-def _convert(act: Act, job: Job, locations: Locations, settings: Settings) -> Outcome:
+def _convert(act: UnitAction, job: Job, locations: Locations, settings: Settings) -> Outcome:
     looked = False
 
     def admit(_: list[LogFile]) -> None:
@@ -156,7 +157,7 @@ def _convert(act: Act, job: Job, locations: Locations, settings: Settings) -> Ou
         receipt = act(job.unit, job.trails, _opened(locations), settings, admit=admit)
     except CloudTrailParquetError as error:
         return Outcome(job.unit, None, error)
-    except (OSError, pa.ArrowException) as error:  # no room on the disk, for one
+    except (OSError, pa.ArrowException) as error:  # such as a full disk
         what, hint = f"could not be converted ({error})", "Mend that and run it again"
         return Outcome(job.unit, None, StorageError(what, job.unit.name, hint))
     return Outcome(job.unit, receipt, None, looked)
