@@ -1,1 +1,1 @@
-"""Which units are to be converted, how large they are, and what that costs."""
+"""Planning: which units to convert, how large they are, and what that costs."""

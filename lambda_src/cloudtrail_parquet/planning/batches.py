@@ -1,4 +1,4 @@
-"""Planned units in batches, each for one invocation, and what they come to."""
+"""Packing planned units into batches, one for each invocation, and estimating their cost."""
 
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
@@ -10,40 +10,42 @@ from cloudtrail_parquet.planning.cost import cost
 from cloudtrail_parquet.planning.plan import PlannedUnit
 
 BATCH_S = 240
-"""What a batch of units may take of that; since it is a guess, there is room."""
+"""The seconds that a batch may take of `FUNCTION_S`; an estimate, hence the margin."""
 
 
-def pack(units: Iterable[PlannedUnit], seconds: float, most: int) -> Iterator[list[PlannedUnit]]:
+def pack(
+    units: Iterable[PlannedUnit], max_seconds: float, max_units: int
+) -> Iterator[list[PlannedUnit]]:
     """Pack units into batches, in order.
 
     Args:
-        units: What to pack.
-        seconds: What a batch may take; a unit that takes longer is a batch of its own.
-        most: Units of a batch.
+        units: The units to pack.
+        max_seconds: The time that a batch may take; a unit that takes longer is a batch of its own.
+        max_units: The most units in a batch.
     """
     batch: list[PlannedUnit] = []
     taken = 0.0
-    for one in units:
-        if batch and (taken + one.seconds > seconds or len(batch) == most):
+    for unit in units:
+        if batch and (taken + unit.seconds > max_seconds or len(batch) == max_units):
             yield batch
             batch, taken = [], 0.0
-        batch.append(one)
-        taken += one.seconds
+        batch.append(unit)
+        taken += unit.seconds
     if batch:
         yield batch
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """What a plan comes to.
+    """The totals of a plan, and an estimate of what converting it takes.
 
     Attributes:
         units: How many units.
-        files: Their log files.
-        bytes: Their bytes.
-        batches: Invocations that convert them.
-        largest: The unit with the most bytes; None without any.
-        seconds: What the invocations take together, at a guess.
-        dollars: What they and their requests cost, on arm64 with `MEMORY_MB`.
+        files: How many log files they have.
+        bytes: The size of these.
+        batches: How many invocations convert them.
+        largest: The name of the unit with the most bytes; None if there are no units.
+        seconds: The estimated time of all invocations together.
+        dollars: The estimated cost of these and their requests, on arm64 with `MEMORY_MB`.
     """
 
     units: int
@@ -56,17 +58,17 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def estimate(units: Iterable[PlannedUnit]) -> Estimate:
-    """What converting some units takes."""
+    """Estimate what converting some units takes."""
     count = files = size = batches = 0
     seconds, largest = 0.0, None
     for batch in pack(units, BATCH_S, MAX_UNITS):
         batches += 1
         count += len(batch)
-        for one in batch:
-            files += one.files
-            size += one.bytes
-            seconds += one.seconds
-            largest = max(largest or one, one, key=attrgetter("bytes"))
+        for unit in batch:
+            files += unit.files
+            size += unit.bytes
+            seconds += unit.seconds
+            largest = max(largest or unit, unit, key=attrgetter("bytes"))
     spent = cost(
         units=count, files=files, invocations=batches, seconds=seconds, memory_mb=MEMORY_MB
     )

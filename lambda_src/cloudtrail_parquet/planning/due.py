@@ -1,8 +1,8 @@
-"""Why a unit is to be converted: what its receipt says, and what is true now.
+"""Why a unit is due for conversion: its receipt compared with what is true now.
 
-A unit is outdated when a conversion would give other rows. What would only make its files look
-otherwise (codec, sizes, filters, order) is asked for by itself, as ``reshaped``: else a new default
-would have years converted again.
+A unit is outdated when converting it would give other rows. Settings that only change how its files
+look (codec, sizes, filters, order) are asked about separately, as ``reshaped``: otherwise a new
+default would cause years of logs to be converted again.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ NO_RECEIPT = "it has parts, no log files, and no receipt"
 UNFINISHED = "a run that was replacing it has not finished"
 
 Sizes = Mapping[str, int]
-"""The parts of an account and region: bytes by key."""
+"""The sizes of the parts of an account and region, in bytes, by key."""
 
 
 def why_outdated(
@@ -31,18 +31,18 @@ def why_outdated(
     """Why a unit that has a receipt is to be converted again, in words; empty if it is not.
 
     Args:
-        state: Where the receipt is.
+        state: The store of the receipt.
         unit: The unit.
-        fingerprint: Of the log files in its window, as they are now.
-        options: Those of today.
-        reshaped: Whether other settings of files count as well.
+        fingerprint: The fingerprint of the log files that are in its window now.
+        options: The current options.
+        reshaped: Whether settings that only change how files look count as well.
 
     Returns:
-        Why, and the receipt if it can be read.
+        The reason, and the receipt if it can be read.
     """
     text = state.read_if_there(StateKeys.of(unit).receipt)
     if text is None:
-        return NEVER, None  # removed since it was listed
+        return NEVER, None  # removed after it was listed
     receipt = decode_receipt(text, unit, Receipt)
     if receipt is None:
         return "its receipt cannot be read", None
@@ -56,7 +56,7 @@ def _reasons(
         yield "a log file could not be read that may be readable now"
     if not receipt.settled:
         yield "its window had not passed"
-    if receipt.kept:  # another run would keep it again, but for another source
+    if receipt.kept:  # as another run would do, unless its source is another one
         if fingerprint != receipt.kept_source:
             yield "log files of its window have changed since it was kept"
         return
@@ -73,20 +73,20 @@ def _reasons(
 
 
 def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """The names of settings that differ; one that there was not then says nothing."""
+    """The names of settings that differ; settings that did not exist before do not count."""
     return ", ".join(name for name, value in now.items() if before.get(name, value) != value)
 
 
-def why_damaged(receipt: Receipt, there: Sizes) -> str:
-    """Why the parts that there are do not fit a receipt, in words; empty if they do."""
+def why_damaged(receipt: Receipt, sizes: Sizes) -> str:
+    """Why the parts of a unit do not match its receipt, in words; empty if they do."""
     unit = receipt.unit
     for part in receipt.parts:
-        if part.key not in there:
+        if part.key not in sizes:
             return f"{part.key} is gone"
-        if there[part.key] != part.bytes:
-            return f"{part.key} has {there[part.key]} bytes in place of {part.bytes}"
-    told = {part.key for part in receipt.parts}
-    for key in there:
-        if key not in told and unit_of(key) == unit and owner_day(key, unit.day) == unit.day:
+        if sizes[part.key] != part.bytes:
+            return f"{part.key} has {sizes[part.key]} bytes in place of {part.bytes}"
+    recorded = {part.key for part in receipt.parts}
+    for key in sizes:
+        if key not in recorded and unit_of(key) == unit and owner_day(key, unit.day) == unit.day:
             return f"{key} is in no receipt"
     return ""

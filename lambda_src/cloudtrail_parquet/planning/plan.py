@@ -1,7 +1,7 @@
-"""Planning a range of days: the units, their sizes, which want converting, and in what batches.
+"""Planning a range of days: the units, their sizes, and which of them are due for conversion.
 
-All of it comes from listings, of the source and of the receipts, a few accounts and regions at a
-time: what is held are units, never keys. Estimates are for a Lambda function of `MEMORY_MB`.
+All of it comes from listings of the source and of the receipts, a few accounts and regions at a
+time. Units are held in memory, but never keys. Estimates are for a Lambda function of `MEMORY_MB`.
 """
 
 import re
@@ -35,10 +35,10 @@ from cloudtrail_parquet.state.notes import unfinished
 from cloudtrail_parquet.storage import Entry, ReadStore
 
 BYTES_PER_S = 4_000_000
-"""Gzipped bytes that one vCPU converts in a second; docs/performance.md has what was measured."""
+"""Gzipped bytes that one vCPU converts in a second; docs/performance.md has the measurements."""
 
 FILE_S = 0.004
-"""Seconds that a log file takes beside its bytes: a GET, of which some go at a time."""
+"""Seconds that a log file takes beside its bytes: a GET, of which several are under way at once."""
 
 UNIT_S = 0.6
 """Seconds that a unit takes beside its files: leases, listings, a part and a receipt."""
@@ -46,12 +46,12 @@ UNIT_S = 0.6
 
 _DAY_FOLDER = re.compile(r"(\d{4})/(\d\d)/(\d\d)/")
 _NO_FILES = str(Fingerprint())
-_AT_A_TIME = 32  # accounts and regions that are looked at together
+_AT_A_TIME = 32  # accounts and regions that are listed at once
 
 
 Only = Literal["missing", "outdated", "reshaped", "all"]
-"""Which units a plan takes: those never converted; those too whose rows would come out otherwise or
-whose parts are not those of their receipt; those too whose files would look otherwise; or all."""
+"""Which units a plan selects: those never converted; also those that would get other rows, or whose
+parts are not those of their receipt; also those whose files would look different; or all."""
 
 
 class PlannedUnit(NamedTuple):
@@ -61,8 +61,8 @@ class PlannedUnit(NamedTuple):
         unit: The unit.
         files: How many log files.
         bytes: Their size as stored.
-        fingerprint: Of all log files in its window; empty where they were not asked for.
-        why: Why it wants converting, in words; empty where all units do.
+        fingerprint: The fingerprint of all log files in its window; empty if it is not needed.
+        why: Why the unit is due, in words; empty if all units were asked for.
     """
 
     unit: Unit
@@ -73,12 +73,12 @@ class PlannedUnit(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """How long its conversion may take."""
+        """An estimate of how long its conversion takes."""
         return UNIT_S + self.files * FILE_S + self.bytes / BYTES_PER_S
 
 
 class Range(NamedTuple):
-    """Days from one to another, of some accounts and regions or (empty) all."""
+    """A range of days, of some accounts and regions; of all of them where these are empty."""
 
     first: date
     last: date
@@ -104,7 +104,7 @@ class Range(NamedTuple):
         return cls(first or date.min, last or date.max, frozenset(accounts), frozenset(regions))
 
     def holds(self, account: str, region: str) -> bool:
-        """Whether an account and region are wanted."""
+        """Whether an account and region are in the range."""
         return (not self.accounts or account in self.accounts) and (
             not self.regions or region in self.regions
         )
@@ -115,12 +115,12 @@ class Range(NamedTuple):
 
 
 class Receipts(NamedTuple):
-    """What units are compared with that were converted before.
+    """The stores that say which units were converted before.
 
     Attributes:
-        state: Where the receipts are.
-        dataset: Where the parts are, if they are to be compared with the receipts as well: that
-            lists them all.
+        state: The store of the receipts.
+        dataset: The store of the parts, if these are to be compared with the receipts as well,
+            which lists them all.
     """
 
     state: ReadStore
@@ -130,69 +130,70 @@ class Receipts(NamedTuple):
 def plan_units(  # noqa: PLR0913, PLR0917
     source: ReadStore,
     receipts: Receipts,
-    found: Discovery,
-    of: Range,
+    discovery: Discovery,
+    wanted: Range,
     only: Only,
     options: PlanOptions,
 ) -> Iterator[PlannedUnit]:
-    """Yield the units of a range that want converting, sorted by account, region and day.
+    """Yield the units of a range that are due for conversion, sorted by account, region and day.
 
     Args:
-        source: Where the logs are.
-        receipts: What there is already.
-        found: What `discover.discover` found; receives where there are log files, and those that no
-            unit reads, as far as they are listed.
-        of: Which units are meant.
-        only: Those never converted; or also those converted before but outdated; or also those
-            whose files would look otherwise; or all.
+        source: The source of the logs.
+        receipts: The stores that say which units were converted before.
+        discovery: What `discover.discover` found; receives the places that have log files, and the
+            log files that no unit reads, as far as they are listed.
+        wanted: The range of units.
+        only: Which of these to select.
         options: How they would be converted.
     """
-    open_ = frozenset[Unit]() if only == "all" else frozenset(unfinished(receipts.state))
-    known = {unit[:2] for unit in open_ if unit.account not in found.refused}  # logs may be gone
-    places = sorted(place for place in known.union(found.trails) if of.holds(*place))
+    open_units = frozenset[Unit]() if only == "all" else frozenset(unfinished(receipts.state))
+    # Places of open units are planned even if their logs are gone.
+    known = {unit[:2] for unit in open_units if unit.account not in discovery.refused}
+    places = sorted(place for place in known.union(discovery.trails) if wanted.holds(*place))
 
-    def look(place: tuple[str, str]) -> list[PlannedUnit]:
-        trails = found.trails.get(place, [])
-        sized, unplaced = _sizes(source, place, trails, of, options.dataset.window)
-        found.unplaced.merge(unplaced.folders)
-        if sized:
-            found.with_logs.add(place)
+    def plan_place(place: tuple[str, str]) -> list[PlannedUnit]:
+        trails = discovery.trails.get(place, [])
+        planned, unplaced = _sizes(source, place, trails, wanted, options.dataset.window)
+        discovery.unplaced.merge(unplaced.folders)
+        if planned:
+            discovery.with_logs.add(place)
         if only == "all":
-            return sized
-        there = None
+            return planned
+        parts = None
         if only != "missing" and receipts.dataset is not None:
-            there = _parts(receipts.dataset, Unit(*place, of.last), options.dataset.layout)
-        left = {unit for unit in open_ if unit[:2] == place}
-        converted = receipt_days(receipts.state, *place) if sized or there or left else set[date]()
-        left |= {unit for unit in _owners(there or ()) if unit.day not in converted}
-        sized = sorted(sized + _gone(sized, left, of))
-        return list(_wanted(receipts.state, sized, converted, there, open_, only, options))
+            parts = _parts(receipts.dataset, Unit(*place, wanted.last), options.dataset.layout)
+        others = {unit for unit in open_units if unit[:2] == place}
+        has_units = planned or parts or others
+        converted = receipt_days(receipts.state, *place) if has_units else set[date]()
+        others |= {unit for unit in _owners(parts or ()) if unit.day not in converted}
+        planned = sorted(planned + _gone(planned, others, wanted))
+        return list(_due(receipts.state, planned, converted, parts, open_units, only, options))
 
     if source.parallel == 1:
         for place in places:
-            yield from look(place)
+            yield from plan_place(place)
         return
     waiting = iter(places)
     with ThreadPoolExecutor(_AT_A_TIME, "plan") as threads:
-        looking = [threads.submit(look, place) for place in islice(waiting, _AT_A_TIME)]
-        while looking:
-            yield from looking.pop(0).result()
-            looking += [threads.submit(look, place) for place in islice(waiting, 1)]
+        running = [threads.submit(plan_place, place) for place in islice(waiting, _AT_A_TIME)]
+        while running:
+            yield from running.pop(0).result()
+            running += [threads.submit(plan_place, place) for place in islice(waiting, 1)]
 
 
-def _gone(sized: list[PlannedUnit], units: Iterable[Unit], of: Range) -> list[PlannedUnit]:
-    """Units of a range that no log file is left of."""
-    there = {one.unit for one in sized}
+def _gone(planned: list[PlannedUnit], units: Iterable[Unit], wanted: Range) -> list[PlannedUnit]:
+    """The units of a range that have no log file any more."""
+    with_files = {unit.unit for unit in planned}
     return [
         PlannedUnit(unit, 0, 0, _NO_FILES)
         for unit in sorted(units)
-        if unit not in there and of.first <= unit.day <= of.last
+        if unit not in with_files and wanted.first <= unit.day <= wanted.last
     ]
 
 
 @dataclass(slots=True)
 class _Day:
-    """What lies in the window of a day, and was delivered on it."""
+    """The log files in the window of a day (fingerprint), and those delivered on it (counts)."""
 
     is_touched: bool = False
     files: int = 0
@@ -201,37 +202,43 @@ class _Day:
 
 
 def _sizes(
-    source: ReadStore, place: tuple[str, str], trails: Iterable[str], of: Range, window: Window
+    source: ReadStore, place: tuple[str, str], trails: Iterable[str], wanted: Range, window: Window
 ) -> tuple[list[PlannedUnit], Unplaced]:
-    """The units of an account and region whose windows hold a log file; and what none reads."""
+    """The units of a place whose windows hold a log file, and the log files that no unit reads."""
     days, unplaced = defaultdict[date, _Day](_Day), Unplaced()
     for trail in trails:
-        for day, files in groupby(_deliveries(source, trail, of, window, unplaced), itemgetter(0)):
-            windows = [(days[one], *window.seconds(one, day)) for one in window.event_days(day)]
+        for day, files in groupby(
+            _deliveries(source, trail, wanted, window, unplaced), itemgetter(0)
+        ):
+            windows = [
+                (days[event_day], *window.seconds(event_day, day))
+                for event_day in window.event_days(day)
+            ]
             for _, entry, second in files:
-                for one, begin, end in windows:
+                for totals, begin, end in windows:
                     if begin <= second < end:
-                        one.fingerprint.add(entry.key, entry.size)
-                        one.is_touched = True
+                        totals.fingerprint.add(entry.key, entry.size)
+                        totals.is_touched = True
                 days[day].files += 1
                 days[day].bytes += entry.size
     units = [
-        PlannedUnit(Unit(*place, day), one.files, one.bytes, str(one.fingerprint))
-        for day, one in sorted(days.items())
-        if one.is_touched and of.first <= day <= of.last
+        PlannedUnit(Unit(*place, day), totals.files, totals.bytes, str(totals.fingerprint))
+        for day, totals in sorted(days.items())
+        if totals.is_touched and wanted.first <= day <= wanted.last
     ]
     return units, unplaced
 
 
 def _deliveries(
-    source: ReadStore, trail: str, of: Range, window: Window, unplaced: Unplaced
+    source: ReadStore, trail: str, wanted: Range, window: Window, unplaced: Unplaced
 ) -> Iterator[tuple[date, Entry, float]]:
-    """The log files below a trail's region that windows of a range may hold.
+    """The log files below a trail's region that may be in the windows of a range of days.
 
-    Each with the day of its folder, and the second of that day at which it was delivered. Log files
-    that no unit reads go to ``unplaced``.
+    Each is given with the day of its folder, and the second of that day at which it was delivered.
+    Log files that no unit reads go to ``unplaced``.
     """
-    from_day, to_day = window.delivery_days(of.first)[0], window.delivery_days(of.last)[-1]
+    from_day = window.delivery_days(wanted.first)[0]
+    to_day = window.delivery_days(wanted.last)[-1]
     folder, day, usual = "", None, ""
     for entry in source.files(trail, (trail, f"{trail}{day_folder(from_day)}")):
         if not entry.key.startswith(folder, len(trail)) or not folder:
@@ -248,7 +255,7 @@ def _deliveries(
         elif not is_log_file(entry):
             unplaced.add(entry.key)
         elif day >= from_day:
-            minute = minute_of(entry.key, usual)  # which most names tell, at a tenth of the CPU
+            minute = minute_of(entry.key, usual)  # most names tell it, at a tenth of the CPU
             if minute is None:
                 yield day, entry, window.second(delivered_file(entry, day, usual).delivered, day)
             else:
@@ -256,42 +263,42 @@ def _deliveries(
 
 
 def _day(match: re.Match[str]) -> date | None:
-    """The day of a folder; None for one that is no day."""
+    """The day of a folder; None for one that is not a day of the calendar."""
     try:
         return date(*map(int, match.groups()))
     except ValueError:
         return None
 
 
-def _wanted(  # noqa: PLR0913, PLR0917
+def _due(  # noqa: PLR0913, PLR0917
     state: ReadStore,
-    sized: list[PlannedUnit],
+    planned: list[PlannedUnit],
     converted: set[date],
-    there: Sizes | None,
-    open_: frozenset[Unit],
+    parts: Sizes | None,
+    open_units: frozenset[Unit],
     only: Only,
     options: PlanOptions,
 ) -> Iterator[PlannedUnit]:
-    """The units of an account and region that want converting, with why."""
-    for one in sized:
-        if one.unit.day not in converted:
-            yield one._replace(why=NEVER if one.fingerprint != _NO_FILES else NO_RECEIPT)
+    """The units of a place that are due for conversion, with the reason."""
+    for unit in planned:
+        if unit.unit.day not in converted:
+            yield unit._replace(why=NEVER if unit.fingerprint != _NO_FILES else NO_RECEIPT)
         elif only == "missing":
             continue
-        elif one.unit in open_:
-            yield one._replace(why=UNFINISHED)
+        elif unit.unit in open_units:
+            yield unit._replace(why=UNFINISHED)
         else:
             why, receipt = why_outdated(
-                state, one.unit, one.fingerprint, options, reshaped=only == "reshaped"
+                state, unit.unit, unit.fingerprint, options, reshaped=only == "reshaped"
             )
-            if not why and receipt is not None and there is not None:
-                why = why_damaged(receipt, there)
+            if not why and receipt is not None and parts is not None:
+                why = why_damaged(receipt, parts)
             if why:
-                yield one._replace(why=why)
+                yield unit._replace(why=why)
 
 
 def _owners(keys: Iterable[str]) -> Iterator[Unit]:
-    """The units that have written parts."""
+    """The units that have written some parts, by the keys of these."""
     for key in keys:
         unit = unit_of(key)
         day = owner_day(key, unit.day) if unit else None
@@ -300,6 +307,6 @@ def _owners(keys: Iterable[str]) -> Iterator[Unit]:
 
 
 def _parts(dataset: ReadStore, unit: Unit, layout: PartitionLayout) -> dict[str, int]:
-    """The parts of an account and region: bytes by key."""
+    """The sizes of the parts of a unit's account and region, in bytes, by key."""
     entries = dataset.files(place_folder(unit, layout))
     return {entry.key: entry.size for entry in entries}
