@@ -1,11 +1,11 @@
-"""The Lambda function: takes the events of `events`, plans, dispatches and converts.
+"""The entry point of the Lambda function, which works on the events of `function.events`.
 
-Where everything is comes from the environment, with the prefix ``CLOUDTRAIL_PARQUET_``:
+It is configured by environment variables with the prefix ``CLOUDTRAIL_PARQUET_``:
 
-* ``SOURCE``, ``DATASET``, ``STATE``: URIs; of sources several, with spaces between them;
-* ``DISPATCH``: ``events`` (default), ``queue`` or ``inline``; where planned batches go;
-* ``EVENT_BUS``: name or ARN of the bus, ``default`` unless given; ``QUEUE_URL``: of the queue,
-  where batches go that a message of it leads to, whatever ``DISPATCH`` says but ``inline``;
+* ``SOURCE``, ``DATASET``, ``STATE``: URIs; several sources have spaces between them;
+* ``DISPATCH``: how planned batches are sent on: ``events`` (default), ``queue`` or ``inline``;
+* ``EVENT_BUS``: the name or ARN of the bus, by default ``default``; ``QUEUE_URL``: the queue, which
+  also receives batches that a message from it leads to, unless ``DISPATCH`` is ``inline``;
 * and every setting, see docs/settings.md.
 """
 
@@ -16,38 +16,31 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, Protocol
 
-from cloudtrail_parquet.errors import (
-    CloudTrailParquetError,
-    UsageError,
-)
-from cloudtrail_parquet.function.events import (
-    Event,
-    parse,
-    parse_text,
-)
-from cloudtrail_parquet.function.service import Function, as_ours
+from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
+from cloudtrail_parquet.function.events import Event, parse, parse_text
+from cloudtrail_parquet.function.service import Function, translated_errors
 from cloudtrail_parquet.function.wiring import function_of
 from cloudtrail_parquet.process import prepare_process
 
 
 class Context(Protocol):
-    """What of Lambda's context object is used."""
+    """The parts of Lambda's context object that are used."""
 
     aws_request_id: str
 
     def get_remaining_time_in_millis(self) -> int:
-        """What is left of the invocation."""
+        """The time left for the invocation."""
         ...
 
 
 def handler(event: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 - whatever comes
-    """The entry point of the Lambda function.
+    """Work on an event; see `function.events`.
 
     Returns:
         For SQS the messages that failed, else counts.
 
     Raises:
-        CloudTrailParquetError: Some of it was not done, so that Lambda tries again.
+        CloudTrailParquetError: Some of it was not done, so Lambda has to try again.
     """
 
     def left_s() -> float:
@@ -55,48 +48,58 @@ def handler(event: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 - w
 
     _prepare()
     messages = _messages(event)
-    # With connections of its own: while a function is frozen, those it had are closed unseen.
+    # New connections each time: while a function is frozen, open ones are closed unnoticed.
     function = function_of(os.environ, by_queue=bool(messages))
     function = replace(function, whole_s=left_s(), left_s=left_s)
     telemetry = function.telemetry
     telemetry.invoked(context.aws_request_id)
     try:
         if messages:
-            failed = [one["messageId"] for one in messages if not _is_done(function, one)]
-            return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
+            failed = _work_on_messages(function, messages)
+            return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
         return dict(_work(function, parse, event))
     except CloudTrailParquetError as error:
         telemetry.event_failed(error)
         raise
     finally:
         telemetry.flush()
-        gc.collect()  # what still holds connections: they are limited
+        gc.collect()  # frees connections, which are limited
 
 
 def _messages(event: Any) -> list[dict[str, Any]]:  # noqa: ANN401
-    """The messages of an event from SQS; none of any other event."""
+    """The messages of an event from SQS; empty for any other event."""
     records = event.get("Records") if isinstance(event, dict) else None
     if not isinstance(records, list):
         return []
-    ours = [one for one in records if isinstance(one, dict) and one.get("eventSource") == "aws:sqs"]
-    if not all(isinstance(one.get("messageId"), str) for one in ours):
+    messages = [
+        record
+        for record in records
+        if isinstance(record, dict) and record.get("eventSource") == "aws:sqs"
+    ]
+    if not all(isinstance(message.get("messageId"), str) for message in messages):
         what, hint = "a message of SQS without messageId", "Send what SQS sends"
         raise UsageError(what, "event", hint)
-    return ours
+    return messages
 
 
-def _is_done(function: Function, message: dict[str, Any]) -> bool:
-    """Work on a message; one that fails comes again, or goes to the dead-letter queue."""
-    try:
-        _work(function, parse_text, message.get("body"))
-    except CloudTrailParquetError as error:
-        function.telemetry.event_failed(error, message["messageId"])
-        return False
-    return True
+def _work_on_messages(function: Function, messages: list[dict[str, Any]]) -> list[str]:
+    """Work on messages; those that fail come again, or go to the dead-letter queue.
+
+    Returns:
+        The ids of the messages that failed.
+    """
+    failed = []
+    for message in messages:
+        try:
+            _work(function, parse_text, message.get("body"))
+        except CloudTrailParquetError as error:
+            function.telemetry.event_failed(error, message["messageId"])
+            failed.append(message["messageId"])
+    return failed
 
 
 def _work(function: Function, read: Callable[[Any], Event], raw: Any) -> dict[str, int]:  # noqa: ANN401
-    with as_ours("event"):
+    with translated_errors("event"):
         try:
             event = read(raw)
         except UsageError:

@@ -1,1 +1,1 @@
-"""The Lambda function: the events it accepts, hands on and tells of."""
+"""The Lambda function: the events it accepts, how it works on them, and what it reports."""

@@ -1,7 +1,7 @@
 """The events that the Lambda function accepts; docs/events.md has an example of each.
 
-They come from the schedule, by EventBridge (as the ``detail``), from SQS (as a body) or by direct
-invocation, and mean the same everywhere.
+They come from the schedule, from EventBridge (as the ``detail``), from SQS (as a body) or from a
+direct invocation, and mean the same everywhere.
 """
 
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ class UnitRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         account: With ``region`` and ``day`` the unit.
         region: See ``account``.
         day: See ``account``.
-        shard: Number of a shard, from 1, and of how many.
+        shard: The number of a shard, from 1, and how many there are.
     """
 
     account: str
@@ -37,15 +37,15 @@ class UnitRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     shard: tuple[int, int] = (WHOLE.number, WHOLE.of)
 
     def __post_init__(self) -> None:
-        Shard(*self.shard)  # says what is wrong with it
+        Shard(*self.shard)  # raises what is wrong with it
 
     @property
     def unit(self) -> Unit:
-        """The unit."""
+        """The unit, without the shard."""
         return Unit(self.account, self.region, self.day)
 
     def split(self, of: int) -> "list[UnitRef]":
-        """All shards of the unit."""
+        """The shards of the unit, of so many."""
         refs = ((number, of) for number in range(1, of + 1))
         return [msgspec.structs.replace(self, shard=shard) for shard in refs]
 
@@ -59,17 +59,17 @@ class ConvertEvent(
 
     @classmethod
     def of(cls, units: Iterable[Unit]) -> "ConvertEvent":
-        """The event for some units."""
+        """The event that converts some units."""
         return cls(tuple(UnitRef(*unit) for unit in units))
 
 
 class DailyEvent(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="daily"
 ):
-    """Convert a day, and again those whose window had not passed when they were last converted.
+    """Convert a day, and convert days again whose windows had not passed at their last conversion.
 
     Attributes:
-        days_back: How many days before today, UTC.
+        days_back: How many days before today (UTC) the day is.
     """
 
     days_back: _Days = 1
@@ -90,9 +90,9 @@ class PlanEvent(
         last: ``to``: the last day.
         accounts: Only these accounts; all when empty.
         regions: Only these regions; all when empty.
-        only: ``missing`` units that were never converted; ``outdated`` those too that would come
-            out with other rows, or whose parts were removed or changed in size; ``reshaped`` those
-            too whose files would look otherwise; ``all``.
+        only: ``missing``: units that were never converted; ``outdated``: also those that would get
+            other rows, or whose parts were removed or changed in size; ``reshaped``: also those
+            whose files would look different; ``all``.
     """
 
     first: date
@@ -106,10 +106,10 @@ Event = ConvertEvent | DailyEvent | PlanEvent
 
 
 def parse(raw: Any) -> Event:  # noqa: ANN401 - whatever an invocation brings
-    """Read an event, bare or as the detail of one from EventBridge.
+    """Read an event, bare or as the detail of an event from EventBridge.
 
     Raises:
-        UsageError: It is none; says what was expected.
+        UsageError: It is not an event; says what is expected.
     """
     body = raw["detail"] if isinstance(raw, dict) and {"detail", "detail-type"} <= set(raw) else raw
     try:
@@ -126,7 +126,7 @@ def parse_text(text: object) -> Event:
     """Read an event that is JSON text, such as the body of an SQS message.
 
     Raises:
-        UsageError: It is not an event, or not a text; says what was expected.
+        UsageError: It is not an event, or not text; says what is expected.
     """
     if not isinstance(text, str | bytes):
         raise UsageError("not an event (there is no text)", "event", _EXPECTED)

@@ -1,7 +1,7 @@
-"""Handing batches of units to other invocations: by EventBridge or by SQS.
+"""Sending batches of units to other invocations, by EventBridge or by SQS.
 
 Both take ten messages and about a megabyte at a time; a batch is below 100 kB. What a service
-does not take is sent again, more and more slowly, and at last is an error.
+refuses is sent again after growing pauses, and in the end is an error.
 
 Sources: PutEvents (EventBridge API Reference), SendMessageBatch (SQS API Reference).
 """
@@ -22,16 +22,16 @@ T = TypeVar("T")
 
 
 class Fanout(Protocol):
-    """Where events go that other invocations are to work on."""
+    """Sends events to other invocations."""
 
     def send(self, events: Iterable[Event]) -> int:
         """Send all events.
 
         Returns:
-            How many.
+            How many were sent.
 
         Raises:
-            StorageError: The service would not take some of them; those before were sent.
+            StorageError: The service refused some of them; those before them were sent.
         """
         ...
 
@@ -40,7 +40,7 @@ class EventsFanout:
     """Puts events on an EventBridge bus, whose rule sends each to the function."""
 
     def __init__(self, client: Any, bus: str) -> None:  # noqa: ANN401 - a boto3 client
-        """``bus`` is its name or ARN."""
+        """``bus`` is the name or ARN of the bus."""
         self._client, self._bus = client, bus
 
     def send(self, events: Iterable[Event]) -> int:
@@ -58,14 +58,14 @@ class EventsFanout:
             for text in texts
         ]
         results = self._client.put_events(Entries=entries)["Entries"]
-        return [text for text, one in zip(texts, results, strict=True) if "ErrorCode" in one]
+        return [text for text, result in zip(texts, results, strict=True) if "ErrorCode" in result]
 
 
 class QueueFanout:
-    """Sends events to an SQS queue, from which the function takes them."""
+    """Sends events to an SQS queue, from which the function receives them."""
 
     def __init__(self, client: Any, url: str) -> None:  # noqa: ANN401 - a boto3 client
-        """``url`` is the queue's."""
+        """``url`` is the URL of the queue."""
         self._client, self._url = client, url
 
     def send(self, events: Iterable[Event]) -> int:
@@ -75,26 +75,31 @@ class QueueFanout:
     def _put(self, texts: list[str]) -> list[str]:
         entries = [{"Id": str(n), "MessageBody": text} for n, text in enumerate(texts)]
         answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
-        return [texts[int(one["Id"])] for one in answer.get("Failed", ())]
+        return [texts[int(failure["Id"])] for failure in answer.get("Failed", ())]
 
 
 def _send_all(texts: Iterator[str], put: Callable[[list[str]], list[str]], where: str) -> int:
+    """Send texts in portions; ``put`` returns those that were refused.
+
+    Returns:
+        How many were sent.
+    """
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - comes with clients
 
     count = 0
-    while some := list(islice(texts, _AT_A_TIME)):
-        count += len(some)
+    while unsent := list(islice(texts, _AT_A_TIME)):
+        count += len(unsent)
         for pause_s in (*_PAUSES_S, None):
             try:
-                some = put(some)
-            except (BotoCoreError, ClientError) as error:  # boto3 has tried it several times
+                unsent = put(unsent)
+            except (BotoCoreError, ClientError) as error:  # after several attempts by boto3
                 what = f"events were not taken ({error})"
-                hint = "Mend that and run it again; what was sent is being converted"
+                hint = "Fix the cause and run it again; what was sent is being converted"
                 raise StorageError(what, where, hint) from error
-            if not some:
+            if not unsent:
                 break
             if pause_s is None:
-                what = f"{len(some)} events were not taken"
+                what = f"{len(unsent)} events were not taken"
                 raise StorageError(what, where, "Run it again; what was sent is being converted")
             time.sleep(pause_s)
     return count

@@ -1,4 +1,4 @@
-"""What the function does with an event: plans, sends on and converts."""
+"""Working on an event: planning, sending units on to other invocations, and converting."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,33 +37,33 @@ from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import Stores
 
 START_S = 10
-"""What an invocation may take before its first unit: listings, mostly."""
+"""The seconds that an invocation may take before its first unit, mostly for listings."""
 
 MARGIN_S = 20
-"""Left at the end of an invocation for what it has begun, and for handing back the rest."""
+"""The seconds kept at the end of an invocation to finish a unit and hand back the rest."""
 
 LEASE_WAIT_S = 60
-"""Waited at most for another run of a unit: an invocation that waits is paid for."""
+"""The longest wait for another run of a unit: a waiting invocation is paid for."""
 
 SHARD_WAIT_S = 300
-"""The same for a shard: shards are published one after the other, and are ready together."""
+"""The same for a shard: shards are ready together and published one after the other."""
 
 SHARDS_MORE = 2.5
-"""Into how many times more shards than needed a unit is split: busy hours make larger ones, and a
-shard is read again when another one has published a record of it meanwhile."""
+"""How many times more shards than needed a unit is split into: busy hours make larger shards, and a
+shard is read again when another one has published one of its records meanwhile."""
 
 
 @dataclass(frozen=True)
 class Function:
-    """A function with its places and settings, for one invocation.
+    """The function with its stores and settings, for one invocation.
 
     Attributes:
-        stores: Where everything is.
-        settings: How to convert.
-        fanout: Opens where planned batches go; None to convert them in the invocation that plans.
-        telemetry: Who is told.
-        whole_s: How many seconds the invocation had when it began.
-        left_s: How many are left of it.
+        stores: Source, dataset and state.
+        settings: Conversion settings.
+        fanout: Opens the fan-out for planned batches; None to convert these in the same invocation.
+        telemetry: Receives metrics and log lines.
+        whole_s: The seconds that the invocation had when it began.
+        left_s: Returns the seconds that it has left.
     """
 
     stores: Stores
@@ -80,7 +80,7 @@ class Function:
             Counts, for people who invoke the function by hand.
 
         Raises:
-            CloudTrailParquetError: Some of it was not done, and another attempt may help.
+            CloudTrailParquetError: Some of it was not done; another attempt may help.
         """
         match event:
             case ConvertEvent(units):
@@ -92,92 +92,90 @@ class Function:
                 days = scheduled_days(today, days_back, self.settings)
                 return self._plan(PlanEvent(*days, only="outdated"), scheduled=True)
 
-    def _plan(self, asked: PlanEvent, *, scheduled: bool) -> dict[str, int]:
-        """Have units converted; accounts that may not be listed go on as a plan of their own.
+    def _plan(self, event: PlanEvent, *, scheduled: bool) -> dict[str, int]:
+        """Plan and convert a range; accounts that may not be listed are sent on as another plan.
 
-        One of nothing but such accounts fails.
+        A plan of no other accounts fails.
         """
         source, state = self.stores.source, self.stores.state
-        of = Range(asked.first, asked.last, frozenset(asked.accounts), frozenset(asked.regions))
-        found = discover(source, self.settings.folders)
-        for place in found.without_logs:
-            self.telemetry.without_logs(place)
-        found.check(asked.accounts, asked.regions, "plan")
-        refused = found.refused_of(of.accounts)
+        options = PlanOptions.of(self.settings)
+        wanted = Range(event.first, event.last, frozenset(event.accounts), frozenset(event.regions))
+        discovery = discover(source, self.settings.folders)
+        for location in discovery.without_logs:
+            self.telemetry.without_logs(location)
+        discovery.check(event.accounts, event.regions, "plan")
+        refused = discovery.refused_of(wanted.accounts)
         for account, error in refused.items():
             self.telemetry.account_refused(account, error)
-        # To compare all parts is asked for by hand; the daily run would list thousands of folders.
+        # All parts are compared only on request; the daily run would list thousands of folders.
         receipts = Receipts(state, None if scheduled else self.stores.dataset)
-        units = plan_units(source, receipts, found, of, asked.only, PlanOptions.of(self.settings))
-        others = self._unfinished(of)
+        units = plan_units(source, receipts, discovery, wanted, event.only, options)
+        others = self._unfinished(wanted)
         if scheduled:
-            units = chain(
-                units,
-                *(
-                    plan_units(
-                        source, receipts, found, one, "outdated", PlanOptions.of(self.settings)
-                    )
-                    for one in others
-                ),
+            plans = (
+                plan_units(source, receipts, discovery, other, "outdated", options)
+                for other in others
             )
-        look_into_odd_siblings(source, found)
+            units = chain(units, *plans)
+        look_into_odd_siblings(source, discovery)
         try:
             counts = self._dispatch(units, scheduled=scheduled)
         finally:
-            self.telemetry.unplaced(found.unplaced)
+            self.telemetry.unplaced(discovery.unplaced)
         if not refused:
-            if not found.with_logs:
-                raise found.no_logs(source, of.holds)
+            if not discovery.with_logs:
+                raise discovery.no_logs(source, wanted.holds)
             return counts
-        if self.fanout is None or not any(of.holds(*place) for place in found.trails):
+        if self.fanout is None or not any(wanted.holds(*place) for place in discovery.trails):
             raise next(iter(refused.values()))
-        self.fanout().send([replace_in(asked, accounts=tuple(refused))])
+        self.fanout().send([replace_in(event, accounts=tuple(refused))])
         return {**counts, "accounts_refused": len(refused)}
 
-    def _unfinished(self, of: Range) -> list[Range]:
-        """The units outside of a range that a run has begun to replace and not finished.
+    def _unfinished(self, wanted: Range) -> list[Range]:
+        """Units outside of a range that a run has begun to replace and not finished; tells of them.
 
-        A daily run completes them. A run that is still under way is no older than an invocation.
+        The daily run completes them. A run that is still under way is no older than an invocation.
         """
-        left, now = list[Range](), self.stores.clock.now()
+        others, now = list[Range](), self.stores.clock.now()
         for unit, since in sorted(unfinished(self.stores.state).items()):
-            inside = of.first <= unit.day <= of.last and of.holds(unit.account, unit.region)
+            in_days = wanted.first <= unit.day <= wanted.last
+            inside = in_days and wanted.holds(unit.account, unit.region)
             if not inside and now - since > timedelta(seconds=FUNCTION_S):
                 self.telemetry.unfinished(unit, since)
-                places = frozenset([unit.account]), frozenset([unit.region])
-                left.append(Range(unit.day, unit.day, *places))
-        return left
+                place = frozenset([unit.account]), frozenset([unit.region])
+                others.append(Range(unit.day, unit.day, *place))
+        return others
 
     def _dispatch(self, units: Iterator[PlannedUnit], *, scheduled: bool) -> dict[str, int]:
-        """Send planned units on in batches, or convert them here if there is but one."""
+        """Send planned units on in batches; a single batch is converted here."""
         planned, days = 0, set[date]()
 
-        def noted() -> Iterator[PlannedUnit]:
+        def counted() -> Iterator[PlannedUnit]:
             nonlocal planned
-            for one in units:
+            for unit in units:
                 planned += 1
-                if scheduled and one.files:  # without any, it may turn out to have no records
-                    days.add(one.unit.day)
-                yield one
+                if scheduled and unit.files:  # a unit without any may turn out to have no records
+                    days.add(unit.unit.day)
+                yield unit
 
-        batches = pack(noted(), BATCH_S * self.whole_s / FUNCTION_S, MAX_UNITS)
+        batches = pack(counted(), BATCH_S * self.whole_s / FUNCTION_S, MAX_UNITS)
         first, second = next(batches, []), next(batches, [])
-        of_units = ([one.unit for one in batch] for batch in chain((first, second), batches))
+        to_send = ([unit.unit for unit in batch] for batch in chain((first, second), batches))
         if self.fanout is None or not second:
-            here = list(chain.from_iterable(of_units))
+            to_convert = list(chain.from_iterable(to_send))
             self.telemetry.planned(planned, min(planned, 1), min(days, default=None))
-            return self._convert([UnitRef(*unit) for unit in here])
-        sent = self.fanout().send(map(ConvertEvent.of, of_units))
+            return self._convert([UnitRef(*unit) for unit in to_convert])
+        sent = self.fanout().send(map(ConvertEvent.of, to_send))
         self.telemetry.planned(planned, sent, min(days, default=None))
         return {"planned": planned, "batches": sent}
 
     def _convert(self, units: list[UnitRef]) -> dict[str, int]:
-        """Convert units; what is left of them goes to another invocation if this one got on.
+        """Convert units; those left over go to another invocation if this one made progress.
 
-        So it comes to an end: events become shorter, and one that nothing can be done of fails.
+        So this ends: events become shorter, and an event without any progress fails.
         """
         late = self.whole_s - self.left_s() > START_S  # other work has taken the time
-        got_on, converted = False, 0
+        has_progress, converted = False, 0
         left, failures = list[UnitRef](), list[CloudTrailParquetError]()
         if not units:
             return {"converted": 0, "handed_back": 0}
@@ -190,24 +188,24 @@ class Function:
             except NotEnoughTimeError as error:
                 left += units[number:]
                 failures.append(error)
-                got_on = got_on or late
+                has_progress = has_progress or late
                 break
             except CloudTrailParquetError as error:
                 if isinstance(error, TooLargeError) and self.fanout is not None:
                     shards = unit.split(error.shards)
                     self.fanout().send(ConvertEvent((shard,)) for shard in shards)
                     self.telemetry.handed_back(len(shards))
-                    got_on = True
+                    has_progress = True
                     continue
                 self.telemetry.failed(unit.unit, error)
                 left.append(unit)
                 failures.append(error)
             else:
-                got_on = True
+                has_progress = True
                 if receipt is not None:
                     self.telemetry.converted(receipt)
                     converted += 1
-        if failures and (self.fanout is None or not got_on):
+        if failures and (self.fanout is None or not has_progress):
             raise failures[0]
         if left and self.fanout is not None:
             self.fanout().send([ConvertEvent(tuple(left))])
@@ -226,13 +224,13 @@ class Function:
 
         def admit(files: list[LogFile]) -> None:
             nonlocal holds_logs
-            holds_logs = True  # it is asked only when there is something to convert
+            holds_logs = True  # called only when there is something to convert
             self._admit(unit, shard, files)
 
         longest_s = LEASE_WAIT_S if shard == WHOLE else SHARD_WAIT_S
         wait_s = min(self.settings.lease_wait_s, longest_s, int(self.left_s() - MARGIN_S))
         settings = replace(self.settings, lease_wait_s=wait_s)
-        with as_ours(unit.name):
+        with translated_errors(unit.name):
             trails = self._trails(unit, accounts)
             receipt = convert_unit(unit, trails, self.stores, settings, admit, shard)
             if receipt is None and not holds_logs:
@@ -240,7 +238,7 @@ class Function:
         return receipt
 
     def _trails(self, unit: Unit, accounts: Accounts) -> list[str]:
-        """Where the logs of a unit lie: nowhere any longer, for one that was converted once."""
+        """The prefixes that hold a unit's logs; none if it was converted and its logs are gone."""
         try:
             return accounts.trails(unit)
         except UsageError:
@@ -250,21 +248,21 @@ class Function:
             return []
 
     def _admit(self, unit: Unit, shard: Shard, files: list[LogFile]) -> None:
-        """Let a unit be converted if there is time for its log files.
+        """Raise unless there is time for the log files of a unit.
 
         Raises:
-            NotEnoughTimeError: Another invocation would have it.
-            TooLargeError: No invocation has, but for shards of it.
-            UsageError: No invocation has it for this shard.
+            NotEnoughTimeError: Another invocation would have the time.
+            TooLargeError: No invocation would have the time, except for shards of the unit.
+            UsageError: No invocation would have the time for this shard.
         """
         needed_s = PlannedUnit(unit, len(files), sum(file.size for file in files)).seconds
-        most_s, left_s = self.whole_s - START_S - MARGIN_S, self.left_s() - MARGIN_S
-        if needed_s > most_s:
-            what = f"needs about {needed_s:.0f} s; an invocation has {max(most_s, 0):.0f} s for it"
+        limit_s, left_s = self.whole_s - START_S - MARGIN_S, self.left_s() - MARGIN_S
+        if needed_s > limit_s:
+            what = f"needs about {needed_s:.0f} s; an invocation has {max(limit_s, 0):.0f} s for it"
             hint = "Give the function more time, or convert it with the command line"
-            if shard == WHOLE and most_s > 0:
-                of = min(ceil(needed_s / most_s * SHARDS_MORE), MAX_SHARDS)
-                raise TooLargeError(what, unit.name, hint, of)
+            if shard == WHOLE and limit_s > 0:
+                shards = min(ceil(needed_s / limit_s * SHARDS_MORE), MAX_SHARDS)
+                raise TooLargeError(what, unit.name, hint, shards)
             raise UsageError(what, unit.name, hint)
         if needed_s > left_s:
             what = f"needs about {needed_s:.0f} s; {max(left_s, 0):.0f} s are left"
@@ -272,8 +270,8 @@ class Function:
 
 
 @contextmanager
-def as_ours(where: str) -> Iterator[None]:
-    """Make errors of others ours, without their text, which may quote a record."""
+def translated_errors(where: str) -> Iterator[None]:
+    """Turn errors of others into ours, without their text, which may quote a record."""
     try:
         yield
     except CloudTrailParquetError:
@@ -282,7 +280,7 @@ def as_ours(where: str) -> Iterator[None]:
         frames = [(frame.f_globals["__name__"], no) for frame, no in walk_tb(error.__traceback__)]
         *_, at = (f"{name}:{no}" for name, no in frames if name.startswith("cloudtrail_parquet"))
         what = f"failed with {type(error).__name__} at {at}"
-        if isinstance(error, OSError):  # no room in /tmp, mostly
+        if isinstance(error, OSError):  # mostly a full /tmp
             what += f" ({error.strerror})"
         hint = "It is tried again. If that does not help, please report this line"
         raise StorageError(what, where, hint) from error

@@ -1,7 +1,7 @@
-"""What the Lambda function tells about its work: log lines and CloudWatch metrics.
+"""The telemetry of the Lambda function: log lines and CloudWatch metrics.
 
-One line a unit, with counts and sizes; never a record, a principal or an address. Metrics go out
-in the embedded metric format, so they cost no request.
+Each unit has one line, with counts and sizes; never a record, a principal or an address. Metrics
+are written in the embedded metric format, so they cost no request.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ from cloudtrail_parquet.state.receipt import Receipt
 _MILLISECONDS = "Milliseconds"  # summed up as whole numbers, sent as seconds
 _MAX_LINES = 100  # about folders with log files that no unit reads
 
-_UNITS_OF: dict[str, MetricUnit] = {
+_UNIT_OF: dict[str, MetricUnit] = {
     MetricName.BYTES_IN: MetricUnit.Bytes,
     MetricName.BYTES_OUT: MetricUnit.Bytes,
     MetricName.SECONDS: MetricUnit.Seconds,
@@ -28,21 +28,21 @@ _UNITS_OF: dict[str, MetricUnit] = {
 
 
 class Telemetry:
-    """Collects what an invocation has done; `flush` sends the metrics."""
+    """Logs what an invocation does, and collects metrics until `flush`."""
 
     def __init__(self, service: str = DEFAULT_SERVICE) -> None:
-        """``service`` tells deployments apart: it is the dimension of all metrics."""
+        """``service`` tells deployments apart: it is the value of the metrics' dimension."""
         self._log = Logger(service=service)
         self._metrics = Metrics(namespace=METRIC_NAMESPACE, service=service)
         self._sums: Counter[str] = Counter()
         self._oldest_unsettled_days: int | None = None
 
     def invoked(self, request_id: str) -> None:
-        """Put an invocation's id on the lines to come."""
+        """Add an invocation's id to the following lines."""
         self._log.append_keys(request_id=request_id)
 
     def converted(self, receipt: Receipt) -> None:
-        """Tell about a unit that was converted, or kept as it was."""
+        """Report a unit that was converted, or kept as it was."""
         records = receipt.records
         self._sums.update(
             {
@@ -62,7 +62,7 @@ class Telemetry:
                     MetricName.RECORDS_QUARANTINED: records.quarantined,
                     MetricName.FILES_READ: receipt.files.read,
                     MetricName.FILES_QUARANTINED: receipt.files.quarantined,
-                    MetricName.FILES_UNPLACED: sum(one.files for one in receipt.unplaced),
+                    MetricName.FILES_UNPLACED: sum(folder.files for folder in receipt.unplaced),
                     MetricName.BYTES_IN: receipt.bytes_in,
                     MetricName.BYTES_OUT: receipt.bytes_out,
                     _MILLISECONDS: round(receipt.seconds * 1000),
@@ -77,7 +77,7 @@ class Telemetry:
                 "kept": receipt.kept,
                 "files_read": receipt.files.read,
                 "files_quarantined": receipt.files.quarantined,
-                "files_unplaced": sum(one.files for one in receipt.unplaced),
+                "files_unplaced": sum(folder.files for folder in receipt.unplaced),
                 **{f"records_{name}": count for name, count in asdict(records).items()},
                 "conflicts": receipt.conflicts,
                 "bytes_in": receipt.bytes_in,
@@ -87,18 +87,18 @@ class Telemetry:
         )
 
     def failed(self, unit: Unit, error: CloudTrailParquetError) -> None:
-        """Tell about a unit that kept what it had."""
+        """Report a unit that could not be converted."""
         self._sums[MetricName.UNITS_FAILED] += 1
         facts = {**unit.to_json(), "error": str(error), "error_type": type(error).__name__}
         self._log.error("unit_failed", extra=facts)
 
     def handed_back(self, units: int) -> None:
-        """Tell that units are left to another invocation."""
+        """Report that units are left to another invocation."""
         self._sums[MetricName.UNITS_HANDED_BACK] += units
         self._log.info("units_handed_back", extra={"units": units})
 
     def planned(self, units: int, batches: int, oldest_unsettled: date | None) -> None:
-        """Tell about a plan: what was found, and the oldest day in it that is not final."""
+        """Report a plan: its units and batches, and the oldest day in it that is not settled."""
         self._sums[MetricName.UNITS_PLANNED] += units
         if oldest_unsettled is not None:
             age = (datetime.now(UTC).date() - oldest_unsettled).days
@@ -106,34 +106,34 @@ class Telemetry:
         self._log.info("planned", extra={"units": units, "batches": batches})
 
     def unfinished(self, unit: Unit, since: datetime) -> None:
-        """Tell about a unit that a run has begun to replace and not finished."""
+        """Report a unit that a run has begun to replace and not finished."""
         facts = {**unit.to_json(), "since": since.isoformat()}
         self._log.warning("unit_unfinished", extra=facts)
 
     def account_refused(self, account: str, error: CloudTrailParquetError) -> None:
-        """Tell about an account that a plan has left out, since it may not be listed."""
+        """Report an account that a plan has left out, since it may not be listed."""
         self._sums[MetricName.ACCOUNTS_REFUSED] += 1
         self._log.error("account_refused", extra={"account": account, "error": str(error)})
 
-    def without_logs(self, place: str) -> None:
-        """Tell about a place of the source in which there are no logs yet."""
-        self._log.warning("without_logs", extra={"place": place})
+    def without_logs(self, location: str) -> None:
+        """Report a location of the source that has no logs yet."""
+        self._log.warning("without_logs", extra={"place": location})
 
     def unplaced(self, unplaced: Unplaced) -> None:
-        """Tell about log files that a plan has come across and that no unit reads."""
+        """Report log files that a plan has come across and that no unit reads."""
         if not unplaced:
             return
         self._sums[MetricName.FILES_UNPLACED] += unplaced.files
-        for one in unplaced.folders[:_MAX_LINES]:
-            facts = {"folder": one.folder, "files": one.files, "example": one.example}
+        for folder in unplaced.folders[:_MAX_LINES]:
+            facts = {"folder": folder.folder, "files": folder.files, "example": folder.example}
             self._log.warning("unplaced", extra=facts)
 
     def refused(self) -> None:
-        """Count an event that is none."""
+        """Count an event that could not be read."""
         self._sums[MetricName.EVENTS_REFUSED] += 1
 
     def event_failed(self, error: CloudTrailParquetError, message_id: str = "") -> None:
-        """Tell about an event that will come again; in a queue it is a message."""
+        """Report an event that will be delivered again; in a queue it is a message."""
         facts = {"error": str(error), "error_type": type(error).__name__}
         if message_id:
             self._log.error("message_failed", extra={"message_id": message_id, **facts})
@@ -149,7 +149,7 @@ class Telemetry:
         if self._oldest_unsettled_days is not None:
             values[MetricName.OLDEST_UNSETTLED_DAYS] = self._oldest_unsettled_days
         for name, value in sorted(values.items()):
-            self._metrics.add_metric(name, _UNITS_OF.get(name, MetricUnit.Count), value)
+            self._metrics.add_metric(name, _UNIT_OF.get(name, MetricUnit.Count), value)
         if values:
             self._metrics.flush_metrics()
         self._sums.clear()

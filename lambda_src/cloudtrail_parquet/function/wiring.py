@@ -1,12 +1,10 @@
-"""The function that an environment describes."""
+"""Wiring: from environment variables to the function that they describe."""
 
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 
 from cloudtrail_parquet.contract import DEFAULT_SERVICE, Variable
-from cloudtrail_parquet.errors import (
-    UsageError,
-)
+from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.function.fanout import EventsFanout, Fanout, QueueFanout
 from cloudtrail_parquet.function.service import Function
 from cloudtrail_parquet.function.telemetry import Telemetry
@@ -14,21 +12,21 @@ from cloudtrail_parquet.settings.settings import SettingSource, settings_environ
 from cloudtrail_parquet.storage.locations import Locations
 
 FETCH_THREADS = 32
-"""Log files fetched at a time, unless said otherwise: at 20 ms a GET, 1,500 files a second."""
+"""The default of log files fetched at a time: at 20 ms a GET, 1,500 files a second."""
 
 
 def function_of(environment: Mapping[str, str], *, by_queue: bool = False) -> Function:
     """The function that an environment describes.
 
     Args:
-        environment: Its variables.
-        by_queue: Whether what it is to work on came by the queue.
+        environment: The environment variables.
+        by_queue: Whether the invocation's events came from the queue.
 
     Raises:
-        UsageError: Something is missing or not legal.
+        UsageError: A variable is missing or not valid.
     """
-    ours = SettingSource("function", {"fetch_threads": FETCH_THREADS})
-    settings = settings_of(ours, *settings_environment(environment))
+    defaults = SettingSource("function", {"fetch_threads": FETCH_THREADS})
+    settings = settings_of(defaults, *settings_environment(environment))
     if missing := [name for name in _NEEDED if not environment.get(name)]:
         what = f"not set: {', '.join(missing)}"
         raise UsageError(what, "environment", "Set them to s3://bucket/prefix")
@@ -42,7 +40,7 @@ _NEEDED = (Variable.SOURCE, Variable.DATASET, Variable.STATE)
 
 
 def _fanout(environment: Mapping[str, str], *, by_queue: bool) -> Callable[[], Fanout] | None:
-    """Where batches go; those of a message back to its queue, so that a backfill stays in it."""
+    """The fan-out for batches; those of a message go to its queue, so a backfill stays in it."""
     dispatch = environment.get(Variable.DISPATCH) or "events"
     url = environment.get(Variable.QUEUE_URL)
     if dispatch == "inline":
