@@ -271,7 +271,7 @@ class Window:
         return _days_around(delivery_day, self.lookahead_s, self.lookbehind_s)
 
     def ends(self, day: date) -> datetime:
-        """The end of a day's window, as a time; at most the last one that there is."""
+        """The end of a day's window; capped at the latest time that Python knows."""
         try:
             return _midnight(day) + timedelta(days=1, seconds=self.lookahead_s)
         except OverflowError:

@@ -40,7 +40,7 @@ from cloudtrail_parquet.settings.options import RowOptions
 from cloudtrail_parquet.settings.rules import Discarder
 from cloudtrail_parquet.state.figures import MAX_NAMES, Records
 
-_PIECE_ROWS = 1024  # records are encoded as columns as soon as there are so many
+_PIECE_ROWS = 1024  # so many records are encoded as columns at a time
 _NO_TIME = "no eventTime"
 _BAD_TIME = "eventTime is not a time"
 _TIME_LENGTH, _TIME_T = len("2026-01-10T12:34:56Z"), len("2026-01-10")

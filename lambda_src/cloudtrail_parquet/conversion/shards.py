@@ -71,7 +71,7 @@ def guard_others(
         going = parts_of(task.stores.dataset, task.unit, task.options.dataset.layout, shard.__eq__)
         if why := lost_rows(task.stores, going, keys, "", task.options.rows.discard):
             raise UsageError(
-                f"shard {shard} is there, and {why}",
+                f"shard {shard} would be removed, but {why}",
                 task.unit.name,
                 f"Convert all {shard.of} shards of it again, or replace it with replace_shrunk",
             )

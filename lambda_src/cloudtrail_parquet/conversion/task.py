@@ -1,4 +1,4 @@
-"""The task of a conversion, for a whole unit or a shard: what to convert, and what there was."""
+"""The task of a conversion, of a unit or a shard: what to convert, and what is known of it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable

@@ -158,7 +158,7 @@ def _convert(act: UnitAction, job: Job, locations: Locations, settings: Settings
     except CloudTrailParquetError as error:
         return Outcome(job.unit, None, error)
     except (OSError, pa.ArrowException) as error:  # such as a full disk
-        what, hint = f"could not be converted ({error})", "Mend that and run it again"
+        what, hint = f"could not be converted ({error})", "Fix the cause and run it again"
         return Outcome(job.unit, None, StorageError(what, job.unit.name, hint))
     return Outcome(job.unit, receipt, None, looked)
 

@@ -1,4 +1,4 @@
-"""The keys, below the state prefix, of what is kept about a unit or a shard of one."""
+"""The keys, below the state prefix, of what is kept about units and shards."""
 
 from collections.abc import Iterator
 from datetime import date

@@ -616,7 +616,7 @@ def test_shards_that_were_never_completed_are_not_replaced_by_less() -> None:
 
     with pytest.raises(
         UsageError,
-        match=r"shard 1 of 2 is there, and 1 of 2 records that it holds are not in the source",
+        match="shard 1 of 2 would be removed, but 1 of 2 records that it holds are not in the",
     ):
         convert(stores)
     convert(stores, Shard(1, 3))
