@@ -13,7 +13,7 @@ from cloudtrail_parquet.conversion.workers import Job, Outcome, convert_all, job
 from cloudtrail_parquet.dataset.export import export_records
 from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
 from cloudtrail_parquet.layout import Unit
-from cloudtrail_parquet.planning.plan import Range
+from cloudtrail_parquet.planning.plan import UnitRange
 from cloudtrail_parquet.planning.selection import Selection
 from cloudtrail_parquet.records.json_columns import file_schema
 from cloudtrail_parquet.schema.columns import PARTITION_SCHEMAS
@@ -188,7 +188,7 @@ def make_settings(file: str | Path | None = None, /, **values: object) -> Settin
 
 def _range(
     first: date | None, last: date | None, accounts: Collection[str], regions: Collection[str]
-) -> Range:
+) -> UnitRange:
     """A selection; what type checkers let pass is refused here.
 
     Raises:
@@ -200,4 +200,4 @@ def _range(
     for name, names in (("accounts", accounts), ("regions", regions)):
         if isinstance(names, str):
             raise UsageError(f"{names!r} is a text", name, f"Use a list: [{names!r}]")
-    return Range.of(first, last, accounts, regions)
+    return UnitRange.of(first, last, accounts, regions)

@@ -11,7 +11,7 @@ from mypy_boto3_s3 import S3Client
 
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.layout import Unit, Window
-from cloudtrail_parquet.planning.plan import Range, Receipts, plan_units
+from cloudtrail_parquet.planning.plan import Receipts, UnitRange, plan_units
 from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import Discovery, account_roots, discover, units
@@ -234,7 +234,7 @@ def test_what_is_unplaced_costs_an_ordinary_source_no_request(
 
     def planned() -> Discovery:
         found = discover(store, FOLDERS)
-        of = Range(DAY, DAY + timedelta(days=2))
+        of = UnitRange(DAY, DAY + timedelta(days=2))
         assert (
             len(list(plan_units(store, receipts, found, of, "all", PlanOptions.of(Settings()))))
             == 3 * 2 * 3

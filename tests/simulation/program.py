@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from cloudtrail_parquet.conversion import run
 from cloudtrail_parquet.conversion import workers as dispatch
-from cloudtrail_parquet.planning.plan import Range, Receipts, plan_units
+from cloudtrail_parquet.planning.plan import Receipts, UnitRange, plan_units
 from cloudtrail_parquet.schema import columns as schema
 from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.settings.settings import Settings
@@ -61,7 +61,7 @@ def outdated(stores: Stores, settings: Settings, account: str, region: str, day:
     """Whether a plan of outdated units, of many days, has a unit."""
     found = discover(stores.source, settings.folders)
     first, last = max(day - _WIDEST, date.min), day + _WIDEST
-    of = Range(first, last, frozenset({account}), frozenset({region}))
+    of = UnitRange(first, last, frozenset({account}), frozenset({region}))
     receipts = Receipts(stores.state, stores.dataset)
     planned = plan_units(stores.source, receipts, found, of, "outdated", PlanOptions.of(settings))
     return any(one.unit == (account, region, day) for one in planned)

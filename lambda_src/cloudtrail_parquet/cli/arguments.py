@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cloudtrail_parquet.errors import UsageError
-from cloudtrail_parquet.planning.plan import Range
+from cloudtrail_parquet.planning.plan import UnitRange
 from cloudtrail_parquet.settings.settings import OPTIONAL_LOG_FOLDERS
 
 Logs = Annotated[
@@ -52,7 +52,7 @@ def range_of(
     last: datetime | None,
     accounts: list[str] | None,
     regions: list[str] | None,
-) -> Range:
+) -> UnitRange:
     """What the options of a command select.
 
     Raises:
@@ -60,7 +60,7 @@ def range_of(
     """
     if day and (first or last):
         raise UsageError("--day goes without --from and --to", "options", "Use one or the other")
-    return Range.of(_date(day or first), _date(day or last), accounts or (), regions or ())
+    return UnitRange.of(_date(day or first), _date(day or last), accounts or (), regions or ())
 
 
 def _date(moment: datetime | None) -> date | None:

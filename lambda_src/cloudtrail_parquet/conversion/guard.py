@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cloudtrail_parquet.contract import PartitionLayout
-from cloudtrail_parquet.dataset.parts import read_footer, readable, row_group_keys, said
+from cloudtrail_parquet.dataset.parts import footer_value, read_footer, readable, row_group_keys
 from cloudtrail_parquet.layout import (
     Owner,
     Shard,
@@ -91,7 +91,7 @@ def lost_rows(
     for entry in going:
         footer = read_footer(stores.dataset, entry.key)
         unit = unit_of(entry.key)
-        if unit is not None and said(footer, "source_fingerprint") != fingerprint:
+        if unit is not None and footer_value(footer, "source_fingerprint") != fingerprint:
             rows += footer.num_rows
             splits.setdefault((unit.day, shard_of(entry.key).of), []).append(entry)
     for (day, _), entries in splits.items():
@@ -178,7 +178,7 @@ def receipt_from_footers(
     for entry in entries:
         footer = read_footer(dataset, entry.key)
         parts.append(Part(key=entry.key, rows=footer.num_rows, bytes=entry.size))
-        schemas.append(int(said(footer, "schema_version") or 0))
+        schemas.append(int(footer_value(footer, "schema_version") or 0))
         days[(unit_of(entry.key) or unit).day] += footer.num_rows
     written = days.pop(unit.day, 0)
     straggled = sum(days.values())

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cloudtrail_parquet.contract import PartitionLayout
-from cloudtrail_parquet.dataset.parts import read_footer, readable, row_group_keys, said
+from cloudtrail_parquet.dataset.parts import footer_value, read_footer, readable, row_group_keys
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.layout import WHOLE, Owner, Shard, Unit, owner_of, partition
 from cloudtrail_parquet.records.from_arrow import restore_json
@@ -141,7 +141,7 @@ class PublishedParts:
         owner = owner_of(entry.key, day)
         if self._source is None or owner is None or owner.day != self._owner.day:
             return True
-        return said(footer, "source_fingerprint") == self._source
+        return footer_value(footer, "source_fingerprint") == self._source
 
     def _matches(
         self, entry: Entry, day: date, keys: pa.Array, times: pa.Array | None

@@ -43,7 +43,7 @@ def read_footer(dataset: ReadStore, key: str) -> pq.FileMetaData:
         return pq.read_metadata(file)
 
 
-def said(footer: pq.FileMetaData, name: str) -> str:
+def footer_value(footer: pq.FileMetaData, name: str) -> str:
     """What a footer says about the making of its part, empty if it does not."""
     value: bytes = (footer.metadata or {}).get(f"{METADATA_PREFIX}{name}".encode(), b"")
     return value.decode(errors="replace")

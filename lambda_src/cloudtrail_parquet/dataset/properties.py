@@ -7,7 +7,7 @@ compared ever after.
 import msgspec
 
 from cloudtrail_parquet.contract import DEFAULT_LAYOUT, PartitionLayout
-from cloudtrail_parquet.dataset.parts import read_footer, said
+from cloudtrail_parquet.dataset.parts import footer_value, read_footer
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import unit_of
 from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions
@@ -101,7 +101,7 @@ def _of_parts(dataset: ReadStore) -> DatasetProperties | None:
     part = next((one for one in dataset.files("") if unit_of(one.key) is not None), None)
     if part is None:
         return None
-    text = said(read_footer(dataset, part.key), "settings")
+    text = footer_value(read_footer(dataset, part.key), "settings")
     try:
         return msgspec.json.decode(text, type=DatasetProperties)
     except msgspec.DecodeError:

@@ -25,7 +25,7 @@ from cloudtrail_parquet.function.fanout import Fanout
 from cloudtrail_parquet.function.telemetry import Telemetry
 from cloudtrail_parquet.layout import MAX_SHARDS, WHOLE, LogFile, Shard, Unit
 from cloudtrail_parquet.planning.batches import BATCH_S, pack
-from cloudtrail_parquet.planning.plan import PlannedUnit, Range, Receipts, plan_units
+from cloudtrail_parquet.planning.plan import PlannedUnit, Receipts, UnitRange, plan_units
 from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions, PlanOptions
 from cloudtrail_parquet.settings.reach import scheduled_days
 from cloudtrail_parquet.settings.settings import Settings
@@ -99,7 +99,9 @@ class Function:
         """
         source, state = self.stores.source, self.stores.state
         options = PlanOptions.of(self.settings)
-        wanted = Range(event.first, event.last, frozenset(event.accounts), frozenset(event.regions))
+        wanted = UnitRange(
+            event.first, event.last, frozenset(event.accounts), frozenset(event.regions)
+        )
         discovery = discover(source, self.settings.folders)
         for location in discovery.without_logs:
             self.telemetry.without_logs(location)
@@ -131,19 +133,19 @@ class Function:
         self.fanout().send([replace_in(event, accounts=tuple(refused))])
         return {**counts, "accounts_refused": len(refused)}
 
-    def _unfinished(self, wanted: Range) -> list[Range]:
+    def _unfinished(self, wanted: UnitRange) -> list[UnitRange]:
         """Units outside of a range that a run has begun to replace and not finished; tells of them.
 
         The daily run completes them. A run that is still under way is no older than an invocation.
         """
-        others, now = list[Range](), self.stores.clock.now()
+        others, now = list[UnitRange](), self.stores.clock.now()
         for unit, since in sorted(unfinished(self.stores.state).items()):
             in_days = wanted.first <= unit.day <= wanted.last
             inside = in_days and wanted.holds(unit.account, unit.region)
             if not inside and now - since > timedelta(seconds=FUNCTION_S):
                 self.telemetry.unfinished(unit, since)
                 place = frozenset([unit.account]), frozenset([unit.region])
-                others.append(Range(unit.day, unit.day, *place))
+                others.append(UnitRange(unit.day, unit.day, *place))
         return others
 
     def _dispatch(self, units: Iterator[PlannedUnit], *, scheduled: bool) -> dict[str, int]:

@@ -77,7 +77,7 @@ class PlannedUnit(NamedTuple):
         return UNIT_S + self.files * FILE_S + self.bytes / BYTES_PER_S
 
 
-class Range(NamedTuple):
+class UnitRange(NamedTuple):
     """A range of days, of some accounts and regions; of all of them where these are empty."""
 
     first: date
@@ -92,7 +92,7 @@ class Range(NamedTuple):
         last: date | None,
         accounts: Iterable[str] = (),
         regions: Iterable[str] = (),
-    ) -> "Range":
+    ) -> "UnitRange":
         """All days from one on, up to another, or between them.
 
         Raises:
@@ -131,7 +131,7 @@ def plan_units(  # noqa: PLR0913, PLR0917
     source: ReadStore,
     receipts: Receipts,
     discovery: Discovery,
-    wanted: Range,
+    wanted: UnitRange,
     only: Only,
     options: PlanOptions,
 ) -> Iterator[PlannedUnit]:
@@ -181,7 +181,9 @@ def plan_units(  # noqa: PLR0913, PLR0917
             running += [threads.submit(plan_place, place) for place in islice(waiting, 1)]
 
 
-def _gone(planned: list[PlannedUnit], units: Iterable[Unit], wanted: Range) -> list[PlannedUnit]:
+def _gone(
+    planned: list[PlannedUnit], units: Iterable[Unit], wanted: UnitRange
+) -> list[PlannedUnit]:
     """The units of a range that have no log file any more."""
     with_files = {unit.unit for unit in planned}
     return [
@@ -202,7 +204,11 @@ class _Day:
 
 
 def _sizes(
-    source: ReadStore, place: tuple[str, str], trails: Iterable[str], wanted: Range, window: Window
+    source: ReadStore,
+    place: tuple[str, str],
+    trails: Iterable[str],
+    wanted: UnitRange,
+    window: Window,
 ) -> tuple[list[PlannedUnit], Unplaced]:
     """The units of a place whose windows hold a log file, and the log files that no unit reads."""
     days, unplaced = defaultdict[date, _Day](_Day), Unplaced()
@@ -230,7 +236,7 @@ def _sizes(
 
 
 def _deliveries(
-    source: ReadStore, trail: str, wanted: Range, window: Window, unplaced: Unplaced
+    source: ReadStore, trail: str, wanted: UnitRange, window: Window, unplaced: Unplaced
 ) -> Iterator[tuple[date, Entry, float]]:
     """The log files below a trail's region that may be in the windows of a range of days.
 

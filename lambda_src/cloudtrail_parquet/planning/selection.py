@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from cloudtrail_parquet.errors import RefusedError, UsageError
 from cloudtrail_parquet.layout import Unit, Window
-from cloudtrail_parquet.planning.plan import Range
+from cloudtrail_parquet.planning.plan import UnitRange
 from cloudtrail_parquet.source.discover import Discovery, discover, units
 from cloudtrail_parquet.storage import ReadStore, open_source
 
@@ -19,12 +19,12 @@ class Selection:
         found: All accounts and regions of the source.
     """
 
-    range: Range
+    range: UnitRange
     source: ReadStore
     found: Discovery
 
     @classmethod
-    def of(cls, location: str, wanted: Range, folders: tuple[str, ...]) -> "Selection":
+    def of(cls, location: str, wanted: UnitRange, folders: tuple[str, ...]) -> "Selection":
         """List the accounts and regions of a source, of which some are wanted.
 
         Args:

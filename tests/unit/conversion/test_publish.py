@@ -13,7 +13,7 @@ from cloudtrail_parquet.clock import SystemClock
 from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit
-from cloudtrail_parquet.planning.plan import Range, Receipts, plan_units
+from cloudtrail_parquet.planning.plan import Receipts, UnitRange, plan_units
 from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.settings.rules import Redact
 from cloudtrail_parquet.settings.settings import Settings
@@ -30,7 +30,7 @@ DAY = date(2026, 1, 10)
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
 UNIT = Unit(ACCOUNT, REGION, DAY)
 SMALL = Settings(row_group_rows=3, part_bytes=1, fetch_threads=1)
-BEFORE = Range(date(2026, 1, 1), date(2026, 1, 31))
+BEFORE = UnitRange(date(2026, 1, 1), date(2026, 1, 31))
 
 REDACTING = (Redact(name="secrets", keys=("secret",)),)
 

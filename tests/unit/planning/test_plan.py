@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.batches import estimate, pack
-from cloudtrail_parquet.planning.plan import Only, PlannedUnit, Range, Receipts, plan_units
+from cloudtrail_parquet.planning.plan import Only, PlannedUnit, Receipts, UnitRange, plan_units
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
 from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.settings.settings import Settings
@@ -27,7 +27,7 @@ from cloudtrail_parquet.storage import Entry, Level, LocalStore, Store, open_sto
 from tests.builders import ACCOUNT, REGION, WritableStores, log_file, log_key, record
 
 SETTINGS = Settings()
-ALWAYS = Range(date(2026, 1, 1), date(2026, 1, 31))
+ALWAYS = UnitRange(date(2026, 1, 1), date(2026, 1, 31))
 TENTH = date(2026, 1, 10)
 
 
@@ -42,7 +42,7 @@ def deliver(store: Store, delivered: datetime, size: int = 0, **where: str) -> N
 
 
 def planned(
-    stores: WritableStores, of: Range = ALWAYS, only: Only = "all", *, with_parts: bool = False
+    stores: WritableStores, of: UnitRange = ALWAYS, only: Only = "all", *, with_parts: bool = False
 ) -> list[PlannedUnit]:
     found = discover(stores.source, SETTINGS.folders)
     receipts = Receipts(stores.state, stores.dataset if with_parts else None)
@@ -138,7 +138,7 @@ def test_a_folder_of_no_day_is_not_planned(stores: WritableStores) -> None:
     odd = log_key(ACCOUNT, REGION, at(11)).replace("/2026/01/11/", "/2026/02/30/")
     stores.source.write(odd, log_file(record()))
 
-    of = Range(date.min, date.max)
+    of = UnitRange(date.min, date.max)
 
     assert [one.unit.day for one in planned(stores, of)] == [date(2026, 1, 11)]
 
@@ -150,7 +150,7 @@ def test_a_name_that_tells_no_time_hides_no_file_before_it(stores: WritableStore
     for delivered in (noon, noon.replace(hour=23, minute=50)):
         deliver(stores.source, delivered)
 
-    of = Range(date(2999, 1, 1), date(2999, 1, 31))
+    of = UnitRange(date(2999, 1, 1), date(2999, 1, 31))
 
     assert date(2999, 1, 12) in [one.unit.day for one in planned(stores, of)]
 
@@ -161,7 +161,7 @@ def test_only_what_is_asked_for_is_planned(stores: WritableStores) -> None:
             for day in (10, 12, 14):
                 deliver(stores.source, at(day), account=account, region=region)
 
-    of = Range(date(2026, 1, 11), date(2026, 1, 13), frozenset({"222222222222"}))
+    of = UnitRange(date(2026, 1, 11), date(2026, 1, 13), frozenset({"222222222222"}))
     assert [one.unit for one in planned(stores, of)] == [
         Unit("222222222222", region, date(2026, 1, 12)) for region in ("eu-west-1", "us-east-1")
     ]
@@ -435,7 +435,7 @@ class Slow:
 def test_an_organization_is_planned_with_a_request_for_each_region_of_an_account() -> None:
     store = Slow()
     found = discover(store, SETTINGS.folders)  # type: ignore[arg-type]
-    of = Range(date(2026, 1, 1), date(2026, 1, 6))
+    of = UnitRange(date(2026, 1, 1), date(2026, 1, 6))
 
     source: Any = store
     options = PlanOptions.of(SETTINGS)

@@ -11,7 +11,7 @@ import pytest
 from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.errors import RefusedError, UsageError
 from cloudtrail_parquet.layout import Unit
-from cloudtrail_parquet.planning.plan import Range, Receipts, plan_units
+from cloudtrail_parquet.planning.plan import Receipts, UnitRange, plan_units
 from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import Discovery, account_roots, discover, units
@@ -77,7 +77,7 @@ def found_by_planning(source: Store) -> Discovery:
             source,
             Receipts(source),
             found,
-            Range(date.min, date.max),
+            UnitRange(date.min, date.max),
             "all",
             PlanOptions.of(SETTINGS),
         )
