@@ -3,9 +3,9 @@
 CloudTrailParquetError
 ├── UsageError           fix the command or the settings, then start again
 │   └── MistakesError    several of them, each on a line of its own
-├── UnreadableLogError   the log file is damaged or is none: it is quarantined, the others go on
+├── UnreadableLogError   the log file is damaged or not one at all: quarantined, the others go on
 ├── StorageError         retrying may help: nothing was replaced
-│   └── RefusedError     not before it is allowed to these credentials
+│   └── RefusedError     retrying helps only once the credentials are allowed to do it
 ├── LeaseTimeoutError    another run holds the unit: try again when it has finished
 ├── NotEnoughTimeError   the invocation ends too soon to start this: another one has to
 ├── TooLargeError        no invocation has the time for it: it has to be split
@@ -17,21 +17,22 @@ from typing import Self
 
 from cloudtrail_parquet.printable import printable
 
-_SHOWN = 20
+_MAX_LISTED = 20
 _ITEM = "\n  "
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names for an error's advice, sorted; of many the first ones."""
+    """Names for an error's advice, sorted; of a long list only the first ones."""
     ordered = sorted(set(names))
-    more = len(ordered) - _SHOWN
-    return ", ".join(ordered[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "") or "none"
+    hidden = len(ordered) - _MAX_LISTED
+    ending = f" and {hidden:,} more" if hidden > 0 else ""
+    return ", ".join(ordered[:_MAX_LISTED]) + ending or "none"
 
 
 class CloudTrailParquetError(Exception):
     """What went wrong, where, and what to do about it.
 
-    As text it is one line that is safe to print, whatever the names in it hold.
+    Its text is one line that is safe to print, whatever the names in it hold.
     """
 
     def __init__(self, what: str, where: str, hint: str) -> None:
@@ -39,12 +40,12 @@ class CloudTrailParquetError(Exception):
 
     @property
     def what(self) -> str:
-        """What went wrong, without the place and the advice."""
+        """What went wrong, without the location and the advice."""
         return str(self.args[0])
 
     @property
     def lines(self) -> list[str]:
-        """What to print, one line unless there are several mistakes."""
+        """The lines to print: one unless there are several mistakes."""
         what, where, hint = self.args
         return [printable(f"{where}: {what}. {hint}")]
 
@@ -57,11 +58,11 @@ class UsageError(CloudTrailParquetError):
 
 
 class MistakesError(UsageError):
-    """Several things are wrong; ``what``, ``where`` and ``hint`` are shown line by line."""
+    """Several things are wrong; each is printed on a line of its own."""
 
     @classmethod
     def of(cls, problems: Sequence[str], where: str, hint: str) -> Self:
-        """All problems at once: a single one in the first line, several on lines of their own."""
+        """Report all problems at once: a single one on the first line, several on their own."""
         lines = [printable(problem) for problem in problems]
         what = lines[0] if len(lines) == 1 else "".join(_ITEM + line for line in lines)
         return cls(what, where, hint)
@@ -73,13 +74,13 @@ class MistakesError(UsageError):
 
     @property
     def lines(self) -> list[str]:
-        """What to print."""
+        """The lines to print."""
         what, where, hint = self.args
         return list(map(printable, f"{where}: {what}. {hint}".split("\n")))
 
 
 class UnreadableLogError(CloudTrailParquetError):
-    """The bytes of a log file do not hold CloudTrail records, or not to their end."""
+    """A log file does not hold CloudTrail records, or breaks off before its end."""
 
 
 class StorageError(CloudTrailParquetError):
@@ -87,19 +88,19 @@ class StorageError(CloudTrailParquetError):
 
 
 class RefusedError(StorageError):
-    """The store does not allow it to these credentials."""
+    """The store denies it to these credentials."""
 
 
 class LeaseTimeoutError(CloudTrailParquetError):
-    """Another run held the lease for longer than this one was willing to wait."""
+    """Another run held the lease for longer than this one was to wait."""
 
 
 class NotEnoughTimeError(CloudTrailParquetError):
-    """What is left of an invocation is too short for a unit."""
+    """The rest of an invocation is too short for a unit."""
 
 
 class TooLargeError(CloudTrailParquetError):
-    """A unit needs more time than any invocation has; ``shards`` says into how many to split it."""
+    """A unit needs more time than any invocation has; ``shards`` is how many to split it into."""
 
     def __init__(self, what: str, where: str, hint: str, shards: int = 2) -> None:
         super().__init__(what, where, hint)
