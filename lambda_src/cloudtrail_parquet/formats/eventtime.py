@@ -1,8 +1,8 @@
 """Event times: the text that CloudTrail writes, and microseconds since 1970 in UTC.
 
 CloudTrail writes ``2026-01-10T12:34:56Z``. Copies made by other programs carry fractions of
-seconds, offsets, the basic form ``20260110T123456Z`` or numbers since 1970; they are understood as
-well, and the caller keeps the delivered text beside the value.
+seconds, offsets, the basic form ``20260110T123456Z`` or numbers since 1970; these are understood,
+too, and the caller keeps the delivered text beside the value.
 """
 
 import re
@@ -35,8 +35,8 @@ def parse_time(text: str) -> int | None:
 
     Returns:
         Microseconds since 1970 in UTC (text without an offset is UTC; digits beyond the
-        microsecond are cut; a leap second is the second before it), or None when the text is no
-        time between the years 1 and 9999.
+        microsecond are cut off; a leap second is the second before it), or None when the text is
+        not a time between the years 1 and 9999.
     """
     match = _LENIENT.fullmatch(text)
     if match is None:

@@ -1,4 +1,4 @@
-"""From the bytes of an object to the JSON text in it."""
+"""Inflating log files: from the bytes of an object to its JSON text."""
 
 import gzip
 import zlib
@@ -22,8 +22,8 @@ def inflate(data: bytes, max_bytes: int, where: str) -> bytes:
     Several gzip members are joined; zero bytes after the last one are padding. Text that is not
     gzipped is returned as it is.
 
-    Never more than one buffer is held. Of a file that inflates to more than ``max_bytes`` that is
-    at most 32 times the size of ``data``, and a mebibyte, whatever its trailer says.
+    Never more than one buffer is held. For a file that inflates to more than ``max_bytes``, that
+    is at most 32 times the size of ``data`` plus a mebibyte, whatever its trailer declares.
 
     Raises:
         UnreadableLogError: The stream is damaged or cut short, other bytes follow it, or it
@@ -42,27 +42,27 @@ def inflate(data: bytes, max_bytes: int, where: str) -> bytes:
 
 
 def is_usual(data: bytes) -> bool:
-    """Whether a log file says of itself that it inflates to no more than such files do."""
-    return not data.startswith(_GZIP_MAGIC) or _said(data) <= _USUAL_RATIO * len(data)
+    """Whether a log file declares to inflate to no more than such files usually do."""
+    return not data.startswith(_GZIP_MAGIC) or _declared_size(data) <= _USUAL_RATIO * len(data)
 
 
-def _said(data: bytes) -> int:
-    """What the last member inflates to, by its trailer."""
+def _declared_size(data: bytes) -> int:
+    """The size that the last member inflates to, by its trailer."""
     return int.from_bytes(data[-_SIZE_BYTES:], "little")
 
 
 def _only_member(data: bytes, max_bytes: int) -> bytes | None:
-    """The text of the one member that CloudTrail writes; None for what is not so, or not usual.
+    """The text of a single member, as CloudTrail writes it; None for several or an unusual size.
 
-    The buffer is made for the size in the trailer: to enlarge it is to wait for the interpreter
-    lock.
+    The buffer is allocated at the size in the trailer: growing it means waiting for the
+    interpreter lock.
     """
-    said = _said(data)
-    if said > min(max_bytes, _USUAL_RATIO * len(data)):
+    declared = _declared_size(data)
+    if declared > min(max_bytes, _USUAL_RATIO * len(data)):
         return None
     stream = IgzipDecompressor(flag=DECOMP_GZIP)
-    text = stream.decompress(data, said + 1)
-    if len(text) > said:
+    text = stream.decompress(data, declared + 1)
+    if len(text) > declared:
         return None
     if not stream.eof:
         raise EOFError
@@ -70,12 +70,12 @@ def _only_member(data: bytes, max_bytes: int) -> bytes | None:
 
 
 def _all_members(data: bytes, max_bytes: int, where: str) -> bytes:
-    """The text of all members: its size is counted before any of it is kept."""
+    """The text of all members; its size is counted before any of it is kept."""
     size = 0
     for piece in _pieces(data):
         size += len(piece)
         _check(size, max_bytes, where)
-    text = BytesIO()  # gives its buffer away, unlike a join of pieces
+    text = BytesIO()  # hands over its buffer, unlike a join of pieces
     for piece in _pieces(data):
         text.write(piece)
     return text.getvalue()

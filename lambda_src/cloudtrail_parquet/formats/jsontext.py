@@ -1,8 +1,8 @@
-"""JSON as text: taken apart, put together and compared without changing a byte of a value.
+"""JSON as text: split, composed and compared without changing a byte of a value.
 
 msgspec does the ordinary work. It refuses nesting beyond the interpreter's recursion limit and
-lone surrogates in member names, both of which valid JSON may hold; for those, and to see a member
-name twice, `split` walks the text with a stack of its own.
+lone surrogates in member names, both of which valid JSON may hold; for those, and to see repeated
+member names, `split` walks the text with a stack of its own.
 """
 
 import json
@@ -22,7 +22,7 @@ TOKEN = re.compile(
     rb"|(?P<scalar>-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null)"
     rb"|(?P<open>[{\[])|(?P<close>[}\]])|(?P<colon>:)|(?P<comma>,))"
 )
-_AFTER = {  # what may come after a kind of token, where it may come
+_AFTER = {  # what may follow a kind of token, where that kind is allowed
     ("value", "string"): "comma",
     ("value", "scalar"): "comma",
     ("value", "open"): "first",
@@ -63,11 +63,11 @@ _BEGIN, _END = re.compile(rb"[ \t\n\r]*+[{\[]"), re.compile(rb"[ \t\n\r]*+\Z")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises on text that it cannot take; the walk below may still."""
+"""What msgspec raises on text that it cannot parse; `split` may still be able to."""
 
 
 def members(raw: bytes) -> dict[str, bytes]:
-    """The members of a JSON object by name, each value as it stands in the text; the last wins.
+    """The members of a JSON object by name, values as they are written; of equal names the last.
 
     Raises:
         ValueError: The text is not one JSON object.
@@ -81,7 +81,7 @@ def members(raw: bytes) -> dict[str, bytes]:
 
 
 def items(raw: bytes | memoryview) -> list[bytes]:
-    """The elements of a JSON array, each as it stands in the text.
+    """The elements of a JSON array, each as it is written.
 
     Raises:
         ValueError: The text is not one JSON array.
@@ -96,11 +96,11 @@ def items(raw: bytes | memoryview) -> list[bytes]:
 
 
 def split(raw: bytes) -> list[tuple[bytes, bytes]]:
-    """Split one JSON object or array, however deep it is, checking every token below it.
+    """Split one JSON object or array, however deep, checking every token in it.
 
     Returns:
-        (name token, value text) in order, names repeated if they are; names of array elements
-        are empty.
+        (name token, value text) in order, repeated names included; names of array elements are
+        empty.
 
     Raises:
         ValueError: The text is not one JSON object or array; says at which byte.
@@ -113,7 +113,7 @@ def split(raw: bytes) -> list[tuple[bytes, bytes]]:
         match, depth = TOKEN.match(raw, at), len(brackets)
         kind = (match and match.lastgroup) or ""
         after = _AFTER.get((expected, kind))
-        if match is None or after is None or not _fits(match, brackets):
+        if match is None or after is None or not _is_balanced(match, brackets):
             raise ValueError(f"invalid JSON at byte {at}")
         if depth == 1 and after == "colon":
             name = match[kind]
@@ -132,14 +132,14 @@ def split(raw: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def split_loosely(raw: bytes | memoryview) -> list[tuple[bytes, memoryview]]:
-    """Split one JSON object or array of which single values may be damaged, as `split` does.
+    """Split one JSON object or array as `split` does, though single values may be damaged.
 
-    What stands directly in it has to be in order. Of all below, brackets must match and quotes must
-    pair up, so that it is known where values end, whatever else is in them (``NaN``, a comma too
-    many): that is for others to check. It takes time in proportion to the text and copies nothing.
+    Its own tokens have to be valid. Below them, brackets must match and quotes must pair up: that
+    tells where values end, whatever else is in them (``NaN``, a comma too many), which is for the
+    caller to check. The time is proportional to the text, and nothing is copied.
 
     Raises:
-        ValueError: It cannot be told where values end.
+        ValueError: Where a value ends cannot be determined.
     """
     _check_begin(raw)
     parts: list[tuple[bytes, memoryview]] = []
@@ -151,7 +151,7 @@ def split_loosely(raw: bytes | memoryview) -> list[tuple[bytes, memoryview]]:
         match = _LOOSE_TOKEN.match(raw, at)
         kind = (match and match.lastgroup) or ""
         after = _INSIDE.get(kind) if depth > 1 else _AFTER.get((expected, kind))
-        if match is None or after is None or not _fits(match, brackets):
+        if match is None or after is None or not _is_balanced(match, brackets):
             raise ValueError(f"invalid JSON at byte {at}")
         if depth == 1 and after == "colon":
             name = match[kind]
@@ -185,7 +185,7 @@ def _check_end(raw: bytes | memoryview, at: int) -> None:
         raise ValueError(f"bytes after the closing bracket at byte {at}")
 
 
-def _fits(match: re.Match[bytes], brackets: bytearray) -> bool:
+def _is_balanced(match: re.Match[bytes], brackets: bytearray) -> bool:
     return match.lastgroup != "close" or match["close"] == _CLOSED_BY[brackets[-1]]
 
 
@@ -193,8 +193,8 @@ def string(raw: bytes) -> tuple[str | None, bool]:
     """Read a JSON string.
 
     Returns:
-        The string and True; or, when it has lone surrogates that no UTF-8 text can hold, the
-        string with U+FFFD in their place and False; or None and False when it is no string.
+        The string and True; or, when it has lone surrogates, which UTF-8 cannot hold, the string
+        with U+FFFD in their place and False; or None and False when it is not a string.
     """
     try:
         return _STRING.decode(raw), True
@@ -210,7 +210,7 @@ def _python_string(token: bytes) -> str:
 
 
 def quote(text: str) -> bytes:
-    """Write a string as JSON in ASCII, which any text can be, lone surrogates included."""
+    """Write a string as JSON in ASCII, which can hold any text, lone surrogates included."""
     return json.dumps(text).encode()
 
 
@@ -220,7 +220,7 @@ def compose(parts: list[tuple[str, bytes]]) -> bytes:
 
 
 def encodable(text: str) -> str:
-    """The string with U+FFFD in place of each lone surrogate, which UTF-8 cannot write."""
+    """The string with U+FFFD in place of each lone surrogate, which UTF-8 cannot hold."""
     return _SURROGATE.sub("\ufffd", text)
 
 
@@ -232,9 +232,9 @@ def has_surrogates(text: str) -> bool:
 def canonical(raw: bytes) -> str:
     """One text for each JSON value, whatever the order of its members and its white space.
 
-    Numbers keep their digits, a member that stands twice stands twice, and bytes that are no UTF-8
-    stay different. What is too deep for Python to parse stands for itself: all of a text, or of an
-    object those members that are.
+    Numbers keep their digits, repeated members stay repeated, and bytes that are not UTF-8 stay
+    distinct. What is nested too deep for Python to parse is taken as it is written: the whole text
+    or, of an object, only the members that are too deep.
     """
     try:
         return _canonical(raw)

@@ -1,8 +1,8 @@
 """Parquet footers: the annotation that makes a group of two binaries a VARIANT.
 
 pyarrow writes a struct of the binaries ``metadata`` and ``value`` as the group that a VARIANT is
-made of, but has no way to say that it is one. The schema stands in the footer, which is the last
-thing in a file, and nothing points into it: a longer one moves no offset.
+made of, but cannot annotate it as one. The schema is in the footer, which comes last in a file and
+which nothing points into: a longer footer moves no offset.
 
 Source: Apache Parquet, parquet.thrift (FileMetaData, SchemaElement, LogicalType, VariantType),
 README.md (end of a file) and VariantEncoding.md ("Variant in Parquet").
@@ -25,7 +25,7 @@ _VARIANT = Typed(STRUCT, {16: Typed(STRUCT, {1: Typed(I8, 1)})})  # specificatio
 
 
 class Group(NamedTuple):
-    """A group of a schema: its own element, and those of its children."""
+    """A group of a schema: its own element and those of its children."""
 
     element: Struct
     children: list[Struct]
@@ -35,16 +35,16 @@ def annotate_variants(tail: bytes, columns: Collection[str]) -> bytes:
     """Annotate groups of an unshredded variant's two binaries as VARIANT.
 
     Args:
-        tail: The end of a Parquet file, with at least its whole footer.
-        columns: The groups' paths in the schema, such as ``eventContext.requestContext``.
+        tail: The end of a Parquet file, including its whole footer.
+        columns: Paths of the groups in the schema, such as ``eventContext.requestContext``.
 
     Returns:
-        The same end of the file; nothing before the footer is changed.
+        The end of the file with a changed footer; nothing before the footer changes.
 
     Raises:
         ValueError: The tail is not the end of a Parquet file with a whole, plain footer; or a
-            column is no group of the required binaries ``metadata`` and ``value``, or is
-            annotated already: says which.
+            column, which is named, is not a group of the required binaries ``metadata`` and
+            ``value``, or is annotated already.
     """
     before, footer = _split(tail)
     reader = Reader(footer)
@@ -57,20 +57,20 @@ def annotate_variants(tail: bytes, columns: Collection[str]) -> bytes:
 
 
 def _split(tail: bytes) -> tuple[bytes, bytes]:
-    """What stands before the footer, and the footer without its length and the magic bytes."""
+    """What precedes the footer, and the footer without its length and the magic bytes."""
     end = len(tail) - _LENGTH_BYTES - len(_MAGIC)
     if end < 0 or not tail.endswith(_MAGIC):
         raise ValueError("not the end of a Parquet file with a plain footer")
     start = end - int.from_bytes(tail[end : end + _LENGTH_BYTES], "little")
     if start < 0:
-        raise ValueError(f"the footer begins {-start} bytes before what was given of the file")
+        raise ValueError(f"the footer begins {-start} bytes before the given end of the file")
     return tail[:start], tail[start:end]
 
 
 def _read_schema(reader: Reader) -> tuple[int, list[Struct]]:
-    """Read to the end of the schema: where its list begins, and its elements depth first.
+    """Read to the end of the schema: the start of its list, and its elements depth first.
 
-    The row groups, by far the most of a footer, come after it and are left unread.
+    The row groups, by far the largest part of a footer, come after it and are left unread.
     """
     last = 0
     while (header := reader.field(last)) is not None:
@@ -92,7 +92,7 @@ def _groups(schema: list[Struct]) -> dict[str, Group]:
 def _read_group(
     element: Struct, prefix: str, elements: Iterator[Struct], groups: dict[str, Group]
 ) -> Group:
-    """Take from the elements what is below a group, and enter the groups among it."""
+    """Take the elements below a group, and add the groups among them to ``groups``."""
     group = Group(element, [])
     for _ in range(_number(element, _CHILDREN)):
         child = next(elements, {})
@@ -117,7 +117,7 @@ def _number(element: Struct, field: int) -> int:
 
 def _annotate(column: str, group: Group | None) -> None:
     if group is None or not _is_of_two_binaries(group.children):
-        raise ValueError(f"{column} is no group of the required binaries metadata and value")
+        raise ValueError(f"{column} is not a group of the required binaries metadata and value")
     if _CONVERTED in group.element or _LOGICAL in group.element:
         raise ValueError(f"{column} is annotated already")
     group.element[_LOGICAL] = _VARIANT

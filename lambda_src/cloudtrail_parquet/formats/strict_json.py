@@ -1,15 +1,15 @@
-r"""JSON text that every reader takes, in place of text that only some take.
+r"""JSON text that every reader accepts, in place of text that only some accept.
 
 CloudTrail writes what a caller sent, and legal JSON text may hold what strict parsers refuse: half
-of a surrogate pair (``"\ud83d"``) makes DuckDB, Polars and simdjson fail, and a query that looks
-into a column fails with the one row, so anybody could blind it. `strict` changes
+of a surrogate pair (``"\ud83d"``) makes DuckDB, Polars and simdjson fail. A query into a column
+fails on a single such row, so anybody could blind it. `strict` changes
 
 * a lone surrogate, in a string or a name, into U+FFFD;
 * a number beyond 64-bit integers or doubles, or of very many digits, into a string of them;
 * a value nested deeper than `MAX_DEPTH` into a string of its text;
 
 and nothing else. Whoever writes a changed text keeps the exact one in ``unmapped``; ``unmapped`` is
-itself such a text, and keeps its own exact text in a string: `wrap` and `unwrap`.
+itself JSON text, and keeps its own exact text in a string: `wrap` and `unwrap`.
 """
 
 import json
@@ -23,19 +23,19 @@ from cloudtrail_parquet.formats import jsontext
 from cloudtrail_parquet.formats.jsontext import TOKEN
 
 EXACT_TEXT = "exactText"
-"""The name in `unmapped` under which its own exact text is kept, as a string."""
+"""The member of `unmapped` that keeps its own exact text, as a string."""
 
 MAX_DEPTH = 100
 """Nesting beyond this becomes text.
 
 Readers follow nesting with their stacks. ``json_path_match`` of Polars and ``json_structure`` of
 DuckDB take 126 levels, Apache Doris declares a limit of 128; Python's parser stops at 1,000 less
-what the caller has used, simdjson, pandas and ``json_decode`` of Polars at 1,024. Spark 4.3 dies of
-a VARIANT between 1,000 and 2,000 levels, DuckDB 2.0 of one, or of a cast to one, between 10,000 and
-30,000. Records of AWS stay far below.
+what the caller has used, simdjson, pandas and ``json_decode`` of Polars at 1,024. Spark 4.3 crashes
+on a VARIANT of 1,000 to 2,000 levels, DuckDB 2.0 on one, or on a cast to one, of 10,000 to 30,000.
+Records of AWS stay far below.
 """
 
-_LOWEST, _BEYOND = -(2**63), 2**64  # what simdjson and pandas take, before a point as well
+_LOWEST, _BEYOND = -(2**63), 2**64  # what simdjson and pandas accept, before a point as well
 _INTEGER = re.compile(rb"-?[0-9]+")
 _USUAL_NUMBER = re.compile(rb"-?[0-9]{1,18}(?:\.[0-9]{1,18})?(?:[eE][-+]?[0-9]{1,2})?")
 _MAX_DIGITS = 1000  # Jackson's limit, which Spark and Trino parse with; Python has one of 4,300
@@ -47,7 +47,7 @@ _ESCAPE = re.compile(
     rb"|\\."
 )
 
-# What `strict` may change holds one of these: in one expression, for RE2 to go once through a text.
+# Whatever `strict` may change holds one of these: one expression, so that RE2 scans a text once.
 _SURROGATE = r"\\u[dD][89a-fA-F]"
 _NUMBER = r'(?:^|"[ \t\n\r]*:|[\[,])[ \t\n\r]*-?[0-9][0-9.]*(?:[0-9]{18}|[eE][-+]?[0-9]{3})'
 _DEEP = rf"^(?:[^\[{{]*[\[{{]){{{MAX_DEPTH + 1}}}"
@@ -56,10 +56,10 @@ _SHALLOW_SUSPECT = re.compile(f"{_SURROGATE}|{_NUMBER}".encode())
 
 
 def strict(text: bytes) -> bytes:
-    """Make of one JSON value a text that every reader takes; the same text if it is one already.
+    """Rewrite one JSON value so that every reader accepts it; the same text if they do already.
 
-    It takes time and memory in proportion to the text. Names that differ only in lone surrogates
-    become equal.
+    Time and memory are proportional to the text. Names that differ only in lone surrogates become
+    equal.
     """
     brackets = text.count(b"{") + text.count(b"[")
     if brackets <= MAX_DEPTH and not _SHALLOW_SUSPECT.search(text):
@@ -68,7 +68,7 @@ def strict(text: bytes) -> bytes:
     for token in TOKEN.finditer(text):
         kind = token.lastgroup or ""
         start, end = token.span(kind)
-        instead = None
+        replacement = None
         if kind == "open":
             depth += 1
             if depth == MAX_DEPTH + 1:
@@ -76,11 +76,11 @@ def strict(text: bytes) -> bytes:
         elif kind == "close":
             depth -= 1
             if depth == MAX_DEPTH:
-                start, instead = deep_from, _quoted(text[deep_from:end])
+                start, replacement = deep_from, _quoted(text[deep_from:end])
         elif depth <= MAX_DEPTH and kind in _STRICT:
-            instead = _STRICT[kind](token[kind])
-        if instead is not None:
-            pieces += [text[kept:start], instead]
+            replacement = _STRICT[kind](token[kind])
+        if replacement is not None:
+            pieces += [text[kept:start], replacement]
             kept = end
     return b"".join([*pieces, text[kept:]]) if pieces else text
 
@@ -97,11 +97,11 @@ def _strict_string(token: bytes) -> bytes | None:
 
 
 def _strict_scalar(token: bytes) -> bytes | None:
-    return None if token[:1].isalpha() or _is_held(token) else b'"' + token + b'"'
+    return None if token[:1].isalpha() or _is_readable(token) else b'"' + token + b'"'
 
 
-def _is_held(number: bytes) -> bool:
-    """Whether readers have a number for these digits, be it a rounded one."""
+def _is_readable(number: bytes) -> bool:
+    """Whether readers can represent these digits as a number, even if rounded."""
     if _USUAL_NUMBER.fullmatch(number):
         return True
     whole = _INTEGER.match(number)
@@ -113,15 +113,15 @@ def _is_held(number: bytes) -> bool:
 
 
 _STRICT = {"string": _strict_string, "scalar": _strict_scalar}
-"""What to write in place of a token, by its kind; None for the token itself."""
+"""Replaces a token, by its kind; None leaves it as it is."""
 
 
 def strict_column(texts: pa.Array) -> tuple[pa.Array, list[int]]:
     """Make n JSON texts strict.
 
     Returns:
-        n texts, the same array if all of them are strict already, and the numbers of the rows
-        that were changed, ascending.
+        n texts, the same array if all of them are strict already, and the indexes of the rows that
+        were changed, ascending.
     """
     if texts.null_count == len(texts):
         return texts, []
@@ -129,9 +129,9 @@ def strict_column(texts: pa.Array) -> tuple[pa.Array, list[int]]:
     changed: dict[int, bytes] = {}
     for row in suspects:
         text = texts[row].as_py().encode()
-        instead = strict(text)
-        if instead is not text:
-            changed[row] = instead
+        replacement = strict(text)
+        if replacement is not text:
+            changed[row] = replacement
     if not changed:
         return texts, []
     mask = pa.array([row in changed for row in range(len(texts))], pa.bool_())
@@ -139,10 +139,10 @@ def strict_column(texts: pa.Array) -> tuple[pa.Array, list[int]]:
 
 
 def wrap(unmapped: bytes) -> bytes:
-    """Write what is unmapped, a JSON object that `jsontext.compose` made, so that it is strict.
+    """Make strict what is unmapped, a JSON object that `jsontext.compose` made.
 
-    If that changes it, a member `EXACT_TEXT` holds what it was. A member that was delivered under
-    this name goes into there as well, so that the name means only one thing.
+    If that changes it, a member `EXACT_TEXT` keeps it as it was. A member that was delivered under
+    this name moves in there as well, so that the name has one meaning only.
     """
     readable = strict(unmapped)
     if readable is unmapped and EXACT_TEXT.encode() not in unmapped:
@@ -153,7 +153,7 @@ def wrap(unmapped: bytes) -> bytes:
 
 
 def unwrap(unmapped: bytes) -> bytes:
-    """What was unmapped, as it was before `wrap`."""
+    """What is unmapped, as it was before `wrap`."""
     if EXACT_TEXT.encode() not in unmapped:
         return unmapped
     exact, _ = jsontext.string(jsontext.members(unmapped).get(EXACT_TEXT, jsontext.NULL))

@@ -1,8 +1,8 @@
 """Thrift's compact protocol, as far as Parquet's footers need it: bytes to a plain tree and back.
 
-A struct becomes a dict of `Typed` values by field id, in the order of the bytes. What is written
-again without a change is the same bytes, as every writer of the protocol uses its shortest forms.
-Maps and UUIDs are not read: parquet.thrift has none.
+A struct becomes a dict of `Typed` values by field id, in the order of the bytes. Written back
+unchanged it gives the same bytes, as every writer of the protocol uses its shortest forms. Maps and
+UUIDs are not supported: parquet.thrift has none.
 
 Source: Apache Thrift, doc/specs/thrift-compact-protocol.md.
 """
@@ -46,7 +46,7 @@ class Reader:
         at: Where the next value begins.
 
     Raises:
-        ValueError: From any method: the bytes are no such value, or end within it.
+        ValueError: From any method: the bytes are not such a value, or end within it.
     """
 
     def __init__(self, data: bytes, at: int = 0) -> None:
@@ -74,7 +74,7 @@ class Reader:
         return (last + delta if delta else self._integer()), kind
 
     def value(self, kind: int) -> Any:  # noqa: ANN401  as the type says
-        """Read a value of a type, as it stands outside the head of a struct's field."""
+        """Read a value of a type, as it is written outside the head of a struct's field."""
         if kind not in self._READ:
             raise ValueError(f"thrift type {kind} before byte {self.at}")
         return self._READ[kind](self)
@@ -140,7 +140,7 @@ class Reader:
 
 
 def write(kind: int, value: Any) -> bytes:  # noqa: ANN401  as `Reader.value` gives it
-    """Write a value of a type, as it stands outside the head of a struct's field."""
+    """Write a value of a type, as outside the head of a struct's field."""
     return _WRITE[kind](value)
 
 

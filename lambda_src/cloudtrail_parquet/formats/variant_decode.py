@@ -23,8 +23,9 @@ _DAY_US = 86_400_000_000
 def decode(metadata: bytes, value: bytes) -> bytes:
     """Decode a VARIANT of any writer to compact JSON text.
 
-    Decimals and doubles come as numbers, what JSON has no type for as strings: dates, times and
-    UUIDs as ISO 8601 and RFC 9562 write them, binaries in base64, NaN and the infinities by name.
+    Decimals and doubles become numbers. What JSON has no type for becomes a string: dates, times
+    and UUIDs in the forms of ISO 8601 and RFC 9562, binaries in base64, NaN and the infinities by
+    name.
 
     Raises:
         ValueError: The bytes are not a VARIANT of version 1, are nested deeper than Python can
@@ -35,7 +36,7 @@ def decode(metadata: bytes, value: bytes) -> bytes:
     except RecursionError:
         raise ValueError("a variant nested too deep to decode") from None
     except OverflowError:
-        raise ValueError("a variant with a date that Python has no name for") from None
+        raise ValueError("a variant with a date outside the years 1 to 9999") from None
 
 
 def _names(metadata: bytes) -> list[str]:
@@ -62,7 +63,7 @@ def _numbers(data: bytes, at: int, count: int, width: int) -> list[int]:
 class _Reader:
     """Reads the VALUE of a variant.
 
-    Every byte may be read once: values that overlap could stand for exponentially long text.
+    Each byte may be read only once: overlapping values could expand to exponentially long text.
     """
 
     def __init__(self, names: list[str], data: bytes) -> None:
@@ -117,7 +118,7 @@ class _Reader:
     def _take(self, at: int, size: int) -> bytes:
         self._left -= size
         if at + size > len(self._data) or self._left < 0:
-            raise ValueError(f"a variant value outside its {len(self._data)} bytes, or twice used")
+            raise ValueError(f"a variant value outside its {len(self._data)} bytes, or used twice")
         return self._data[at : at + size]
 
 
@@ -144,17 +145,17 @@ def _write_double(raw: bytes) -> str:
 
 
 def _write_float(raw: bytes) -> str:
-    """Write the shortest digits that are this single precision number, 9 at most."""
+    """Write the fewest digits that give this single precision number, 9 at most."""
     (number,) = struct.unpack("<f", raw)
     if not isfinite(number):
         return _quote(json.dumps(number))
-    shortened = (float(f"{number:.{digits}g}") for digits in range(1, 10))
-    return repr(next(one for one in shortened if _is_float(one, number)))
+    candidates = (float(f"{number:.{digits}g}") for digits in range(1, 10))
+    return repr(next(candidate for candidate in candidates if _is_same_float(candidate, number)))
 
 
-def _is_float(shortened: float, number: float) -> bool:
+def _is_same_float(candidate: float, number: float) -> bool:
     try:
-        return struct.pack("<f", shortened) == struct.pack("<f", number)
+        return struct.pack("<f", candidate) == struct.pack("<f", number)
     except OverflowError:
         return False
 

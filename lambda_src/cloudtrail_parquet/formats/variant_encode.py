@@ -1,9 +1,9 @@
-"""JSON text to Parquet's binary VARIANT; `variant_text` is the way back.
+"""JSON text to Parquet's binary VARIANT; `variant_decode` is the way back.
 
 A number keeps its digits when the encoding can hold them: integers as the smallest integer, or as
 a decimal of up to 38 digits; fractions as a double where Python writes that double with the very
-same digits, else as a decimal, so 1.10 stays 1.10. What it cannot hold is changed and said so
-(`Encoded.exact`).
+same digits, else as a decimal, so 1.10 stays 1.10. What the encoding cannot hold is changed, and
+`Encoded.exact` says so.
 
 Source: Apache Parquet, VariantEncoding.md, version 1. Names in capitals are its terms.
 """
@@ -51,8 +51,8 @@ class Encoded(NamedTuple):
     """A JSON value as a VARIANT.
 
     Attributes:
-        exact: `decode` gives the same JSON back, but for white space, the order of the members
-            of objects and the escapes in strings.
+        exact: Whether `decode` gives the same JSON back, except for white space, the order of the
+            members of objects and the escapes in strings.
     """
 
     metadata: bytes
@@ -63,10 +63,10 @@ class Encoded(NamedTuple):
 def encode(text: bytes) -> Encoded:
     """Encode one JSON value.
 
-    Changed, with ``exact`` False, are: numbers whose digits no number of the encoding can have
-    (the nearest double if they have an exponent or are a negative zero, else a string of the
-    digits); members whose name stands again in their object (the last wins); lone surrogates
-    (U+FFFD); and values nested deeper than `MAX_DEPTH` (a string that holds the text).
+    Some values are changed, with ``exact`` False: numbers that the encoding cannot hold digit for
+    digit (to the nearest double if they have an exponent or are a negative zero, else to a string
+    of the digits); members with the same name in an object (the last wins); lone surrogates (to
+    U+FFFD); and values nested deeper than `MAX_DEPTH` (to a string of their text).
 
     Raises:
         ValueError: The text is not JSON in UTF-8.
@@ -95,17 +95,17 @@ def _encode(text: str) -> Encoded:
         return _encode(_without_surrogates(text))._replace(exact=False)
 
 
-# Parsing. A number becomes bytes, its encoding, at once: JSON has no bytes otherwise.
+# Parsing. A number becomes its encoding at once, as bytes: nothing else in JSON is bytes.
 
 
 class _Changed(bytes):
-    """The encoding of a number that is not the number as it was written."""
+    """The encoding of a number that differs from the number as it was written."""
 
     __slots__ = ()
 
 
 class _Repeated(dict[str, Any]):
-    """An object in whose text a name stood more than once."""
+    """An object whose text repeats a name."""
 
     __slots__ = ()
 
@@ -178,13 +178,13 @@ def _collect_names(value: dict[str, Any] | list[Any], names: set[str], depth: in
     if isinstance(value, dict):
         names.update(value)
         inner = value.values()
-    for one in inner:
-        if isinstance(one, (dict, list)):
-            _collect_names(one, names, depth + 1)
+    for member in inner:
+        if isinstance(member, (dict, list)):
+            _collect_names(member, names, depth + 1)
 
 
 def _dictionary(names: tuple[str, ...]) -> _Dictionary:
-    """Build METADATA of names that are sorted: Python's order of texts is that of their UTF-8."""
+    """Build METADATA from sorted names: Python orders text as its UTF-8 is ordered."""
     encoded = [name.encode() for name in names]
     offsets = list(accumulate(map(len, encoded), initial=0))
     width = _width(max(offsets[-1], len(names)))
@@ -203,7 +203,7 @@ class _Builder:
     """Encodes parsed values with one dictionary.
 
     Attributes:
-        exact: Nothing encoded so far was changed.
+        exact: Whether nothing encoded so far was changed.
     """
 
     __slots__ = ("_ids", "exact")
@@ -238,10 +238,10 @@ class _Builder:
 
 
 def _container(basic_type: int, ids: list[int], values: list[bytes]) -> bytes:
-    """Write an object, or an array, which has no ids."""
+    """Encode an object, or an array, which has no ids."""
     offsets = [*accumulate(map(len, values), initial=0)]
     last_id = ids[-1] if ids else 0
-    if offsets[-1] <= _MAX_BYTE and last_id <= _MAX_BYTE:  # nearly always: one byte a number
+    if offsets[-1] <= _MAX_BYTE and last_id <= _MAX_BYTE:  # nearly always: a byte for each number
         return b"".join((bytes((basic_type, len(values), *ids, *offsets)), *values))
     id_width, width = _width(last_id), _width(offsets[-1])
     header, is_large = width - 1, len(values) > _MAX_BYTE
@@ -266,12 +266,12 @@ def _double(number: float) -> bytes:
 def _decimal(unscaled: int, scale: int) -> bytes | None:
     """The smallest decimal of a value, or None when it has too many digits.
 
-    The scale counts as digits too. The encoding does not ask for it, but Spark takes a decimal4
-    with a scale above 9 for malformed.
+    The scale counts as digits, too. The encoding does not require that, but Spark rejects a
+    decimal4 with a scale above 9 as malformed.
     """
     digits = max(len(str(abs(unscaled))), scale)
-    for most, head, size in _DECIMALS:
-        if digits <= most:
+    for max_digits, head, size in _DECIMALS:
+        if digits <= max_digits:
             return bytes([head, scale]) + unscaled.to_bytes(size, "little", signed=True)
     return None
 
@@ -294,21 +294,22 @@ def encode_column(texts: pa.Array) -> tuple[pa.StructArray, list[int]]:
     """Encode n JSON texts, each distinct text once.
 
     Returns:
-        n structs of `VARIANT_STORAGE`, null for a null text, and the numbers of the rows that
-        were not encoded exactly, ascending.
+        n structs of `VARIANT_STORAGE`, null for a null text, and the indexes of the rows that were
+        not encoded exactly, ascending.
 
     Raises:
         ValueError: A text is not JSON.
     """
-    coded = texts.dictionary_encode()
-    encoded = [encode(text.encode()) for text in coded.dictionary.to_pylist()]
-    encoded.append(Encoded(b"", b"", exact=True))  # below a null: no member may be null
-    codes = coded.indices.fill_null(len(encoded) - 1)
+    distinct = texts.dictionary_encode()
+    variants = [encode(text.encode()) for text in distinct.dictionary.to_pylist()]
+    variants.append(Encoded(b"", b"", exact=True))  # below a null: no member may be null
+    indices = distinct.indices.fill_null(len(variants) - 1)
     members = [
-        pa.array([one.metadata for one in encoded], pa.binary()).take(codes),
-        pa.array([one.value for one in encoded], pa.binary()).take(codes),
+        pa.array([variant.metadata for variant in variants], pa.binary()).take(indices),
+        pa.array([variant.value for variant in variants], pa.binary()).take(indices),
     ]
     column = pa.StructArray.from_arrays(
-        members, fields=list(VARIANT_STORAGE), mask=coded.indices.is_null()
+        members, fields=list(VARIANT_STORAGE), mask=distinct.indices.is_null()
     )
-    return column, [row for row, code in enumerate(codes.to_pylist()) if not encoded[code].exact]
+    inexact = [row for row, index in enumerate(indices.to_pylist()) if not variants[index].exact]
+    return column, inexact

@@ -268,7 +268,7 @@ BINARIES = [pa.field(name, pa.binary(), nullable=False) for name in ("metadata",
 def test_a_column_that_is_not_two_binaries_is_refused_by_name(of: pa.DataType, column: str) -> None:
     file = parquet(pa.schema([("v", of)]).empty_table())
 
-    with pytest.raises(ValueError, match=rf"^{column} is no group of the required binaries"):
+    with pytest.raises(ValueError, match=rf"^{column} is not a group of the required binaries"):
         annotate_variants(file, [column])
 
 
