@@ -1,15 +1,14 @@
 """Coercing JSON values to the columns' types without losing anything.
 
-`coercer(field)` makes, from a field of the schema, a function that takes a value's JSON text and
-returns (value for the column, rest). The rest is None when the column alone gives the delivered
-value back. Otherwise it is JSON text for ``unmapped``, which `from_arrow.restore` lays over the
-column:
+`coercer(field)` makes a function that takes a value's JSON text and returns (value for the column,
+rest). The rest is None when the column alone gives the delivered value back. Otherwise it is JSON
+text for ``unmapped``, which `from_arrow.restore` lays over the column:
 
 * an object over a struct is merged into it, member by member, and null takes a member away;
 * anything else replaces the column's value.
 
-This is the tolerant path, and the definition of what the fast path in `decode` must give. It
-raises nothing, whatever valid JSON it gets.
+This is the tolerant path, and it defines what the fast path in `decode` must give. It never raises
+on valid JSON.
 """
 
 from collections.abc import Callable, Iterable
@@ -49,12 +48,12 @@ def coercer(field: pa.Field) -> Coercer:
 
 
 def _coercer(field: pa.Field) -> Coercer:
-    of = field.type
-    if pa.types.is_struct(of):
-        return _coerce_struct(list(of))
-    if pa.types.is_list(of):
-        return _coerce_list(_coercer(of.value_field))
-    if pa.types.is_map(of):
+    dtype = field.type
+    if pa.types.is_struct(dtype):
+        return _coerce_struct(list(dtype))
+    if pa.types.is_list(dtype):
+        return _coerce_list(_coercer(dtype.value_field))
+    if pa.types.is_map(dtype):
         return _coerce_map
     return _LEAVES[kind(field)]
 
@@ -62,8 +61,8 @@ def _coercer(field: pa.Field) -> Coercer:
 def _coerce_text(raw: bytes) -> Coerced:
     if raw == NULL:
         return None, None
-    text, whole = jsontext.string(raw)
-    return text, None if whole else raw
+    text, exact = jsontext.string(raw)
+    return text, None if exact else raw
 
 
 def _coerce_account(raw: bytes) -> Coerced:
@@ -112,24 +111,24 @@ def _coerce_struct(fields: list[pa.Field]) -> Coercer:
 
 
 def aliases(fields: Iterable[pa.Field]) -> dict[str, str]:
-    """Other accepted spellings of fields, each with the name of its column."""
+    """The other accepted spellings of fields, each with the name of its column."""
     return {about(field, "alias"): field.name for field in fields if about(field, "alias")}
 
 
 def coerce_members(
-    found: dict[str, bytes], coercers: dict[str, Coercer], spellings: dict[str, str]
+    members: dict[str, bytes], coercers: dict[str, Coercer], spellings: dict[str, str]
 ) -> tuple[dict[str, Any], Unmapped]:
-    """Coerce each member of an object whose name has a column; keep the others, except nulls."""
+    """Coerce the members of an object that have columns; keep the others unmapped, except nulls."""
     values: dict[str, Any] = {}
     unmapped: Unmapped = []
-    for name, text in found.items():
+    for name, text in members.items():
         if name in coercers:
             values[name], rest = coercers[name](text)
             if rest is not None:
                 unmapped.append((name, rest))
         elif text != NULL:
             unmapped.append((name, text))
-            if name in spellings and spellings[name] not in found:
+            if name in spellings and spellings[name] not in members:
                 values[spellings[name]], _ = coercers[spellings[name]](text)
                 unmapped.append((spellings[name], NULL))
     return values, unmapped
@@ -151,10 +150,10 @@ def _coerce_map(raw: bytes) -> Coerced:
         return None, None if raw == NULL else raw
     entries: list[tuple[str, str | None]] = []
     unmapped: Unmapped = []
-    found = jsontext.members(raw)
-    if any(map(jsontext.has_surrogates, found)):
+    members = jsontext.members(raw)
+    if any(map(jsontext.has_surrogates, members)):
         return None, raw
-    for name, text in found.items():
+    for name, text in members.items():
         value, rest = _coerce_text(text)
         if rest is None:
             entries.append((name, value))
@@ -164,21 +163,21 @@ def _coerce_map(raw: bytes) -> Coerced:
 
 
 class _InexactError(Exception):
-    """A parsed value does not fit its column as it is."""
+    """A column cannot hold a parsed value as it is."""
 
 
 def _exact(field: pa.Field) -> Exact:
-    """Make a function that takes a parsed value as CloudTrail writes it, or raises the misfit.
+    """Make a function that converts a parsed value as CloudTrail writes it.
 
-    A short cut to what fitting text by text gives.
+    It raises `_InexactError` for any other value: a short cut to what coercing text by text gives.
     """
-    of = field.type
-    if pa.types.is_struct(of):
-        return _exact_struct({child.name: _exact(child) for child in of})
-    if pa.types.is_list(of):
-        item = _exact(of.value_field)
-        return lambda value: None if value is None else list(map(item, _is(list, value)))
-    if pa.types.is_map(of):
+    dtype = field.type
+    if pa.types.is_struct(dtype):
+        return _exact_struct({child.name: _exact(child) for child in dtype})
+    if pa.types.is_list(dtype):
+        item = _exact(dtype.value_field)
+        return lambda value: None if value is None else list(map(item, _require(list, value)))
+    if pa.types.is_map(dtype):
         return _exact_map
     return _EXACT[kind(field)]
 
@@ -188,7 +187,7 @@ def _exact_struct(members: dict[str, Exact]) -> Exact:
         if value is None:
             return None
         values = {}
-        for name, member in _is(dict, value).items():
+        for name, member in _require(dict, value).items():
             if name in members:
                 values[name] = members[name](member)
             elif member is not None:
@@ -201,23 +200,23 @@ def _exact_struct(members: dict[str, Exact]) -> Exact:
 def _exact_map(value: Any) -> Any:  # noqa: ANN401
     if value is None:
         return None
-    return [(name, _exact_text(member)) for name, member in _is(dict, value).items()]
+    return [(name, _exact_text(member)) for name, member in _require(dict, value).items()]
 
 
 def _exact_text(value: Any) -> Any:  # noqa: ANN401
-    return value if value is None else _is(str, value)
+    return value if value is None else _require(str, value)
 
 
 def _exact_boolean(value: Any) -> Any:  # noqa: ANN401
-    return value if value is None else _is(bool, value)
+    return value if value is None else _require(bool, value)
 
 
 def _exact_text_boolean(value: Any) -> Any:  # noqa: ANN401
-    return value if value is None else _one_of(_BOOLEANS, value)
+    return value if value is None else _look_up(_BOOLEANS, value)
 
 
 def _exact_timestamp(value: Any) -> Any:  # noqa: ANN401
-    return value if value is None else _canonical_time(_is(str, value))
+    return value if value is None else _canonical_time(_require(str, value))
 
 
 def _exact_json(value: Any) -> Any:  # noqa: ANN401
@@ -226,16 +225,16 @@ def _exact_json(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
-def _is(kind: type, value: Any) -> Any:  # noqa: ANN401
-    if type(value) is not kind:
+def _require(type_: type, value: Any) -> Any:  # noqa: ANN401
+    if type(value) is not type_:
         raise _InexactError
     return value
 
 
-def _one_of(values: dict[str, bool], value: Any) -> bool:  # noqa: ANN401
-    if _is(str, value) not in values:
+def _look_up(values: dict[str, bool], text: Any) -> bool:  # noqa: ANN401
+    if _require(str, text) not in values:
         raise _InexactError
-    return values[value]
+    return values[text]
 
 
 @lru_cache(4096)

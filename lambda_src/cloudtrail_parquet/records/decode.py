@@ -1,8 +1,8 @@
 """From the JSON text of a log file to typed records.
 
-A file is decoded whole into structs whose free-form and nested fields stay untouched text. A file
-that does not fit is decoded record by record, and only the records that do not fit take the
-tolerant path of `coerce`: their columns hold what can be coerced, and the rest is unmapped.
+A file is decoded whole into structs whose free-form and nested fields stay untouched text. If that
+fails, it is decoded record by record, and only the records that fail again take the tolerant path
+of `coerce`: their columns hold what can be coerced, and the rest is unmapped.
 """
 
 import base64
@@ -31,10 +31,10 @@ from cloudtrail_parquet.records.coerce import (
 from cloudtrail_parquet.schema.columns import RECORD, kind
 
 INVALID_UTF8 = "invalidUtf8"
-"""The name in `unmapped` under which the base64 of a record that is no UTF-8 text is kept."""
+"""The member of `unmapped` that keeps, in base64, a record that is not UTF-8 text."""
 
 ABSENT = msgspec.Raw(NULL)
-"""What a free-form or nested field holds that was not delivered."""
+"""The value of a free-form or nested field that was not delivered."""
 
 _WHOLE_MAX_BYTES = 4 << 20  # beyond this the structs of one file would fill the memory caches
 _SLICE_RECORDS = 1024
@@ -46,7 +46,7 @@ _VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})", re.ASCII)
 
 
 def is_scalar(field: pa.Field) -> bool:
-    """Whether a top-level field is decoded at once; the others stay text until their column."""
+    """Whether a top-level field is decoded at once; others stay text until their column is made."""
     return not pa.types.is_nested(field.type) and kind(field) != "json"
 
 
@@ -60,15 +60,15 @@ def _member(field: pa.Field) -> tuple[str, Any, Any]:
 Record: Any = msgspec.defstruct(
     "Record", [_member(field) for field in RECORD], forbid_unknown_fields=True, gc=False
 )
-"""One record: scalars as Python values (times and text-booleans as text), the rest as `Raw`."""
+"""A record: scalars as Python values (times and text-booleans as text), the rest as `Raw`."""
 
-_AnyRecord: Any = msgspec.defstruct(
+_OpenRecord: Any = msgspec.defstruct(
     "Record", [_member(field) for field in RECORD], gc=False
-)  # the same, of a record with further members
+)  # the same, but further members are ignored
 
-_WHOLE = msgspec.json.Decoder(list[Record])
-_ONE = msgspec.json.Decoder(Record)
-_ANY_ONE = msgspec.json.Decoder(_AnyRecord)
+_RECORD_LIST = msgspec.json.Decoder(list[Record])
+_RECORD = msgspec.json.Decoder(Record)
+_OPEN_RECORD = msgspec.json.Decoder(_OpenRecord)
 _RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -98,13 +98,13 @@ _ALIASES = aliases(RECORD)
 
 
 class Batch(NamedTuple):
-    """Some consecutive records of one log file.
+    """Some consecutive records of a log file.
 
     Attributes:
         records: The n records that are JSON objects.
-        positions: The n indexes of these in the file's ``Records``.
+        positions: Their n indexes in the file's ``Records``.
         unmapped: By index in ``records``: (field name, JSON text) of what has no column.
-        rejected: (index in ``Records``, reason) of what is no record.
+        rejected: (index in ``Records``, reason) of each element that is not a record.
     """
 
     records: list[Any]
@@ -121,13 +121,13 @@ def decode(text: bytes, where: str) -> Iterator[Batch]:
 
     Raises:
         UnreadableLogError: The text is not a JSON object with one list ``Records``, or it is so
-            damaged that nobody can tell where its records end. It is raised before the first
-            batch: no file is half decoded.
+            damaged that the ends of its records cannot be determined. This is raised before the
+            first batch: no file is half decoded.
     """
     body, is_utf8 = _body(text), _is_utf8(text)
     if body is not None and len(text) <= _WHOLE_MAX_BYTES and is_utf8:
         try:
-            records = _WHOLE.decode(body)
+            records = _RECORD_LIST.decode(body)
         except jsontext.FAILURES:
             pass
         else:
@@ -181,7 +181,7 @@ def _enveloped(text: bytes, where: str) -> list[Any]:
 
 
 def _elements(text: memoryview) -> list[Any]:
-    """The elements of a list, of which some may be damaged: each will be looked at by itself."""
+    """The elements of a list, some of which may be damaged: each is checked by itself later."""
     if bytes(text[:1]) != b"[":
         raise ValueError("not a JSON array")
     try:
@@ -236,7 +236,7 @@ def _decode_one(batch: Batch, position: int, raw: Any, *, checked: bool) -> None
         if not checked:
             bytes(raw).decode()
         record, unmapped = _exact_record(raw)
-    except (_MisfitError, *jsontext.FAILURES):
+    except (_OddRecordError, *jsontext.FAILURES):
         try:
             record, unmapped = _coerce_record(bytes(raw))
         except ValueError as error:
@@ -248,33 +248,35 @@ def _decode_one(batch: Batch, position: int, raw: Any, *, checked: bool) -> None
     batch.positions.append(position)
 
 
-class _MisfitError(Exception):
+class _OddRecordError(Exception):
     """A record has to take the tolerant path."""
 
 
 def _exact_record(raw: Any) -> tuple[Any, Unmapped]:  # noqa: ANN401
-    """Take a record whose known members all fit; it may have others, as AWS invents them.
+    """Decode a record whose known members have the types of their columns.
+
+    It may have further members, as AWS keeps adding some.
 
     Raises:
-        _MisfitError, or one of `jsontext.FAILURES`: It is no such record.
+        _OddRecordError, or one of `jsontext.FAILURES`: It is not such a record.
     """
     unmapped: Unmapped = []
     try:
-        record = _ONE.decode(raw)
+        record = _RECORD.decode(raw)
     except msgspec.ValidationError:
-        record = _ANY_ONE.decode(raw)
+        record = _OPEN_RECORD.decode(raw)
         for name, text in jsontext.members(bytes(raw)).items():
             if name in _ALIASES:
-                raise _MisfitError from None
+                raise _OddRecordError from None
             if name not in _COERCERS and text != NULL:
                 unmapped.append((name, text))
     if not is_compatible(record.eventVersion):
-        raise _MisfitError
+        raise _OddRecordError
     return record, unmapped
 
 
 def _coerce_record(raw: bytes) -> tuple[Any, Unmapped]:
-    """Take any JSON object as a record.
+    """Coerce any JSON object to a record.
 
     Raises:
         ValueError: It is not a JSON object.
@@ -285,15 +287,15 @@ def _coerce_record(raw: bytes) -> tuple[Any, Unmapped]:
     except UnicodeDecodeError:
         unmapped.append((INVALID_UTF8, jsontext.quote(base64.b64encode(raw).decode())))
         raw = raw.decode(errors="replace").encode()
-    found = jsontext.members(raw)
-    version, _ = jsontext.string(found.get("eventVersion", NULL))
+    members = jsontext.members(raw)
+    version, _ = jsontext.string(members.get("eventVersion", NULL))
     coercers, spellings = (_COERCERS, _ALIASES) if is_compatible(version) else (_ALWAYS_COERCED, {})
-    values, others = coerce_members(found, coercers, spellings)
+    values, others = coerce_members(members, coercers, spellings)
     return Record(**values), unmapped + others
 
 
 def is_compatible(version: str | None) -> bool:
-    """Whether the columns mean what they say for records of this eventVersion.
+    """Whether the columns have their documented meaning for records of this eventVersion.
 
     Another major version is incompatible (CloudTrail User Guide, eventVersion): such a record
     keeps its version and time in columns and everything else in ``unmapped``.
@@ -303,6 +305,6 @@ def is_compatible(version: str | None) -> bool:
 
 
 def version_numbers(version: str | None) -> tuple[int, int] | None:
-    """An eventVersion as (major, minor), since "1.10" is above "1.9"; None when it is none."""
+    """An eventVersion as (major, minor), since "1.10" is above "1.9"; None for other text."""
     match = _VERSION.fullmatch(version or "")
     return (int(match[1]), int(match[2])) if match else None

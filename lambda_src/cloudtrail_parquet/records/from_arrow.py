@@ -1,9 +1,9 @@
 """From a row back to the record that was delivered.
 
-The record comes back in its normal form: a null member is absent, members of typed structs stand
-in the order of the schema, and columns that the upgrade derived are left out. Free-form text and
-what is kept in ``unmapped`` come back byte for byte. (A record that was no UTF-8 text comes back
-with U+FFFD for each bad byte, and with a member ``invalidUtf8``: its own bytes in base64.)
+The record comes back in its normal form: null members are absent, members of typed structs are in
+schema order, and columns that the upgrade derived are left out. Free-form text and what is kept in
+``unmapped`` come back byte for byte. (A record that was not UTF-8 text comes back with U+FFFD for
+each bad byte, and with a member ``invalidUtf8``: its own bytes in base64.)
 """
 
 import json
@@ -20,7 +20,7 @@ from cloudtrail_parquet.schema.columns import RECORD, UNMAPPED, kind
 
 
 def restore(row: dict[str, Any]) -> dict[str, Any]:
-    """The delivered record of a row, as ``Table.to_pylist`` gives it, parsed.
+    """The delivered record of a row of ``Table.to_pylist``, parsed.
 
     Numbers in free-form fields are what `json.loads` makes of them; `restore_json` keeps their
     text.
@@ -30,7 +30,7 @@ def restore(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def restore_json(row: dict[str, Any]) -> str:
-    """The delivered record of a row as JSON text, on one line unless free-form text has more."""
+    """The delivered record of a row as JSON text, on one line unless free-form text has several."""
     derived = set(row.get("derived") or ())
     record: dict[str, Any] = {}
     for name, write in _WRITERS.items():
@@ -43,7 +43,7 @@ def restore_json(row: dict[str, Any]) -> str:
 
 
 def _overlay(target: dict[str, Any], unmapped: bytes) -> None:
-    """Lay what did not fit over what did: the inverse of `fit`."""
+    """Lay what is unmapped over what the columns gave: the inverse of coercing."""
     for name, text in jsontext.members(unmapped).items():
         if text == jsontext.NULL:
             target.pop(name, None)
@@ -67,13 +67,13 @@ def _quote(text: str) -> bytes:
 
 
 def _writer(field: pa.Field) -> Callable[[Any], Any]:
-    of = field.type
-    if pa.types.is_struct(of):
-        return _struct_writer({child.name: _writer(child) for child in of})
-    if pa.types.is_list(of):
-        item = _writer(of.value_field)
+    dtype = field.type
+    if pa.types.is_struct(dtype):
+        return _struct_writer({child.name: _writer(child) for child in dtype})
+    if pa.types.is_list(dtype):
+        item = _writer(dtype.value_field)
         return lambda values: b"[" + b",".join(_write_item(item, value) for value in values) + b"]"
-    if pa.types.is_map(of):
+    if pa.types.is_map(dtype):
         return lambda entries: {name: _nullable(value) for name, value in entries}
     return _LEAVES[kind(field)]
 

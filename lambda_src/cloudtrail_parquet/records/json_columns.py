@@ -1,9 +1,9 @@
 """Free-form columns as files hold them: text, text marked as JSON, or VARIANT.
 
-Within a conversion free-form values are AWS's own JSON text. Files hold that text, if it is one
-that every reader takes (`strict`); ``json`` marks it with Parquet's logical type. ``variant``
-encodes it. A value that is not held exactly is written as near as can be and stands in ``unmapped``
-as the text it was, so that nothing is lost. ``unmapped`` itself stays text, and `strict`.
+Within a conversion free-form values are AWS's own JSON text. Files hold that text if every reader
+accepts it (`strict`); ``json`` marks it with Parquet's logical type, ``variant`` encodes it. A
+value that a column cannot hold exactly is written as nearly as possible, and its original text is
+kept in ``unmapped``, so that nothing is lost. ``unmapped`` itself stays text, and `strict`.
 """
 
 from collections import Counter
@@ -14,9 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cloudtrail_parquet.formats import jsontext
-from cloudtrail_parquet.formats import variant_decode as variant_text
-from cloudtrail_parquet.formats import variant_encode as variant
+from cloudtrail_parquet.formats import jsontext, variant_decode, variant_encode
 from cloudtrail_parquet.formats.strict_json import (
     EXACT_TEXT,
     is_wrapped,
@@ -27,39 +25,40 @@ from cloudtrail_parquet.formats.strict_json import (
 from cloudtrail_parquet.schema.columns import JSON_COLUMNS, SCHEMA, UNMAPPED, JsonEncoding, kind
 
 PATHS = tuple(path for path in JSON_COLUMNS if path != UNMAPPED)
-"""The columns that VARIANT is for."""
+"""The columns that may be VARIANT."""
 
 _TOP_LEVEL = frozenset(path.partition(".")[0] for path in PATHS)
 _Write = Callable[[pa.Array], tuple[pa.Array, list[int]]]
-"""Makes the column of a file from JSON texts, and names the rows that it changes."""
+"""Makes the column of a file from JSON texts, and gives the indexes of the rows it changes."""
 
 
 @cache
 def file_schema(encoding: JsonEncoding) -> pa.Schema:
     """`SCHEMA` as files have it."""
-    types = {"string": pa.string(), "json": pa.json_(), "variant": variant.VARIANT_STORAGE}
+    types = {"string": pa.string(), "json": pa.json_(), "variant": variant_encode.VARIANT_STORAGE}
     return pa.schema([_file_field(field, types[encoding], encoding) for field in SCHEMA])
 
 
-def _file_field(field: pa.Field, of: pa.DataType, encoding: JsonEncoding) -> pa.Field:
+def _file_field(field: pa.Field, json_type: pa.DataType, encoding: JsonEncoding) -> pa.Field:
     if pa.types.is_struct(field.type):
-        return field.with_type(pa.struct([_file_field(one, of, encoding) for one in field.type]))
+        members = [_file_field(member, json_type, encoding) for member in field.type]
+        return field.with_type(pa.struct(members))
     if kind(field) != "json" or (field.name == UNMAPPED and encoding == "variant"):
         return field
-    return field.with_type(of)
+    return field.with_type(json_type)
 
 
 def as_in_files(table: pa.Table, encoding: JsonEncoding) -> tuple[pa.Table, Counter[str]]:
     """Write the free-form columns of n rows of `SCHEMA` as files hold them.
 
     Returns:
-        n rows of `file_schema`, and how many of them hold something of each free-form column in
-        ``unmapped`` since their column does not hold it exactly.
+        n rows of `file_schema`, and for each free-form column how many of them keep a value in
+        ``unmapped`` because the column does not hold it exactly.
     """
-    write: _Write = variant.encode_column if encoding == "variant" else strict_column
+    write: _Write = variant_encode.encode_column if encoding == "variant" else strict_column
     inexact: dict[str, list[int]] = {}
     written = {
-        field.name: _written(field.name, field, table[field.name].combine_chunks(), write, inexact)
+        field.name: _rewrite(field.name, field, table[field.name].combine_chunks(), write, inexact)
         for field in SCHEMA
         if field.name in _TOP_LEVEL
     }
@@ -68,7 +67,7 @@ def as_in_files(table: pa.Table, encoding: JsonEncoding) -> tuple[pa.Table, Coun
     for path, rows in inexact.items():
         originals = _leaf(table, path)
         for row in rows:
-            texts[row] = _with(texts[row], path.split("."), originals[row].as_py())
+            texts[row] = _keep_exact(texts[row], path.split("."), originals[row].as_py())
     if inexact:
         written[UNMAPPED] = pa.array(texts, pa.string())
     counts = Counter({path: len(rows) for path, rows in inexact.items()})
@@ -79,9 +78,10 @@ def as_in_files(table: pa.Table, encoding: JsonEncoding) -> tuple[pa.Table, Coun
     return pa.Table.from_arrays(columns, schema=file_schema(encoding)), +counts
 
 
-def _written(
+def _rewrite(
     path: str, field: pa.Field, column: pa.Array, write: _Write, inexact: dict[str, list[int]]
 ) -> pa.Array:
+    """The column as files hold it; adds the rows that are not exact to ``inexact``, by path."""
     if path in PATHS:
         values, rows = write(column)
         if rows:
@@ -89,7 +89,7 @@ def _written(
         return values
     if pa.types.is_struct(field.type):
         members = [
-            _written(f"{path}.{child.name}", child, member, write, inexact)
+            _rewrite(f"{path}.{child.name}", child, member, write, inexact)
             for child, member in zip(field.type, column.flatten(), strict=True)
         ]
         names = [child.name for child in field.type]
@@ -103,8 +103,8 @@ def _leaf(table: pa.Table, path: str) -> pa.Array:
     return pc.struct_field(column, members) if members else column
 
 
-def _with(unmapped: str | None, path: list[str], text: str) -> str:
-    """What is unmapped, with the text of one more value, members in the order of their names."""
+def _keep_exact(unmapped: str | None, path: list[str], text: str) -> str:
+    """Add the text of a value to what is unmapped, with members in the order of their names."""
     exact = unwrap(unmapped.encode()) if unmapped else b"{}"
     return wrap(_with_member(exact, path, text.encode())).decode()
 
@@ -121,11 +121,11 @@ def _is_wrapped(unmapped: str | None) -> bool:
 
 
 def text_of(value: Any) -> str:  # noqa: ANN401
-    """The JSON text of a free-form value as `pyarrow.Table.to_pylist` gives it.
+    """The JSON text of a free-form value of `pyarrow.Table.to_pylist`.
 
     Args:
         value: Text, or the ``metadata`` and ``value`` of a VARIANT.
     """
     if isinstance(value, str):
         return value
-    return variant_text.decode(value["metadata"], value["value"]).decode()
+    return variant_decode.decode(value["metadata"], value["value"]).decode()

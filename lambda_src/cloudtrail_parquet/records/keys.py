@@ -1,7 +1,7 @@
-"""What tells records apart: keys that may meet, and digests of their content.
+"""How records are told apart: by keys, which may collide, and by digests of their content.
 
-A key is equal for records that may be the same. It is made of what no rule and no encoding
-changes, so that rows of parts have the keys of the records that they were made of.
+Records that may be the same have equal keys. A key is made of what no rule and no encoding changes,
+so that a row of a part has the key of the record that it was made of.
 """
 
 from hashlib import blake2b
@@ -13,7 +13,7 @@ from cloudtrail_parquet.formats import jsontext
 
 
 def keys_of(records: list[Any], times: pa.Array) -> list[int]:
-    """The keys of n records at their event times; salted by the process, so never to be stored."""
+    """The keys of n records at their event times; salted by the process, so never store them."""
     ids = [record.eventID for record in records]
     keys = list(map(hash, ids))
     if None in ids:
@@ -26,7 +26,7 @@ def keys_of(records: list[Any], times: pa.Array) -> list[int]:
 
 
 def key_without_id(time_us: int, source: str | None, name: str | None, address: str | None) -> int:
-    """The key of a record without ``eventID``, from what stands in columns as it was delivered."""
+    """The key of a record without ``eventID``, from columns that hold what was delivered."""
     return hash((time_us, source, name, address))
 
 

@@ -1,8 +1,8 @@
-"""Taking values out of JSON text by the names of their members, changing no other byte.
+"""Redacting values in JSON text by the names of their members, changing no other byte.
 
-A name is what it reads as, however it is escaped. Every member of that name loses its value, at any
-depth, also where a name stands twice. Strings are not looked into, even if what they hold is JSON
-(as a ``policyDocument`` does).
+Names are compared after their escapes are resolved. Every member of that name loses its value, at
+any depth and as often as the name is repeated. Strings are not searched, even if they hold JSON (as
+a ``policyDocument`` does).
 """
 
 import base64
@@ -26,17 +26,17 @@ from cloudtrail_parquet.schema.columns import RECORD, UNMAPPED
 from cloudtrail_parquet.settings.rules import Redact, keys_by_column
 
 REDACTED = b'"[redacted]"'
-"""What stands in the place of a value."""
+"""What replaces a value."""
 
 _ANY = msgspec.json.Decoder(msgspec.Raw)
 _STEPS = {"open": 1, "close": -1}
 
 
 class _Search(NamedTuple):
-    """How to look for some keys.
+    """Patterns that find some keys.
 
     Attributes:
-        names: The keys that UTF-8 can write, written without escapes.
+        names: The keys that UTF-8 can hold, without escapes.
         next: From outside a string, matches to the end of the next string that is a key or has an
             escape (group 1), and its colon if it is a name (group 2).
         candidate: The same for a whole column: RE2 is linear wherever a match may start.
@@ -73,7 +73,7 @@ class Redactor:
         self._keys = {column: frozenset(keys) for column, keys in self._rules.items()}
 
     def column(self, name: str, texts: pa.Array) -> pa.Array:
-        """The n JSON texts, or nulls, of a column."""
+        """Redact the n JSON texts, or nulls, of a column."""
         if name not in self._keys:
             return texts
         texts, counts = redact_text_column(texts, self._keys[name])
@@ -85,7 +85,7 @@ class Redactor:
         return any(path.startswith(f"{name}.") for path in self._keys)
 
     def members(self, name: str, text: bytes) -> bytes:
-        """The JSON text of a struct, of which some members are free-form columns."""
+        """Redact the JSON text of a struct, some of whose members are free-form columns."""
         columns = {path.rpartition(".")[2] for path in self._keys if path.startswith(f"{name}.")}
         if text[:1] != b"{":
             return text
@@ -97,7 +97,7 @@ class Redactor:
         )
 
     def unmapped(self, parts: Unmapped) -> Unmapped:
-        """The members of ``unmapped``; the names of columns are no names of what is in them."""
+        """Redact the members of ``unmapped``; a column's own name does not count as a key."""
         if not self._keys:
             return parts
         return [(name, self._unmapped_text(name, text)) for name, text in parts]
@@ -113,7 +113,7 @@ class Redactor:
         return self._text(UNMAPPED, text)
 
     def _holds_a_key(self, record: bytes) -> bool:
-        """Whether any of the keys may stand in a whole record."""
+        """Whether any of the keys may occur in a whole record."""
         keys = {key.encode(errors="replace") for keys in self._keys.values() for key in keys}
         return b"\\" in record or any(key in record for key in keys)
 
@@ -130,15 +130,15 @@ class Redactor:
 def redact(text: bytes, keys: frozenset[str]) -> tuple[bytes, dict[str, int]]:
     """Put `REDACTED` in the place of each value whose member has one of the names.
 
-    A null holds nothing and stays, and so does what is redacted already. Inside a redacted value
-    nothing more is looked for.
+    Nulls, which hold nothing, and values that are redacted already stay. Redacted values are not
+    searched.
 
     Returns:
-        The text, all else in it untouched, and how many values were replaced by name.
+        The text, otherwise untouched, and how many values were replaced, by name.
 
     Raises:
-        ValueError: The text is not valid JSON. A text that holds neither a key nor a backslash is
-            not looked at closely, and comes back.
+        ValueError: The text is not valid JSON. A text with neither a key nor a backslash is
+            returned unchecked.
     """
     counts: dict[str, int] = {}
     return _redact(text, keys, counts), counts
@@ -149,7 +149,7 @@ def redact_text_column(texts: pa.Array, keys: frozenset[str]) -> tuple[pa.Array,
 
     Returns:
         The n texts, the same array if there was nothing to redact, and how many values were
-        replaced by name.
+        replaced, by name.
 
     Raises:
         ValueError: A text is not valid JSON.
@@ -158,8 +158,8 @@ def redact_text_column(texts: pa.Array, keys: frozenset[str]) -> tuple[pa.Array,
         return texts, {}
     counts: dict[str, int] = {}
     candidates = pc.match_substring_regex(texts, _search(keys).candidate)
-    found = texts.filter(candidates).cast(pa.binary()).to_pylist()
-    redacted = [_redact(text, keys, counts) for text in found]
+    matching = texts.filter(candidates).cast(pa.binary()).to_pylist()
+    redacted = [_redact(text, keys, counts) for text in matching]
     if counts:
         texts = pc.replace_with_mask(texts, candidates, pa.array(redacted, texts.type))
     return texts, counts
@@ -197,7 +197,7 @@ def _name(token: bytes) -> str:
 
 
 def _end(text: bytes, start: int) -> int:
-    """Where the value ends that starts at a byte of valid JSON."""
+    """The end of the value that starts at a byte of valid JSON."""
     depth = 0
     for token in TOKEN.finditer(text, start):
         depth += _STEPS.get(token.lastgroup or "", 0)

@@ -2,7 +2,7 @@
 
 Records become columns in small pieces that fit the memory caches. Nested fields (`userIdentity`
 and the like) repeat a lot, so each distinct text of one is coerced once; until a row group is put
-together, rows hold only its index in a dictionary. Rows in that narrow form are *encoded*;
+together, rows hold only its index in a dictionary. Rows in that narrow form are *encoded rows*;
 `Columns.materialize` makes the columns of the schema from them.
 """
 
@@ -25,11 +25,11 @@ from cloudtrail_parquet.schema.columns import RECORD, SCHEMA, TIMESTAMP, kind
 
 INDEX = pa.int32()
 KEYS = (
-    pa.field("#key", pa.int64()),  # equal for records that may be the same, see duplicates
+    pa.field("#key", pa.int64()),  # equal for records that may be the same, see records.keys
     pa.field("#file", pa.int32()),  # number of the log file in the unit's delivery order
     pa.field("#record", pa.int32()),  # index in the file's Records
 )
-"""What encoded rows hold beside the columns."""
+"""The further columns of encoded rows."""
 
 _MAX_REMEMBERED = 5_000  # distinct texts of one column; about 3 MB of userIdentity
 _TEXT_BOOLEANS = {"true": True, "false": False}
@@ -50,8 +50,8 @@ class DictionaryColumn:
         self._type = field.type
         self._known = _Indices(0)
         self._pieces: list[pa.Array] = []
-        self._first = 0  # number of the first value in the pieces
-        self._since = 0  # number of the first value that may still be asked for by its text
+        self._first = 0  # index of the first value in the pieces
+        self._since = 0  # index of the first value that may still be asked for by its text
         self.unmapped: dict[int, bytes] = {}
 
     def indices(self, texts: Iterable[bytes | None]) -> list[int | None]:
@@ -66,9 +66,9 @@ class DictionaryColumn:
             known.new.clear()
         return indices
 
-    def _add(self, texts: list[bytes], number: int) -> None:
+    def _add(self, texts: list[bytes], first: int) -> None:
         values = []
-        for index, text in enumerate(texts, number):
+        for index, text in enumerate(texts, first):
             value, rest = self._coerce(text)
             values.append(value)
             if rest is not None:
@@ -82,13 +82,13 @@ class DictionaryColumn:
         return self._values().take(self._positions(indices))
 
     def materialize_member(self, indices: pa.Array, path: list[str]) -> pa.Array:
-        """One member of the values for n indices, so that the others need no copy."""
+        """One member of the values for n indices, without a copy of the others."""
         if not self._pieces:
             return pa.nulls(len(indices), pa.string())
         return pc.struct_field(self._values(), path).take(self._positions(indices))
 
     def _values(self) -> pa.Array:
-        """The values in one piece; there has to be one."""
+        """All values as one array; there has to be a piece."""
         if len(self._pieces) > 1:
             self._pieces = [pa.concat_arrays(self._pieces)]
         return self._pieces[0]
@@ -97,7 +97,7 @@ class DictionaryColumn:
         return pc.subtract(indices, pa.scalar(self._first, INDEX))
 
     def forget(self, waiting: pa.ChunkedArray) -> None:
-        """Drop the values before all those that waiting rows or remembered texts refer to."""
+        """Drop the values below all indices that waiting rows or remembered texts refer to."""
         lowest = pc.min(waiting).as_py()
         keep = self._since if lowest is None else min(self._since, lowest)
         if keep > self._first and self._pieces:
@@ -113,10 +113,10 @@ class _Indices(dict[bytes, int]):
         self.new: list[bytes] = []
 
     def __missing__(self, text: bytes) -> int:
-        number = self[text] = self.next
+        index = self[text] = self.next
         self.next += 1
         self.new.append(text)
-        return number
+        return index
 
 
 class Columns:
@@ -158,7 +158,7 @@ class Columns:
             times: Their event times, int64 microseconds since 1970, without nulls.
             unmapped: By row: what `decode` could not coerce; nested columns add to it.
             derived: By row: names of the columns that the upgrade filled in.
-            keys: The `KEYS`.
+            keys: A column for each of `KEYS`.
         """
         arrays = []
         # As tuples, which is many times faster than field by field.
@@ -210,7 +210,7 @@ class Columns:
         return pa.array([derived.get(row) for row in range(rows)], SCHEMA.field("derived").type)
 
     def sort_key(self, encoded: pa.Table, name: str) -> pa.Array:
-        """The values of a leaf, however deep, in n encoded rows: n values."""
+        """The n values of a leaf, however deep, in n encoded rows."""
         column, *path = name.split(".")
         values = encoded[column].combine_chunks()
         return self._dictionaries[column].materialize_member(values, path) if path else values
@@ -226,7 +226,7 @@ class Columns:
         return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
     def forget(self, waiting: Iterable[pa.Table]) -> None:
-        """Let go of nested values that none of the waiting rows refers to."""
+        """Drop nested values that none of the waiting rows refers to."""
         tables = list(waiting)
         for name, dictionary in self._dictionaries.items():
             chunks = [chunk for table in tables for chunk in table[name].chunks]
@@ -242,7 +242,7 @@ def _plain(field: pa.Field, values: Sequence[Any]) -> pa.Array:
 
 
 def _are_void(values: tuple[Any, ...]) -> bool:
-    """Whether no record has anything in a field; mostly the first one tells."""
+    """Whether no record has anything in a field; the first value mostly tells."""
     if not values:
         return True
     first = values[0]
@@ -250,7 +250,7 @@ def _are_void(values: tuple[Any, ...]) -> bool:
 
 
 def _texts(values: Iterable[msgspec.Raw]) -> list[bytes | None]:
-    """The JSON texts of n values, None for what is null or was not delivered."""
+    """The JSON texts of n values; None for null and for what was not delivered."""
     return [None if value is ABSENT or (text := bytes(value)) == NULL else text for value in values]
 
 
@@ -262,7 +262,7 @@ def _names(parts: Unmapped) -> list[str]:
 
 
 def _paths(path: str, field: pa.Field | None, text: bytes) -> list[str]:
-    """The dotted names in an unmapped text, down to where the schema knows no more."""
+    """The dotted names in an unmapped text, as deep as the schema has names."""
     if field is None or not pa.types.is_struct(field.type) or text[:1] != b"{":
         return [jsontext.encodable(path)]
     known = {child.name: child for child in field.type}

@@ -1,4 +1,4 @@
-"""The upgrade to record version 1.11: what may safely stand for what older records leave out.
+"""The upgrade to record version 1.11: values that safely fill in what older records leave out.
 
 Nothing else is ever derived; the names of the filled columns go into the column ``derived``.
 Source: CloudTrail User Guide and its history, which say when each field and event type began.
@@ -21,7 +21,7 @@ _FLAG_BY_CATEGORY = {"Management": True, "Data": False}
 
 
 def upgrade(record: Any, account: str, region: str) -> list[str]:  # noqa: ANN401
-    """Fill in, in place, the columns that a record lacks and that follow from what is there.
+    """Fill in, in place, the columns that a record lacks and that follow from its others.
 
     Args:
         record: A `decode.Record` with a readable ``eventTime``.
@@ -33,7 +33,7 @@ def upgrade(record: Any, account: str, region: str) -> list[str]:  # noqa: ANN40
     """
     if not is_compatible(record.eventVersion):
         return []
-    values: dict[str, Callable[[], str | bool | None]] = {
+    derivations: dict[str, Callable[[], str | bool | None]] = {
         "awsRegion": lambda: region,
         "recipientAccountId": lambda: account,
         "eventType": lambda: _event_type(record),
@@ -41,7 +41,7 @@ def upgrade(record: Any, account: str, region: str) -> list[str]:  # noqa: ANN40
         "managementEvent": lambda: _FLAG_BY_CATEGORY.get(record.eventCategory),
     }
     derived = []
-    for name, derive in values.items():
+    for name, derive in derivations.items():
         if getattr(record, name) is None and (value := derive()) is not None:
             setattr(record, name, value)
             derived.append(name)
@@ -49,7 +49,7 @@ def upgrade(record: Any, account: str, region: str) -> list[str]:  # noqa: ANN40
 
 
 def incomplete(records: list[Any]) -> list[int]:
-    """The indexes of the records that lack anything that `upgrade` might fill in."""
+    """The indexes of the records that lack something that `upgrade` may fill in."""
     return [
         index
         for index, record in enumerate(records)
