@@ -1,1 +1,1 @@
-"""What lies in the dataset: parts, written and read again."""
+"""The dataset: its parts, written and read back, and its properties."""

@@ -1,4 +1,4 @@
-"""The records of a dataset again, as CloudTrail delivered them."""
+"""Exporting the records of a dataset as CloudTrail delivered them."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -23,17 +23,17 @@ def export_records(
     """Each record of the wanted partitions as JSON text, partition by partition.
 
     Args:
-        dataset: Where the partitions are.
-        wanted: Whether those of a unit are.
-        accounts: Accounts of which there must be some.
-        regions: Regions of which there must be some.
+        dataset: Holds the partitions.
+        wanted: Selects units.
+        accounts: Accounts that must have partitions.
+        regions: Regions that must have partitions.
 
     Returns:
         Texts without line ends. One of a part that is damaged is a `StorageError`; the records
         before the damage have been given.
 
     Raises:
-        UsageError: None is wanted, or one of the accounts or regions is not there; says which are.
+        UsageError: No partition is wanted, or an account or region has none; lists those that do.
     """
     return _texts(dataset, _wanted(dataset, wanted, accounts, regions))
 
@@ -68,7 +68,7 @@ def _wanted(
     check_known("account", accounts, {unit.account for unit in known}, dataset.uri)
     check_known("region", regions, {unit.region for unit in known}, dataset.uri)
     if not keys:
-        accounts, regions, days = (sorted(set(names)) for names in zip(*known, strict=True))
+        accounts, regions, days = (sorted(set(values)) for values in zip(*known, strict=True))
         what = "no partitions of the accounts, regions and days asked for"
         hint = (
             f"There are: accounts {listed(accounts)}; regions {listed(regions)};"

@@ -1,4 +1,4 @@
-"""What a dataset, or one part of it, is made of: read from the footers alone."""
+"""Inspecting a dataset, or one part of it, by the footers alone."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,40 +31,42 @@ DEFAULTS = Settings().shaping()
 
 _TIME = "eventTime"
 _FOOTERS_AT_A_TIME = 16  # each is a few small requests that wait for the store
-_OF_ONE_UNIT = {"owner", "source_fingerprint"}  # differ from unit to unit, so say nothing in sum
+_OF_ONE_UNIT = {"owner", "source_fingerprint"}  # differ in each unit, so a sum says nothing
 _HINT = (
     "Name the folder of a dataset or one of its .parquet files; convert its day again if damaged"
 )
 
 
-def inspect_location(place: str, today: Mapping[str, Any] = DEFAULTS) -> PartReport | DatasetReport:
+def inspect_location(
+    location: str, today: Mapping[str, Any] = DEFAULTS
+) -> PartReport | DatasetReport:
     """Look at a Parquet file or at a whole dataset, on a disk or in an object store.
 
     Args:
-        place: A path or URI.
-        today: The settings of today that files depend on, by name, to compare with.
+        location: A path or URI.
+        today: The current settings that files depend on, by name, to compare with.
 
     Raises:
         UsageError: There is neither; says what to name instead.
     """
-    path = Path(place)
-    if path.is_dir() or not (path.is_file() or place.endswith(".parquet")):
-        return inspect_dataset(open_store(place), today)
-    if "://" not in place:
+    path = Path(location)
+    if path.is_dir() or not (path.is_file() or location.endswith(".parquet")):
+        return inspect_dataset(open_store(location), today)
+    if "://" not in location:
         return inspect_part(path, None, today)
-    folder, _, name = place.rpartition("/")
-    return _inspect_opened(lambda: open_store(folder).open(name), place, today)
+    folder, _, name = location.rpartition("/")
+    return _inspect_opened(lambda: open_store(folder).open(name), location, today)
 
 
 def inspect_part(
     source: str | Path | BinaryIO, name: str | None = None, today: Mapping[str, Any] = DEFAULTS
 ) -> PartReport:
-    """Read the footer of one Parquet file, of ours or not.
+    """Read the footer of a Parquet file, whoever has written it.
 
     Args:
         source: A path, or a file that can seek.
-        name: What to call it; its path when absent.
-        today: The settings of today that files depend on, by name, to compare with.
+        name: Its name in the report; by default its path.
+        today: The current settings that files depend on, by name, to compare with.
 
     Raises:
         UsageError: It cannot be read as Parquet.
@@ -79,28 +81,26 @@ def inspect_part(
 def inspect_dataset(store: ReadStore, today: Mapping[str, Any] = DEFAULTS) -> DatasetReport:
     """Read the footers of all parts of a dataset.
 
-    Args:
-        store: The dataset.
-        today: The settings of today that files depend on, by name, to compare with.
+    ``today`` has the current settings that files depend on, by name, to compare with.
 
     Raises:
         UsageError: There are no parts, or one cannot be read as Parquet.
     """
     strangers: list[str] = []
-    found = list(_parts(store, strangers))
-    if not found:
+    parts = list(_parts(store, strangers))
+    if not parts:
         raise UsageError("holds no parts of a dataset", store.uri, _HINT)
     with ThreadPoolExecutor(_FOOTERS_AT_A_TIME, thread_name_prefix="footer") as threads:
-        reports = threads.map(lambda one: _inspect_stored(store, one[0].key, today), found)
+        reports = threads.map(lambda part: _inspect_stored(store, part[0].key, today), parts)
         total = _Sum()
-        for (entry, unit), report in zip(found, reports, strict=True):
+        for (entry, unit), report in zip(parts, reports, strict=True):
             total.add(report, straggler=owner_day(entry.key, unit.day) not in {None, unit.day})
-    units = [unit for _, unit in found]
+    units = [unit for _, unit in parts]
     return DatasetReport(
         uri=store.uri,
-        parts=len(found),
+        parts=len(parts),
         rows=total.rows,
-        bytes=sum(entry.size for entry, _ in found),
+        bytes=sum(entry.size for entry, _ in parts),
         accounts=tuple(sorted({unit.account for unit in units})),
         regions=tuple(sorted({unit.region for unit in units})),
         first_day=min(unit.day for unit in units),
@@ -115,6 +115,7 @@ def inspect_dataset(store: ReadStore, today: Mapping[str, Any] = DEFAULTS) -> Da
 
 
 def _parts(store: ReadStore, strangers: list[str]) -> Iterator[tuple[Entry, Unit]]:
+    """Yield the parts with their units; adds all other keys to ``strangers``."""
     for entry in store.files(""):
         unit = unit_of(entry.key)
         if unit is None:
@@ -124,7 +125,7 @@ def _parts(store: ReadStore, strangers: list[str]) -> Iterator[tuple[Entry, Unit
 
 
 class _Sum:
-    """What the parts of a dataset come to."""
+    """The totals over the parts of a dataset."""
 
     def __init__(self) -> None:
         self.rows = self.straggler_parts = self.straggler_rows = 0
@@ -142,9 +143,9 @@ class _Sum:
         for column in part.columns:
             self._compressed[column.name] += column.compressed_bytes
             self._uncompressed[column.name] += column.uncompressed_bytes
-        said = dict(part.metadata)
-        self.schema_versions[said.pop("schema_version", "")] += 1
-        for name, value in sorted((said | part.settings).items()):
+        metadata = dict(part.metadata)
+        self.schema_versions[metadata.pop("schema_version", "")] += 1
+        for name, value in sorted((metadata | part.settings).items()):
             if name not in _OF_ONE_UNIT:
                 self.settings[name][value] += 1
         self.changed |= part.changed
@@ -161,10 +162,10 @@ def _inspect_stored(store: ReadStore, key: str, today: Mapping[str, Any]) -> Par
 
 
 def _inspect_opened(
-    opened: Callable[[], AbstractContextManager[BinaryIO]], name: str, today: Mapping[str, Any]
+    open_file: Callable[[], AbstractContextManager[BinaryIO]], name: str, today: Mapping[str, Any]
 ) -> PartReport:
     try:
-        with opened() as file:
+        with open_file() as file:
             size = file.seek(0, SEEK_END)
             return _part_report(name, size, pq.read_metadata(file), today)
     except StorageError as error:
@@ -180,8 +181,8 @@ def _part_report(
     groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
     paths = [footer.schema.column(number).path for number in range(footer.num_columns)]
     sorted_by = {tuple(_sorted_by(group, paths)) for group in groups}
-    said = _said(footer.metadata or {})
-    used = _texts(_json_object(said.pop("settings", "{}")))
+    metadata = _our_metadata(footer.metadata or {})
+    used = _texts(_json_object(metadata.pop("settings", "{}")))
     return PartReport(
         name=name,
         rows=footer.num_rows,
@@ -192,13 +193,14 @@ def _part_report(
             _column(path, [group.column(number) for group in groups])
             for number, path in enumerate(paths)
         ),
-        metadata=said,
+        metadata=metadata,
         settings=used,
-        changed={one: value for one, value in _texts(today).items() if used.get(one) != value},
+        changed={name: value for name, value in _texts(today).items() if used.get(name) != value},
     )
 
 
-def _said(metadata: dict[bytes, bytes]) -> dict[str, str]:
+def _our_metadata(metadata: dict[bytes, bytes]) -> dict[str, str]:
+    """What the converter has written into a footer, by name."""
     texts = {key.decode(errors="replace"): value for key, value in metadata.items()}
     return {
         key.removeprefix(METADATA_PREFIX): texts[key].decode(errors="replace")
@@ -208,7 +210,7 @@ def _said(metadata: dict[bytes, bytes]) -> dict[str, str]:
 
 
 def _json_object(text: str) -> dict[str, Any]:
-    """The members of a JSON object; none if it is not one."""
+    """The members of a JSON object; empty for other text."""
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.DecodeError:
@@ -216,7 +218,7 @@ def _json_object(text: str) -> dict[str, Any]:
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
-    """Values as texts: those that are not text as JSON."""
+    """Values as text: what is not text, as JSON."""
     return {
         name: value if isinstance(value, str) else msgspec.json.encode(value).decode()
         for name, value in values.items()
@@ -254,12 +256,12 @@ def _column(name: str, chunks: Iterable[pq.ColumnChunkMetaData]) -> Column:
         uncompressed_bytes=sum(chunk.total_uncompressed_size for chunk in chunks),
         codec="+".join(sorted({chunk.compression for chunk in chunks})),
         encodings=tuple(sorted({encoding for chunk in chunks for encoding in chunk.encodings})),
-        statistics=_all(chunk.is_stats_set for chunk in chunks),
-        bloom_filter=_all(chunk.bloom_filter_offset is not None for chunk in chunks),
-        column_index=_all(chunk.has_column_index for chunk in chunks),
+        statistics=_are_all(chunk.is_stats_set for chunk in chunks),
+        bloom_filter=_are_all(chunk.bloom_filter_offset is not None for chunk in chunks),
+        column_index=_are_all(chunk.has_column_index for chunk in chunks),
     )
 
 
-def _all(answers: Iterable[bool]) -> bool:
-    """Whether there is an answer and none is no."""
+def _are_all(answers: Iterable[bool]) -> bool:
+    """Whether there are answers, and all of them are yes."""
     return set(answers) == {True}

@@ -1,4 +1,4 @@
-"""Reading parts again: their footers, and the keys of their rows."""
+"""Reading parts back: their footers, and the keys of their rows."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +17,10 @@ _WITHOUT_ID = ["eventTime", "eventSource", "eventName", "sourceIPAddress"]
 
 @contextmanager
 def readable(dataset: ReadStore, key: str) -> Iterator[None]:
-    """Read a part, whatever is wrong with its bytes.
+    """A context for reading a part: whatever its bytes make a reader raise becomes our error.
 
     Raises:
-        StorageError: It is damaged; or what the store says.
+        StorageError: The part is damaged, or the store cannot read it.
     """
     try:
         yield
@@ -37,20 +37,20 @@ def read_footer(dataset: ReadStore, key: str) -> pq.FileMetaData:
     """The footer of a part.
 
     Raises:
-        StorageError: It is damaged, or gone.
+        StorageError: The part is damaged or gone.
     """
     with readable(dataset, key), dataset.open(key) as file:
         return pq.read_metadata(file)
 
 
 def footer_value(footer: pq.FileMetaData, name: str) -> str:
-    """What a footer says about the making of its part, empty if it does not."""
+    """What a footer says about how its part was made; empty if it does not say."""
     value: bytes = (footer.metadata or {}).get(f"{METADATA_PREFIX}{name}".encode(), b"")
     return value.decode(errors="replace")
 
 
 def row_group_keys(part: pq.ParquetFile, row_group: int) -> pa.Array:
-    """The keys of a row group's rows, as `duplicates` makes them from records: int64."""
+    """The keys of a row group's rows, int64, as `records.keys` makes them from records."""
     ids = part.read_row_group(row_group, columns=["eventID"])["eventID"].to_pylist()
     keys = list(map(hash, ids))
     if None in ids:

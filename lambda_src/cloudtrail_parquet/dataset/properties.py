@@ -1,7 +1,7 @@
 """The properties of a dataset: the settings that are the same for all of it.
 
-They decide which unit owns a record. They are recorded in the state when a dataset is begun, and
-compared ever after.
+They decide which unit owns a record. The first run of a dataset records them in the state, and
+every later one compares.
 """
 
 import msgspec
@@ -17,10 +17,7 @@ _KEY = "dataset.json"
 
 
 class DatasetProperties(msgspec.Struct, frozen=True):
-    """What decides which unit owns a record, and where; so it is the same for all of a dataset.
-
-    The names are those of the settings.
-    """
+    """What decides which unit owns a record, and in which folder; named as the settings are."""
 
     lookbehind_s: int
     lookahead_s: int
@@ -29,13 +26,13 @@ class DatasetProperties(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, options: DatasetOptions) -> "DatasetProperties":
-        """Those of a dataset that is made with these options."""
+        """The properties of a dataset that is made with these options."""
         window = options.window
         folders = frozenset(options.folders)
         return cls(window.lookbehind_s, window.lookahead_s, folders, options.layout)
 
     def admits(self, later: "DatasetProperties") -> bool:
-        """Whether days converted so may stand beside those converted before; more folders may."""
+        """Whether days converted with ``later`` may join those before; it may only add folders."""
         return self.folders <= later.folders and self == msgspec.structs.replace(
             later, folders=self.folders
         )
@@ -47,41 +44,41 @@ class DatasetProperties(msgspec.Struct, frozen=True):
 
 
 def record_properties(stores: Stores, options: DatasetOptions, lease: LeaseOptions) -> None:
-    """Record the properties of a new dataset, or compare with those that are recorded.
+    """Record the properties of a new dataset, or compare them with those that are recorded.
 
     More folders of logs than before are fine: days converted from now on hold them, too.
 
     Raises:
         UsageError: The dataset was made with other values: records would be lost or doubled.
     """
-    mine, state = DatasetProperties.of(options), stores.state
-    if check_properties(stores, options) == mine:
+    wanted, state = DatasetProperties.of(options), stores.state
+    if check_properties(stores, options) == wanted:
         return
     with state.lease("leases/dataset", lease.wait_s, lease.expires_s) as held:
-        if check_properties(stores, options) != mine:
+        if check_properties(stores, options) != wanted:
             stored = state.look(_KEY)
             held.check()
-            text = msgspec.json.encode(mine, order="sorted")
+            text = msgspec.json.encode(wanted, order="sorted")
             state.swap(_KEY, text, stored.version if stored else None)
 
 
 def check_properties(stores: Stores, options: DatasetOptions) -> DatasetProperties | None:
-    """Compare with the properties of a dataset; writes nothing.
+    """Compare with the properties of a dataset, without writing anything.
 
-    Where no record is left of them, the first part tells with which it was made.
+    If they are not recorded, those in the footer of the first part count.
 
     Returns:
-        What is recorded; None if nothing is.
+        The recorded properties, if there are any.
 
     Raises:
         UsageError: As `record_properties` does.
     """
-    mine, text = DatasetProperties.of(options), stores.state.read_if_there(_KEY)
+    wanted, text = DatasetProperties.of(options), stores.state.read_if_there(_KEY)
     recorded = None if text is None else _recorded(text, stores.state.uri)
-    theirs = recorded or _of_parts(stores.dataset)
-    if theirs is not None and not theirs.admits(mine):
+    existing = recorded or _of_parts(stores.dataset)
+    if existing is not None and not existing.admits(wanted):
         raise UsageError(
-            f"the dataset was made with {theirs}; now it is {mine}",
+            f"the dataset was made with {existing}; now it is {wanted}",
             stores.state.uri,
             "Use the same values, or convert everything into a new dataset",
         )
@@ -97,8 +94,8 @@ def _recorded(text: bytes, where: str) -> DatasetProperties:
 
 
 def _of_parts(dataset: ReadStore) -> DatasetProperties | None:
-    """What the first part of a dataset was made with; None where there is none."""
-    part = next((one for one in dataset.files("") if unit_of(one.key) is not None), None)
+    """The properties that the first part of a dataset was made with; None without one."""
+    part = next((entry for entry in dataset.files("") if unit_of(entry.key) is not None), None)
     if part is None:
         return None
     text = footer_value(read_footer(dataset, part.key), "settings")

@@ -1,4 +1,4 @@
-"""What an inspection reports about a dataset, or about one part of it."""
+"""The reports of an inspection: about a dataset, or about one part of it."""
 
 from datetime import date, datetime
 from typing import Any
@@ -7,13 +7,12 @@ import msgspec
 
 
 class RowGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """One row group.
+    """A row group.
 
     Attributes:
-        rows: Its rows.
-        bytes: Its pages as stored.
-        first: The earliest ``eventTime`` by its statistics; None when they do not say.
-        last: The latest.
+        bytes: The size of its pages as stored.
+        first: The earliest ``eventTime`` by its statistics; None if they do not say.
+        last: The latest ``eventTime``, likewise.
     """
 
     rows: int
@@ -23,7 +22,7 @@ class RowGroup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Size(msgspec.Struct, frozen=True, kw_only=True):
-    """What a leaf column takes: its pages as stored, and before compression."""
+    """The size of a leaf column's pages, as stored and before compression."""
 
     name: str
     compressed_bytes: int
@@ -31,10 +30,10 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Column(Size, frozen=True, kw_only=True):
-    """One leaf column of a part, over all its row groups.
+    """A leaf column of a part, over all its row groups.
 
     Attributes:
-        codec: The compression; several, with ``+`` between them, when row groups differ.
+        codec: Its compression; several joined by ``+`` if row groups differ.
         encodings: The encodings of its pages, sorted.
         statistics: Whether every row group has statistics.
         bloom_filter: Whether every row group has a bloom filter.
@@ -49,19 +48,18 @@ class Column(Size, frozen=True, kw_only=True):
 
 
 class PartReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One Parquet file.
+    """A Parquet file.
 
     Attributes:
-        name: The file.
-        rows: Its rows.
-        bytes: Its size.
-        row_groups: Its row groups in file order.
+        bytes: The size of the file.
+        row_groups: In file order.
         sorted_by: The leaves by which the rows of each row group are declared to be sorted;
-            empty when row groups differ.
-        columns: Its leaf columns in file order.
-        metadata: What its footer says about its making, without `METADATA_PREFIX` and settings.
+            empty if row groups differ.
+        columns: Leaf columns in file order.
+        metadata: What its footer says about how it was made, without `METADATA_PREFIX` and
+            settings.
         settings: The settings that it was written with, by name; lists and the like as JSON.
-        changed: The settings of today that differ from these.
+        changed: The current settings that differ from these.
     """
 
     name: str
@@ -81,7 +79,7 @@ class PartReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stragglers(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts of records that were delivered on another day, and their rows."""
+    """Totals of the parts whose records were delivered on another day."""
 
     parts: int
     rows: int
@@ -91,10 +89,7 @@ class DatasetReport(msgspec.Struct, frozen=True, kw_only=True):
     """All parts of a dataset.
 
     Attributes:
-        uri: The dataset.
-        parts: How many parts it has.
-        rows: Their rows.
-        bytes: Their sizes.
+        parts: The number of its parts; ``rows`` and ``bytes`` are their sums.
         accounts: Accounts with parts, sorted.
         regions: Regions with parts, sorted.
         first_day: The first day with a part.
@@ -102,10 +97,10 @@ class DatasetReport(msgspec.Struct, frozen=True, kw_only=True):
         stragglers: How many of the parts and rows are stragglers'.
         columns: Sizes of the leaf columns over all parts.
         schema_versions: Parts by `schema.SCHEMA_VERSION`, "" where a footer does not say.
-        settings: Parts by value of each setting and each further thing that footers say about
-            their making; lists and the like as JSON.
-        changed: The settings of today from which some part differs.
-        strangers: Keys of objects that are no parts, or lie in no partition; readers trip over
+        settings: Parts by value of each setting, and of what else footers say about how they were
+            made; lists and the like as JSON.
+        changed: The current settings from which some part differs.
+        strangers: Keys of objects that are not parts or lie outside partitions; readers trip over
             them.
     """
 

@@ -1,4 +1,4 @@
-"""From tables of rows to Parquet parts."""
+"""Writing tables of rows as Parquet parts."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -26,7 +26,7 @@ _BATCH_ROWS = 64  # a page ends only between batches, and one value may have 100
 
 
 def order_by(columns: pa.Table) -> pa.Array:
-    """The row numbers in ascending order of all the columns, nulls last, ties as they came.
+    """The indexes of the rows in ascending order of all columns, nulls last, ties in input order.
 
     Text is compared as bytes: each distinct text is ranked once, then rows are sorted by ranks.
     """
@@ -58,7 +58,7 @@ class PartsWriter:
         metadata: dict[str, str],
         key: Callable[[int], str],
     ) -> None:
-        """``key`` gives the key of the part with a number; ``metadata`` goes into each footer."""
+        """``key`` makes the key of the n-th part; ``metadata`` goes into each footer."""
         self.parts: list[Part] = []
         self.inexact: Counter[str] = Counter()
         self._staging, self._options = staging, options
@@ -81,7 +81,7 @@ class PartsWriter:
     def write(self, table: pa.Table) -> None:
         """Write a table of `SCHEMA` as one row group.
 
-        A part ends when another row group as large as the largest so far would be too much.
+        A part ends when another row group as large as the largest so far would exceed its size.
         """
         if self._open is None:
             file = self._staging.create(self._key(len(self.parts)))
@@ -110,12 +110,12 @@ class PartsWriter:
 class _OpenPart:
     """A part that is being written.
 
-    Its bytes are gathered before they go to the file, since for that Arrow has to wait for the
-    interpreter lock.
+    Its bytes are buffered before they go to the file, since Arrow waits for the interpreter lock
+    each time.
 
     Attributes:
-        rows: How many it has so far.
-        bytes: How many it has so far, without the end that `finish` writes.
+        rows: Rows so far.
+        bytes: Bytes so far, without the end that `finish` writes.
     """
 
     def __init__(self, file: BinaryIO, schema: pa.Schema, options: WriterOptions) -> None:
@@ -132,7 +132,7 @@ class _OpenPart:
         self.bytes = self._stream.tell()
 
     def finish(self, metadata: dict[str, str], variants: Collection[str]) -> int:
-        """Write the footer, with these columns declared as VARIANT; how many bytes the part has."""
+        """Write the footer, with these columns annotated as VARIANT; returns the part's size."""
         self._writer.add_key_value_metadata(metadata)
         self._stream.flush()
         self._sink.keep()
@@ -141,17 +141,17 @@ class _OpenPart:
         return self._sink.finish(variants)
 
     def abandon(self) -> None:
-        """Let go of the file, whatever is in it."""
-        self._sink.keep()  # for nobody
+        """Close the file, whatever is in it."""
+        self._sink.keep()  # what Arrow writes on closing is dropped
         self._writer.close()
         self._stream.flush()
         self._sink.close()
 
 
 class _Sink:
-    """A file being written whose end can be changed before it is.
+    """A file whose end can still be changed before it is written.
 
-    What the disk refuses is a `StorageError` that names the file.
+    An error of the disk becomes a `StorageError` that names the file.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -161,7 +161,7 @@ class _Sink:
 
     def write(self, data: Any) -> int:  # noqa: ANN401 - whatever has a buffer
         if self._kept is None:
-            with self._named():
+            with self._explained():
                 return self._file.write(data)
         self._kept.append(bytes(data))
         return len(self._kept[-1])
@@ -170,11 +170,11 @@ class _Sink:
         return self._file.tell() + sum(map(len, self._kept or ()))
 
     def flush(self) -> None:
-        with self._named():
+        with self._explained():
             self._file.flush()
 
     @contextmanager
-    def _named(self) -> Iterator[None]:
+    def _explained(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -183,11 +183,11 @@ class _Sink:
             raise StorageError(what, str(getattr(self._file, "name", "a part")), hint) from error
 
     def keep(self) -> None:
-        """Keep what is written from here on, up to the footer."""
+        """Keep what is written from here on, up to the footer, in memory."""
         self._kept = []
 
     def finish(self, variants: Collection[str]) -> int:
-        """Write what was kept, with these columns declared as VARIANT; how many bytes there are."""
+        """Write what was kept, with these columns annotated as VARIANT; returns the file's size."""
         tail, self._kept = b"".join(self._kept or ()), None
         self.write(annotate_variants(tail, variants) if variants else tail)
         size = self._file.tell()
@@ -195,14 +195,14 @@ class _Sink:
         return size
 
     def close(self) -> None:
-        with self._named():
+        with self._explained():
             self._file.close()
         self.closed = True
 
 
 @lru_cache(8)  # making them takes 0.6 ms, and writing a small part 4 ms
 def parquet_options(options: WriterOptions) -> dict[str, Any]:
-    """What `pyarrow.parquet.ParquetWriter` is told, all of it from the settings."""
+    """The options of `pyarrow.parquet.ParquetWriter`, all of them from the settings."""
     paths = [path for path, _ in leaves(file_schema(options.json_encoding))]
     codecs = dict.fromkeys(paths, options.codec) | {
         path: split_codec(text) for path, text in by_leaf(options.column_compression, paths).items()
