@@ -1,8 +1,8 @@
 """Where log files, parts, receipts and leases live: a folder on a disk, or an object store.
 
-`open_store` takes a path or a URI, `open_source` also several. Keys are relative to it, with ``/``
-between names, on a disk too. A disk is read and written directly; everything else goes through
-obstore, whose in-memory store also serves the tests.
+`open_store` takes a path or a URI, `open_source` also several. Keys are relative to that location,
+with ``/`` between names, on a disk, too. A disk is read and written directly; everything else goes
+through obstore, whose in-memory store also serves the tests.
 """
 
 import os
@@ -59,13 +59,13 @@ _NEXT_LOCATION = re.compile(r"\s+(?=[a-z][a-z0-9+.-]*://)")
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The three places of a conversion.
+    """The three stores of a conversion.
 
     Attributes:
         source: At or above ``AWSLogs``; only read.
         dataset: Receives the partitions, and nothing but Parquet.
         state: Receives receipts and leases.
-        clock: What receipts are dated by.
+        clock: Dates the receipts.
     """
 
     source: ReadStore
@@ -74,22 +74,22 @@ class Stores:
     clock: Clock = field(default=SYSTEM_CLOCK, kw_only=True)
 
     def now(self) -> datetime:
-        """The time, to the second: what receipts are dated with."""
+        """The time to the second, as receipts have it."""
         return self.clock.now().replace(microsecond=0)
 
 
 def open_store(uri: str | Path, *, staging: Path | None = None) -> Store:
     """The store at a path, a ``file://`` or an ``s3://`` URI, or any other that obstore knows.
 
-    Nothing is asked of it yet.
+    This makes no request yet.
 
     Args:
-        uri: The place. Parameters of a bucket: `cloudtrail_parquet.storage.s3`.
-        staging: Where parts wait: on a disk best on the same file system, for an object store any
-            folder with room for a day's parts.
+        uri: The location. Parameters of a bucket: `cloudtrail_parquet.storage.s3`.
+        staging: Folder for parts that are not yet published: for a disk best on the same file
+            system, for an object store any with room for a day's parts.
 
     Raises:
-        UsageError: The URI names no known kind of store, or there are no credentials for it.
+        UsageError: The URI is of no known kind of store, or there are no credentials for it.
     """
     path = local_path(uri)
     if path is not None:
@@ -108,13 +108,13 @@ def open_store(uri: str | Path, *, staging: Path | None = None) -> Store:
 
 
 def open_source(locations: str) -> ReadStore:
-    """The store of a place, or of several as one.
+    """The store of one location, or of several read as one.
 
     Args:
-        locations: Paths or URIs; each but the first is a URI with white space before it.
+        locations: Paths or URIs; all but the first are URIs, with white space before each.
 
     Raises:
-        UsageError: As `open_store` does, or one of several places lies in another one.
+        UsageError: As `open_store` does, or one of several locations lies in another.
     """
     uris = _NEXT_LOCATION.split(locations.strip())
     if len(uris) == 1:
@@ -122,12 +122,12 @@ def open_source(locations: str) -> ReadStore:
     for inner, outer in permutations(uris, 2):
         if is_below(inner, outer):
             what = "is named twice" if is_below(outer, inner) else f"lies in {outer}, named as well"
-            raise UsageError(what, inner, "Name each place of the source once")
+            raise UsageError(what, inner, "Name each location of the source once")
     return UnionStore([open_store(uri) for uri in uris])
 
 
 def local_path(uri: str | Path) -> Path | None:
-    """The absolute path of a place on a disk; None for any other place."""
+    """The absolute path of a location on a disk; None for any other location."""
     if isinstance(uri, str) and uri.startswith("file:"):
         uri = unquote(urlsplit(uri).path)
     elif isinstance(uri, str) and "://" in uri:
@@ -136,10 +136,10 @@ def local_path(uri: str | Path) -> Path | None:
 
 
 def location_beside(uri: str, ending: str) -> str:
-    """The place beside another, named like it but for an ending; parameters stay.
+    """The location beside another, with an ending added to its name; parameters stay.
 
     Raises:
-        UsageError: There is nothing beside it.
+        UsageError: It is a whole bucket, which has nothing beside it.
     """
     path = local_path(uri)
     if path is not None:
@@ -148,7 +148,7 @@ def location_beside(uri: str, ending: str) -> str:
 
 
 def is_below(inner: str, outer: str) -> bool:
-    """Whether a place is another one or lies in it, whatever their parameters."""
+    """Whether a location is another one or lies in it, whatever their parameters."""
     inner_path, outer_path = local_path(inner), local_path(outer)
     if inner_path and outer_path:
         return inner_path.resolve().is_relative_to(outer_path.resolve())
@@ -156,10 +156,10 @@ def is_below(inner: str, outer: str) -> bool:
 
 
 def is_bucket(uri: str) -> bool:
-    """Whether a place is a bucket, or a folder of one."""
+    """Whether a location is a bucket, or a folder of one."""
     return uri.startswith(SCHEMES)
 
 
 def without_parameters(uri: str) -> str:
-    """A place as it is named in messages."""
+    """A location as messages name it."""
     return Bucket.of(uri).uri if uri.startswith(SCHEMES) else uri.rstrip("/")

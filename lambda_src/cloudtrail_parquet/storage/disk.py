@@ -17,9 +17,9 @@ from cloudtrail_parquet.errors import LeaseTimeoutError, RefusedError, StorageEr
 from cloudtrail_parquet.storage.interface import LOST, RUN_AGAIN, RUN_LATER, Entry, Level, Stored
 from cloudtrail_parquet.storage.scratch import scratch_folder
 
-_MAKE_TIMES = 100
+_MAX_ATTEMPTS = 100
 _POLL_S = 0.2
-"""How often a run that waits for a lease tries again."""
+"""Seconds until a run that waits for a lease tries again."""
 
 
 class LocalStore:
@@ -43,11 +43,11 @@ class LocalStore:
         return Level(sorted(folders), sorted(files))
 
     def _entries(self, prefix: str) -> "list[os.DirEntry[str]]":
-        """What is in a folder; links to folders are followed, but not back to one above."""
+        """The entries of a folder; links to folders are followed, but not back to one above."""
         path = self._path(prefix)
         try:
-            with os.scandir(path) as found:
-                entries = list(found)
+            with os.scandir(path) as listing:
+                entries = list(listing)
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
@@ -71,7 +71,7 @@ class LocalStore:
                 continue
             try:
                 status = entry.stat()
-            except OSError:  # a link to nothing: whoever reads it will be told
+            except OSError:  # a link to nothing: reading it will fail
                 status = entry.stat(follow_symlinks=False)
             if S_ISREG(status.st_mode) or S_ISLNK(status.st_mode):
                 yield Entry(
@@ -86,8 +86,8 @@ class LocalStore:
             raise _unreadable(self._path(key), error) from error
 
     def read_if_there(self, key: str) -> bytes | None:
-        found = self.look(key)
-        return None if found is None else found.data
+        stored = self.look(key)
+        return None if stored is None else stored.data
 
     def look(self, key: str) -> Stored | None:
         try:
@@ -122,19 +122,19 @@ class LocalStore:
         return self._write(key, data)
 
     def check(self, key: str, version: str | None) -> None:
-        """Make sure that a version of a file, or nothing, is there.
+        """Make sure that a file has a version, or that there is none.
 
-        Between that and what follows nobody else can write who respects the lock that is held.
+        After that nobody else writes it who respects the lock that is held.
 
         Raises:
             StorageError: Somebody else has replaced it.
         """
         path = self._path(key)
         try:
-            there = _version(path.stat())
+            current = _version(path.stat())
         except (FileNotFoundError, NotADirectoryError):
-            there = None
-        if there != version:
+            current = None
+        if current != version:
             raise StorageError(LOST, str(path), RUN_LATER)
 
     def remove(self, key: str, version: str) -> None:
@@ -161,7 +161,8 @@ class LocalStore:
         while True:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("ab") as lock:
-                if _lock(lock) and _is_at(lock, path):
+                is_locked = _try_lock(lock)
+                if is_locked and _is_at(lock, path):
                     try:
                         yield _LocalLease(lock, path)
                     finally:
@@ -176,7 +177,7 @@ class LocalStore:
 
 
 def _version(status: os.stat_result) -> str:
-    """A file that was put in the place of another one differs from it in its inode or its time."""
+    """A file that has replaced another one differs from it in its inode or its time."""
     return f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
 
 
@@ -192,14 +193,14 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 def _folders_above(path: Path) -> set[tuple[int, int]]:
-    """A folder and all that it is in, as it was named and as links lead, by device and inode."""
-    found = set()
-    for place in {path.absolute(), path.resolve()}:
-        for folder in (place, *place.parents):
+    """A folder and its parents, by its name and with links resolved: device and inode of each."""
+    identities = set()
+    for start in {path.absolute(), path.resolve()}:
+        for folder in (start, *start.parents):
             with suppress(OSError):
                 status = folder.stat()
-                found.add((status.st_dev, status.st_ino))
-    return found
+                identities.add((status.st_dev, status.st_ino))
+    return identities
 
 
 def _is_one_of(entry: "os.DirEntry[str]", folders: set[tuple[int, int]]) -> bool:
@@ -210,15 +211,15 @@ def _is_one_of(entry: "os.DirEntry[str]", folders: set[tuple[int, int]]) -> bool
 
 
 def _unreadable(path: Path, error: OSError) -> StorageError:
-    kind = RefusedError if isinstance(error, PermissionError) else StorageError
-    return kind(f"cannot be read ({error.strerror})", str(path), RUN_AGAIN)
+    error_type = RefusedError if isinstance(error, PermissionError) else StorageError
+    return error_type(f"cannot be read ({error.strerror})", str(path), RUN_AGAIN)
 
 
 def _unwritable(path: Path, error: OSError) -> StorageError:
     return StorageError(f"cannot be written ({error.strerror})", str(path), RUN_AGAIN)
 
 
-def _lock(file: BinaryIO) -> bool:
+def _try_lock(file: BinaryIO) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -227,7 +228,7 @@ def _lock(file: BinaryIO) -> bool:
 
 
 def _is_at(file: BinaryIO, path: Path) -> bool:
-    """Whether a locked file still stands at its path: its last holder may have removed it."""
+    """Whether a locked file is still at its path: its last holder may have removed it."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
@@ -246,7 +247,7 @@ class _LocalLease:
 
 
 class _LocalStaging:
-    """Keeps parts in a folder that goes with its process, until they are put in their places."""
+    """Keeps parts that are not yet published in a folder that does not outlive its process."""
 
     def __init__(self, store: LocalStore, parent: Path) -> None:
         self._store, self._parent = store, parent
@@ -271,7 +272,7 @@ class _LocalStaging:
         return self.replace(key)
 
     def replace(self, key: str) -> str:
-        """Put a file in its place, whatever is there, and say its version."""
+        """Put a file in place, whatever is there; returns its version."""
         self._sinks[key].close()
         target = self._store.root / key
         try:
@@ -291,7 +292,7 @@ class _LocalStaging:
         _sync(target.parent)
 
     def _copy_in_place(self, staged: Path, target: Path) -> None:
-        """Put a file in its place on another disk, by a folder beside the store that is there."""
+        """Put a file in place on another disk, by way of a folder beside the store."""
         root = self._store.root
         with scratch_folder(root.with_name(f"{root.name}.staging")) as folder:
             copy = folder / staged.name
@@ -304,8 +305,8 @@ class _LocalStaging:
 
 
 def _in_folder(folder: Path, act: Callable[[], object]) -> None:
-    """Do something in a folder that may have to be made, while others remove it as empty."""
-    for _ in range(_MAKE_TIMES):
+    """Act in a folder, made if need be, while others may remove it because it is empty."""
+    for _ in range(_MAX_ATTEMPTS):
         with suppress(FileExistsError, FileNotFoundError):
             folder.mkdir(parents=True, exist_ok=True)
             act()

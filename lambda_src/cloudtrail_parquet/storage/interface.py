@@ -1,4 +1,4 @@
-"""What a conversion asks of a place: the interface that every store has."""
+"""The interface of all stores: `ReadStore` for a source, `Store` for dataset and state."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -8,17 +8,17 @@ from typing import BinaryIO, NamedTuple, Protocol, Self
 
 RUN_AGAIN = "Run it again when the store answers; nothing was replaced"
 RUN_LATER = "Run it again when the other run has finished"
-LOST = "the lease was lost, so another run may have replaced what this one was to replace"
+LOST = "the lease was lost, so another run may have replaced what this one was about to replace"
 
 
 class Entry(NamedTuple):
-    """One object as a listing has it.
+    """An object as a listing has it.
 
     Attributes:
-        key: Below the store.
+        key: Relative to the store.
         size: In bytes.
         modified: When it was last written, by the store's clock.
-        version: Tells it from whatever else is ever written to its key with other bytes.
+        version: Differs from that of any other bytes ever written to its key.
     """
 
     key: str
@@ -28,7 +28,7 @@ class Entry(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """The content of an object, its version and the store's own time of its writing."""
+    """The content of an object, its version and the time of its writing by the store's clock."""
 
     data: bytes
     version: str
@@ -46,7 +46,7 @@ class Lease(Protocol):
     """A lease that is held."""
 
     def check(self) -> None:
-        """Make sure that it is held still; asks nobody, so it costs nothing.
+        """Make sure that it is still held; makes no request, so it costs nothing.
 
         Raises:
             StorageError: Somebody else may hold it by now: nothing more may be replaced.
@@ -56,7 +56,7 @@ class Lease(Protocol):
     def confirm(self) -> None:
         """Make sure of the same by asking the store, whatever the clocks say.
 
-        What was seen in the store before that, was seen while the lease was held.
+        What was read from the store before was then read while the lease was held.
 
         Raises:
             StorageError: Somebody else has taken it.
@@ -65,21 +65,21 @@ class Lease(Protocol):
 
 
 class Staging(Protocol):
-    """Parts on their way: nobody sees them before `publish`, and leaving the context drops them."""
+    """Parts that nobody sees before `publish`; leaving the context drops the others."""
 
     def create(self, key: str) -> BinaryIO:
         """Begin the object that is to replace ``key``."""
         ...
 
     def publish(self, key: str, version: str | None) -> str:
-        """Put an object in its place, at once and whole, as `Store.swap` does.
+        """Put an object in place, atomically, as `Store.swap` does.
 
         Returns:
-            The new version; empty when the same bytes were there already, perhaps put by this very
-            call whose answer was lost, perhaps by somebody else.
+            The new version; empty when the same bytes were there already, perhaps from this very
+            call, whose answer was lost, perhaps from somebody else.
 
         Raises:
-            StorageError: What is there is not that version.
+            StorageError: Another version is there.
         """
         ...
 
@@ -94,12 +94,12 @@ class Staging(Protocol):
 
 
 class ReadStore(Protocol):
-    """What a source is asked: to list and to read. All of it raises StorageError.
+    """A store that can be listed and read, as a source is. All methods raise StorageError.
 
     Attributes:
-        uri: Where it is, without parameters.
-        parallel: How many listings are worth asking for at a time.
-        tops: The prefixes of the places it is made of, sorted: ``""`` for a place alone.
+        uri: Its location, without parameters.
+        parallel: How many listings are worth requesting at a time.
+        tops: The prefixes of the locations that it joins, sorted; ``""`` for a single location.
     """
 
     uri: str
@@ -107,33 +107,33 @@ class ReadStore(Protocol):
     tops: tuple[str, ...]
 
     def folders(self, prefix: str) -> list[str]:
-        """Names of the folders directly below a prefix ("" or ending in "/"), sorted."""
+        """The names of the folders directly below a prefix ("" or ending in "/"), sorted."""
         ...
 
     def level(self, prefix: str) -> Level:
-        """The same, with the names of the objects there: listings tell both at once."""
+        """The same with the names of the objects there: one listing has both."""
         ...
 
     def files(self, prefix: str, skip: tuple[str, str] | None = None) -> Iterator[Entry]:
-        """Everything below a prefix, sorted by key; listed page by page as it is asked for.
+        """All objects below a prefix, sorted by key; listed page by page as they are needed.
 
         Args:
             prefix: "" or ending in "/".
             skip: Keys from the first of these to the second need not be listed. A store whose
-                listings cost requests leaves them out without asking for their pages.
+                listings cost requests leaves them out without requesting their pages.
         """
         ...
 
     def read(self, key: str) -> bytes:
-        """The whole of an object."""
+        """The content of an object."""
         ...
 
     def read_if_there(self, key: str) -> bytes | None:
-        """The whole of an object, or None if there is none."""
+        """The content of an object, or None if there is no such object."""
         ...
 
     def look(self, key: str) -> Stored | None:
-        """The whole of an object with its version, or None if there is none."""
+        """The content of an object with its version, or None if there is no such object."""
         ...
 
     def open(self, key: str) -> BinaryIO:
@@ -142,19 +142,16 @@ class ReadStore(Protocol):
 
 
 class Store(ReadStore, Protocol):
-    """What dataset and state are asked besides: to write, remove, stage and lease."""
+    """A store that can also be written to, as dataset and state are."""
 
     def write(self, key: str, data: bytes) -> None:
-        """Replace an object, at once and whole."""
+        """Replace an object atomically."""
         ...
 
     def swap(self, key: str, data: bytes, version: str | None) -> str:
-        """Replace one version of an object by another, at once and whole.
+        """Replace one version of an object atomically.
 
-        Args:
-            key: Of the object.
-            data: What it is to hold.
-            version: What is there, as somebody saw it who held a lease; None for nothing.
+        ``version`` is the one that was there when a holder of a lease looked; None for no object.
 
         Returns:
             The new version; also when a store, whose answers may be lost, has the bytes already.
@@ -165,7 +162,7 @@ class Store(ReadStore, Protocol):
         ...
 
     def remove(self, key: str, version: str) -> None:
-        """Remove one version of an object; if it is gone already, that is no error.
+        """Remove one version of an object; no error if it is gone already.
 
         Raises:
             StorageError: Somebody else has replaced it since.
@@ -173,21 +170,21 @@ class Store(ReadStore, Protocol):
         ...
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Remove objects, whatever they hold by now; one that is gone already is no error."""
+        """Remove objects, whatever they hold by now; no error if they are gone already."""
         ...
 
     def staging(self) -> Staging:
-        """A place for parts on their way; what killed processes left there is dropped."""
+        """A staging area for parts; what killed processes left there is removed."""
         ...
 
     def lease(self, key: str, wait_s: float, expires_s: float) -> AbstractContextManager[Lease]:
         """Hold a lease while in the context, however long that takes.
 
         Args:
-            key: Of the object that stands for it while it is held.
-            wait_s: How long to wait for another holder.
-            expires_s: Where leases expire: how long after a holder's last sign of life others may
-                take it over.
+            key: Key of the object that represents the lease while it is held.
+            wait_s: Seconds to wait for another holder.
+            expires_s: Where leases expire: seconds after a holder's last sign of life until others
+                may take it over.
 
         Raises:
             LeaseTimeoutError: Another holder kept it for all of ``wait_s``.

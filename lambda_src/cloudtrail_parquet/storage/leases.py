@@ -1,9 +1,9 @@
 """Leases in an object store: objects made by conditional put, with a holder and an expiry.
 
-While a lease is held, a thread puts it anew whenever a third of its time has passed, each time on
-condition that nobody else has put it since. So an expiry lies at least two thirds of the time
-ahead of a holder who is alive, and clocks may differ by that much before two runs believe that
-they hold the same lease; the earlier of them then learns of it at its next renewal.
+While a lease is held, a thread renews it whenever a third of its time has passed, each time on
+condition that nobody else has written it since. So the expiry of a live holder is always at least
+two thirds of that time ahead, and clocks may differ by that much before two runs believe that they
+hold the same lease; the earlier of them then learns of it at its next renewal.
 """
 
 import json
@@ -17,7 +17,7 @@ from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError
 from cloudtrail_parquet.storage.interface import LOST, RUN_LATER, Stored
 
 _MARGIN = timedelta(seconds=5)
-"""How long past its expiry a lease is left alone, for clocks that differ a little."""
+"""How long after its expiry a lease is left alone, as clocks may differ a little."""
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _GROWTH = 1.0, 5.0, 1.5
 
@@ -26,22 +26,22 @@ class Conditional(Protocol):
     """What a lease needs of an object store."""
 
     def create(self, key: str, data: bytes) -> str | None:
-        """Make an object, or return None: there is one already, perhaps this very one."""
+        """Create an object, or return None: there is one already, perhaps this very one."""
         ...
 
     def replace(self, key: str, data: bytes, version: str) -> str | None:
-        """Replace this very version of an object, or return None: it stands no more.
+        """Replace a version of an object, or return None: it is no longer current.
 
         It may have been replaced by this very request, whose answer was lost.
         """
         ...
 
     def look(self, key: str) -> Stored | None:
-        """An object with its version, or None if there is none."""
+        """An object with its version, or None if there is no such object."""
         ...
 
     def delete(self, keys: list[str], again: Callable[[], bool]) -> None:
-        """Remove objects; once more only if ``again``, should the answer be lost."""
+        """Remove objects; if the answer is lost, once more only if ``again`` says so."""
         ...
 
 
@@ -57,7 +57,7 @@ class ObjectLease:
         expires_s: float,
         clock: Clock,
     ) -> None:
-        """``where`` is the key in words for an error."""
+        """``where`` names the key in errors."""
         self._objects, self._key, self._where, self._clock = objects, key, where, clock
         self._wait_s, self._expires_s = wait_s, expires_s
         self._holder = uuid.uuid4().hex
@@ -87,8 +87,8 @@ class ObjectLease:
 
     def confirm(self) -> None:
         self.check()
-        found = self._objects.look(self._key)
-        if found is None or _content(found).get("holder") != self._holder:
+        stored = self._objects.look(self._key)
+        if stored is None or _content(stored).get("holder") != self._holder:
             self._lost = True
         self.check()
 
@@ -102,39 +102,49 @@ class ObjectLease:
             raise StorageError(LOST, self._where, RUN_LATER)
 
     def _take(self) -> bool:
-        """Take the lease if it is free or expired."""
-        found = self._objects.look(self._key)
-        if found is None:
+        """Take the lease if it is free or expired; returns whether it is held."""
+        stored = self._objects.look(self._key)
+        if stored is None:
             return self._create()
-        return self._take_from(found)
+        return self._take_over(stored)
 
     def _create(self) -> bool:
         if self._put(self._objects.create):
             return True
-        found = self._objects.look(self._key)
-        return found is not None and self._take_from(found)
-
-    def _take_from(self, found: Stored) -> bool:
-        """Take a lease that is ours, unknown to us, or expired."""
-        if self._adopt(found):
-            return True
-        if self._clock.now() < _expiry(found, self._expires_s) + _MARGIN:
+        stored = self._objects.look(self._key)
+        if stored is None:
             return False
-        return (
-            self._put(lambda key, data: self._objects.replace(key, data, found.version))
-            or self._is_ours()
-        )
+        return self._take_over(stored)
 
-    def _adopt(self, found: Stored) -> bool:
-        """Whether a lease that was found is one that we have put without being told so.
+    def _take_over(self, stored: Stored) -> bool:
+        """Take a lease that is ours without our knowledge, or expired."""
+        if self._adopt(stored):
+            return True
+        if self._clock.now() < _expiry(stored, self._expires_s) + _MARGIN:
+            return False
+        return self._replace(stored.version)
 
-        The answer may have been lost, or be that to a repeated request: that it stands already.
+    def _replace(self, version: str) -> bool:
+        if self._put(lambda key, data: self._objects.replace(key, data, version)):
+            return True
+        return self._adopt_current()
+
+    def _adopt_current(self) -> bool:
+        stored = self._objects.look(self._key)
+        if stored is None:
+            return False
+        return self._adopt(stored)
+
+    def _adopt(self, stored: Stored) -> bool:
+        """Adopt a lease that we have put without learning of it; returns whether it is one.
+
+        The answer may have been lost, or have been that to a repeated request: it exists already.
         """
-        content = _content(found)
-        if found.version == self._version or content.get("holder") != self._holder:
+        content = _content(stored)
+        if stored.version == self._version or content.get("holder") != self._holder:
             return False
         left = datetime.fromisoformat(content["expires"]) - self._clock.now()
-        self._version, self._until = found.version, _Moment(self._clock, left.total_seconds())
+        self._version, self._until = stored.version, _Moment(self._clock, left.total_seconds())
         return True
 
     def _put(self, put: Callable[[str, bytes], str | None]) -> bool:
@@ -148,7 +158,7 @@ class ObjectLease:
         try:
             version = put(self._key, json.dumps(content).encode())
         except StorageError:  # it may have been put before the answer was lost
-            if self._is_ours():
+            if self._adopt_current():
                 return True
             raise
         if version is None:
@@ -157,7 +167,7 @@ class ObjectLease:
         return True
 
     def _keep(self) -> float | None:
-        """Renew the lease; when to do so again, unless it is lost."""
+        """Renew the lease; returns the seconds until the next renewal, or None if it is lost."""
         try:
             self._lost = not self._renew()
         except StorageError:
@@ -168,20 +178,13 @@ class ObjectLease:
         return self._expires_s / part * self._clock.draw(0.8, 1)
 
     def _renew(self) -> bool:
-        return (
-            self._put(lambda key, data: self._objects.replace(key, data, self._version))
-            or self._is_ours()
-        )
-
-    def _is_ours(self) -> bool:
-        found = self._objects.look(self._key)
-        return found is not None and self._adopt(found)
+        return self._replace(self._version)
 
     def _give_back(self) -> None:
         """Remove the lease, but never another holder's.
 
-        Nobody takes a lease over that is not expired, so one with much of its time left may be
-        removed as it is; the store has no conditional removal.
+        Nobody takes over a lease that is not expired, so one with much of its time left may be
+        removed unconditionally; the store has no conditional removal.
         """
         if not self._lost and self._until.seconds_left() < self._expires_s / 2:
             self._lost = not self._renew()
@@ -189,19 +192,19 @@ class ObjectLease:
             self._objects.delete([self._key], self._is_still_there)
 
     def _is_still_there(self) -> bool:
-        """Whether to remove the lease again, since the answer to its removal was lost.
+        """Whether the lease is still ours to remove, after the answer to its removal was lost.
 
         If it was removed, another holder may have put theirs by now.
         """
-        found = self._objects.look(self._key)
-        is_ours = found is not None and _content(found).get("holder") == self._holder
+        stored = self._objects.look(self._key)
+        is_ours = stored is not None and _content(stored).get("holder") == self._holder
         return is_ours and self._until.seconds_left() > self._expires_s / 3
 
 
 class _Moment:
-    """A moment so many seconds from now, on whichever clock says first that it has come.
+    """A moment so many seconds from now, by whichever clock reaches it first.
 
-    The monotonic clock may stand still while a machine sleeps; the other one may be set back.
+    The monotonic clock may stop while a machine sleeps; the other one may be set back.
     """
 
     def __init__(self, clock: Clock, seconds: float) -> None:
@@ -214,19 +217,19 @@ class _Moment:
         return min(self._monotonic - self._clock.monotonic(), by_wall)
 
 
-def _content(found: Stored) -> dict[str, Any]:
+def _content(stored: Stored) -> dict[str, Any]:
     try:
-        content = json.loads(found.data)
+        content = json.loads(stored.data)
     except ValueError:
         return {}
     return content if isinstance(content, dict) else {}
 
 
-def _expiry(found: Stored, default_s: float) -> datetime:
-    """When a lease expires: the later of what its holder's clock and the store's clock say."""
-    content = _content(found)
+def _expiry(stored: Stored, default_s: float) -> datetime:
+    """When a lease expires: by its holder's clock or by the store's, whichever is later."""
+    content = _content(stored)
     try:
-        by_store = found.modified + timedelta(seconds=float(content["seconds"]))
+        by_store = stored.modified + timedelta(seconds=float(content["seconds"]))
         return max(by_store, datetime.fromisoformat(content["expires"]))
     except (KeyError, TypeError, ValueError):  # not written by us
-        return found.modified + timedelta(seconds=default_s)
+        return stored.modified + timedelta(seconds=default_s)

@@ -1,4 +1,4 @@
-"""Where a conversion reads and writes."""
+"""The locations that a conversion reads and writes."""
 
 from dataclasses import dataclass
 
@@ -43,7 +43,7 @@ class Locations:
             raise UsageError(
                 "the state would lie inside the dataset",
                 state,
-                "Name a place outside: readers expect nothing but Parquet there",
+                "Name a location outside it: readers expect nothing but Parquet there",
             )
         return cls(source, dataset, state)
 
@@ -62,7 +62,7 @@ class Locations:
             )
 
     def open(self) -> Stores:
-        """The three stores: source, dataset, state."""
+        """The stores at the three locations."""
         state = open_store(self.state)
         staging = state.root / "staging" if isinstance(state, LocalStore) else None
         return Stores(open_source(self.source), open_store(self.dataset, staging=staging), state)

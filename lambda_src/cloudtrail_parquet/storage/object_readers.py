@@ -13,13 +13,13 @@ _CHUNK = 200  # entries handed over at a time; pages end where chunks do
 
 
 class ResumableListing:
-    """A listing that goes on where it was when asked again after an error."""
+    """A listing that resumes where it was when it is asked again after an error."""
 
     def __init__(self, folder: str | None, after: str | None) -> None:
         self._folder, self._after = folder, after
         self._chunks: Iterator[Any] | None = None
 
-    def more(self, client: Any) -> Any:  # noqa: ANN401
+    def next_chunk(self, client: Any) -> Any:  # noqa: ANN401
         """The next entries, or None at the end."""
         try:
             if self._chunks is None:

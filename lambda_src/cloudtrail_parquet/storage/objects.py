@@ -24,8 +24,8 @@ from cloudtrail_parquet.storage.s3_errors import (
 )
 from cloudtrail_parquet.storage.staging import ObjectStaging
 
-_PAGE = 1000  # keys in a page of S3's
-_PAUSES_S = (0.2, 1.0)  # before what the client does not try again is tried again
+_PAGE = 1000  # keys in a page of a listing in S3
+_PAUSES_S = (0.2, 1.0)  # before each new attempt at what the client does not retry
 
 T = TypeVar("T")
 
@@ -50,18 +50,19 @@ class ObjectStore:
         remove_if: Callable[[Any, str, str], bool] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        """Use a store of obstore's.
+        """Use an obstore client.
 
         Args:
-            uri: Where it is.
-            client: The store.
-            scratch: Where parts wait; by default where temporary files go.
-            moved: Makes another client when this one's error says that the bucket is in another
-                region, or raises.
-            remove_if: Has a client remove an object if it has a version, and says whether it is
+            uri: Location of the store.
+            client: Makes the requests.
+            scratch: Folder for parts that are not yet published; by default that of temporary
+                files.
+            moved: Makes another client when an error says that the bucket is in another region, or
+                raises.
+            remove_if: Has a client remove an object if it has a version, and returns whether it is
                 gone; may say no when it is not there. Without it objects are looked at and then
                 removed.
-            clock: For leases, and for pauses before requests are made again.
+            clock: For leases, and for pauses before requests are repeated.
         """
         self.uri = uri.rstrip("/")
         self._client = client
@@ -95,7 +96,7 @@ class ObjectStore:
 
     def _listed(self, prefix: str, after: str | None = None) -> Iterator[Entry]:
         listing = ResumableListing(prefix.rstrip("/") or None, after)
-        while chunk := self._ask("listed", prefix, listing.more):
+        while chunk := self._ask("listed", prefix, listing.next_chunk):
             for meta in chunk:
                 yield Entry(meta["path"], meta["size"], meta["last_modified"], _version(meta))
 
@@ -103,23 +104,23 @@ class ObjectStore:
         return self._ask("read", key, lambda client: bytes(client.get(key).bytes()))
 
     def read_if_there(self, key: str) -> bytes | None:
-        found = self.look(key)
-        return None if found is None else found.data
+        stored = self.look(key)
+        return None if stored is None else stored.data
 
     def look(self, key: str) -> Stored | None:
-        return self._ask("read", key, _if_there(key, lambda client: self._whole(client, key)))
+        return self._ask("read", key, _if_there(key, lambda client: self._get(client, key)))
 
     @staticmethod
-    def _whole(client: Any, key: str) -> Stored:  # noqa: ANN401
-        got = client.get(key)
-        return Stored(bytes(got.bytes()), _version(got.meta), got.meta["last_modified"])
+    def _get(client: Any, key: str) -> Stored:  # noqa: ANN401
+        answer = client.get(key)
+        return Stored(bytes(answer.bytes()), _version(answer.meta), answer.meta["last_modified"])
 
     def open(self, key: str) -> BinaryIO:
         size = self._ask("read", key, lambda client: client.head(key)["size"])
         return ObjectFile(self.read_range, key, size)  # type: ignore[return-value]  # all that readers use
 
     def read_range(self, key: str, start: int, length: int) -> bytes:
-        """Some bytes of an object."""
+        """A range of an object's bytes."""
         return self._ask(
             "read",
             key,
@@ -130,14 +131,14 @@ class ObjectStore:
         self._ask("written", key, lambda client: client.put(key, data))
 
     def swap(self, key: str, data: bytes, version: str | None) -> str:
-        written, found = self._swap(key, data, version, lambda: data)
-        return written or found
+        written, existing = self._swap(key, data, version, lambda: data)
+        return written or existing
 
     def upload(self, key: str, path: Path, version: str | None) -> str:
         """Replace one version of an object by a file, as `Staging.publish` does.
 
-        That is a single request, however large the file is: S3 takes no conditions for an upload
-        in several.
+        That is a single request, however large the file is: S3 does not take conditions for an
+        upload in several.
         """
         written, _ = self._swap(key, path, version, path.read_bytes)
         return written
@@ -145,20 +146,20 @@ class ObjectStore:
     def _swap(
         self, key: str, data: bytes | Path, version: str | None, content: Callable[[], bytes]
     ) -> tuple[str, str]:
-        """Put an object, and say which version was written, or else was found with its bytes."""
+        """Put an object; returns the version written, or else the one that has the same bytes."""
         if version is None:
             written = self._create("written", key, data)
         else:
             written = self._replace("written", key, data, version)
         if written is not None:
             return written, ""
-        found = self.look(key)  # perhaps what we have put ourselves: the answer may have been lost
-        if found is None or found.data != content():
+        stored = self.look(key)  # perhaps what we have put ourselves: the answer may have been lost
+        if stored is None or stored.data != content():
             raise StorageError(LOST, self._at(key), RUN_LATER)
-        return "", found.version
+        return "", stored.version
 
     def create(self, key: str, data: bytes) -> str | None:
-        """Make an object, or return None: there is one already, perhaps this very one."""
+        """Create an object, or return None: there is one already, perhaps this very one."""
         return self._create("leased", key, data)
 
     def _create(self, done: str, key: str, data: bytes | Path) -> str | None:
@@ -171,7 +172,7 @@ class ObjectStore:
         return self._ask(done, key, create, _always)
 
     def replace(self, key: str, data: bytes, version: str) -> str | None:
-        """Replace this very version of an object, or return None: it is no longer there.
+        """Replace a version of an object, or return None: it is no longer current.
 
         It may have been replaced by this very request, whose answer was lost.
         """
@@ -196,17 +197,17 @@ class ObjectStore:
             # A removal whose answer was lost is repeated, and then there is no such version.
             is_gone = removed is not False or self.look(key) is None
         else:
-            found = self.look(key)
-            is_gone = found is None or found.version == version
-            if found is not None and is_gone:
+            stored = self.look(key)
+            is_gone = stored is None or stored.version == version
+            if stored is not None and is_gone:
                 self.delete([key])
         if not is_gone:
             raise StorageError(LOST, self._at(key), RUN_LATER)
 
     def delete(self, keys: Iterable[str], again: Callable[[], bool] = _always) -> None:
-        gone = list(keys)
-        if gone:
-            self._ask("deleted", gone[0], lambda client: client.delete(gone), again)
+        all_keys = list(keys)
+        if all_keys:
+            self._ask("deleted", all_keys[0], lambda client: client.delete(all_keys), again)
 
     def staging(self) -> ObjectStaging:
         return ObjectStaging(self.upload, self._scratch)
@@ -221,14 +222,14 @@ class ObjectStore:
         request: Callable[[Any], T],
         again: Callable[[], bool] | None = None,
     ) -> T:
-        """Make a request of the client, and turn its errors into ours.
+        """Make a request with the client, and turn its errors into ours.
 
         Args:
-            done: What cannot be done if it fails: ``"read"``, ...
-            key: Of the object that it is about.
-            request: To be made of a client.
-            again: For what the client makes only once: whether it may be made again when it may
-                have been carried out without an answer.
+            done: Completes "cannot be" in an error: ``"read"``, ...
+            key: Key of the object concerned, for an error.
+            request: Makes the request with a client.
+            again: For requests that the client does not repeat: whether this may be repeated when
+                it may have been carried out without an answer.
         """
         try:
             return request(self._client)
@@ -265,13 +266,14 @@ class ObjectStore:
 
 
 def _if_there(key: str, request: Callable[[Any], T | None]) -> Callable[[Any], T | None]:
-    """A request that answers None when there is no such object; without a bucket it fails.
+    """Have a request return None when there is no such object; without a bucket it still fails.
 
-    A refusal stands if a listing holds the object, the same before and after a request was refused.
+    A refusal counts only if a listing has the object, and the same one before and after a request
+    was refused.
     """
 
     def ask(client: Any) -> T | None:  # noqa: ANN401
-        there: Any = None
+        listed: Any = None
         while True:
             try:
                 return request(client)
@@ -282,17 +284,17 @@ def _if_there(key: str, request: Callable[[Any], T | None]) -> Callable[[Any], T
             except obstore.exceptions.PermissionDeniedError as error:
                 if not may_be_absent(error):
                     raise
-                before, there = there, _listed_as(client, key, error)
-                if there is None:
+                before, listed = listed, _list_object(client, key, error)
+                if listed is None:
                     return None
-                if there == before:  # otherwise it may have come since
+                if listed == before:  # otherwise it may have come since
                     raise
 
     return ask
 
 
-def _listed_as(client: Any, key: str, refusal: Exception) -> Any:  # noqa: ANN401
-    """What a listing says of an object, or None if it does not hold it.
+def _list_object(client: Any, key: str, refusal: Exception) -> Any:  # noqa: ANN401
+    """The entry of an object in a listing, or None if it has none.
 
     Raises:
         PermissionDeniedError: The listing is refused as well.
@@ -311,6 +313,6 @@ def _listed_as(client: Any, key: str, refusal: Exception) -> Any:  # noqa: ANN40
     return None
 
 
-def _version(said: Any) -> str:  # noqa: ANN401
-    """What a put, a get or a listing says of the version: its entity tag."""
-    return str(said["e_tag"] or "")
+def _version(meta: Any) -> str:  # noqa: ANN401
+    """The version in the answer to a put, a get or a listing: the entity tag."""
+    return str(meta["e_tag"] or "")

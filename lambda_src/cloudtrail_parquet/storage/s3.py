@@ -1,4 +1,4 @@
-"""Buckets: what their URIs say, and clients for them.
+"""Buckets: their URIs, and clients for them.
 
     s3://bucket/prefix?region=eu-west-1&requester_pays=true&kms_key_id=alias/lake
 
@@ -46,20 +46,19 @@ _PARAMETERS = {
     "anonymous": "true|false",
     "retries": r"1?\d|20",
 }
-"""By name: what a parameter of a URI may be, as a regular expression."""
+"""The parameters of a URI by name: regular expressions of what they may be."""
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """What a URI says.
+    """A bucket, a prefix and parameters, as a URI names them.
 
     Attributes:
-        name: The bucket's name.
-        prefix: Of all keys, without a slash at its ends.
-        region: Its region; found when None.
+        prefix: Of all keys, without slashes at its ends.
+        region: The bucket's region; found out if None.
         requester_pays: Whether we pay for requests and transfer.
-        kms_key_id: The key that encrypts what is written; the bucket's own default when None.
+        kms_key_id: The key that encrypts what is written; the bucket's own default if None.
         endpoint: Where to send requests instead of AWS.
         profile: The profile of the shared AWS configuration whose credentials are used.
         anonymous: Whether requests are not signed.
@@ -78,62 +77,62 @@ class Bucket:
 
     @property
     def uri(self) -> str:
-        """Without parameters."""
+        """The URI without parameters."""
         return f"s3://{self.name}/{self.prefix}".rstrip("/")
 
     @classmethod
     def of(cls, uri: str) -> "Bucket":
-        """Read a URI.
+        """Parse a URI.
 
         Raises:
             UsageError: It has an unknown parameter, a wrong value, or an impossible name.
         """
-        place, _, query = uri.partition("?")
-        name, _, prefix = place.partition("://")[2].partition("/")
+        location, _, query = uri.partition("?")
+        name, _, prefix = location.partition("://")[2].partition("/")
         if not _BUCKET.fullmatch(name):
-            raise UsageError("names no bucket", place, "Write s3://bucket/prefix")
+            raise UsageError("names no bucket", location, "Write s3://bucket/prefix")
         prefix = prefix.rstrip("/")
         if {"", ".", ".."} & set(prefix.split("/")) and prefix:
             hint = "Name the folder above: such keys cannot be read"
-            raise UsageError("has a folder without a name, or . or ..", place, hint)
-        return cls(name, prefix, **_parameters(place, query))
+            raise UsageError("has a folder without a name, or . or ..", location, hint)
+        return cls(name, prefix, **_parameters(location, query))
 
 
-def _parameters(place: str, query: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _parameters(location: str, query: str) -> dict[str, Any]:
+    parameters: dict[str, Any] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in _PARAMETERS:
             hint = f"There are: {', '.join(sorted(_PARAMETERS))}"
-            raise UsageError(f"has an unknown parameter {name}", place, hint)
-        if name in found:
-            raise UsageError(f"has the parameter {name} twice", place, "Give it once")
+            raise UsageError(f"has an unknown parameter {name}", location, hint)
+        if name in parameters:
+            raise UsageError(f"has the parameter {name} twice", location, "Give it once")
         if not re.fullmatch(_PARAMETERS[name], value):
             hint = f"It should look like {_PARAMETERS[name]}"
-            raise UsageError(f"has a wrong value for {name}: {value!r}", place, hint)
-        found[name] = int(value) if name == "retries" else _TRUTH.get(value, value)
-    return found
+            raise UsageError(f"has a wrong value for {name}: {value!r}", location, hint)
+        parameters[name] = int(value) if name == "retries" else _TRUTH.get(value, value)
+    return parameters
 
 
 def sibling(uri: str, ending: str) -> str:
-    """The URI of the place beside one, with the same parameters.
+    """The URI of the location beside another, with the same parameters.
 
     Raises:
         UsageError: It is a whole bucket.
     """
-    place, mark, query = uri.partition("?")
+    location, mark, query = uri.partition("?")
     if not Bucket.of(uri).prefix:
         what = "is a whole bucket, so nothing lies beside it"
-        raise UsageError(what, place, "Name the state with --state, or a prefix in the bucket")
-    return place.rstrip("/") + ending + mark + query
+        raise UsageError(what, location, "Name the state with --state, or a prefix in the bucket")
+    return location.rstrip("/") + ending + mark + query
 
 
 def client_of(bucket: Bucket, env: Mapping[str, str], region: str | None = None) -> Any:  # noqa: ANN401
     """A client for a bucket, which makes no request yet.
 
     Args:
-        bucket: What its URI says.
-        env: Where credentials, region and endpoint come from; obstore reads the real one, too.
-        region: What to use instead of the region that they name.
+        bucket: The bucket with its parameters.
+        env: The environment with credentials, region and endpoint; obstore reads the real one, too.
+        region: Takes precedence over the region that these name.
 
     Raises:
         UsageError: There are no credentials.
@@ -145,7 +144,7 @@ def client_of(bucket: Bucket, env: Mapping[str, str], region: str | None = None)
         "region": region,
         "checksum_algorithm": "SHA256",
         "skip_signature": bucket.anonymous or _is_true(env, "AWS_SKIP_SIGNATURE"),
-        **_where(bucket.name, region, endpoint),
+        **_address(bucket.name, region, endpoint),
     }
     if bucket.requester_pays:
         config["request_payer"] = True
@@ -188,7 +187,7 @@ def _endpoint(bucket: Bucket, env: Mapping[str, str]) -> str | None:
     return bucket.endpoint or next((env[name] for name in names if env.get(name)), None)
 
 
-def _where(bucket: str, region: str, endpoint: str | None) -> dict[str, Any]:
+def _address(bucket: str, region: str, endpoint: str | None) -> dict[str, Any]:
     """The endpoint of a region, with the bucket in the host name where certificates allow it."""
     if endpoint is not None:
         return {"endpoint": endpoint, "aws_endpoint_url_s3": endpoint}
@@ -202,7 +201,7 @@ def _where(bucket: str, region: str, endpoint: str | None) -> dict[str, Any]:
 
 
 def client_elsewhere(bucket: Bucket, env: Mapping[str, str]) -> Callable[[Exception], Any]:
-    """Makes another client when an error says that the bucket is in another region."""
+    """Make a function that makes a client for the region in which an error says the bucket is."""
 
     def move(error: Exception) -> Any:  # noqa: ANN401
         region = region_in(error) or _look_up(bucket, env)
@@ -219,13 +218,13 @@ def client_elsewhere(bucket: Bucket, env: Mapping[str, str]) -> Callable[[Except
 
 
 def _look_up(bucket: Bucket, env: Mapping[str, str]) -> str | None:
-    """The region of a bucket: S3 tells everyone, whatever else it refuses."""
+    """The region of a bucket, which S3 tells everyone, whatever else it refuses."""
     import urllib.error  # noqa: PLC0415 - rarely needed, and slow to import
     import urllib.request  # noqa: PLC0415
 
     region = _region(bucket, env) or _DEFAULT_REGION
-    place = _where("a.path", region, _endpoint(bucket, env))["endpoint"]
-    request = urllib.request.Request(f"{place.rstrip('/')}/{bucket.name}", method="HEAD")  # noqa: S310
+    endpoint = _address("a.path", region, _endpoint(bucket, env))["endpoint"]
+    request = urllib.request.Request(f"{endpoint.rstrip('/')}/{bucket.name}", method="HEAD")  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=_LOOK_UP_S) as answer:  # noqa: S310
             headers = answer.headers
@@ -233,12 +232,12 @@ def _look_up(bucket: Bucket, env: Mapping[str, str]) -> str | None:
         headers = error.headers
     except OSError:
         return None
-    found: str | None = headers.get("x-amz-bucket-region")
-    return found
+    actual: str | None = headers.get("x-amz-bucket-region")
+    return actual
 
 
 def _credentials(bucket: Bucket, env: Mapping[str, str]) -> Any:  # noqa: ANN401
-    """Where credentials come from when obstore does not find them itself: profiles, by boto3."""
+    """Provides credentials that obstore does not find by itself: those of profiles, by boto3."""
     if bucket.anonymous or _is_true(env, "AWS_SKIP_SIGNATURE"):
         return None
     profile = bucket.profile or env.get("AWS_PROFILE")

@@ -1,4 +1,4 @@
-"""What an object store's client says, as errors of ours: what went wrong, where, what to do.
+"""Errors of an object store's client as ours: what went wrong, where, and what to do about it.
 
 Codes and their meaning: Amazon S3 API Reference, "Error responses".
 """
@@ -11,7 +11,7 @@ from cloudtrail_parquet.errors import RefusedError, StorageError
 from cloudtrail_parquet.storage.interface import RUN_AGAIN
 
 CLIENT_ERRORS = (obstore.exceptions.BaseError, FileNotFoundError, ValueError)
-"""All that the client raises: a missing object is a FileNotFoundError, an odd key a ValueError."""
+"""All that a client raises: FileNotFoundError for a missing object, ValueError for an odd key."""
 ABSENT = (FileNotFoundError, obstore.exceptions.NotFoundError)
 
 _CODE = re.compile(r"<Code>([^<]+)</Code>|\(code: (\w+)\)")
@@ -66,7 +66,7 @@ _PLAIN = {
 
 
 def explained(done: str, where: str, error: Exception) -> StorageError:
-    """An error of the client's as one of ours; ``done`` says what could not be: ``"read"``, ..."""
+    """A client's error as one of ours; ``done`` completes "cannot be": ``"read"``, ..."""
     text = str(error)
     code = code_of(text)
     if isinstance(error, ABSENT) and code not in _PLAIN:
@@ -76,28 +76,28 @@ def explained(done: str, where: str, error: Exception) -> StorageError:
         hint = SIGN_IN
     if isinstance(error, obstore.exceptions.InvalidPathError | ValueError):
         hint = "Keys with empty folders, or ones named . or .., cannot be read: copy them elsewhere"
-    kind = RefusedError if hint == _ALLOW else StorageError
-    return kind(f"cannot be {done} ({_reason(code, text)})", where, hint)
+    error_type = RefusedError if hint == _ALLOW else StorageError
+    return error_type(f"cannot be {done} ({_reason(code, text)})", where, hint)
 
 
 def code_of(text: str) -> str:
-    """The code in an error's text, or the HTTP status when it has none, or nothing."""
-    if found := _CODE.search(text):
-        return found[1] or found[2]
+    """The code in an error's text, or else the HTTP status in it, or else nothing."""
+    if code := _CODE.search(text):
+        return code[1] or code[2]
     status = _STATUS.search(text)
     return status[1].strip() if status else ""
 
 
 def is_lack_of_bucket(error: Exception) -> bool:
-    """Whether not only the object is missing."""
+    """Whether the bucket itself is missing, not only the object."""
     return code_of(str(error)) == "NoSuchBucket"
 
 
 def may_be_absent(error: Exception) -> bool:
     """Whether a refusal may mean that there is no such object.
 
-    To who may not list a bucket, S3 says no more than that (GetObject, API reference). A listing
-    that is allowed below a prefix only does not help: a request for an object has no prefix.
+    S3 says no more than that to callers who may not list the bucket (GetObject, API reference). To
+    be allowed to list below a prefix only does not help: a request for an object has no prefix.
     """
     return code_of(str(error)) in {"AccessDenied", _FORBIDDEN}
 
@@ -115,12 +115,12 @@ def is_of_region(error: Exception) -> bool:
 
 def region_in(error: Exception) -> str | None:
     """The region that the store names as the bucket's own, if it names one."""
-    found = _REGION.search(str(error))
-    return (found[1] or found[2]) if found else None
+    region = _REGION.search(str(error))
+    return (region[1] or region[2]) if region else None
 
 
 def may_pass(error: Exception) -> bool:
-    """Whether to try again what the client itself does not: a body that broke off, mostly."""
+    """Whether an error that the client does not retry may pass: mostly a body that broke off."""
     if not isinstance(error, obstore.exceptions.GenericError):
         return False
     text = str(error)
@@ -128,10 +128,10 @@ def may_pass(error: Exception) -> bool:
 
 
 def may_be_done(error: Exception) -> bool:
-    """Whether the connection broke before an answer came: what was asked may be done, or not.
+    """Whether the connection broke before an answer came: the request may be carried out, or not.
 
-    The client itself asks again where that is the same as asking once: not for a conditional PUT,
-    nor for a POST. Where there was no connection at all, it does so for these, too.
+    The client itself repeats requests where that makes no difference: not a conditional PUT, nor a
+    POST. Where there was no connection at all, it repeats these, too.
     """
     text = str(error)
     broken = "error sending request" in text and _NO_CONNECTION.search(text) is None
@@ -141,9 +141,9 @@ def may_be_done(error: Exception) -> bool:
 def _reason(code: str, text: str) -> str:
     if code in _PLAIN:
         return _PLAIN[code]
-    found = _MESSAGE.search(text)
-    if code and found:
-        return f"{code}: {found[1] or found[2]}"
+    message = _MESSAGE.search(text)
+    if code and message:
+        return f"{code}: {message[1] or message[2]}"
     if code:
         return code
     line = text.partition("\n")[0].rpartition(" - ")[2]  # before it: the URL and durations

@@ -1,4 +1,4 @@
-"""Removing one version of an object of a bucket, which the client does not do."""
+"""Conditional removal from a bucket, which the client does not offer."""
 
 from datetime import timedelta
 from typing import Any
@@ -18,18 +18,18 @@ _TOO_MANY, _SERVER_ERROR = 429, 500
 def remove_if(client: Any, key: str, version: str, clock: Clock = SYSTEM_CLOCK) -> bool:  # noqa: ANN401
     """Remove an object on condition that it has a version.
 
-    The client knows no conditional removal, so it only signs the request, and what it would repeat
-    is repeated here, as often. Stores that know no ``If-Match`` for removals remove the object as
-    it is.
+    The client has no conditional removal, so it only signs the request, and what it would retry is
+    retried here, as often. Stores that do not know ``If-Match`` for removals remove the object
+    whatever its version.
 
     Source: Amazon S3 User Guide, "How to perform conditional deletes".
 
     Returns:
-        Whether it is gone; False when it has another version. A store may say that also of one that
-        is not there.
+        Whether it is gone; False when it has another version, with some stores also when it is not
+        there.
 
     Raises:
-        PermissionDeniedError: The store refused; perhaps since there is no such object.
+        PermissionDeniedError: The store refused, perhaps because there is no such object.
         GenericError: Something else is wrong, or the store did not answer.
     """
     patience = client.retry_config
@@ -45,7 +45,7 @@ def remove_if(client: Any, key: str, version: str, clock: Clock = SYSTEM_CLOCK) 
 
 
 class _PassingError(obstore.exceptions.GenericError):
-    """What another try may mend."""
+    """An error that may pass at another attempt."""
 
 
 def _remove_once(client: Any, key: str, version: str) -> bool:  # noqa: ANN401
@@ -71,7 +71,7 @@ def _remove_once(client: Any, key: str, version: str) -> bool:  # noqa: ANN401
             raise _PassingError(what) from error
         raise obstore.exceptions.GenericError(what) from error
     except (OSError, HTTPException) as error:
-        # Neither says the URL, which is as good as a password for as long as it is signed.
+        # Neither contains the URL, which is as good as a password while its signature is valid.
         raise _PassingError(f"no answer ({error})") from error
 
 
@@ -85,7 +85,7 @@ def _body_of(error: Any) -> str:  # noqa: ANN401 - an HTTPError
 
 
 def _removal_url(client: Any, key: str) -> str:  # noqa: ANN401
-    """Where to send the removal of an object: signed, unless nothing is."""
+    """The URL that removes an object: signed, unless the client signs nothing."""
     if client.config.get("skip_signature") != "true":
         return str(obstore.sign(client, "DELETE", key, _SIGNED_FOR))
     kept = ("region", "endpoint", "virtual_hosted_style_request")

@@ -14,39 +14,43 @@ _PREFIX = "cloudtrail-parquet-"
 
 @contextmanager
 def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
-    """A new folder, removed at the end; those of processes that were killed are removed first.
+    """A new folder, removed at the end; those of killed processes are removed first.
 
     Each is locked by its process, and the system takes that lock back when the process dies. On
     Lambda, ``/tmp`` outlives a function that was stopped at its time limit.
 
     Args:
-        parent: Where to make it; made, and removed when empty, if need be. By default where
-            temporary files go.
+        parent: The folder to make it in, made if need be and removed when empty; by default that
+            of temporary files.
     """
-    place = parent or Path(tempfile.gettempdir())
-    with suppress(FileNotFoundError):  # of a place that is not there there is nothing left
-        for left in list(place.glob(f"{_PREFIX}*")):
-            _remove_if_left(left)
-    folder, lock = _make(place)
+    above = parent or Path(tempfile.gettempdir())
+    with suppress(FileNotFoundError):  # no folder, so nothing was left in it
+        for left in list(above.glob(f"{_PREFIX}*")):
+            _remove_if_unlocked(left)
+    folder, lock = _make(above)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
         if parent is not None:
-            with suppress(OSError):  # somebody else's parts wait there
+            with suppress(OSError):  # another process has parts there
                 parent.rmdir()
 
 
-def _make(place: Path) -> tuple[Path, int]:
-    """A folder and its lock; others may remove it before it is locked, or the place while empty."""
+def _make(above: Path) -> tuple[Path, int]:
+    """Make a folder and lock it; others may remove it before, or the one above while it is empty.
+
+    Returns:
+        The folder and its lock.
+    """
     while True:
-        if place.is_file():
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place))
+        if above.is_file():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(above))
         with suppress(FileExistsError, FileNotFoundError):
-            place.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
-            lock = _locked(folder)
+            above.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=above))
+            lock = _try_lock(folder)
             if lock is None:
                 continue
             if folder.is_dir():
@@ -54,8 +58,8 @@ def _make(place: Path) -> tuple[Path, int]:
             os.close(lock)
 
 
-def _locked(folder: Path) -> int | None:
-    """A descriptor that holds the lock of a folder, or None when another process holds it."""
+def _try_lock(folder: Path) -> int | None:
+    """Lock a folder; returns a descriptor that holds the lock, or None if another process does."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -65,9 +69,9 @@ def _locked(folder: Path) -> int | None:
     return descriptor
 
 
-def _remove_if_left(folder: Path) -> None:
+def _remove_if_unlocked(folder: Path) -> None:
     with suppress(OSError):
-        lock = _locked(folder)
+        lock = _try_lock(folder)
         if lock is not None:
             shutil.rmtree(folder, ignore_errors=True)
             os.close(lock)

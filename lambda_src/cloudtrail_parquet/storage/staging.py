@@ -1,4 +1,4 @@
-"""Parts on their way to an object store: files in a temporary folder, uploaded when published."""
+"""Staging for an object store: parts are files in a temporary folder, uploaded when published."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -13,7 +13,7 @@ class ObjectStaging:
     """Keeps parts in a temporary folder until they are published."""
 
     def __init__(self, upload: Callable[[str, Path, str | None], str], parent: Path | None) -> None:
-        """``upload`` replaces a version of an object by a file; the folder goes into ``parent``."""
+        """``upload`` replaces a version of an object by a file; its folder is in ``parent``."""
         self._upload, self._parent = upload, parent
         self._open = ExitStack()
         self._staged: dict[str, tuple[Path, BinaryIO]] = {}
@@ -33,9 +33,9 @@ class ObjectStaging:
     def publish(self, key: str, version: str | None) -> str:
         path, sink = self._staged[key]
         sink.close()
-        written = self._upload(key, path, version)
+        new_version = self._upload(key, path, version)
         path.unlink()  # there may be little room
-        return written
+        return new_version
 
     def __exit__(self, *_: object) -> None:
         self._open.close()

@@ -1,7 +1,7 @@
-"""Several places as one to read from.
+"""Several locations read as one.
 
-The keys of a place are those below it after its own name: ``logs/trail/AWSLogs/...`` for what lies
-in ``s3://logs/trail``, ``data/logs/AWSLogs/...`` for what lies in ``/data/logs``.
+Keys begin with the name of their location: ``logs/trail/AWSLogs/...`` for what lies in
+``s3://logs/trail``, ``data/logs/AWSLogs/...`` for what lies in ``/data/logs``.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,17 +14,17 @@ from cloudtrail_parquet.storage.interface import RUN_AGAIN, Entry, Level, ReadSt
 
 
 class UnionStore:
-    """Some stores as one to read from; none of them lies in another."""
+    """Several stores read as one; none of them lies in another."""
 
     def __init__(self, stores: Iterable[ReadStore]) -> None:
-        """Join stores; nothing is asked of them yet.
+        """Join stores; makes no request yet.
 
         Raises:
             UsageError: The names of two of them do not tell their keys apart.
         """
         named = sorted(((_top(store.uri), store) for store in stores), key=itemgetter(0))
-        for (one, first), (other, second) in pairwise(named):
-            if other.startswith(one):
+        for (top, first), (next_top, second) in pairwise(named):
+            if next_top.startswith(top):
                 what = f"its log files would be named like those of {first.uri}"
                 raise UsageError(what, second.uri, "Name one of them by another path")
         self._stores = dict(named)
@@ -49,23 +49,23 @@ class UnionStore:
                     yield entry._replace(key=top + entry.key)
 
     def read(self, key: str) -> bytes:
-        store, key = self._place(key)
+        store, key = self._locate(key)
         return store.read(key)
 
     def read_if_there(self, key: str) -> bytes | None:
-        store, key = self._place(key)
+        store, key = self._locate(key)
         return store.read_if_there(key)
 
     def look(self, key: str) -> Stored | None:
-        store, key = self._place(key)
+        store, key = self._locate(key)
         return store.look(key)
 
     def open(self, key: str) -> BinaryIO:
-        store, key = self._place(key)
+        store, key = self._locate(key)
         return store.open(key)
 
-    def _place(self, key: str) -> tuple[ReadStore, str]:
-        """The store that a key belongs to, and the key there."""
+    def _locate(self, key: str) -> tuple[ReadStore, str]:
+        """The store that a key belongs to, and the key within it."""
         for top, store in self._stores.items():
             if key.startswith(top):
                 return store, key[len(top) :]
@@ -78,7 +78,7 @@ def _top(uri: str) -> str:
 
 
 def _below(top: str, skip: tuple[str, str] | None) -> tuple[str, str] | None:
-    """What may be skipped of a place, if it is about that place alone."""
+    """The keys to skip within one location, if both ends are in it."""
     if skip is None or not all(key.startswith(top) for key in skip):
         return None
     first, last = (key[len(top) :] for key in skip)
