@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from cloudtrail_parquet.contract import MetricName
-from cloudtrail_parquet.settings.reach import catch_up_days, days_until_final
+from cloudtrail_parquet.settings.reach import catch_up_days, days_until_settled
 from stacks.cdk import CloudwatchMetricAlarm, Construct
 from stacks.constructs.metrics import Metric, of_converter, of_function, of_queue
 from stacks.environment.fields import Environment
@@ -82,7 +82,7 @@ def settled_within_hours(environment: Environment) -> int:
 def oldest_unsettled_days(environment: Environment) -> int:
     """The greatest age of a day that a daily run finds not final, as long as no run was missed."""
     runs = runs_of(environment.schedule.daily)
-    return (runs.days if runs else 1) + days_until_final(environment.settings)
+    return (runs.days if runs else 1) + days_until_settled(environment.settings)
 
 
 def _alarms(environment: Environment, failures: str, backfill: tuple[str, ...]) -> Iterator[Alarm]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import permutations
 
 from cloudtrail_parquet.contract import MAX_BUCKET_PART_BYTES
-from cloudtrail_parquet.settings.reach import SPARE_DAYS, final_at_min
+from cloudtrail_parquet.settings.reach import SPARE_DAYS, settled_at_min
 from stacks.environment.fields import Environment
 from stacks.environment.runs import runs_of
 from stacks.environment.types import partition_of
@@ -36,8 +36,8 @@ def _schedule(environment: Environment) -> Iterator[str]:
             f"schedule.daily: {daily} does not run at least every {max_days} days, as far as can be"
             " told, so that some days would never be final"
         )
-    elif runs.latest is not None and runs.latest < final_at_min(settings):
-        hour, minute = divmod(final_at_min(settings), 60)
+    elif runs.latest is not None and runs.latest < settled_at_min(settings):
+        hour, minute = divmod(settled_at_min(settings), 60)
         yield (
             f"schedule.daily: {daily} runs before {hour:02d}:{minute:02d}, when days are final by"
             " converter.lookahead_s and converter.settle_margin_s: let it run then or later"

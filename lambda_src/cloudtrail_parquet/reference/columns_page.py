@@ -1,4 +1,4 @@
-"""The page of the docs about columns, made from `schema`.
+"""The page of the docs about columns, made from the schema.
 
 python -m cloudtrail_parquet.reference.columns_page > docs/columns.md
 """
@@ -39,18 +39,18 @@ Made from `lambda_src/cloudtrail_parquet/schema/columns.py`; change that, then r
 
 Schema version {SCHEMA_VERSION}, for CloudTrail records up to version {RECORD_VERSION}. Every
 column but `eventTime` can be null, and null is neither false nor empty. Account ids are text and
-keep their leading zeros. JSON text is AWS's own, byte for byte, unless some readers of JSON refuse
-it: then it is changed where they do, and `unmapped` keeps it as it was
+keep their leading zeros. JSON text is AWS's own, byte for byte, unless some JSON readers refuse it:
+then it is changed where they do, and `unmapped` keeps the exact text
 ([reading.md](reading.md#text-that-some-readers-of-json-refuse)).
 
-*since* is the `eventVersion` that brought the field; `+` marks one that came without a new
+*since* is the `eventVersion` that brought the field; `+` marks a field that came without a new
 version, and columns that the conversion adds have none.
 
 """
 _PARTITIONS = """
 ## Partition columns
 
-They stand in the names of the folders, not in the files. A day is a day of `eventTime` in UTC.
+They are in the names of the folders, not in the files. A day is a day of `eventTime` in UTC.
 `cloudtrail-parquet schema --format` prints all of this for a query engine.
 
 """
@@ -75,21 +75,21 @@ def _page_rows(path: str, field: pa.Field) -> Iterator[tuple[str, str, str, str]
         _KIND_NOTES.get(kind(field), ""),
         f"also read from `{alias}`" if alias else "",
     ]
-    words = "; ".join(note for note in notes if note)
-    yield f"`{path}`", _page_type(field), about(field, "since"), words
+    description = "; ".join(note for note in notes if note)
+    yield f"`{path}`", _page_type(field), about(field, "since"), description
     below = f"{path}[]" if pa.types.is_list(field.type) else path
     for member in members(field.type):
         yield from _page_rows(f"{below}.{member.name}", member)
 
 
 def _page_type(field: pa.Field) -> str:
-    of = field.type
-    if pa.types.is_struct(of):
+    dtype = field.type
+    if pa.types.is_struct(dtype):
         return "struct"
-    if pa.types.is_list(of):
-        return f"list of {_page_type(of.value_field)}"
-    if pa.types.is_map(of):
-        return f"map of {_page_type(of.key_field)} to {_page_type(of.item_field)}"
+    if pa.types.is_list(dtype):
+        return f"list of {_page_type(dtype.value_field)}"
+    if pa.types.is_map(dtype):
+        return f"map of {_page_type(dtype.key_field)} to {_page_type(dtype.item_field)}"
     return _KINDS[kind(field)]
 
 

@@ -1,7 +1,7 @@
-"""The schema in the words of each engine that reads the dataset.
+"""The schema in the language of each engine that reads the dataset.
 
 All of it is made from `SCHEMA`, the partition columns and the settings. What is printed for a query
-engine is ready to run, once the name of a dataset stands where a placeholder does.
+engine is ready to run once the placeholder is replaced by the location of a dataset.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -59,7 +59,7 @@ def render(format_: DdlFormat, settings: Settings | None = None) -> str:
 
 
 class _Dataset(NamedTuple):
-    """What is written down: the columns in files, those in folders, and how files are written."""
+    """What is rendered: the columns in files, those in folders, and how files are written."""
 
     columns: pa.Schema
     layout: PartitionLayout
@@ -72,16 +72,16 @@ class _Dataset(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Words:
+class _Spelling:
     """How an engine spells types.
 
     Attributes:
-        leaves: The types without parts.
-        column: A column, of ``{name}`` and ``{type}``.
-        member: A member of a struct.
-        struct: What stands before and after the members.
-        array: A list, of ``{type}``.
-        map: A map, of ``{key}`` and ``{type}``.
+        leaves: The types that are not nested.
+        column: A column, with ``{name}`` and ``{type}``.
+        member: A member of a struct, likewise.
+        struct: The text before and after the members.
+        array: A list, with ``{type}``.
+        map: A map, with ``{key}`` and ``{type}``.
     """
 
     leaves: Mapping[pa.DataType, str]
@@ -95,19 +95,19 @@ class _Words:
         """All columns of a schema, a line each, structs over several lines."""
         return self._fields(schema, self.column, indent)
 
-    def type(self, of: pa.DataType, indent: str = "") -> str:
+    def type(self, dtype: pa.DataType, indent: str = "") -> str:
         """A type; ``indent`` is that of the line it begins on."""
-        if of in self.leaves:
-            return self.leaves[of]
-        if pa.types.is_struct(of):
+        if dtype in self.leaves:
+            return self.leaves[dtype]
+        if pa.types.is_struct(dtype):
             before, after = self.struct
-            return f"{before}\n{self._fields(of, self.member, indent + '  ')}\n{indent}{after}"
-        if pa.types.is_list(of):
-            return self.array.format(type=self.type(of.value_type, indent))
-        if pa.types.is_map(of):
-            key, item = self.type(of.key_type, indent), self.type(of.item_type, indent)
+            return f"{before}\n{self._fields(dtype, self.member, indent + '  ')}\n{indent}{after}"
+        if pa.types.is_list(dtype):
+            return self.array.format(type=self.type(dtype.value_type, indent))
+        if pa.types.is_map(dtype):
+            key, item = self.type(dtype.key_type, indent), self.type(dtype.item_type, indent)
             return self.map.format(key=key, type=item)
-        raise KeyError(of)
+        raise KeyError(dtype)
 
     def _fields(self, fields: Iterable[pa.Field], form: str, indent: str) -> str:
         return ",\n".join(
@@ -116,7 +116,7 @@ class _Words:
         )
 
 
-_ATHENA = _Words(
+_ATHENA = _Spelling(
     leaves={
         pa.string(): "string",
         _JSON: "string",
@@ -132,7 +132,7 @@ _ATHENA = _Words(
     array="array<{type}>",
     map="map<{key},{type}>",
 )
-_DUCKDB = _Words(
+_DUCKDB = _Spelling(
     leaves={
         pa.string(): "VARCHAR",
         _JSON: "JSON",
@@ -149,7 +149,7 @@ _DUCKDB = _Words(
     array="{type}[]",
     map="MAP({key}, {type})",
 )
-_POLARS = _Words(
+_POLARS = _Spelling(
     leaves={
         pa.string(): "pl.String",
         _JSON: "pl.Binary",
@@ -165,7 +165,7 @@ _POLARS = _Words(
     array="pl.List({type})",
     map="pl.Map({key}, {type})",
 )
-_SPARK = _Words(
+_SPARK = _Spelling(
     leaves={
         pa.string(): "STRING",
         _JSON: "STRING",
@@ -185,7 +185,7 @@ _SPARK = _Words(
 
 
 def _comment(mark: str, engine: str, *lines: str) -> str:
-    """The lines that head what is printed for an engine."""
+    """The comment lines at the head of what is printed for an engine."""
     title = f"cloudtrail-parquet schema {SCHEMA_VERSION}, records up to {RECORD_VERSION}: {engine}"
     return "".join(f"{mark} {line}".rstrip() + "\n" for line in [title, *lines])
 
@@ -208,7 +208,7 @@ def _arrow_lines(fields: Iterable[pa.Field], indent: str = "") -> Iterator[str]:
 
 
 def _parquet(dataset: _Dataset) -> str:
-    """What a part says of itself: one is written, in memory, as all parts are."""
+    """The schema in a part's footer: a part is written in memory, as all parts are."""
     store, key = open_store("memory://"), "part.parquet"
     with store.staging() as staging:
         with PartsWriter(staging, dataset.writer, {}, lambda _number: key) as part:
@@ -246,7 +246,7 @@ def _athena(dataset: _Dataset) -> str:
 
 
 def athena_columns(schema: pa.Schema = SCHEMA) -> dict[str, str]:
-    """Types by name as the Glue catalogue wants them: in lower case and without white space."""
+    """Types by name as the Glue catalogue needs them: in lower case, without white space."""
     return {
         field.name.lower(): "".join(_ATHENA.type(field.type).lower().split()) for field in schema
     }
@@ -261,7 +261,7 @@ def athena_properties(location: str, layout: PartitionLayout = DEFAULT_LAYOUT) -
     """The table properties that let Athena work out the partitions instead of looking them up.
 
     Args:
-        location: Where the dataset is, as ``s3://bucket/prefix``, with or without a slash behind.
+        location: The dataset, as ``s3://bucket/prefix``, with or without a slash at its end.
         layout: The folders of its partitions.
 
     Source: Athena User Guide, "Supported types for partition projection".

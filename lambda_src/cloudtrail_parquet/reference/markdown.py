@@ -1,4 +1,4 @@
-"""Tables of the pages that are made from the code."""
+"""Markdown tables, for the pages that are made from the code."""
 
 from collections.abc import Iterable, Sequence
 

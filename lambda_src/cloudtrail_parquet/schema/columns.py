@@ -3,9 +3,9 @@
 Field metadata says what Arrow types alone cannot:
 
 * ``kind``: ``json`` is AWS's own JSON text, byte for byte unless strict readers refuse it (then
-  ``unmapped`` keeps the exact text); ``text-boolean`` is a boolean
-  that CloudTrail writes as the string ``"true"`` or ``"false"``; ``account`` is a 12-digit text.
-* ``since``: the eventVersion that brought the field; a ``+`` marks one that came without a bump.
+  ``unmapped`` keeps the exact text); ``text-boolean`` is a boolean that CloudTrail writes as the
+  string ``"true"`` or ``"false"``; ``account`` is a text of 12 digits.
+* ``since``: the eventVersion that brought the field; ``+`` if it came without a new version.
 * ``alias``: another spelling that is accepted for the same field.
 * ``about``: one line for the column page.
 
@@ -25,7 +25,7 @@ RECORD_VERSION = "1.11"  # the newest eventVersion the columns cover
 METADATA_PREFIX = "cloudtrail_parquet."  # of our keys in the footers of parts
 
 UNMAPPED = "unmapped"
-"""The column of what has no column or does not fit it."""
+"""The column of what has no column of its own, or of what that column cannot hold."""
 
 Kind = Literal["text", "account", "json", "boolean", "text-boolean", "timestamp"]
 JsonEncoding = Literal["string", "json", "variant"]
@@ -40,11 +40,11 @@ def _field(  # noqa: PLR0913 - a column of the table below for each
     about: str = "",
     *,
     kind: Kind = "text",
-    of: pa.DataType | None = None,
+    dtype: pa.DataType | None = None,
     alias: str = "",
 ) -> pa.Field:
     metadata = {"kind": kind, "since": since, "about": about, "alias": alias}
-    return pa.field(name, of or _TYPES.get(kind, pa.string()), metadata=metadata)
+    return pa.field(name, dtype or _TYPES.get(kind, pa.string()), metadata=metadata)
 
 
 _SESSION_ISSUER = pa.struct(
@@ -59,22 +59,24 @@ _SESSION_ISSUER = pa.struct(
 
 _SESSION_CONTEXT = pa.struct(
     [
-        _field("sessionIssuer", "1.0", "who issued the temporary credentials", of=_SESSION_ISSUER),
+        _field(
+            "sessionIssuer", "1.0", "who issued the temporary credentials", dtype=_SESSION_ISSUER
+        ),
         _field(
             "webIdFederationData",
             "1.0",
             "web identity federation",
-            of=pa.struct(
+            dtype=pa.struct(
                 [
                     _field("federatedProvider", "1.0"),
-                    _field("attributes", "1.0", of=pa.map_(pa.string(), pa.string())),
+                    _field("attributes", "1.0", dtype=pa.map_(pa.string(), pa.string())),
                 ]
             ),
         ),
         _field(
             "attributes",
             "1.0",
-            of=pa.struct(
+            dtype=pa.struct(
                 [
                     _field(
                         "creationDate", "1.0", "when the credentials were issued", kind="timestamp"
@@ -99,7 +101,7 @@ _USER_IDENTITY = pa.struct(
         _field("accountId", "1.0", kind="account"),
         _field("accessKeyId", "1.0"),
         _field("userName", "1.0"),
-        _field("sessionContext", "1.0", "temporary credentials", of=_SESSION_CONTEXT),
+        _field("sessionContext", "1.0", "temporary credentials", dtype=_SESSION_CONTEXT),
         _field("invokedBy", "1.0", "the AWS service that made the call"),
         _field("identityProvider", "+"),
         _field("credentialId", "+", "callers with a bearer token"),
@@ -107,13 +109,13 @@ _USER_IDENTITY = pa.struct(
             "onBehalfOf",
             "+",
             "IAM Identity Center user",
-            of=pa.struct([_field("userId", "+"), _field("identityStoreArn", "+")]),
+            dtype=pa.struct([_field("userId", "+"), _field("identityStoreArn", "+")]),
         ),
         _field(
             "inScopeOf",
             "1.11",
             "service environment of the caller",
-            of=pa.struct(
+            dtype=pa.struct(
                 [
                     _field("sourceArn", "1.11"),
                     _field("sourceAccount", "1.11", kind="account"),
@@ -127,7 +129,7 @@ _USER_IDENTITY = pa.struct(
             "invokedByDelegate",
             "+",
             "temporary delegated access",
-            of=pa.struct([_field("accountId", "+", kind="account")]),
+            dtype=pa.struct([_field("accountId", "+", kind="account")]),
         ),
     ]
 )
@@ -169,7 +171,7 @@ _EVENT_CONTEXT = pa.struct(
 RECORD = pa.struct(
     [
         _field("eventVersion", "1.0", "record version as delivered"),
-        _field("userIdentity", "1.0", "who made the call", of=_USER_IDENTITY),
+        _field("userIdentity", "1.0", "who made the call", dtype=_USER_IDENTITY),
         _field("eventTime", "1.0", "when the request was completed", kind="timestamp"),
         _field("eventSource", "1.0", "service, such as ec2.amazonaws.com"),
         _field("eventName", "1.0", "API call, such as RunInstances"),
@@ -188,7 +190,7 @@ RECORD = pa.struct(
             "resources",
             "1.01",
             "what the call touched",
-            of=pa.list_(pa.field("element", _RESOURCE)),
+            dtype=pa.list_(pa.field("element", _RESOURCE)),
         ),
         _field("eventType", "1.02", "AwsApiCall, AwsServiceEvent, AwsConsoleSignIn, ..."),
         _field("apiVersion", "1.02", "free text, not always a date"),
@@ -205,7 +207,7 @@ RECORD = pa.struct(
         _field("vpcEndpointId", "1.04", "VPC endpoint of the call"),
         _field("vpcEndpointAccountId", "1.09", "owner of that endpoint", kind="account"),
         _field("eventCategory", "1.07", "Management, Data, NetworkActivity or Insight"),
-        _field("addendum", "1.08", "why the record is late or corrected", of=_ADDENDUM),
+        _field("addendum", "1.08", "why the record is late or corrected", dtype=_ADDENDUM),
         _field(
             "sessionCredentialFromConsole",
             "1.08",
@@ -213,8 +215,8 @@ RECORD = pa.struct(
             kind="text-boolean",
         ),
         _field("edgeDeviceDetails", "1.08", "Snow device of the call", kind="json"),
-        _field("tlsDetails", "1.08", "TLS of the call", of=_TLS_DETAILS),
-        _field("eventContext", "1.11", "never delivered to S3", of=_EVENT_CONTEXT),
+        _field("tlsDetails", "1.08", "TLS of the call", dtype=_TLS_DETAILS),
+        _field("eventContext", "1.11", "never delivered to S3", dtype=_EVENT_CONTEXT),
         _field("insightDetails", "1.07", "Insights records only", kind="json"),
         _field("annotation", "+", "undocumented as a field"),
     ]
@@ -225,13 +227,16 @@ SCHEMA = pa.schema(
     [
         *RECORD,
         _field(
-            UNMAPPED, "", "JSON object of all that has no column or does not fit it", kind="json"
+            UNMAPPED,
+            "",
+            "JSON object of what has no column, or what its column cannot hold",
+            kind="json",
         ),
         _field(
             "derived",
             "",
             "columns that the upgrade filled in",
-            of=pa.list_(pa.field("element", pa.string())),
+            dtype=pa.list_(pa.field("element", pa.string())),
         ),
     ]
 )
@@ -244,7 +249,7 @@ _PARTITION_TYPES: dict[PartitionType, pa.DataType] = {
     "date": pa.date32(),
 }
 PARTITION_SCHEMAS = {
-    layout: pa.schema([pa.field(name, _PARTITION_TYPES[of]) for name, of in columns.items()])
+    layout: pa.schema([pa.field(name, _PARTITION_TYPES[type_]) for name, type_ in columns.items()])
     for layout, columns in PARTITION_COLUMNS.items()
 }
 """The hive partition columns of each layout, in folder order."""
@@ -259,16 +264,16 @@ def kind(field: pa.Field) -> Kind:
 
 
 def about(field: pa.Field, key: Literal["since", "about", "alias"]) -> str:
-    """One entry of a field's metadata, empty when there is none."""
+    """An entry of a field's metadata; empty if it has none."""
     text: str = (field.metadata or {}).get(key.encode(), b"").decode()
     return text
 
 
-def members(of: pa.DataType) -> list[pa.Field]:
-    """The fields of a struct or of the structs in a list; none for other types."""
-    if pa.types.is_list(of):
-        of = of.value_type
-    return list(of) if pa.types.is_struct(of) else []
+def members(dtype: pa.DataType) -> list[pa.Field]:
+    """The fields of a struct or of the structs in a list; empty for other types."""
+    if pa.types.is_list(dtype):
+        dtype = dtype.value_type
+    return list(dtype) if pa.types.is_struct(dtype) else []
 
 
 def leaves(schema: pa.Schema = SCHEMA) -> Iterator[tuple[str, pa.Field]]:
@@ -282,15 +287,15 @@ def leaves(schema: pa.Schema = SCHEMA) -> Iterator[tuple[str, pa.Field]]:
 
 
 def _leaves(path: str, field: pa.Field) -> Iterator[tuple[str, pa.Field]]:
-    of = field.type
-    if pa.types.is_struct(of):
-        for child in of:
+    dtype = field.type
+    if pa.types.is_struct(dtype):
+        for child in dtype:
             yield from _leaves(f"{path}.{child.name}", child)
-    elif pa.types.is_list(of):
-        yield from _leaves(f"{path}.list.element", of.value_field)
-    elif pa.types.is_map(of):
-        yield from _leaves(f"{path}.key_value.key", of.key_field)
-        yield from _leaves(f"{path}.key_value.value", of.item_field)
+    elif pa.types.is_list(dtype):
+        yield from _leaves(f"{path}.list.element", dtype.value_field)
+    elif pa.types.is_map(dtype):
+        yield from _leaves(f"{path}.key_value.key", dtype.key_field)
+        yield from _leaves(f"{path}.key_value.value", dtype.item_field)
     else:
         yield path, field
 

@@ -18,7 +18,7 @@ def known_column(name: str) -> str:
     """The name, if there is such a column.
 
     Raises:
-        ValueError: There is none; says which come near.
+        ValueError: There is no such column; suggests similar names.
     """
     if leaves_of(name):
         return name
@@ -28,7 +28,7 @@ def known_column(name: str) -> str:
 
 
 def sortable_column(name: str) -> str:
-    """The name, if rows can be sorted by it: a leaf with one value a row, no free-form text.
+    """The name, if rows can be sorted by it: a leaf with one value in each row, not free-form.
 
     Raises:
         ValueError: They cannot.
@@ -47,30 +47,30 @@ def filterable_column(name: str) -> str:
         ValueError: There is no such column, or it holds booleans.
     """
     known_column(name)
-    if any(pa.types.is_boolean(of) for of in leaves_of(name).values()):
+    if any(pa.types.is_boolean(dtype) for dtype in leaves_of(name).values()):
         raise ValueError(f"{name} holds booleans, which cannot have Bloom filters")
     return name
 
 
 def leaves_of(name: str) -> dict[str, pa.DataType]:
-    """The leaves that a name stands for, with their types; none if there is no such column."""
+    """The leaves that a name stands for, with their types; empty if there is no such column."""
     return {path: field.type for path, field in _LEAVES.items() if covers(name, path)}
 
 
 def covers(name: str, path: str) -> bool:
-    """Whether a name stands for a leaf of a file; one with VARIANT has leaves of its own."""
+    """Whether a name stands for a leaf of a file; files with VARIANT have leaves of their own."""
     wanted, leaf = _short(name), _short(path)
     return leaf == wanted or leaf.startswith(f"{wanted}.")
 
 
 def by_leaf(values: Mapping[str, str], paths: Iterable[str]) -> dict[str, str]:
-    """Values of columns as values of leaves; where several names cover one, the longest decides."""
-    found = {}
+    """Values of columns as values of leaves; if several names cover a leaf, the longest decides."""
+    leaf_values = {}
     for path in paths:
         names = [name for name in values if covers(name, path)]
         if names:
-            found[path] = values[max(names, key=len)]
-    return found
+            leaf_values[path] = values[max(names, key=len)]
+    return leaf_values
 
 
 def _short(path: str) -> str:

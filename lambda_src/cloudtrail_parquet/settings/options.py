@@ -1,4 +1,4 @@
-"""The few settings that each room uses, as small objects that are made here and nowhere else."""
+"""The few settings that each room uses, as small objects that are made only here."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -134,7 +134,7 @@ class WriterOptions(NamedTuple):
 
 
 class ConversionOptions(NamedTuple):
-    """What a conversion uses, in the portions that it hands on.
+    """The settings of a conversion, in the portions that it hands on.
 
     Attributes:
         shaping: The settings that files depend on, by name, as footers and receipts have them.
@@ -167,10 +167,9 @@ class ConversionOptions(NamedTuple):
 
 
 class PlanOptions(NamedTuple):
-    """What receipts are compared with.
+    """The settings that receipts are compared with.
 
     Attributes:
-        dataset: Window, folders and layout.
         rows: The settings that rows depend on, by name.
         files: The settings that only the look of files depends on, by name.
     """

@@ -1,7 +1,7 @@
-"""Rules about what is not kept: which records are discarded, which values are redacted.
+"""Rules about what is not kept: records that are discarded, and values that are redacted.
 
-There are none by default. `check` says what is wrong with the configured ones, `Discarder` applies
-those of the first kind; `keys_by_column` says what those of the second kind ask of `redact`.
+There are none by default. `check` finds what is wrong with the configured ones, `Discarder` applies
+discard rules, and `keys_by_column` prepares redact rules for `records.redact`.
 """
 
 import fnmatch
@@ -20,11 +20,11 @@ _MAX_REMEMBERED = 20_000  # triples of the three fields; about 5 MB
 
 
 class Discard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Records that are not wanted: those which match every list that is not empty.
+    """Records that are not wanted: those that match every list that is not empty.
 
     A list matches when one of its values does: exactly, or as a pattern in which ``*`` stands for
-    any characters and ``?`` for any one. Case matters; brackets are brackets. A record without the
-    field matches no value, not even ``*``.
+    any characters and ``?`` for any single one. Case matters; brackets are literal. A record
+    without the field matches no value, not even ``*``.
 
     Attributes:
         name: What the receipt counts the records under.
@@ -45,8 +45,8 @@ class Redact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     Attributes:
         name: What the receipt counts the values under.
         keys: Exact member names; case matters.
-        columns: Some of `JSON_COLUMNS`; empty for all. Of a record whose major version is not 1
-            everything stands in ``unmapped``.
+        columns: Some of `JSON_COLUMNS`; empty for all. A record whose major version is not 1 is
+            wholly in ``unmapped``.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Redact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def check(discard: Sequence[Discard], redact: Sequence[Redact]) -> list[str]:
-    """All that is wrong with the rules, a message each: the rule, the value, what is legal."""
+    """A message for each mistake in the rules: the rule, the value, what is legal."""
     rules: list[tuple[str, Discard | Redact]] = [
         *((f"discard rule {number}", rule) for number, rule in enumerate(discard, 1)),
         *((f"redact rule {number}", rule) for number, rule in enumerate(redact, 1)),
@@ -64,20 +64,20 @@ def check(discard: Sequence[Discard], redact: Sequence[Redact]) -> list[str]:
     problems = []
     for label, rule in rules:
         names[rule.name] += 1
-        of_kind = _of_discard(rule) if isinstance(rule, Discard) else _of_redact(rule)
-        found = (*_of_name(rule.name, names), *of_kind)
-        problems += [f"{label} ({rule.name!r}): {problem}" for problem in found]
+        check_lists = _check_discard(rule) if isinstance(rule, Discard) else _check_redact(rule)
+        mistakes = (*_check_name(rule.name, names), *check_lists)
+        problems += [f"{label} ({rule.name!r}): {mistake}" for mistake in mistakes]
     return problems
 
 
-def _of_name(name: str, names: Counter[str]) -> Iterator[str]:
+def _check_name(name: str, names: Counter[str]) -> Iterator[str]:
     if not _NAME.fullmatch(name):
         yield "a name has 1 to 64 characters of A-Z, a-z, 0-9, '_', '.' and '-'"
     if names[name] > 1:
         yield "the name is taken by a rule above; give each rule its own"
 
 
-def _of_discard(rule: Discard) -> Iterator[str]:
+def _check_discard(rule: Discard) -> Iterator[str]:
     if not any(getattr(rule, field) for field in _FIELDS):
         lists = ", ".join(_FIELDS)
         yield f"without values it would discard every record; give some for one of {lists}"
@@ -86,11 +86,11 @@ def _of_discard(rule: Discard) -> Iterator[str]:
             yield f"{field} holds ''; give exact values or patterns with '*' and '?'"
 
 
-def _of_redact(rule: Redact) -> Iterator[str]:
+def _check_redact(rule: Redact) -> Iterator[str]:
     if not rule.keys:
         yield "keys is empty; give at least one member name"
     if "" in rule.keys:
-        yield "keys holds ''; give member names, as they stand in the records"
+        yield "keys holds ''; give member names, as they are in the records"
     for column in rule.columns:
         if column not in JSON_COLUMNS:
             yield f"columns holds {column!r}; give some of {', '.join(JSON_COLUMNS)}"
@@ -99,7 +99,7 @@ def _of_redact(rule: Redact) -> Iterator[str]:
 class Discarder:
     """Finds the records that rules discard; build it once, call it for each batch.
 
-    The records of an account say few different things: what was found for three values is
+    The records of an account have few distinct values in the three fields, so results are
     remembered.
     """
 
@@ -139,9 +139,9 @@ def _matches(pattern: re.Pattern[str] | None, value: str | None) -> bool:
 
 
 def keys_by_column(rules: Iterable[Redact]) -> dict[str, dict[str, str]]:
-    """By column that has something to redact, by key: the name of the first rule that asks for it.
+    """By column and key: the name of the first rule that redacts it.
 
-    Columns of which no rule speaks are not in it.
+    Columns that no rule names are left out.
     """
     columns: dict[str, dict[str, str]] = {}
     for rule in rules:

@@ -1,8 +1,8 @@
-"""Every knob of a conversion, with its default; the infrastructure reads the same constants.
+"""Every setting of a conversion, with its default; the infrastructure reads the same constants.
 
-A knob has one name everywhere: in a settings file (TOML), in the environment (in capitals, after
-``CLOUDTRAIL_PARQUET_``) and as an option (``--row-group-rows``). An option decides over the
-environment, that over the file; knobs with values by column are merged column by column.
+A setting has one name everywhere: in a settings file (TOML), in the environment (in capitals, after
+``CLOUDTRAIL_PARQUET_``) and as an option (``--row-group-rows``). An option takes precedence over
+the environment, that over the file; values by column are merged column by column.
 """
 
 import tomllib
@@ -46,10 +46,10 @@ OTHER_FOLDERS = (
     *("CloudTrail-Digest", "Config", "elasticloadbalancing", "vpcflowlogs", "vpcdnsquerylogs"),
     *("WAFLogs", "GuardDuty", "network-firewall", "globalaccelerator", "redshift", "CloudFront"),
 )
-"""What else AWS puts beside them."""
+"""Folders of other logs that AWS puts beside them."""
 
 DEFAULT_LEVELS = {"zstd": 2}
-"""Levels used when none is said, of the codecs whose own level is another."""
+"""Levels used when none is set, where they differ from the codec's own default."""
 
 _WEEK_S = 7 * 86_400
 _TIB = 1 << 40
@@ -57,7 +57,7 @@ _TIB = 1 << 40
 
 def _log_folder(name: str) -> str:
     if name not in LOG_FOLDERS + OPTIONAL_LOG_FOLDERS:
-        raise ValueError(f"{name} is no folder of event logs")
+        raise ValueError(f"{name} is not a folder of event logs")
     return name
 
 
@@ -69,13 +69,13 @@ class Settings:
     compression_level: int | None = setting(
         None,
         CompressionLevel(),
-        "its level; empty for 2 with zstd, else the codec's own",
+        "level of that codec; empty for 2 with zstd, else the codec's own default",
         shapes="files",
     )
     column_compression: Mapping[str, str] = setting(
         {},
         ByColumn("a codec, or a codec with a level such as zstd:9", codec_and_level),
-        "another codec for some columns",
+        "other codecs for some columns",
         shapes="files",
     )
     row_group_rows: int = setting(
@@ -84,13 +84,13 @@ class Settings:
     row_group_bytes: int = setting(
         256 << 20,
         Number(1, _TIB),
-        "bytes of a row group in memory: with fewer rows where they are large",
+        "bytes of a row group in memory; where rows are large, it has fewer of them",
         shapes="files",
     )
     part_bytes: int = setting(
         64 << 20,
         Number(1, _TIB),
-        "bytes of a part, but for its footer, after which another begins; at most 64 MiB in S3",
+        "bytes of a part, without its footer, after which the next begins; at most 64 MiB in S3",
         shapes="files",
     )
     page_bytes: int = setting(
@@ -100,13 +100,13 @@ class Settings:
     page_checksums: bool = setting(
         True,  # noqa: FBT003 - a default
         Flag(),
-        "a checksum in the header of each page, by which readers that verify it find damage",
+        "a checksum in the header of each page, with which readers can detect damage",
         shapes="files",
     )
     sort_by: tuple[str, ...] = setting(
         ("eventSource", "eventName", "userIdentity.arn", "eventTime"),
         Names("columns", sortable_column),
-        "columns that cluster the rows of a row group, empty for time; row groups follow in time",
+        "columns that order the rows of a row group, empty for time; row groups are in time order",
         shapes="files",
     )
     column_encoding: Mapping[str, str] = setting(
@@ -131,7 +131,7 @@ class Settings:
             "userIdentity.sessionContext.webIdFederationData",
         ),
         Names("columns", known_column),
-        "columns without least and greatest values, in row groups and in pages",
+        "columns without minimum and maximum, in row groups and in pages",
         shapes="files",
     )
     bloom_columns: tuple[str, ...] = setting(
@@ -143,7 +143,7 @@ class Settings:
     bloom_fpp: float = setting(
         0.05,
         Number(0.0001, 0.5, float),
-        "how often such a filter may say yes wrongly; sizes are powers of two",
+        "false-positive rate of these filters; their sizes are powers of two",
         shapes="files",
     )
     json_encoding: JsonEncoding = setting(
@@ -155,7 +155,7 @@ class Settings:
     partition_layout: PartitionLayout = setting(
         "account/region/year/month/day",
         Choice(get_args(PartitionLayout)),
-        "the folders of a dataset; the same for all of it",
+        "the folders of partitions; the same for all of a dataset",
         shapes="rows",
     )
     lookbehind_s: int = setting(
@@ -176,7 +176,7 @@ class Settings:
     folders: tuple[str, ...] = setting(
         LOG_FOLDERS,
         Names(f"names out of {', '.join(LOG_FOLDERS + OPTIONAL_LOG_FOLDERS)}", _log_folder, 1),
-        "the folders of logs that are read",
+        "the log folders that are read",
         shapes="rows",
     )
     discard: tuple[Discard, ...] = setting(
@@ -197,11 +197,11 @@ class Settings:
         "replace a partition even when its source has lost log files or readable records",
     )
     max_inflated_bytes: int = setting(
-        1 << 30, Number(1, _TIB), "what one log file may inflate to; a larger one is quarantined"
+        1 << 30, Number(1, _TIB), "bytes a log file may inflate to; larger ones are quarantined"
     )
     fetch_threads: int = setting(4, Number(1, 256), "log files fetched at a time")
     fetch_ahead_bytes: int = setting(
-        2 << 20, Number(1, _TIB), "how much of the source is fetched ahead of decoding"
+        2 << 20, Number(1, _TIB), "stored bytes of log files fetched ahead of decoding"
     )
     lease_s: int = setting(
         120,
@@ -209,7 +209,7 @@ class Settings:
         "seconds after its holder's last sign of life until a lease in an object store is void",
     )
     lease_wait_s: int = setting(
-        15 * 60, Number(0, 86_400), "seconds that a run waits for another one of the same unit"
+        15 * 60, Number(0, 86_400), "seconds that a run waits for another run of the same unit"
     )
 
     def __hash__(self) -> int:  # the mappings have none, and a part of what is equal will do
@@ -221,36 +221,38 @@ class Settings:
         return Window(self.lookbehind_s, self.lookahead_s)
 
     def shaping(self, *what: Shapes) -> dict[str, Any]:
-        """The knobs that the files depend on, by name, as plain values.
+        """The settings that files depend on, by name, as plain values.
 
         Args:
-            what: Only those that decide about the rows, or about the look of the files.
+            what: Only those that shape the rows, or the look of the files; by default both.
         """
         wanted = what or get_args(Shapes)
         values = {
-            one.name: getattr(self, one.name)
-            for one in fields(self)
-            if one.metadata["shapes"] in wanted
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.metadata["shapes"] in wanted
         }
         plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(values))
         return plain
 
 
 class SettingSource(NamedTuple):
-    """Where values of knobs come from: what to call it in messages, and the values by name."""
+    """A source of settings: its name in messages, and its values by name."""
 
     name: str
     values: Mapping[str, Any]
 
 
 def settings_of(*sources: SettingSource) -> Settings:
-    """Put settings together; a later source decides over an earlier one.
+    """Combine settings; a later source takes precedence over an earlier one.
 
     Raises:
-        UsageError: Something is not legal; names every such setting, its value and what is.
+        UsageError: Something is not legal; names every such setting, its value and what is legal.
     """
     settings, problems = Settings(), list[str]()
-    types: dict[str, SettingType] = {one.name: one.metadata["type"] for one in fields(Settings)}
+    types: dict[str, SettingType] = {
+        field.name: field.metadata["type"] for field in fields(Settings)
+    }
     for source, name, value in _entries(sources):
         if name not in types:
             near = get_close_matches(name, types, 1)
@@ -266,7 +268,7 @@ def settings_of(*sources: SettingSource) -> Settings:
         if isinstance(read, dict):
             read = {**getattr(settings, name), **read}
         settings = replace(settings, **{name: read})
-    problems += _contradictions(settings)
+    problems += _conflicts(settings)
     if problems:
         raise MistakesError.of(problems, "settings", "docs/settings.md lists all settings")
     return settings
@@ -278,18 +280,18 @@ def _entries(sources: tuple[SettingSource, ...]) -> Iterator[tuple[str, str, Any
             yield source.name, name, value
 
 
-def _contradictions(settings: Settings) -> Iterator[str]:
-    """What is wrong with settings that are each legal alone."""
+def _conflicts(settings: Settings) -> Iterator[str]:
+    """What is wrong with settings that are each legal on their own."""
     if problem := level_problem(settings.compression, settings.compression_level):
         yield f"compression_level = {settings.compression_level}: {problem}"
     yield from check(settings.discard, settings.redact)
 
 
 def settings_file(path: Path) -> SettingSource:
-    """The knobs of a settings file.
+    """The settings of a settings file.
 
     Raises:
-        UsageError: It cannot be read, or is no TOML.
+        UsageError: It cannot be read, or is not TOML.
     """
     try:
         return SettingSource(path.name, tomllib.loads(path.read_text()))
@@ -300,7 +302,7 @@ def settings_file(path: Path) -> SettingSource:
 
 
 def settings_environment(environment: Mapping[str, str]) -> list[SettingSource]:
-    """The knobs of the environment, after those of the file that it may name."""
+    """The settings of the environment, after those of the file that it may name."""
     values = {
         name.removeprefix(PREFIX).lower(): value
         for name, value in sorted(environment.items())

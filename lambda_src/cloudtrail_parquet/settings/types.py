@@ -1,7 +1,7 @@
-"""What a setting may be: each kind reads a value and says what is legal.
+"""The types of settings: each reads a value and says what is legal.
 
-A value comes as text, from the environment or an option, or as a settings file has it: both give
-the same. `ValueError` means that it is not legal; its message, if there is one, says why.
+A value comes as text, from the environment or an option, or in the form of a settings file: both
+give the same. `ValueError` means that it is not legal; its message, if there is one, says why.
 """
 
 import json
@@ -29,30 +29,34 @@ _ENCODINGS = {
 
 
 class SettingType(Protocol):
-    """How a setting is read; ``legal`` says what it may be."""
+    """How a setting is read, and what it may be."""
 
     @property
     def legal(self) -> str:
-        """What may be written, in words that follow "it has to be"."""
+        """What is legal, in words that follow "it has to be"."""
         ...
 
     def read(self, value: Any) -> Any:  # noqa: ANN401
-        """The value of the setting."""
+        """The value of the setting.
+
+        Raises:
+            ValueError: The value is not legal.
+        """
         ...
 
 
 Shapes = Literal["rows", "files"]
-"""What of a dataset depends on a setting: which rows there are and what they say, or only how the
-files look that hold them."""
+"""What depends on a setting: which rows a dataset has and what they say, or only how the files that
+hold them look."""
 
 
 def setting(default: T, type_: SettingType, about: str, *, shapes: Shapes | None = None) -> T:
     """Make a field of the settings.
 
     Args:
-        default: Its value unless something is said.
-        type_: How it is read.
-        about: What it does, in a line.
+        default: The value when it is not set.
+        type_: Reads it, and says what is legal.
+        about: What it does, in a line for help texts and docs/settings.md.
         shapes: What comes out differently with another value; None for nothing.
     """
     metadata = {"type": type_, "about": about, "shapes": shapes}
@@ -62,26 +66,26 @@ def setting(default: T, type_: SettingType, about: str, *, shapes: Shapes | None
 
 
 class Number(NamedTuple):
-    """A number in a range: a whole one, or any."""
+    """A number in a range; a whole number unless ``type_`` is float."""
 
     low: float
     high: float
-    of: type[int] | type[float] = int
+    type_: type[int] | type[float] = int
 
     @property
     def legal(self) -> str:
-        whole = "whole " if self.of is int else ""
+        whole = "whole " if self.type_ is int else ""
         return f"a {whole}number from {self.low:,} to {self.high:,}"
 
     def read(self, value: Any) -> float:  # noqa: ANN401
-        number = self.of(value) if isinstance(value, str) else value
-        if type(number) not in {int, self.of} or not self.low <= number <= self.high:
+        number = self.type_(value) if isinstance(value, str) else value
+        if type(number) not in {int, self.type_} or not self.low <= number <= self.high:
             raise ValueError
-        return self.of(number)
+        return self.type_(number)
 
 
 class Flag:
-    """Yes or no."""
+    """True or false."""
 
     legal = "true or false"
 
@@ -92,7 +96,7 @@ class Flag:
 
 
 class Choice(NamedTuple):
-    """One of some words."""
+    """One of several words."""
 
     words: tuple[str, ...]
 
@@ -116,32 +120,43 @@ class CompressionLevel:
 
 
 class Names(NamedTuple):
-    """A list of names, without repeats; as text with commas between them."""
+    """A list of names, without repeats; as text with commas between them.
+
+    Attributes:
+        each: What the names are, in words.
+        check: Returns a name if it is legal, else raises ValueError.
+        min_length: The fewest names.
+    """
 
     each: str
-    one: Callable[[str], str]
-    least: int = 0
+    check: Callable[[str], str]
+    min_length: int = 0
 
     @property
     def legal(self) -> str:
-        return f"a list of {self.each}{', not empty' if self.least else ''}"
+        return f"a list of {self.each}{', not empty' if self.min_length else ''}"
 
     def read(self, value: Any) -> tuple[str, ...]:  # noqa: ANN401
         names = _split(value) if isinstance(value, str) else value
-        if not isinstance(names, list | tuple) or not all(isinstance(one, str) for one in names):
+        if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
             raise ValueError
-        if len(names) < self.least:
+        if len(names) < self.min_length:
             raise ValueError
-        if repeated := {one for one in names if names.count(one) > 1}:
-            raise ValueError(f"{', '.join(sorted(repeated))} stands twice")
-        return tuple(map(self.one, names))
+        if repeated := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"{', '.join(sorted(repeated))} is given more than once")
+        return tuple(map(self.check, names))
 
 
 class ByColumn(NamedTuple):
-    """A value for each of some columns; as text ``column=value`` with commas between them."""
+    """A value for each of some columns; as text ``column=value`` with commas between them.
+
+    Attributes:
+        each: What the values are, in words.
+        check: Returns the value of a column if it is legal, else raises ValueError.
+    """
 
     each: str
-    one: Callable[[str, str], str]
+    check: Callable[[str, str], str]
 
     @property
     def legal(self) -> str:
@@ -150,17 +165,17 @@ class ByColumn(NamedTuple):
     def read(self, value: Any) -> dict[str, str]:  # noqa: ANN401
         pairs = value
         if isinstance(value, str):
-            pairs = {one.partition("=")[0]: one.partition("=")[2] for one in _split(value)}
-        if not isinstance(pairs, dict) or not all(isinstance(one, str) for one in pairs.values()):
+            pairs = {pair.partition("=")[0]: pair.partition("=")[2] for pair in _split(value)}
+        if not isinstance(pairs, dict) or not all(isinstance(text, str) for text in pairs.values()):
             raise ValueError
-        return {known_column(column): self.one(column, one) for column, one in pairs.items()}
+        return {known_column(column): self.check(column, text) for column, text in pairs.items()}
 
 
 class Structs(NamedTuple):
     """A list of structs: tables of a settings file, or JSON as text."""
 
     each: str
-    of: type[msgspec.Struct]
+    struct: type[msgspec.Struct]
 
     @property
     def legal(self) -> str:
@@ -168,7 +183,7 @@ class Structs(NamedTuple):
 
     def read(self, value: Any) -> tuple[Any, ...]:  # noqa: ANN401
         items = json.loads(value) if isinstance(value, str) else value
-        return tuple(msgspec.convert(items, list[self.of]))  # type: ignore[name-defined]
+        return tuple(msgspec.convert(items, list[self.struct]))  # type: ignore[name-defined]
 
 
 def _split(text: str) -> list[str]:
@@ -196,7 +211,7 @@ def split_codec(text: str) -> tuple[str, int | None]:
 
 
 def level_problem(codec: str, level: int | None) -> str:
-    """What is wrong with a codec's level, in words; nothing if nothing is."""
+    """What is wrong with a codec's level, in words; empty if it is legal."""
     if level is None or 1 <= level <= LEVELS.get(codec, 0):
         return ""
     return f"{codec} has " + (
@@ -210,7 +225,7 @@ def encoding_of(column: str, text: str) -> str:
     Raises:
         ValueError: It is not; says which they can have.
     """
-    for path, of in leaves_of(column).items():
-        if text not in _ENCODINGS[of]:
-            raise ValueError(f"{path} cannot be {text}, but {', '.join(_ENCODINGS[of])}")
+    for path, dtype in leaves_of(column).items():
+        if text not in _ENCODINGS[dtype]:
+            raise ValueError(f"{path} cannot be {text}, but {', '.join(_ENCODINGS[dtype])}")
     return text

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudtrail_parquet.settings.reach import final_at_min, scheduled_days
+from cloudtrail_parquet.settings.reach import scheduled_days, settled_at_min
 from cloudtrail_parquet.settings.settings import Settings
 from stacks.constructs.alarms import oldest_unsettled_days, settled_within_hours
 from stacks.environment.fields import Environment
@@ -155,4 +155,4 @@ def test_by_default_a_day_is_settled_within_26_hours_and_found_open_for_two_days
     one = scheduled("cron(15 3 * * ? *)")
 
     assert (settled_within_hours(one), oldest_unsettled_days(one)) == (26, 2)
-    assert final_at_min(Settings()) == 180
+    assert settled_at_min(Settings()) == 180

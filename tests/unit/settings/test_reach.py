@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from cloudtrail_parquet.settings.reach import (
     SPARE_DAYS,
     catch_up_days,
-    final_at_min,
     scheduled_days,
+    settled_at_min,
 )
 from cloudtrail_parquet.settings.settings import Settings
 
@@ -64,9 +64,9 @@ def test_from_the_minute_at_which_days_are_final_on_a_run_finds_one_that_has_bec
     settings = Settings(lookahead_s=lookahead_s, settle_margin_s=settle_margin_s)
     midnight = datetime(2026, 1, 30, tzinfo=UTC)
 
-    run = midnight + timedelta(minutes=final_at_min(settings))
+    run = midnight + timedelta(minutes=settled_at_min(settings))
 
     days = [DAY + timedelta(days=number) for number in range(20)]
     ages = [(run - final_from(day, settings)).total_seconds() for day in days]
-    if final_at_min(settings) < 1439:
+    if settled_at_min(settings) < 1439:
         assert any(0 <= age < 60 for age in ages)

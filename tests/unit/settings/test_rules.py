@@ -226,7 +226,7 @@ def test_empty_values_are_errors() -> None:
     ) == [
         "discard rule 1 ('a'): eventName holds ''; give exact values or patterns with '*' and '?'",
         "redact rule 1 ('b'): keys is empty; give at least one member name",
-        "redact rule 2 ('c'): keys holds ''; give member names, as they stand in the records",
+        "redact rule 2 ('c'): keys holds ''; give member names, as they are in the records",
     ]
 
 
