@@ -241,10 +241,10 @@ def test_folders_beside_the_logs_are_counted_on_stderr(tmp_path: Path) -> None:
     assert len(done.stdout.splitlines()) == 1
     assert done.stderr.splitlines() == [
         "not read: CloudTrail-Aggregated, 1 objects; they are event logs in another form",
-        "skipped CloudTrail-Digest: 3 objects that are no event logs",
+        "skipped CloudTrail-Digest: 3 objects that are not event logs",
         "not read: CloudTrail-Insight, 1 objects; --folder CloudTrail-Insight reads them",
         f"not read: {network}, 1 objects; --folder {network} reads them",
-        "skipped Config: 1 objects that are no event logs",
+        "skipped Config: 1 objects that are not event logs",
         "skipped backups: 1 objects that are not named like event logs",
     ]
     assert exported(tmp_path / "out") == ["mine"]

@@ -12,7 +12,7 @@ from cloudtrail_parquet.settings.settings import OPTIONAL_LOG_FOLDERS
 Logs = Annotated[
     str,
     typer.Argument(
-        help="Folder or URI at or above AWSLogs; or several URIs in one argument, with spaces."
+        help="Folder or URI at or above AWSLogs; several URIs go into one argument, with spaces."
     ),
 ]
 
@@ -67,17 +67,17 @@ def _date(moment: datetime | None) -> date | None:
     return moment.date() if moment else None
 
 
-def with_folders(folders: tuple[str, ...], more: list[str]) -> tuple[str, ...]:
-    """The folders of logs that the settings name, and those of the option ``--folder``.
+def with_folders(folders: tuple[str, ...], further: list[str]) -> tuple[str, ...]:
+    """The log folders that the settings name, and those of the option ``--folder``.
 
     Raises:
         UsageError: A folder does not hold event logs.
     """
-    for name in more:
+    for name in further:
         if name not in OPTIONAL_LOG_FOLDERS:
             raise UsageError(
                 f"{name} is not a folder of event logs",
                 "--folder",
                 f"Use {' or '.join(OPTIONAL_LOG_FOLDERS)}",
             )
-    return tuple(dict.fromkeys([*folders, *sorted(more)]))
+    return tuple(dict.fromkeys([*folders, *sorted(further)]))

@@ -1,8 +1,8 @@
 """The command ``cloudtrail-parquet``.
 
-Results go to stdout, everything else to stderr. Exit status: 0 all good, 1 some unit failed,
-2 wrong usage, or nothing to do it with; 3 finished, but something was quarantined or lies where no
-unit reads it.
+Results go to stdout, everything else to stderr. Exit status: 0 success; 1 some unit failed; 2 wrong
+usage, or no log files; 3 finished, but something was quarantined, kept or lies where no unit reads
+it.
 """
 
 import json
@@ -114,7 +114,7 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
         typer.Option(help=f"Also read this folder of logs: {' or '.join(OPTIONAL_LOG_FOLDERS)}."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be done; write nothing.")
+        bool, typer.Option("--dry-run", help="Only report what would be done; write nothing.")
     ] = False,
     as_json: AsJson = False,
     *,
@@ -163,7 +163,7 @@ def _collected(converting: Iterator[Outcome], total: int, *, as_json: bool) -> l
 
 
 def _status_of(done: list[Outcome], selection: Selection) -> int:
-    """Say what went wrong, and with which exit status that ends."""
+    """Report what went wrong; returns the exit status."""
     status = report(done)
     if note_left_out(selection):
         return FAILED
@@ -186,13 +186,13 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
     account: Accounts = None,
     region: Regions = None,
     only: Annotated[
-        Only, typer.Option(help="Units never converted; those too that are no longer right; all.")
+        Only, typer.Option(help="Never converted; also outdated ones; also reshaped ones; all.")
     ] = "all",
     as_json: AsJson = False,
     *,
     settings: Settings,
 ) -> None:
-    """Say what is to be converted, and what that would take and cost in AWS; convert nothing."""
+    """Report what is to be converted, and its time and cost in AWS; convert nothing."""
     wanted = range_of(None, first, last, account, region)
     state = state or (Locations.of(source, dataset).state if dataset else None)
     if only != "all" and not state:
@@ -200,12 +200,12 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
     selection = Selection.of(source, wanted, settings.folders)
     store, found = selection.source, selection.found
     receipts = Receipts(
-        open_store(state) if state else store,  # only asked for what is missing
+        open_store(state) if state else store,  # never read when all units are planned
         open_store(dataset) if dataset else None,
     )
     planned = list(plan_units(store, receipts, found, wanted, only, PlanOptions.of(settings)))
     if state:
-        note_unfinished(receipts.state, {one.unit for one in planned})
+        note_unfinished(receipts.state, {entry.unit for entry in planned})
     look_into_odd_siblings(store, found)
     note_unplaced(found.unplaced)
     if not found.with_logs and not selection.refused:
@@ -213,15 +213,15 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
     total = estimate(planned)
     if as_json:
         rows = [
-            {**one.unit.to_json(), "files": one.files, "bytes": one.bytes, "why": one.why}
-            for one in planned
+            {**entry.unit.to_json(), "files": entry.files, "bytes": entry.bytes, "why": entry.why}
+            for entry in planned
         ]
         unplaced = msgspec.to_builtins(found.unplaced.folders)
         total_ = msgspec.to_builtins(total)
         print(json.dumps({"units": rows, "total": total_, "unplaced": unplaced}))
     else:
-        for one in planned if only != "all" else ():
-            STDOUT.print(f"{one.unit.name}: {one.why}", markup=False, soft_wrap=True)
+        for entry in planned if only != "all" else ():
+            STDOUT.print(f"{entry.unit.name}: {entry.why}", markup=False, soft_wrap=True)
         STDOUT.print(plan_table(total))
     if note_left_out(selection):
         raise typer.Exit(FAILED)
@@ -238,7 +238,7 @@ def export(  # noqa: PLR0913, PLR0917 - each is an option
     account: Accounts = None,
     region: Regions = None,
 ) -> None:
-    """Print the records again as JSON lines, as CloudTrail delivered them."""
+    """Print the records of a dataset as JSON lines, as CloudTrail delivered them."""
     wanted = range_of(day, first, last, account, region)
     names = sorted(wanted.accounts), sorted(wanted.regions)
     for text in export_records(open_store(dataset), wanted.holds_unit, *names):
@@ -253,14 +253,14 @@ def generate(  # noqa: PLR0913, PLR0917 - each is an option
     days: Annotated[int, typer.Option(help="Days.")] = 3,
     records: Annotated[int, typer.Option(help="Distinct records in all.")] = 10_000,
     late: Annotated[
-        float, typer.Option(help="Share of records that come hours to weeks late.")
+        float, typer.Option(help="Share of records delivered hours to weeks late.")
     ] = 0,
     duplicates: Annotated[float, typer.Option(help="Share of records delivered twice.")] = 0,
     corrupt: Annotated[float, typer.Option(help="Share of log files that are damaged.")] = 0,
     seed: Annotated[int, typer.Option(help="Another number makes another tree.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Write a believable tree of log files, and print what was planted in it."""
+    """Write a believable tree of sample log files, and print what it contains."""
     if out.exists() and any(out.iterdir()):
         raise UsageError("the folder is not empty", str(out), "Name a new one")
     try:
@@ -291,35 +291,39 @@ def generate(  # noqa: PLR0913, PLR0917 - each is an option
 @app.command()
 @with_settings
 def schema(
-    dialect: Annotated[DdlFormat, typer.Option("--format", help="Whose words to use.")] = "arrow",
+    format_: Annotated[
+        DdlFormat, typer.Option("--format", help="Query engine or file format to print it for.")
+    ] = "arrow",
     *,
     settings: Settings,
 ) -> None:
     """Print the schema of the dataset that the settings make."""
-    print(render(dialect, settings), end="")
+    print(render(format_, settings), end="")
 
 
 @app.command()
 @with_settings
 def inspect(
-    place: Annotated[str, typer.Argument(help="A dataset or one Parquet file of it.")],
+    location: Annotated[
+        str, typer.Argument(metavar="place", help="A dataset or one Parquet file of it.")
+    ],
     as_json: AsJson = False,
     *,
     settings: Settings,
 ) -> None:
     """Show what Parquet files look like, and which settings have changed since they were written.
 
-    Row groups, order, sizes by column, filters, metadata; settings are compared with today's.
+    Row groups, order, sizes by column, filters and metadata; settings are compared with today's.
     """
-    found = inspect_location(place, settings.shaping())
+    inspected = inspect_location(location, settings.shaping())
     if as_json:
-        print(json.dumps(found.to_json()))
+        print(json.dumps(inspected.to_json()))
     else:
-        STDOUT.print(*tables(found))
+        STDOUT.print(*tables(inspected))
 
 
 def main() -> None:
-    """Run the command; turn errors that are made on purpose into a line and an exit status."""
+    """Run the command; print errors raised on purpose as a line, and exit with their status."""
     prepare_process()
     try:
         app(standalone_mode=True)
@@ -330,5 +334,5 @@ def main() -> None:
         note_error(error)
         sys.exit(FAILED)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: be quiet
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone
         sys.exit(FAILED)

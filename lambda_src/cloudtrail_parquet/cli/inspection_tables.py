@@ -1,4 +1,4 @@
-"""Reports of `inspection` as tables for a terminal; needs rich, which comes with the CLI extra."""
+"""Reports of `dataset.inspection` as tables for a terminal."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ _ALWAYS = {"converter", "lookahead_s", "lookbehind_s", "record_version"}
 
 
 def tables(report: PartReport | DatasetReport) -> list[Table]:
-    """What to print, top to bottom; columns of Parquet come largest first."""
+    """The tables to print, top to bottom; Parquet columns come largest first."""
     if isinstance(report, PartReport):
         return [
             _facts(report.name, _part_facts(report)),
@@ -56,9 +56,9 @@ def _dataset_facts(report: DatasetReport) -> Iterable[tuple[str, str]]:
 
 
 def _names(names: tuple[str, ...]) -> str:
-    """So many and which; the rest of a long list is left out."""
-    more = ", ..." if len(names) > _MAX_NAMES else ""
-    return f"{len(names):,}: {', '.join(names[:_MAX_NAMES])}{more}"
+    """How many names and which; of a long list only the first ones."""
+    ending = ", ..." if len(names) > _MAX_NAMES else ""
+    return f"{len(names):,}: {', '.join(names[:_MAX_NAMES])}{ending}"
 
 
 def _values(parts: dict[str, int]) -> str:
@@ -85,6 +85,7 @@ def _row_groups(groups: tuple[RowGroup, ...]) -> Table:
 
 def _columns(report: PartReport) -> Table:
     table = _table(*_SIZES, text=("codec", "encodings", "also has"))
+    everything = sum(column.compressed_bytes for column in report.columns)
     for column in sorted(report.columns, key=lambda column: -column.compressed_bytes):
         extras = {
             "statistics": column.statistics,
@@ -92,10 +93,10 @@ def _columns(report: PartReport) -> Table:
             "bloom filter": column.bloom_filter,
         }
         table.add_row(
-            *_size(column, sum(one.compressed_bytes for one in report.columns)),
+            *_size(column, everything),
             column.codec,
             ", ".join(column.encodings),
-            ", ".join(name for name, there in extras.items() if there),
+            ", ".join(name for name, is_present in extras.items() if is_present),
         )
     return table
 
@@ -131,5 +132,5 @@ def _table(first: str, *numbers: str, text: tuple[str, ...] = ()) -> Table:
 
 
 def _text(text: str) -> Text:
-    """A cell as it stands: no markup in it counts, and no control character reaches a terminal."""
+    """A literal cell: its markup does not count, and no control character reaches a terminal."""
     return Text(printable(text))

@@ -1,4 +1,4 @@
-"""The knobs as options of a command: ``--row-group-rows 65536`` and so on, made from `config`."""
+"""The settings as options of a command, such as ``--row-group-rows 65536``."""
 
 import functools
 import inspect
@@ -24,41 +24,47 @@ _FILE = "settings_file"
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command an option for each knob; it receives all together as ``settings``."""
-    own = [one for one in inspect.signature(command).parameters.values() if one.name != "settings"]
-    knobs = [_option(one) for one in fields(Settings)]
-    parameters = [*(one.replace(kind=one.KEYWORD_ONLY) for one in own), _settings_file(), *knobs]
+    """Give a command an option for each setting; it receives all of them as ``settings``."""
+    signature = inspect.signature(command)
+    own = [
+        parameter.replace(kind=parameter.KEYWORD_ONLY)
+        for parameter in signature.parameters.values()
+        if parameter.name != "settings"
+    ]
+    ours = [_option(field) for field in fields(Settings)]
+    parameters = [*own, _settings_file(), *ours]
 
     @functools.wraps(command)
-    def run(**options: Any) -> None:  # noqa: ANN401
-        said = {one.name: options.pop(one.name) for one in knobs}
-        path = options.pop(_FILE)
-        command(**options, settings=_settings(path, said))
+    def run(**arguments: Any) -> None:  # noqa: ANN401
+        values = {parameter.name: arguments.pop(parameter.name) for parameter in ours}
+        path = arguments.pop(_FILE)
+        command(**arguments, settings=_settings(path, values))
 
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
 
 
-def _settings(path: Path | None, said: dict[str, Any]) -> Settings:
+def _settings(path: Path | None, values: dict[str, Any]) -> Settings:
     options = SettingSource(
-        "option", {name: value for name, value in said.items() if value is not None}
+        "option", {name: value for name, value in values.items() if value is not None}
     )
     file = [settings_file(path)] if path else []
     return settings_of(*file, *settings_environment(os.environ), options)
 
 
-def _option(knob: Any) -> inspect.Parameter:  # noqa: ANN401 - a dataclasses.Field
-    name = f"--{knob.name.replace('_', '-')}"
-    kind = knob.metadata["type"]
-    of, names = (bool, f"{name}/--no-{name[2:]}") if isinstance(kind, Flag) else (str, name)
-    about = f"{knob.metadata['about'].capitalize()}: {kind.legal}."
-    option = typer.Option(names, help=about, rich_help_panel=_PANEL, metavar="VALUE")
-    return _parameter(knob.name, Annotated[of | None, option])
+def _option(field: Any) -> inspect.Parameter:  # noqa: ANN401 - a dataclasses.Field
+    name, setting_type = f"--{field.name.replace('_', '-')}", field.metadata["type"]
+    is_flag = isinstance(setting_type, Flag)
+    annotation, names = (bool, f"{name}/--no-{name[2:]}") if is_flag else (str, name)
+    about = field.metadata["about"]
+    help_ = f"{about[0].upper()}{about[1:]}: {setting_type.legal}."
+    option = typer.Option(names, help=help_, rich_help_panel=_PANEL, metavar="VALUE")
+    return _parameter(field.name, Annotated[annotation | None, option])
 
 
 def _settings_file() -> inspect.Parameter:
-    help_ = "TOML file with settings; the environment and options decide over it."
+    help_ = "TOML file with settings; the environment and options take precedence over it."
     option = typer.Option("--settings", help=help_, rich_help_panel=_PANEL, metavar="FILE")
     return _parameter(_FILE, Annotated[Path | None, option])
 

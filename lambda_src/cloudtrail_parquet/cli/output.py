@@ -1,4 +1,4 @@
-"""What commands say: progress, sums and tables; what went wrong, in lines and an exit status."""
+"""What commands print: progress, totals and tables; what went wrong, and the exit status."""
 
 import json
 import sys
@@ -36,20 +36,20 @@ _STDERR = Console(stderr=True, highlight=False)
 
 
 def note(text: str) -> None:
-    """Say something beside the results, on one line, whatever the names in it hold."""
+    """Print a line to stderr; it stays one line, whatever the names in it hold."""
     _STDERR.print(printable(text), markup=False, emoji=False, soft_wrap=True)
 
 
 def note_error(error: CloudTrailParquetError) -> None:
-    """Say what went wrong."""
-    first, *more = error.lines
+    """Print what went wrong."""
+    first, *further = error.lines
     note(f"error: {first}")
-    for line in more:
+    for line in further:
         note(line)
 
 
 def beside(name: str, count: str) -> str:
-    """What is said of a folder beside the logs, with so many objects that are not read."""
+    """The line about a folder beside the logs, with its count of objects that are not read."""
     if name in OPTIONAL_LOG_FOLDERS:
         return f"not read: {name}, {count} objects; --folder {name} reads them"
     if name in LOG_FOLDERS:
@@ -57,24 +57,26 @@ def beside(name: str, count: str) -> str:
     if name in UNREAD_LOG_FOLDERS:
         return f"not read: {name}, {count} objects; they are event logs in another form"
     if name in OTHER_FOLDERS:
-        return f"skipped {name}: {count} objects that are no event logs"
+        return f"skipped {name}: {count} objects that are not event logs"
     return f"skipped {name}: {count} objects that are not named like event logs"
 
 
 def note_unplaced(unplaced: Unplaced) -> None:
-    """Say which log files no unit reads, and where they would be read."""
-    for one in unplaced.folders:
-        count = f"{one.files:,}{' or more' if one.more else ''} log file{'s'[: one.files != 1]}"
-        note(f"unplaced: {one.folder or 'the source'}: {count}, such as {one.example}")
+    """Print which log files no unit reads, and where they would be read."""
+    for folder in unplaced.folders:
+        plural = "" if folder.files == 1 else "s"
+        count = f"{folder.files:,}{' or more' if folder.more else ''} log file{plural}"
+        note(f"unplaced: {folder.folder or 'the source'}: {count}, such as {folder.example}")
     if unplaced:
-        right = f"{LOGS_ROOT}/ACCOUNT/CloudTrail/REGION/YYYY/MM/DD/"
+        expected = f"{LOGS_ROOT}/ACCOUNT/CloudTrail/REGION/YYYY/MM/DD/"
         note(
-            f"no unit reads these {unplaced.files:,}: they have to lie in {right} and not be empty"
+            f"no unit reads these {unplaced.files:,}: "
+            f"they have to lie in {expected} and not be empty"
         )
 
 
 def note_unfinished(state: ReadStore, units: Collection[Unit]) -> None:
-    """Name the units, other than some, that a run has begun to replace and not finished."""
+    """Print which units, except the given ones, a run has begun to replace and not finished."""
     for unit, since in sorted(unfinished(state).items()):
         if unit not in units:
             began = f"a run began to replace it at {since:%Y-%m-%d %H:%M} UTC"
@@ -82,16 +84,16 @@ def note_unfinished(state: ReadStore, units: Collection[Unit]) -> None:
 
 
 def note_left_out(selection: Selection) -> bool:
-    """Say what a source is lacking, and whether that is selected accounts."""
-    for place in selection.found.without_logs:
-        note(f"no {LOGS_ROOT} folder yet in {place}")
+    """Print what the source lacks; returns whether selected accounts are left out."""
+    for prefix in selection.found.without_logs:
+        note(f"no {LOGS_ROOT} folder yet in {prefix}")
     for account, error in selection.refused.items():
         note(f"error: account {account} is left out: {error}")
     return bool(selection.refused)
 
 
-def collect(found: Iterable[Outcome], total: int, *, as_json: bool) -> list[Outcome]:
-    """Wait for all outcomes, printed as they come if as JSON; by unit."""
+def collect(converting: Iterable[Outcome], total: int, *, as_json: bool) -> list[Outcome]:
+    """Wait for all outcomes, with JSON printed as they come; returns them in order of units."""
     outcomes = []
     columns = (
         TextColumn("converting"),
@@ -108,7 +110,7 @@ def collect(found: Iterable[Outcome], total: int, *, as_json: bool) -> list[Outc
         redirect_stdout=sys.stdout.isatty(),  # else results would go to the terminal as well
     ) as bar:
         task = bar.add_task("convert", total=total)
-        for outcome in found:
+        for outcome in converting:
             bar.advance(task)
             outcomes.append(outcome)
             if as_json and (outcome.receipt or outcome.error):
@@ -124,65 +126,67 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
 
 
 def summary(outcomes: list[Outcome], seconds: float) -> Table:
-    """What conversions came to."""
+    """The totals of conversions."""
     receipts = [outcome.receipt for outcome in outcomes if outcome.receipt]
+    records = [receipt.records for receipt in receipts]
     rows: dict[str, str] = {
         "units": f"{len(outcomes):,}",
-        "records": f"{sum(one.records.written + one.records.straggled for one in receipts):,}",
-        "stragglers": f"{sum(one.records.straggled for one in receipts):,}",
-        "duplicates": f"{sum(one.records.duplicate for one in receipts):,}",
+        "records": f"{sum(counts.written + counts.straggled for counts in records):,}",
+        "stragglers": f"{sum(counts.straggled for counts in records):,}",
+        "duplicates": f"{sum(counts.duplicate for counts in records):,}",
         "quarantined": f"{len(_quarantined(outcomes)):,}",
-        "bytes in": f"{sum(one.bytes_in for one in receipts):,}",
-        "bytes out": f"{sum(one.bytes_out for one in receipts):,}",
+        "bytes in": f"{sum(receipt.bytes_in for receipt in receipts):,}",
+        "bytes out": f"{sum(receipt.bytes_out for receipt in receipts):,}",
         "seconds": f"{seconds:.1f}",
     }
-    for rule, records in _total(receipt.discarded for receipt in receipts):
-        rows[f"records discarded by {rule}"] = f"{records:,}"
-    for rule, values in _total(receipt.redacted for receipt in receipts):
-        rows[f"values redacted by {rule}"] = f"{values:,}"
+    for rule, count in _total(receipt.discarded for receipt in receipts):
+        rows[f"records discarded by {rule}"] = f"{count:,}"
+    for rule, count in _total(receipt.redacted for receipt in receipts):
+        rows[f"values redacted by {rule}"] = f"{count:,}"
     return two_columns(rows)
 
 
 def _total(counts: Iterable[dict[str, int]]) -> list[tuple[str, int]]:
     total: Counter[str] = Counter()
-    for some in counts:
-        total.update(some)
+    for by_rule in counts:
+        total.update(by_rule)
     return sorted(total.items())
 
 
 def _quarantined(outcomes: list[Outcome]) -> list[Quarantined]:
-    """What was quarantined, each once: a file near midnight is read for two days."""
+    """What was quarantined, each only once: a file near midnight is read for two days."""
     receipts = [outcome.receipt for outcome in outcomes if outcome.receipt]
     return list(dict.fromkeys(bad for receipt in receipts for bad in receipt.quarantined))
 
 
 def _unnamed(outcomes: list[Outcome]) -> int:
-    """How many log files and records are quarantined that the receipts, being full, do not name."""
+    """How many quarantined log files and records the receipts count but are too full to name."""
     receipts = [outcome.receipt for outcome in outcomes if outcome.receipt]
-    counts = (one.files.quarantined + one.records.quarantined for one in receipts if not one.kept)
-    named = (len(one.quarantined) for one in receipts if not one.kept)
-    return sum(counts) - sum(named)
+    written = [receipt for receipt in receipts if not receipt.kept]
+    counts = (receipt.files.quarantined + receipt.records.quarantined for receipt in written)
+    return sum(counts) - sum(len(receipt.quarantined) for receipt in written)
 
 
 def report(outcomes: list[Outcome]) -> int:
-    """Say what went wrong, and with which exit status that ends."""
-    bad = _quarantined(outcomes)
-    for one in bad:
-        place = one.key if one.record is None else f"{one.key} record {one.record}"
-        note(f"quarantined: {place}: {one.reason}{' (retry may help)' if one.retryable else ''}")
+    """Print what went wrong; returns the exit status."""
+    quarantined = _quarantined(outcomes)
+    for bad in quarantined:
+        where = bad.key if bad.record is None else f"{bad.key} record {bad.record}"
+        note(f"quarantined: {where}: {bad.reason}{' (retry may help)' if bad.retryable else ''}")
     if unnamed := _unnamed(outcomes):
         note(f"quarantined: {unnamed:,} more, which receipts count and do not name")
-    kept = [one.receipt for one in outcomes if one.receipt and one.receipt.kept]
+    receipts = [outcome.receipt for outcome in outcomes if outcome.receipt]
+    kept = [receipt for receipt in receipts if receipt.kept]
     for receipt in kept:
         note(f"kept as it was: {receipt.unit.name}: {receipt.kept} (see --replace-shrunk)")
     failures = [outcome.error for outcome in outcomes if outcome.error]
     for error in failures:
         note_error(error)
-    return FAILED if failures else QUARANTINED if bad or kept else 0
+    return FAILED if failures else QUARANTINED if quarantined or kept else 0
 
 
 def plan_table(total: Estimate) -> Table:
-    """What a plan comes to."""
+    """The totals of a plan."""
     rows = {
         "units": f"{total.units:,}",
         "log files": f"{total.files:,}",
