@@ -1,12 +1,12 @@
 """A believable CloudTrail tree of an AWS organization, for demos, tests and benchmarks.
 
-``generate`` writes log files as CloudTrail lays them out and returns the truth about them: how
+`generate_tree` writes log files as CloudTrail lays them out and returns the truth about them: how
 many distinct records each account, region and event day has, what came late, twice or damaged.
 
 The same ``TreeSpec`` gives the same keys and the same JSON everywhere, and the same gzip bytes
 wherever zlib compresses alike. Memory holds one delivery and, as times, one day of one account
-and region, with some thousand names of what that has, whatever the size of the tree; late records
-weigh some bytes more, copies under way their own size.
+and region, with some thousand names of its resources, whatever the size of the tree; late records
+add a few bytes each, copies not yet delivered their own size.
 """
 
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ Ordered = TypeVar("Ordered", float, date)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeSpec:
-    """What tree to write.
+    """The tree to write.
 
     Attributes:
         accounts: Accounts of the organization, 1 to 10,000.
@@ -94,7 +94,7 @@ def _check(name: str, value: Ordered, low: Ordered, high: Ordered) -> None:
 
 @dataclass(frozen=True, slots=True)
 class UnitTruth:
-    """What a right conversion holds in one partition.
+    """What a correct conversion has in one partition.
 
     Attributes:
         account: Twelve digits, as text.
@@ -139,10 +139,10 @@ class Truth:
 
 
 def generate_tree(out: Path, spec: TreeSpec) -> Truth:
-    """Write the tree under ``out`` and say what it holds.
+    """Write the tree below ``out``; returns what it holds.
 
     Raises:
-        FileExistsError: ``out`` holds something already, which the truth would leave out.
+        FileExistsError: ``out`` is not empty, and the truth would leave out what is there.
     """
     if out.exists() and any(out.iterdir()):
         raise FileExistsError(f"{out}: not empty. Name a new folder, or empty this one.")

@@ -90,7 +90,7 @@ class Site:
             (role, self._draw_pod(rng, role)) for role in self.roles if role.kind == "pod"
         ]
         self._strangers = [draw_stranger(rng) for _ in range(6)]
-        self._profiles = {one.id: role for role in self.roles for one in role.instances}
+        self._profiles = {instance.id: role for role in self.roles for instance in role.instances}
         self._sessions: dict[str, Session] = {}
         self._identity_store = f"d-{hex_text(rng, 10)}"
         self._directory_ids = {name: uuid_text(rng) for name in _PEOPLE}
@@ -181,7 +181,7 @@ class Site:
         return pick(rng, self._strangers)
 
     def pod(self, rng: Random) -> tuple[Role, Session]:
-        """A ``WebIdentityUser``: a Kubernetes service account before it has the role."""
+        """A ``WebIdentityUser``: a Kubernetes service account before it assumes its role."""
         return pick(rng, self._pods)
 
     def workforce_user(self, rng: Random) -> Session:
@@ -200,7 +200,7 @@ class Site:
         return Session(identity=identity, address=self._homes[name], agent=BROWSER)
 
     def behalf_session(self, rng: Random, when: datetime, sealed: Sealed) -> Session:
-        """The role that uses what is encrypted, for which the service that keeps it calls.
+        """The role that uses something encrypted, on whose behalf the service that keeps it calls.
 
         It has ``invokedBy``, and the service's host as its address.
         """
@@ -213,7 +213,7 @@ class Site:
         )
 
     def session_name(self, rng: Random, role: Role, when: datetime) -> str:
-        """The name of a session that somebody gets in a role at that time."""
+        """The name of a session in a role that begins at that time."""
         if role.instances:
             return favour(rng, role.instances).id
         if role.kind == "person":
@@ -227,7 +227,7 @@ class Site:
         return f"arn:aws:iam::{self.account}:role/{role.path}{role.name}"
 
     def _resume(self, rng: Random, when: datetime, slot: str, renewal: float) -> Session | None:
-        """The session that was kept under that name, unless it is over."""
+        """The session kept under that name, unless it is over."""
         session = self._sessions.get(slot)
         if session is None or session.since is None or chance(rng, renewal):
             return None

@@ -1,7 +1,7 @@
 """The vocabulary in which shapes of generated events are written.
 
 A shape is a function from a ``Call`` (who could call, where, when) to an ``Event`` (parameters,
-resources, errors, the caller); an ``Share`` weighs it. What the account has and what is asked
+resources, errors, the caller); a ``Share`` weighs it. What the account has and what is asked
 about comes from ``Call.fleet``, again and again; what a call creates, and ids of the call itself,
 are new each time, as in real logs, so that compression ratios mean something.
 """
@@ -16,7 +16,7 @@ from cloudtrail_parquet.sample_logs.draws import Json
 from cloudtrail_parquet.sample_logs.fleet import Fleet
 from cloudtrail_parquet.sample_logs.sessions import Session
 
-# Locations in VERSIONS.
+# Indexes in VERSIONS.
 SIGN_IN_SINCE = 2  # sign-in records began after 1.02
 DATA_EVENTS_SINCE = 5  # November 2016, at 1.05, without any flag
 SERVICE_EVENTS_SINCE = 5  # serviceEventDetails came with 1.05
@@ -33,7 +33,7 @@ class Call:
         rng: Source of everything drawn.
         site: The account and region, with its principals and resources.
         when: Event time, UTC.
-        version: Place in ``VERSIONS``.
+        version: Index in ``VERSIONS``.
     """
 
     rng: Random
@@ -100,9 +100,9 @@ class Share:
     """A shape's share of the volume, and where it may occur.
 
     Attributes:
-        weight: Share, relative to the other entries.
+        weight: Relative to the weights of the other entries.
         shape: Draws the event.
-        since: First version (place in ``VERSIONS``) that has such records.
+        since: First version (index in ``VERSIONS``) that has such records.
         global_only: Only in the region where global services record.
     """
 

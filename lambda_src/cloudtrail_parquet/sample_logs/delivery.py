@@ -16,12 +16,12 @@ from typing import NamedTuple
 from cloudtrail_parquet.sample_logs.actors import Site
 from cloudtrail_parquet.sample_logs.draws import chance, pick
 from cloudtrail_parquet.sample_logs.events import FIELD_SINCE, VERSIONS, encode_record, make_record
-from cloudtrail_parquet.sample_logs.tree import SLOT_S, Tree, log_file_place
+from cloudtrail_parquet.sample_logs.tree import SLOT_S, Tree, log_file_path
 
 DAY_S = 86_400
 
 _SLOTS_A_DAY = DAY_S // SLOT_S
-_MIN_DELAY_S = 3  # the shortest that was seen in real files; the longest is two slots
+_MIN_DELAY_S = 3  # the shortest seen in real files; the longest is two slots
 _LATE_AFTER_S = 3 * 3600  # after the end of the event day: outside any usual window
 _MAX_LATE_S = 40 * DAY_S
 _MAX_LATE_BATCH = 60
@@ -29,9 +29,8 @@ _MAX_RECORDS_A_FILE = 1_500  # larger deliveries come as several files
 _BURST_WINDOW = 14 * 12  # in the afternoon
 _USUAL_RECORDS_A_WINDOW = 600  # about 400 a file, since a window may need two deliveries
 _FEW_WINDOWS = 12
-_ACCOUNT_TRAIL_EVERY = (
-    16  # deliveries; of one in so many, half goes through the account's own trail
-)
+# Deliveries: half of every 16th goes through the account's own trail.
+_ACCOUNT_TRAIL_EVERY = 16
 _LATE_COPIES = 0.1
 _DEFERRED = (0.0, 0.0, 0.75)  # by window: share that misses the next stamp; median delay 200 s
 # UTC hours of one working day: quiet nights, a peak in the early afternoon.
@@ -116,7 +115,7 @@ class _Row(NamedTuple):
 
 @dataclass(slots=True)
 class _Delivery:
-    """What one five-minute stamp will bring: event times of new records, and second copies."""
+    """What a five-minute stamp will deliver: event times of new records, and second copies."""
 
     events: list[int] = field(default_factory=list)
     burst: list[int] = field(default_factory=list)
@@ -256,8 +255,8 @@ class Courier:
         unit, tally = self._unit, self._tally
         records = [row.text for row in rows]
         owner = None if own_trail else self._tree.organization
-        place = log_file_place(unit.account, unit.region, self._clock, owner, self._rng)
-        readable = self._tree.put(*place, records)
+        path = log_file_path(unit.account, unit.region, self._clock, owner, self._rng)
+        readable = self._tree.put(*path, records)
         for row in rows:
             if row.earlier is None and chance(self._rng, self._unit.duplicates):
                 self._send_again(row, copies_slot, readable=readable)

@@ -14,7 +14,7 @@ Item = TypeVar("Item")
 
 _UPPER = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _MIXED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-# What stands for each random byte.
+# The character for each random byte.
 _TO_UPPER = bytes(_UPPER[byte % len(_UPPER)] for byte in range(256))
 _TO_MIXED = bytes(_MIXED[byte % len(_MIXED)] for byte in range(256))
 

@@ -23,7 +23,7 @@ VERSIONS = (
 )
 GLOBAL_REGION = "us-east-1"  # where IAM and console sign-in record, since November 2021
 
-# The first version (its place in VERSIONS) of each field that 1.0 did not have.
+# The first version (its index in VERSIONS) of each field that 1.0 did not have.
 # Source: CloudTrail user guide, "CloudTrail record contents".
 FIELD_SINCE = {
     "requestID": 1,
@@ -91,7 +91,7 @@ def encode_record(record: Json) -> bytes:
     r"""A record as AWS writes it: compact UTF-8 JSON with ``<``, ``>`` and ``&`` as ``\u003c``."""
     text = _ENCODE(record)
     for raw, escaped in ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026")):
-        if raw in text:  # only inside a string can it occur
+        if raw in text:  # it can occur only inside a string
             text = text.replace(raw, escaped)
     return text
 

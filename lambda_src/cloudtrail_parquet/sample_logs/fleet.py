@@ -17,7 +17,7 @@ And in single records that others have published, and in the guides of KMS and R
 
 So all of this is drawn once and then chosen from, some of it much more often than the rest: the
 top quarter gets half of the calls. What a call creates (instances, snapshots, objects) is new, is
-known for a while, and makes room for what comes later, so that memory stays bounded.
+known for a while, and then makes room for what comes later, so that memory stays bounded.
 """
 
 from collections import deque
@@ -83,25 +83,25 @@ _FAMOUS = [
 
 
 class Stock(Generic[Item]):
-    """What is known to be in one place: bounded, as something new takes the place of any other.
+    """The known contents of something: bounded, as a new item replaces any other.
 
     Attributes:
-        items: All of it, in no order.
+        items: All items, in no order.
     """
 
-    def __init__(self, items: Sequence[Item] = (), most: int = _STOCK) -> None:
+    def __init__(self, items: Sequence[Item] = (), limit: int = _STOCK) -> None:
         self.items = list(items)
-        self._most = most
+        self._limit = limit
 
     def add(self, rng: Random, item: Item) -> None:
-        """Put something in."""
-        if len(self.items) < self._most:
+        """Add an item."""
+        if len(self.items) < self._limit:
             self.items.append(item)
         else:
-            self.items[int(rng.random() * self._most)] = item
+            self.items[int(rng.random() * self._limit)] = item
 
     def take(self, rng: Random) -> Item:
-        """Take something out."""
+        """Remove an item and return it."""
         number = int(rng.random() * len(self.items))
         item, self.items[number] = self.items[number], self.items[-1]
         self.items.pop()
@@ -122,7 +122,7 @@ class Fleet:
     def __init__(self, rng: Random, account: str, region: str) -> None:
         self._rng = rng
         self._account = account
-        self._place = f"{region}:{account}"
+        self._scope = f"{region}:{account}"
         domain = "ec2.internal" if region == "us-east-1" else f"{region}.compute.internal"
         self.subnets = _draw_subnets(rng, region)
         self.instances = [_draw_instance(rng, self.subnets, domain) for _ in range(INSTANCES)]
@@ -158,13 +158,13 @@ class Fleet:
 
     @cached_property
     def buckets(self) -> list[tuple[str, Stock[S3Object]]]:
-        """Names of S3 buckets, each with the objects that are known to be in it."""
+        """Names of S3 buckets, each with the objects known to be in it."""
         kinds, suffix = ("data", "assets", "logs"), self._account[-4:]
         return [(f"{team}-{pick(self._rng, kinds)}-{suffix}", Stock()) for team in TEAMS]
 
     @cached_property
     def tables(self) -> list[tuple[str, Stock[object]]]:
-        """Names of DynamoDB tables, each with the keys that are known to be in it."""
+        """Names of DynamoDB tables, each with the keys known to be in it."""
         kinds = ("state", "index", "items")
         return [(f"{team}-{pick(self._rng, kinds)}", Stock()) for team in TEAMS]
 
@@ -172,14 +172,14 @@ class Fleet:
     def keys(self) -> list[Key]:
         """KMS keys."""
         return [
-            Key(f"arn:aws:kms:{self._place}:key/{uuid_text(self._rng)}", hex_text(self._rng, 64))
+            Key(f"arn:aws:kms:{self._scope}:key/{uuid_text(self._rng)}", hex_text(self._rng, 64))
             for _ in range(_KEYS)
         ]
 
     @cached_property
     def secrets(self) -> list[str]:
         """ARNs of secrets."""
-        prefix = f"arn:aws:secretsmanager:{self._place}:secret:"
+        prefix = f"arn:aws:secretsmanager:{self._scope}:secret:"
         return [
             f"{prefix}{team}/{purpose}-{mixed_text(self._rng, 6)}"
             for purpose in _SECRETS
@@ -242,7 +242,7 @@ class Fleet:
     @cached_property
     def alarms(self) -> list[str]:
         """Names of CloudWatch alarms."""
-        return [f"{one.name}-{metric}" for metric in _METRICS for one in self.functions]
+        return [f"{function.name}-{metric}" for metric in _METRICS for function in self.functions]
 
     @cached_property
     def log_groups(self) -> list[str]:

@@ -5,12 +5,7 @@ from typing import NamedTuple
 
 
 class S3Object(NamedTuple):
-    """An object in some bucket.
-
-    Attributes:
-        key: Its key.
-        size: Bytes.
-    """
+    """An object in some bucket; its size is in bytes."""
 
     key: str
     size: int
@@ -20,7 +15,6 @@ class Subnet(NamedTuple):
     """A subnet.
 
     Attributes:
-        id: Its id.
         vpc: Id of its VPC.
         zone: Its availability zone.
         prefix: The first three bytes of its addresses, as text.
@@ -39,13 +33,7 @@ class Subnet(NamedTuple):
 
 
 class Instance(NamedTuple):
-    """An EC2 instance.
-
-    Attributes:
-        id: Its id.
-        computer: Its private DNS name.
-        subnet: Where it is.
-    """
+    """An EC2 instance; ``computer`` is its private DNS name."""
 
     id: str
     computer: str
@@ -53,37 +41,27 @@ class Instance(NamedTuple):
 
 
 class FunctionResource(NamedTuple):
-    """A Lambda function.
-
-    Attributes:
-        name: Its name.
-        interfaces: Ids of its network interfaces; none outside a VPC.
-    """
+    """A Lambda function, with the ids of its network interfaces: none outside a VPC."""
 
     name: str
     interfaces: tuple[str, ...]
 
 
 class Key(NamedTuple):
-    """A KMS key.
-
-    Attributes:
-        arn: Its ARN.
-        material: ``keyMaterialId``.
-    """
+    """A KMS key; ``material`` is its ``keyMaterialId``."""
 
     arn: str
     material: str
 
 
 class Sealed(NamedTuple):
-    """What a service keeps encrypted.
+    """Something that a service keeps encrypted.
 
     Attributes:
         host: The service.
         context: ``encryptionContext``.
         key: The KMS key.
-        reader: Number that stands for the role that uses it.
+        reader: Selects the role that uses it.
     """
 
     host: str
@@ -93,24 +71,14 @@ class Sealed(NamedTuple):
 
 
 class Repository(NamedTuple):
-    """An ECR repository.
-
-    Attributes:
-        name: Its name.
-        images: Digests of the images that are pulled.
-    """
+    """An ECR repository, with the digests of the images that are pulled."""
 
     name: str
     images: list[str]
 
 
 class Database(NamedTuple):
-    """An RDS instance.
-
-    Attributes:
-        name: Its name.
-        resource_id: ``dbiResourceId``.
-    """
+    """An RDS instance; ``resource_id`` is its ``dbiResourceId``."""
 
     name: str
     resource_id: str

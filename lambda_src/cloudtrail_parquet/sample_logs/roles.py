@@ -41,15 +41,14 @@ class Role(NamedTuple):
     """An IAM role.
 
     Attributes:
-        name: Its name.
-        unique_id: ``AROA`` and seventeen more.
+        unique_id: ``AROA`` and seventeen more characters.
         kind: How its sessions come to be: ``task``, ``lambda``, ``instance``, ``person``, ``pod``;
             ``service`` and ``partner`` for those of services and other accounts.
-        agent: ``userAgent`` of those who act in it.
+        agent: ``userAgent`` of its sessions.
         path: Part of its ARN, before the name.
         host: The service that hands out its sessions, if one does.
-        session: Name of all its sessions, if they have the same.
-        endpoint: The VPC endpoint through which its sessions call, if they do.
+        session: Name of its sessions, if all have the same.
+        endpoint: The VPC endpoint through which its sessions call, if any.
         instances: The instances that have it.
     """
 
@@ -65,7 +64,7 @@ class Role(NamedTuple):
 
 
 def draw_roles(rng: Random, fleet: Fleet) -> list[Role]:
-    """The roles of people and programs; instances are dealt out among those that have some."""
+    """The roles of people and programs; instances are dealt out among the roles that have some."""
     profiles = sum(kind == "instance" for kind in _ROLE_KINDS)
     shares = iter([fleet.instances[number::profiles] for number in range(profiles)])
     return [

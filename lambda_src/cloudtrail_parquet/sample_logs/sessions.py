@@ -61,7 +61,7 @@ def draw_stranger(rng: Random) -> Session:
 
 
 def session_attributes(since: datetime, *, mfa: bool) -> Json:
-    """What ``sessionContext`` says of a session since a moment."""
+    """``attributes`` in the ``sessionContext`` of a session that began at a moment."""
     return {"creationDate": time_text(since), "mfaAuthenticated": "true" if mfa else "false"}
 
 

@@ -1,9 +1,9 @@
 """Generated events about who may do what: STS, KMS, IAM, sign-in, secrets, the trail itself.
 
-After the real records that ``fleet`` names: one record in 24 is an ``AssumeRole``; some are denied
-and then have neither response nor resources. A token has about 1,070 characters when a service
-asked for it, else 750 to 780. One record in eight has a response, and over all records that makes
-70 bytes a record.
+They follow the real records that ``fleet`` names: one record in 24 is an ``AssumeRole``; some are
+denied and then have neither response nor resources. A token has about 1,070 characters when a
+service asked for it, else 750 to 780. One record in eight has a response; over all records that
+makes 70 bytes a record.
 """
 
 from datetime import timedelta

@@ -1,7 +1,7 @@
 """Generated events about machines: EC2, and Systems Manager, whose agents run on them.
 
-Nearly all of them name what the account has had for long (see ``fleet``). Instances that are
-started here live for some hours: they are tagged and asked about, and then terminated.
+Nearly all of them name what the account has had for a long time (see ``fleet``). Instances that are
+started here live for some hours: they are tagged and described, and then terminated.
 """
 
 from random import Random
@@ -20,7 +20,7 @@ from cloudtrail_parquet.sample_logs.draws import (
 from cloudtrail_parquet.sample_logs.fleet import Fleet
 from cloudtrail_parquet.sample_logs.resources import Subnet
 
-# Calls, the filter they have, and the kind of id that it wants.
+# Calls, the filter they have, and the kind of id that it takes.
 _FILTERS = (
     ("DescribeSecurityGroups", "vpc-id", "vpc"),
     ("DescribeSecurityGroups", "group-id", "sg"),
@@ -138,7 +138,7 @@ def _run_instances_denied(call: Call) -> Event:
 
 def _terminate_instances(call: Call) -> Event:
     launched = call.fleet.launched
-    # The oldest that was seen to start; else one that started before all of this.
+    # The oldest that was started here; else one from before the first event.
     target = launched.popleft() if launched else resource_id(call.rng, "i")
     state = {
         "instanceId": target,

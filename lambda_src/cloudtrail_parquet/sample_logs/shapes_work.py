@@ -46,9 +46,9 @@ def _object_to_read(rng: Random, objects: Stock[S3Object]) -> S3Object:
         return famous(rng)
     if draw < 0.55 and objects.items:  # noqa: PLR2004
         return pick(rng, objects.items)
-    found = _new_object(rng, 10**7)  # put before all of this
-    objects.add(rng, found)
-    return found
+    existing = _new_object(rng, 10**7)  # put before the first event
+    objects.add(rng, existing)
+    return existing
 
 
 def _s3_extra(call: Call, bytes_in: int, bytes_out: int) -> Json:

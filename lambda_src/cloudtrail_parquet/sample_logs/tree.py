@@ -1,4 +1,4 @@
-"""Where a generated CloudTrail tree puts its files, and what it does to the damaged ones.
+"""The files of a generated CloudTrail tree: where they lie, and how some are damaged.
 
 Source for the layout and the names: CloudTrail user guide, "Getting and viewing your CloudTrail
 log files"; for the neighbours, the guides of the services that write them.
@@ -32,7 +32,7 @@ class DamagedFile:
 
     Attributes:
         key: Path below the tree's root, with slashes.
-        reason: What is wrong with it; one of ``DAMAGE``.
+        reason: How it is damaged; a key of ``DAMAGE``.
     """
 
     key: str
@@ -40,7 +40,7 @@ class DamagedFile:
 
 
 def text(rng: Random, alphabet: str, length: int) -> str:
-    """Random characters of an alphabet."""
+    """Random characters from an alphabet."""
     return "".join([pick(rng, alphabet) for _ in range(length)])
 
 
@@ -99,7 +99,7 @@ class Tree:
         self._folders: set[Path] = set()
 
     def put(self, folder: str, name: str, records: Sequence[bytes]) -> bool:
-        """Write one log file; False when it is among the damaged ones."""
+        """Write a log file; returns False if it is one of the damaged ones."""
         body = b"".join((b'{"Records":[', b",".join(records), b"]}"))
         reason = self._next_damage()
         data = DAMAGE[reason](body) if reason else gzip_bytes(body)
@@ -121,18 +121,18 @@ class Tree:
         path.write_bytes(data)
 
     def _next_damage(self) -> str | None:
-        """Damage at even distances, from the first file on, the kinds in turn."""
+        """Damage files at even intervals, from the first one on, in each way in turn."""
         if ceil((self.files + 1) * self._corrupt) == ceil(self.files * self._corrupt):
             return None
         return tuple(DAMAGE)[len(self.damaged) % len(DAMAGE)]
 
 
-def log_file_place(
+def log_file_path(
     account: str, region: str, slot: int, organization: str | None, rng: Random
 ) -> tuple[str, str]:
-    """Folder and name of a log file delivered at a slot (five minutes since 1970).
+    """Folder and name of a log file delivered at a slot, which counts five minutes since 1970.
 
-    Without an organization it is the layout of an account's own trail.
+    Without an organization the layout is that of an account's own trail.
     """
     stamp = datetime.fromtimestamp(slot * SLOT_S, UTC)
     owner = f"{organization}/{account}" if organization else account
@@ -144,7 +144,7 @@ def log_file_place(
 
 
 def write_siblings(tree: Tree, account: str, region: str, day: date, rng: Random) -> int:
-    """Write what else lies in such a bucket and is no CloudTrail log file; returns how many."""
+    """Write other files that lie in such a bucket beside the log files; returns how many."""
     corner = _Corner(tree.organization, account, region, day, rng)
     siblings = [
         *(_digest(corner, hour) for hour in (1, 2, 3)),
@@ -160,7 +160,7 @@ def write_siblings(tree: Tree, account: str, region: str, day: date, rng: Random
 
 @dataclass(frozen=True, slots=True)
 class _Corner:
-    """Where the siblings lie."""
+    """The account, region and day of the siblings."""
 
     organization: str
     account: str

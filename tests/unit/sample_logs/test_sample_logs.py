@@ -697,7 +697,7 @@ def test_as_many_records_have_responses_as_in_real_logs(busy: list[dict[str, Any
 
 def test_a_stock_stays_as_small_as_it_may_be() -> None:
     rng = random.Random("stock")
-    stock: Stock[int] = Stock([1, 2], most=5)
+    stock: Stock[int] = Stock([1, 2], limit=5)
 
     for number in range(100):
         stock.add(rng, number)
