@@ -147,9 +147,7 @@ def _invoke(call: Call) -> Event:
         extra={"customerEniId": pick(call.rng, interfaces)} if interfaces else None,
         read_only=False,
         data=True,
-        resources=[
-            {"accountId": call.site.account, "type": "AWS::Lambda::FunctionResource", "ARN": arn}
-        ],
+        resources=[{"accountId": call.site.account, "type": "AWS::Lambda::Function", "ARN": arn}],
     )
 
 

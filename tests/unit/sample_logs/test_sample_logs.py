@@ -635,6 +635,19 @@ def test_half_of_the_reads_are_of_known_objects_and_what_is_put_is_new(
     assert again["GetObject of what is gone"] == again["DeleteObject of what is gone"] == 0
 
 
+def test_resources_have_types_of_aws(busy: list[dict[str, Any]]) -> None:
+    types = {one.get("type") for record in busy for one in record.get("resources") or ()}
+
+    assert types - {None} == {
+        "AWS::DynamoDB::Table",
+        "AWS::IAM::Role",
+        "AWS::KMS::Key",
+        "AWS::Lambda::Function",
+        "AWS::S3::Bucket",
+        "AWS::S3::Object",
+    }
+
+
 def test_what_a_call_makes_is_new(busy: list[dict[str, Any]]) -> None:
     made = [
         [launched(record) for record in granted(busy, "RunInstances")],
