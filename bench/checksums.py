@@ -1,6 +1,6 @@
-"""What checksums of pages cost: CPU to write and to read them, and bytes.
+"""What page checksums cost: CPU to write and to read, and bytes.
 
-A part made from one day is written and read again in memory, with checksums and without, in turn;
+A part made from one day is written and read back in memory, with checksums and without, in turn;
 the figures are medians. Reading with checksums verifies them.
 
     python -m bench.checksums
@@ -33,7 +33,7 @@ def write(rows: pa.Table, settings: Settings) -> pa.Buffer:
 
 
 def read(part: pa.Buffer, *, verify: bool) -> pa.Table:
-    """Read a part, all columns of it."""
+    """Read all columns of a part."""
     return pq.ParquetFile(pa.BufferReader(part), page_checksum_verification=verify).read()
 
 
@@ -49,7 +49,7 @@ def main() -> None:
     (path,) = out.rglob("part-*.parquet")
     rows = pq.read_table(path, partitioning=None)
     settings = {checksums: Settings(page_checksums=checksums) for checksums in (False, True)}
-    parts = {checksums: write(rows, one) for checksums, one in settings.items()}  # a warm-up
+    parts = {checksums: write(rows, used) for checksums, used in settings.items()}  # a warm-up
     writing: dict[bool, list[float]] = {False: [], True: []}
     reading: dict[bool, list[float]] = {False: [], True: []}
     for _ in range(asked.runs):

@@ -1,7 +1,7 @@
-"""One measured conversion a process: ``python bench/contestants.py NAME LOGS OUT``.
+"""One measured conversion in a process: ``python bench/contestants.py NAME LOGS OUT``.
 
-pandas and numpy are hidden from all of them: Arrow imports them wherever they are installed, and
-where these programs run for real they are not.
+pandas and numpy are hidden from it: Arrow imports them wherever they are installed, and where these
+programs run for real they are not.
 """
 
 import json
@@ -29,7 +29,7 @@ def log_files(logs: Path) -> list[Path]:
 
 
 def ours(logs: Path, out: Path) -> None:
-    """The converter itself, in one process."""
+    """The converter itself, with one worker."""
     from cloudtrail_parquet.cli import commands as cli
 
     sys.argv = ["cloudtrail-parquet", "convert", str(logs), str(out), "--workers", "1", "--json"]
@@ -37,7 +37,7 @@ def ours(logs: Path, out: Path) -> None:
 
 
 def duckdb(logs: Path, out: Path) -> None:
-    """DuckDB's one statement: the same columns, codec, level and row groups, but no collation."""
+    """A single statement of DuckDB: same columns, codec, level, row groups, but no collation."""
     import duckdb as engine
 
     from cloudtrail_parquet.schema.columns import RECORD
@@ -67,13 +67,13 @@ def _duckdb_type(field: Any) -> str:  # noqa: ANN401 - a pyarrow.Field
 
     from cloudtrail_parquet.schema.columns import kind
 
-    of = field.type
-    if pa.types.is_struct(of):
-        members = (f'"{child.name}" {_duckdb_type(child)}' for child in of)
+    dtype = field.type
+    if pa.types.is_struct(dtype):
+        members = (f'"{child.name}" {_duckdb_type(child)}' for child in dtype)
         return f"STRUCT({', '.join(members)})"
-    if pa.types.is_list(of):
-        return f"{_duckdb_type(of.value_field)}[]"
-    if pa.types.is_map(of):
+    if pa.types.is_list(dtype):
+        return f"{_duckdb_type(dtype.value_field)}[]"
+    if pa.types.is_map(dtype):
         return "MAP(VARCHAR, VARCHAR)"
     return {"json": "JSON", "timestamp": "TIMESTAMP", "boolean": "BOOLEAN"}.get(
         kind(field), "VARCHAR"
@@ -83,8 +83,8 @@ def _duckdb_type(field: Any) -> str:  # noqa: ANN401 - a pyarrow.Field
 def floor(logs: Path, out: Path) -> None:
     """What no converter can leave out: inflate, parse, write the finished table.
 
-    The parse is simdjson's without looking at the result; where it refuses a file, since an
-    integer has more than 64 bits, it is msgspec's. Reading the finished table is not counted.
+    simdjson parses, and nothing looks at the result; where it refuses a file because an integer has
+    more than 64 bits, msgspec does. Reading the finished table is not counted.
     """
     import msgspec
     import pyarrow.parquet as pq

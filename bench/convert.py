@@ -1,4 +1,4 @@
-"""Measure a conversion beside other ways to do it: ``make bench``.
+"""Measure a conversion against other ways of doing it: ``make bench``.
 
 Each way runs in a process of its own, in turn, several times; the figures are medians. CPU is user
 plus system seconds of the whole process, start and imports included. The floor is what no converter
@@ -34,12 +34,12 @@ TOO_SLOW = {("tiny", "duckdb")}  # minutes and 19 GB for 20,000 files
 
 
 class Run(NamedTuple):
-    """What one process took.
+    """The measurements of a process.
 
     Attributes:
         cpu_s: User and system seconds.
         wall_s: Seconds from start to end.
-        peak_mb: Most resident memory, in MiB.
+        peak_mb: Peak resident memory, in MiB.
         bytes_out: Bytes of Parquet written.
         records: Rows of Parquet written.
     """
@@ -53,22 +53,22 @@ class Run(NamedTuple):
 
 def run(way: str, logs: Path, out: Path) -> Run:
     """Convert a corpus in one way and measure the process."""
-    for place in (out, Path(f"{out}.state")):
-        shutil.rmtree(place, ignore_errors=True)
+    for folder in (out, Path(f"{out}.state")):
+        shutil.rmtree(folder, ignore_errors=True)
     command = [sys.executable, "-m", "bench.contestants", way, str(logs), str(out)]
     started = os.times().elapsed
-    plain = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=plain
     )
     assert process.stdout is not None  # noqa: S101
-    said = process.stdout.read()
+    output = process.stdout.read()
     _, status, used = os.wait4(process.pid, 0)
     wall_s = os.times().elapsed - started
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{way} failed with {process.returncode}")
-    uncounted_s = json.loads(said)["uncounted_s"] if way == "floor" else 0
+    uncounted_s = json.loads(output)["uncounted_s"] if way == "floor" else 0
     return Run(
         used.ru_utime + used.ru_stime - uncounted_s,
         wall_s - uncounted_s,
@@ -83,34 +83,34 @@ def measure(name: str, records: int, ways: tuple[str, ...], runs: int) -> dict[s
     logs, out = corpus(name, records), FOLDER / "out"
     finished = Path(f"{out / 'floor'}.finished")
     run("ours", logs, finished)  # a warm-up, and the table that the floor writes
-    taken: dict[str, list[Run]] = {way: [] for way in ways}
+    measured: dict[str, list[Run]] = {way: [] for way in ways}
     for _ in range(runs):
         for way in ways:
-            taken[way].append(run(way, logs, out / way))
-    return {way: Run(*map(median, zip(*some, strict=True))) for way, some in taken.items()}
+            measured[way].append(run(way, logs, out / way))
+    return {way: Run(*map(median, zip(*each, strict=True))) for way, each in measured.items()}
 
 
 def rows(medians: dict[str, Run]) -> Iterator[tuple[str, ...]]:
     """The medians as rows of a table."""
     floor = medians.get("floor")
-    for way, one in medians.items():
+    for way, middle in medians.items():
         yield (
             way,
-            f"{one.cpu_s:.2f}",
-            f"{one.wall_s:.2f}",
-            f"{one.peak_mb:.0f}",
-            f"{one.bytes_out / 1e6:.1f}",
-            f"{one.records / one.cpu_s:,.0f}",
-            f"{one.cpu_s / floor.cpu_s:.2f}" if floor else "",
+            f"{middle.cpu_s:.2f}",
+            f"{middle.wall_s:.2f}",
+            f"{middle.peak_mb:.0f}",
+            f"{middle.bytes_out / 1e6:.1f}",
+            f"{middle.records / middle.cpu_s:,.0f}",
+            f"{middle.cpu_s / floor.cpu_s:.2f}" if floor else "",
         )
 
 
 def check(ratios: dict[str, float]) -> int:
-    """Compare ratios with the recorded ones: 1 when one has grown too much, else 0."""
+    """Compare ratios with the recorded ones; returns 1 when any has grown too much, else 0."""
     recorded = json.loads(RECORDED.read_text())
     worse = {name: ratio for name, ratio in ratios.items() if ratio > recorded[name] * MAY_GROW}
     for name, ratio in worse.items():
-        print(f"{name}: {ratio:.2f} times the floor, recorded are {recorded[name]:.2f}")
+        print(f"{name}: {ratio:.2f} times the floor, {recorded[name]:.2f} is recorded")
     return 1 if worse else 0
 
 
@@ -135,9 +135,9 @@ def main() -> int:
         medians = measure(name, asked.records, ways, asked.runs)
         if {"ours", "floor"} <= set(medians):
             ratios[f"{name}-{asked.records}"] = medians["ours"].cpu_s / medians["floor"].cpu_s
-        some = medians["ours"]
+        written = medians["ours"].records
         size = sum(path.stat().st_size for path in corpus(name, asked.records).rglob("*.gz"))
-        print(f"\n{name}: {some.records:,.0f} records, {size / 1e6:.1f} MB gzipped\n", flush=True)
+        print(f"\n{name}: {written:,.0f} records, {size / 1e6:.1f} MB gzipped\n", flush=True)
         print(table(TITLES, rows(medians)), flush=True)
     if asked.record:
         known = json.loads(RECORDED.read_text()) if RECORDED.exists() else {}

@@ -1,4 +1,4 @@
-"""The logs that are measured; made once below build/bench and kept.
+"""The logs of the benchmarks, made once below build/bench and kept.
 
 Each is one unit: account, region and day are the same for all of its log files.
 """
@@ -48,8 +48,8 @@ def _tiny(folder: Path, records: int) -> None:
     rng = random.Random(1)
     texts = iter(_texts(corpus("generated", records)))
     for number in range(TINY_FILES):
-        some = [text for text, _ in zip(texts, range(rng.choice((1, 1, 2, 3))), strict=False)]
-        _write(folder, number, TINY_FILES, some)
+        drawn = [text for text, _ in zip(texts, range(rng.choice((1, 1, 2, 3))), strict=False)]
+        _write(folder, number, TINY_FILES, drawn)
 
 
 def _real(folder: Path, records: int) -> None:
@@ -94,11 +94,11 @@ def _redrawn(rng: random.Random, template: dict[str, Any], at: float) -> str:
         if name in template:
             fresh[name] = str(uuid.UUID(int=rng.getrandbits(128), version=4))
     text = json.dumps(template | fresh, separators=(",", ":"))
-    return _RESOURCE_ID.sub(lambda found: f"{found[1]}-{rng.getrandbits(68):017x}", text)
+    return _RESOURCE_ID.sub(lambda match: f"{match[1]}-{rng.getrandbits(68):017x}", text)
 
 
-def _write(folder: Path, number: int, of: int, texts: list[str]) -> None:
-    moment = DAY + timedelta(seconds=number / of * 86_000 + 300)
+def _write(folder: Path, number: int, files: int, texts: list[str]) -> None:
+    moment = DAY + timedelta(seconds=number / files * 86_000 + 300)
     name = f"{ACCOUNT}_CloudTrail_{REGION}_{moment:%Y%m%dT%H%MZ}_{number:016d}.json.gz"
     path = folder / f"AWSLogs/{ACCOUNT}/CloudTrail/{REGION}/{moment:%Y/%m/%d}" / name
     path.parent.mkdir(parents=True, exist_ok=True)

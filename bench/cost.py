@@ -20,7 +20,7 @@ MEMORY_MBS = (885, MEMORY_MB, 3538)
 
 
 def rate() -> float:
-    """Gzipped bytes that one CPU converts in a second: the median of five runs."""
+    """Gzipped bytes that a CPU converts in a second: the median of five runs."""
     logs = corpus("generated", RECORDS)
     size = sum(path.stat().st_size for path in logs.rglob("*_CloudTrail_*.json.gz"))
     return size / median(run("ours", logs, FOLDER / "out" / "cost").cpu_s for _ in range(5))
@@ -48,10 +48,10 @@ def main() -> None:
     for memory_mb in MEMORY_MBS:
         slower = max(1, MEMORY_MB / memory_mb)
         dollars = (
-            f"{seconds * slower * memory_mb / 1024 * LAMBDA_GB_S[one]:,.2f}" for one in LAMBDA_GB_S
+            f"{seconds * slower * memory_mb / 1024 * price:,.2f}" for price in LAMBDA_GB_S.values()
         )
         rows.append([f"{memory_mb:,} MB", f"{seconds * slower / 3600:,.0f}", *dollars])
-    titles = ["memory", "hours in all", *(f"{one}, dollars" for one in LAMBDA_GB_S)]
+    titles = ["memory", "hours in all", *(f"{machine}, dollars" for machine in LAMBDA_GB_S)]
     print(table(titles, rows))
 
 

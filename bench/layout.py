@@ -1,8 +1,8 @@
-"""What settings cost and what they give: size, CPU and the bytes that ten questions read.
+"""What settings cost and gain: size, CPU and the bytes that ten questions read.
 
-The same records are converted under several settings. Each question is asked of each dataset in
-DuckDB and in pyarrow.dataset over a file system that notes every range that is read; row groups
-count when any of their pages was.
+The same records are converted with several settings. Each question is asked of each dataset in
+DuckDB and in pyarrow.dataset over a file system that notes every range read; a row group counts if
+any of its pages was read.
 
     python -m bench.layout > build/layout.md
 """
@@ -42,7 +42,7 @@ _DELTA_TIME = ",eventTime=DELTA_BINARY_PACKED"
 
 
 def _each(encoding: str) -> str:
-    """Another encoding for the columns that have one of their own."""
+    """Another encoding for the columns that have one by default."""
     return ",".join(f"{column}={encoding}" for column in Settings().column_encoding)
 
 
@@ -70,13 +70,13 @@ SETTINGS: dict[str, list[str]] = {
 
 
 class Question(NamedTuple):
-    """One thing that people ask, in both engines' words.
+    """A question that people ask, in both engines' languages.
 
     Attributes:
-        name: In words.
-        sql: For DuckDB, of the view ``cloudtrail``.
-        columns: For pyarrow: what is wanted.
-        condition: For pyarrow: of which rows.
+        name: The question in words.
+        sql: For DuckDB, over the view ``cloudtrail``.
+        columns: For pyarrow: the columns to read; empty for all.
+        condition: For pyarrow: selects the rows.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Question(NamedTuple):
 
 
 def questions(known: dict[str, Any]) -> list[Question]:
-    """Ten questions about things that a dataset holds."""
+    """Ten questions about values that a dataset holds."""
     field = pc.field
     one_day = (field("year") == 2026) & (field("month") == 1) & (field("day") == 15)
     week = (field("year") == 2026) & (field("month") == 1) & (field("day") >= 9)
@@ -221,7 +221,7 @@ class _NotingFile(LocalFileOpener):  # type: ignore[misc]
 
 
 class Cost(NamedTuple):
-    """What answering a question took: bytes read, row groups with a page read, rows found."""
+    """The cost of an answer: bytes read, row groups with a page read, rows found."""
 
     bytes: int
     row_groups: int
@@ -229,7 +229,7 @@ class Cost(NamedTuple):
 
 
 class Dataset:
-    """One dataset, and what is where in its files."""
+    """A dataset, and where the row groups are in its files."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
@@ -252,7 +252,7 @@ class Dataset:
         return Cost(sum(count for _, _, count in files.reads), len(groups), rows)
 
     def _groups(self, path: str, start: int, end: int) -> Iterator[int]:
-        """The row groups of whose pages a range has some; filters and footer come behind them."""
+        """The row groups whose pages a range overlaps; filters and footer come after them."""
         starts = self._starts[path]
         first = max(bisect_right(starts, start) - 1, 0)
         for group in range(first, len(starts) - 1):
@@ -264,7 +264,7 @@ def _starts(footer: pq.FileMetaData) -> Iterator[int]:
     end = 0
     for number in range(footer.num_row_groups):
         group = footer.row_group(number)
-        chunks = [group.column(one) for one in range(group.num_columns)]
+        chunks = [group.column(index) for index in range(group.num_columns)]
         firsts = [chunk.dictionary_page_offset or chunk.data_page_offset for chunk in chunks]
         yield min(firsts)
         end = max(
@@ -287,7 +287,7 @@ def in_duckdb(question: Question) -> Callable[[Dataset, NotingFileSystem], int]:
             )
             files.reads.clear()  # the view has looked at a footer
             rows = 0
-            for batch in connection.sql(question.sql).to_arrow_reader():  # all columns of them
+            for batch in connection.sql(question.sql).to_arrow_reader():  # reads all columns
                 rows += batch.num_rows
             return rows
 
@@ -312,9 +312,9 @@ def in_pyarrow(question: Question) -> Callable[[Dataset, NotingFileSystem], int]
 
 
 def convert(logs: Path, out: Path, options: list[str]) -> float:
-    """Convert in one process: CPU seconds, user and system."""
-    for place in (out, Path(f"{out}.state")):
-        shutil.rmtree(place, ignore_errors=True)
+    """Convert in one process; returns its CPU seconds, user and system."""
+    for folder in (out, Path(f"{out}.state")):
+        shutil.rmtree(folder, ignore_errors=True)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, "-m", "cloudtrail_parquet.cli", "convert", str(logs), str(out)]
     subprocess.run(
@@ -324,8 +324,8 @@ def convert(logs: Path, out: Path, options: list[str]) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def known_things(dataset: Dataset) -> dict[str, Any]:
-    """What is asked for: things of a record in the middle of the month."""
+def known_values(dataset: Dataset) -> dict[str, Any]:
+    """The values to ask for: those of a record in the middle of the month."""
     connection = duckdb.connect()
     names = ("eventID", "requestID", "accessKeyId", "sourceIPAddress", "role", "hour", "next_hour")
     (values,) = connection.execute(
@@ -364,7 +364,7 @@ def main() -> None:
     logs, out = logs_of(asked.records), FOLDER / "out" / "layout"
     gzipped = sum(path.stat().st_size for path in logs.rglob("*_CloudTrail_*.json.gz"))
     convert(logs, out, [])
-    asking = questions(known_things(Dataset(out)))
+    asking = questions(known_values(Dataset(out)))
     sizes, costs = [], {in_duckdb: list[list[str]](), in_pyarrow: list[list[str]]()}
     base_s = 0.0
     for name in asked.only:
@@ -382,17 +382,17 @@ def main() -> None:
             ]
         )
         for engine, rows in costs.items():
-            found = [dataset.cost(engine(one)) for one in asking]
-            cells = [f"{one.bytes / dataset.size:.1%} ({one.row_groups})" for one in found]
+            answers = [dataset.cost(engine(question)) for question in asking]
+            cells = [f"{cost.bytes / dataset.size:.1%} ({cost.row_groups})" for cost in answers]
             rows.append([name, *cells])
-            sys.stderr.write(f"{name}: {[one.rows for one in found]}\n")
+            sys.stderr.write(f"{name}: {[cost.rows for cost in answers]}\n")
     versions = f"pyarrow {pa.__version__}, duckdb {duckdb.__version__}"
     print(f"{asked.records:,} records in {DAYS} days, {gzipped / 1e6:.1f} MB gzipped; {versions}\n")
     titles = ["settings", "MB", "of the source", "CPU", "row groups", "footers"]
     print(table(titles, sizes), "\n")
     for title, rows in zip(("DuckDB", "pyarrow.dataset"), costs.values(), strict=True):
         print(f"{title}: bytes read, of the dataset (row groups)\n")
-        print(table(["settings", *(one.name for one in asking)], rows), "\n")
+        print(table(["settings", *(question.name for question in asking)], rows), "\n")
 
 
 if __name__ == "__main__":

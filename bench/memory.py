@@ -1,7 +1,7 @@
-"""The most memory that conversions of hostile and of giant inputs take: ``python -m bench.memory``.
+"""The peak memory of conversions of hostile and of giant inputs: ``python -m bench.memory``.
 
-Each input is made below build/bench/memory once and kept; each conversion runs in a process of its
-own, as the command does, with one worker. ``--check`` fails when a peak comes near to what the
+Each input is made once below build/bench/memory and kept; each conversion runs in a process of its
+own, as the command does, with one worker. ``--check`` fails when a peak comes close to what the
 function has by default.
 """
 
@@ -24,7 +24,7 @@ from cloudtrail_parquet.contract import MEMORY_MB
 from cloudtrail_parquet.reference.markdown import table
 
 _MIB = 1 << 20
-MAY_TAKE = 0.75  # of the function's memory; the rest is for its runtime and its surroundings
+MAY_TAKE = 0.75  # of the function's memory; the rest is for the runtime and what else runs in it
 BOMB_BYTES, BOMB_STORED = 10 << 30, 10 * 10**6
 LARGE_BYTES = 600 * 10**6
 MANY_RECORDS, RECORDS_A_FILE = 2_000_000, 5_000
@@ -34,12 +34,12 @@ _APART = """
 import json, os, subprocess, sys, time
 started = time.monotonic()
 process = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-said = process.stdout.read().decode()
+output = process.stdout.read().decode()
 _, status, used = os.wait4(process.pid, 0)
 seconds, status = time.monotonic() - started, os.waitstatus_to_exitcode(status)
-print(json.dumps([used.ru_maxrss, seconds, status, said]))
+print(json.dumps([used.ru_maxrss, seconds, status, output]))
 """
-"""A process starts with the peak of the one that it was forked from: this one is small."""
+"""A small process to run commands: they start with the peak of the one they are forked from."""
 
 
 def _event(number: int) -> bytes:
@@ -103,9 +103,9 @@ def _event(number: int) -> bytes:
 def _path(folder: Path, number: int, files: int) -> Path:
     delivered: datetime = DAY + timedelta(minutes=5) + timedelta(days=0.99) * number / files
     name = f"{ACCOUNT}_CloudTrail_{REGION}_{delivered:%Y%m%dT%H%MZ}_{number:016d}.json.gz"
-    place = folder / "AWSLogs" / ACCOUNT / "CloudTrail" / REGION / f"{DAY:%Y/%m/%d}"
-    place.mkdir(parents=True, exist_ok=True)
-    return place / name
+    day_folder = folder / "AWSLogs" / ACCOUNT / "CloudTrail" / REGION / f"{DAY:%Y/%m/%d}"
+    day_folder.mkdir(parents=True, exist_ok=True)
+    return day_folder / name
 
 
 def _log(events: list[bytes]) -> bytes:
@@ -120,8 +120,8 @@ def _bomb(folder: Path) -> None:
     pieces.append(deflate.compress(b'{"Records":[') + deflate.flush(zlib.Z_FULL_FLUSH))
     piece = deflate.compress(b" " * _MIB) + deflate.flush(zlib.Z_FULL_FLUSH)
     pieces += [piece] * min(BOMB_BYTES // _MIB, BOMB_STORED // len(piece))
-    said = struct.pack("<LL", 0, 300 * _MIB)  # as a bomb that wants to be taken for a log says
-    _path(folder, 0, 2).write_bytes(b"".join(pieces) + deflate.flush() + said)
+    trailer = struct.pack("<LL", 0, 300 * _MIB)  # declares a size that could be that of a log file
+    _path(folder, 0, 2).write_bytes(b"".join(pieces) + deflate.flush() + trailer)
     _path(folder, 1, 2).write_bytes(_log([_event(1)]))
 
 
@@ -146,7 +146,7 @@ def _many(folder: Path) -> None:
     files = MANY_RECORDS // RECORDS_A_FILE
     for number in range(files):
         first = number * RECORDS_A_FILE
-        events = [_event(one) for one in range(first, first + RECORDS_A_FILE)]
+        events = [_event(event) for event in range(first, first + RECORDS_A_FILE)]
         _path(folder, number, files).write_bytes(_log(events))
 
 
@@ -181,16 +181,16 @@ def rows(names: list[str], options: list[str]) -> Iterator[tuple[tuple[str, ...]
     """A row of the table for each input, and its peak in MiB."""
     for name in names:
         logs, out = made(name), FOLDER / "memory" / "out"
-        for place in (out, Path(f"{out}.state")):
-            shutil.rmtree(place, ignore_errors=True)
+        for folder in (out, Path(f"{out}.state")):
+            shutil.rmtree(folder, ignore_errors=True)
         convert = [sys.executable, "-m", "cloudtrail_parquet.cli", "convert", str(logs), str(out)]
         convert += ["--workers", "1", "--day", f"{DAY:%Y-%m-%d}", "--json", *options]
         apart = [sys.executable, "-c", _APART, *convert]
         done = subprocess.run(apart, check=True, capture_output=True, env=os.environ)
-        peak_kib, seconds, status, said = json.loads(done.stdout)
+        peak_kib, seconds, status, output = json.loads(done.stdout)
         if status not in {0, 3}:
             raise SystemExit(f"{name} failed with {status}")
-        records = json.loads(said)["records"]
+        records = json.loads(output)["records"]
         peak = peak_kib / 1024 if sys.platform != "darwin" else peak_kib / _MIB
         about = MAKERS[name].__doc__ or ""
         yield (
@@ -206,11 +206,11 @@ def main() -> int:
     options.add_argument("--json-encoding", choices=("string", "json", "variant"))
     options.add_argument("--check", action="store_true")
     asked = options.parse_args()
-    more = ["--json-encoding", asked.json_encoding] if asked.json_encoding else []
-    found = list(rows(asked.input or list(MAKERS), more))
-    print(table(("", "input", "records", "seconds", "peak MiB"), [row for row, _ in found]))
+    encoding = ["--json-encoding", asked.json_encoding] if asked.json_encoding else []
+    measured = list(rows(asked.input or list(MAKERS), encoding))
+    print(table(("", "input", "records", "seconds", "peak MiB"), [row for row, _ in measured]))
     print(f"\nThe function has {MEMORY_MB:,} MB.")
-    return int(asked.check and any(peak > MAY_TAKE * MEMORY_MB for _, peak in found))
+    return int(asked.check and any(peak > MAY_TAKE * MEMORY_MB for _, peak in measured))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from cloudtrail_parquet.conversion import collate, run
 from cloudtrail_parquet.conversion.workers import convert_all, jobs_of
 from cloudtrail_parquet.dataset import writer
 from cloudtrail_parquet.process import prepare_process
-from cloudtrail_parquet.records import to_arrow as columns
+from cloudtrail_parquet.records import to_arrow
 from cloudtrail_parquet.reference.markdown import table
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source import discover, fetch
@@ -32,8 +32,8 @@ STAGES = {
     "decode": (run, "decode"),
     "event times": (collate, "event_times"),
     "keys for duplicates": (collate, "keys_of"),
-    "nested columns": (columns.Columns, "_encoded"),
-    "other columns": (columns.Columns, "encode"),
+    "nested columns": (to_arrow.Columns, "_encoded"),
+    "other columns": (to_arrow.Columns, "encode"),
     "taking files, freeing records": (run.Run, "_take"),
     "duplicates": (collate.Collation, "_drop_repeats"),
     "order, row groups": (collate.Collation, "_emit"),
@@ -41,16 +41,16 @@ STAGES = {
 }
 
 
-class Clock:
-    """Adds up the CPU seconds of stages, over all threads."""
+class StageClock:
+    """Adds up the CPU seconds of stages over all threads."""
 
     def __init__(self) -> None:
         self.seconds = defaultdict[str, float](float)
         self._within = threading.local()
 
-    def watch(self, stage: str, place: Any, name: str) -> None:  # noqa: ANN401
-        """Time every call of a function or method."""
-        original: Callable[..., Any] = getattr(place, name)
+    def watch(self, stage: str, owner: Any, name: str) -> None:  # noqa: ANN401
+        """Time every call of a function of a module or a method of a class."""
+        original: Callable[..., Any] = getattr(owner, name)
 
         def timed(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
             outer, self._within.inner = getattr(self._within, "inner", 0.0), 0.0
@@ -62,15 +62,15 @@ class Clock:
                 self.seconds[stage] += taken - self._within.inner
                 self._within.inner = outer + taken
 
-        setattr(place, name, timed)
+        setattr(owner, name, timed)
 
 
 def main() -> int:
-    """Convert the folder that the command line names, and say where the time went."""
-    clock = Clock()
+    """Convert the folder that the command line names, and print where the time went."""
+    clock = StageClock()
     clock.seconds["start, imports"] = time.process_time()
-    for stage, (place, name) in STAGES.items():
-        clock.watch(stage, place, name)
+    for stage, (owner, name) in STAGES.items():
+        clock.watch(stage, owner, name)
     hide_pandas()
     prepare_process()
     folder = mkdtemp()
@@ -83,7 +83,7 @@ def main() -> int:
         records += outcome.receipt.records.read if outcome.receipt else 0
     total = time.process_time()
     clock.seconds["all else"] = total - sum(clock.seconds.values())
-    stages = sorted(clock.seconds.items(), key=lambda one: -one[1])
+    stages = sorted(clock.seconds.items(), key=lambda stage: -stage[1])
     rows = [
         (stage, f"{s:.2f}", f"{s / total:.0%}", f"{s / records * 1e6:.1f}")
         for stage, s in [*stages, ("all", total)]
