@@ -1,6 +1,6 @@
 """The Terraform of every environment: ``python app.py`` writes a stack for each file.
 
-It takes about half a minute, most of it to load the bindings of AWS.
+It takes about half a minute, most of it for loading the AWS bindings.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def main() -> int:
     except (UsageError, BuildError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    # Imported after everything else is known to be right, since it takes most of the time.
+    # Imported only when everything else is known to be right, since it takes most of the time.
     from stacks.handover.folder import hand_over  # noqa: PLC0415
     from stacks.synth import synthesise  # noqa: PLC0415
 
@@ -42,24 +42,24 @@ def main() -> int:
     return 0
 
 
-def _packages(environments: Mapping[str, Environment], given: Path | None) -> dict[str, Path]:
-    """The zip of each environment, built once for each kind of function."""
+def _packages(environments: Mapping[str, Environment], package: Path | None) -> dict[str, Path]:
+    """The zip of each environment: the given one, or one built for each kind of function."""
     functions = {name: environment.function for name, environment in environments.items()}
     targets = {
         name: Target(function.architecture, function.runtime)
         for name, function in functions.items()
     }
     built = {
-        target: given or build(target, DIST / target.runtime) for target in set(targets.values())
+        target: package or build(target, DIST / target.runtime) for target in set(targets.values())
     }
     return {name: built[target] for name, target in targets.items()}
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python app.py", description=__doc__)
-    parser.add_argument("--environment", metavar="NAME", help="only this one")
+    parser.add_argument("--environment", metavar="NAME", help="only this environment")
     parser.add_argument("--handover", action="store_true", help="write dist/NAME, to give away")
-    parser.add_argument("--package", type=Path, metavar="ZIP", help="this one; built unless given")
+    parser.add_argument("--package", type=Path, metavar="ZIP", help="use this; by default built")
     folder = ROOT / "environments"
     parser.add_argument("--environments", type=Path, default=folder, metavar="FOLDER")
     out = os.environ.get("CDKTF_OUTDIR", "cdktf.out")  # the toolkit's command line sets it

@@ -10,13 +10,13 @@ from bundle.wheels import Wheel
 def bill_of_materials(
     subject: Mapping[str, Any], digest: str, properties: Mapping[str, str], wheels: Iterable[Wheel]
 ) -> dict[str, Any]:
-    """What is in the package.
+    """The bill of materials of a package.
 
     Args:
         subject: Name, version and license of what is packed.
-        digest: Of the zip.
+        digest: SHA-256 of the zip.
         properties: Further facts about the package.
-        wheels: What it was made from.
+        wheels: The wheels that it was made from.
     """
     return {
         "bomFormat": "CycloneDX",

@@ -1,7 +1,7 @@
-"""What a shared library says about itself: its machine, and the libraries it is linked against.
+"""Shared libraries: their machine, and the libraries that they are linked against.
 
-So a package for a machine that is not at hand is known to be complete. Source: the System V ABI,
-chapters 4 and 5, for 64-bit little-endian files.
+This shows that a package is complete even if it is for a machine that is not at hand. Source: the
+System V ABI, chapters 4 and 5, for 64-bit little-endian files.
 """
 
 import struct
@@ -22,10 +22,10 @@ _NEEDED, _STRINGS = 1, 5  # dynamic entries
 
 
 def check_libraries(files: Mapping[str, bytes], architecture: str) -> None:
-    """See that all shared libraries are for this machine and find what they are linked against.
+    """Make sure that all shared libraries are for this machine and find what they need.
 
     Raises:
-        BuildError: One is for another machine, or a library it needs is not in the package.
+        BuildError: A library is for another machine, or one that it needs is not in the package.
     """
     present = SYSTEM | {PurePosixPath(path).name for path in files}
     for path, content in files.items():
@@ -34,12 +34,12 @@ def check_libraries(files: Mapping[str, bytes], architecture: str) -> None:
                 hint = "Remove .cache/wheels and build again"
                 raise BuildError(f"is not for {architecture}", path, hint)
             if missing := sorted(set(needed(content)) - present):
-                hint = "A rule in bundle/prune.py takes away too much"
+                hint = "A rule in bundle/prune.py removes too much"
                 raise BuildError(f"needs {', '.join(missing)}", path, hint)
 
 
 def machine(content: bytes) -> int:
-    """The code of the machine, or 0 when it is no 64-bit little-endian file."""
+    """The code of the machine, or 0 for other than a 64-bit little-endian file."""
     return int.from_bytes(content[18:20], "little") if content.startswith(MAGIC) else 0
 
 
@@ -65,7 +65,7 @@ def _segments(content: bytes) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _position(segments: list[tuple[int, int, int, int]], address: int) -> int:
-    """Where in the file the byte is that will be loaded at an address."""
+    """The offset in the file of the byte that is loaded at an address."""
     return next(
         address - start + offset
         for kind, offset, start, length in segments

@@ -1,4 +1,4 @@
-"""Why a package was not built."""
+"""The error of a package that was not built."""
 
 
 class BuildError(Exception):

@@ -35,10 +35,10 @@ def build(target: Target, out: Path) -> Path:
     """Make the zip, its digest and its bill of materials.
 
     Returns:
-        The zip.
+        The path of the zip.
 
     Raises:
-        BuildError: Nothing was made, and what stood there before stands.
+        BuildError: Nothing was made, and the files of an earlier build are untouched.
     """
     project = read_project(ROOT)
     wheels = fetch(ROOT / "requirements/runtime.txt", target, ROOT / ".cache/wheels")
@@ -73,7 +73,7 @@ def read_project(checkout: Path) -> dict[str, Any]:
 
 
 def collect(wheels: list[Wheel]) -> dict[str, bytes]:
-    """All files of the package by their paths, without what it does not need."""
+    """The files of the package by their paths, without those it does not need."""
     members = {
         path.relative_to(SOURCE).as_posix(): path.read_bytes for path in SOURCE.rglob("*.py")
     }
@@ -86,19 +86,19 @@ def collect(wheels: list[Wheel]) -> dict[str, bytes]:
 def check_sizes(
     zipped: Path, max_mb: float = MAX_MB, max_unpacked_mb: float = MAX_UNPACKED_MB
 ) -> str:
-    """See that Lambda takes the package.
+    """Make sure that Lambda accepts the size of the package.
 
     Returns:
-        Its sizes, for people.
+        Its sizes, in words.
 
     Raises:
         BuildError: It is too large; the largest files are named.
     """
     with ZipFile(zipped) as archive:
         members = sorted(archive.infolist(), key=lambda member: -member.file_size)
-    mb, unpacked_mb = zipped.stat().st_size / MB, sum(one.file_size for one in members) / MB
+    mb, unpacked_mb = zipped.stat().st_size / MB, sum(file.file_size for file in members) / MB
     if mb > max_mb or unpacked_mb > max_unpacked_mb:
-        largest = [f"{one.file_size / MB:8.1f} MB  {one.filename}" for one in members[:10]]
+        largest = [f"{file.file_size / MB:8.1f} MB  {file.filename}" for file in members[:10]]
         limits = f"at most {max_mb} MB zipped and {max_unpacked_mb} MB unpacked are allowed"
         raise BuildError(
             "\n".join([f"{mb:.1f} and {unpacked_mb:.1f} MB, where {limits}. Largest:", *largest]),

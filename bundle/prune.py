@@ -1,7 +1,7 @@
 """What the Lambda function does not need, and why.
 
-A pattern is one of fnmatch, over the whole path: ``*`` stands for ``/`` too. A rule that matches
-nothing fails the build: the package it was made for has moved things, so the rule wants a look.
+A pattern is one of fnmatch, over the whole path: ``*`` matches ``/``, too. A rule that matches
+nothing fails the build: the package it was made for has moved things, so the rule needs a look.
 """
 
 from collections.abc import Collection
@@ -12,7 +12,7 @@ from bundle.errors import BuildError
 
 
 class Rule(NamedTuple):
-    """A pattern of paths that are left out, and the reason."""
+    """A pattern of paths to leave out, and the reason."""
 
     pattern: str
     reason: str

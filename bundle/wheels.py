@@ -1,7 +1,7 @@
-"""The wheels of a lock file for one Lambda runtime: from pip once, then from a cache.
+"""The wheels of a lock file for a Lambda runtime: from pip once, then from a cache.
 
-pip chooses and downloads, with whatever index it is set up for. The wheels are read as they are
-rather than installed, so nothing depends on what this version of pip writes beside them.
+pip chooses and downloads, from whatever index it is configured with. The wheels are read as they
+are rather than installed, so nothing depends on what this version of pip writes beside them.
 """
 
 import re
@@ -31,7 +31,7 @@ _LIBRARY = re.compile(r"^[^/]+\.data/(?:purelib|platlib)/")
 
 
 class Target(NamedTuple):
-    """Where the package will run: ``arm64`` or ``x86_64``, and a runtime such as ``python3.13``."""
+    """What the package is for: ``arm64`` or ``x86_64``, and a runtime such as ``python3.13``."""
 
     architecture: str
     runtime: str
@@ -53,7 +53,7 @@ class Wheel(NamedTuple):
     digest: str
 
     def members(self) -> Iterator[tuple[str, Callable[[], bytes]]]:
-        """Its files by their place in the package, licences below ``licenses/``."""
+        """Its files by their paths in the package, with licences below ``licenses/``."""
         archive = ZipFile(self.path)
         for info in archive.infolist():
             if not info.is_dir():
@@ -63,15 +63,15 @@ class Wheel(NamedTuple):
     def metadata(self) -> Message:
         """What the package says about itself."""
         with ZipFile(self.path) as archive:
-            (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
-            return HeaderParser().parsestr(archive.read(name).decode())
+            (path,) = (p for p in archive.namelist() if p.endswith(".dist-info/METADATA"))
+            return HeaderParser().parsestr(archive.read(path).decode())
 
 
 def read_lock(lock: Path) -> dict[str, Pin]:
     """The pins of a lock file, by name.
 
     Raises:
-        BuildError: A line is for some systems only: pip would decide for this one, not for Lambda.
+        BuildError: A line is for some systems only: pip would decide by this one, not by Lambda's.
     """
     pins = {}
     for entry in re.split(r"(?<!\\)\n", lock.read_text()):
@@ -85,10 +85,10 @@ def read_lock(lock: Path) -> dict[str, Pin]:
 
 
 def fetch(lock: Path, target: Target, cache: Path) -> list[Wheel]:
-    """One wheel for each pin of the lock, in the order of their names.
+    """A wheel for each pin of the lock, in the order of their names.
 
     Raises:
-        BuildError: pip found no wheel, or a cached one is not what the lock says.
+        BuildError: pip found no wheel, or a cached one differs from the lock.
     """
     key = sha256(lock.read_bytes()).hexdigest()[:16]
     folder = cache / f"{target.runtime}-{target.architecture}-{key}"
@@ -99,7 +99,7 @@ def fetch(lock: Path, target: Target, cache: Path) -> list[Wheel]:
             try:
                 Path(fresh).rename(folder)
             except OSError:
-                if not folder.is_dir():  # else somebody was faster
+                if not folder.is_dir():  # else another build was faster
                     raise
     return _checked(read_lock(lock), folder)
 
@@ -114,10 +114,10 @@ def _download(lock: Path, target: Target, folder: Path) -> None:
     command += ["--dest", str(folder), "--requirement", str(lock)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  ours
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line and "WARNING: " not in line]
+        errors = [line for line in done.stderr.splitlines() if line and "WARNING: " not in line]
         raise BuildError(
             "\n".join(
-                [f"no wheels for {target.runtime} on {target.architecture}. pip says:", *said]
+                [f"no wheels for {target.runtime} on {target.architecture}. pip says:", *errors]
             ),
             str(lock),
             "\nIs the package index reachable, and does it have such a wheel of this version? "
@@ -126,17 +126,17 @@ def _download(lock: Path, target: Target, folder: Path) -> None:
 
 
 def _checked(pins: dict[str, Pin], folder: Path) -> list[Wheel]:
-    found = {}
+    wheels = {}
     for path in folder.iterdir():
         digest = sha256(path.read_bytes()).hexdigest()
         name = canonical(path.name.split("-")[0])
         if name not in pins or digest not in pins[name].digests:
             raise BuildError("is not in the lock", str(path), f"Remove {folder} and build again")
-        found[name] = Wheel(pins[name], path, digest)
-    if missing := sorted(pins.keys() - found.keys()):
+        wheels[name] = Wheel(pins[name], path, digest)
+    if missing := sorted(pins.keys() - wheels.keys()):
         hint = f"Remove {folder} and build again"
         raise BuildError(f"holds no wheel of {', '.join(missing)}", str(folder), hint)
-    return [found[name] for name in sorted(found)]
+    return [wheels[name] for name in sorted(wheels)]
 
 
 def canonical(name: str) -> str:

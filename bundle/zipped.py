@@ -7,11 +7,11 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 _UNIX = 3
 _REGULAR_0644 = 0o100644 << 16
-_BEGIN = (1980, 1, 1, 0, 0, 0)  # the first moment a zip can name
+_BEGIN = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 
 
 def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
-    """Write files in the order of their paths, all of one time, readable by everybody."""
+    """Write files in the order of their paths, all with the same time, readable by everybody."""
     with ZipFile(path, "w") as archive:
         for name in sorted(files):
             info = ZipInfo(name, _BEGIN)
@@ -21,6 +21,6 @@ def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
 
 
 def contents_digest(files: Mapping[str, bytes]) -> str:
-    """The same whatever compressed the files: of what ``sha256sum`` prints for them, sorted."""
+    """A digest of the files, however compressed: of what ``sha256sum`` prints for them, sorted."""
     lines = (f"{sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files))
     return sha256("".join(lines).encode()).hexdigest()

@@ -1,6 +1,6 @@
 """A minute with cloudtrail-parquet: make logs, convert them, ask questions.
 
-Run by ``make demo``. Everything lies below build/demo afterwards, to look at.
+Run by ``make demo``. Everything it makes stays below build/demo, to look around in.
 """
 
 import shutil
@@ -42,7 +42,7 @@ QUESTIONS = {
 
 
 def run(*arguments: str) -> None:
-    """Run one cloudtrail-parquet command, showing it."""
+    """Print a cloudtrail-parquet command and run it."""
     print(f"\n$ cloudtrail-parquet {' '.join(arguments)}", flush=True)
     subprocess.run([sys.executable, "-m", "cloudtrail_parquet.cli", *arguments], check=True)
 
