@@ -76,8 +76,8 @@ def main() -> int:
     folder = mkdtemp()
     locations, settings = Locations.of(sys.argv[1], str(Path(folder, "dataset"))), Settings()
     logs = locations.open().source
-    found = discover.discover(logs, settings.folders)
-    jobs = jobs_of(discover.units(logs, found, settings.window), found)
+    discovery = discover.discover(logs, settings.folders)
+    jobs = jobs_of(discover.units(logs, discovery, settings.window), discovery)
     records = 0
     for outcome in convert_all(jobs, locations, settings, 1):
         records += outcome.receipt.records.read if outcome.receipt else 0

@@ -99,7 +99,7 @@ def _jobs(selection: Selection, settings: Settings) -> list[Job]:
     units = selection.units(settings.window)
     if not units:
         raise selection.no_logs()
-    return jobs_of(units, selection.found)
+    return jobs_of(units, selection.discovery)
 
 
 def _outcomes(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from bench.layout import Cost, Dataset, in_duckdb, in_pyarrow, known_things, questions
+from bench.layout import Cost, Dataset, in_duckdb, in_pyarrow, known_values, questions
 from cloudtrail_parquet.cli import commands as cli
 from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
 
@@ -24,12 +24,12 @@ def month(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 def ask(month: Dataset, sql: str) -> Cost:
-    (question, *_) = questions(known_things(month))
+    (question, *_) = questions(known_values(month))
     return month.cost(in_duckdb(question._replace(sql=sql)))
 
 
 def test_looking_up_an_event_id_in_duckdb_reads_less_than_4_percent(month: Dataset) -> None:
-    event_id = known_things(month)["eventID"]
+    event_id = known_values(month)["eventID"]
 
     cost = ask(
         month,
@@ -53,7 +53,7 @@ def test_looking_up_an_event_id_that_is_not_there_reads_little_but_filters(month
 
 def test_a_day_is_pruned_by_its_folder_in_both_readers(month: Dataset) -> None:
     (question,) = [
-        one for one in questions(known_things(month)) if one.name == "top services of a day"
+        one for one in questions(known_values(month)) if one.name == "top services of a day"
     ]
 
     for reader in (in_duckdb, in_pyarrow):

@@ -120,28 +120,28 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
     *,
     settings: Settings,
 ) -> None:
-    """Convert log files to partitions: all days found, or those selected."""
+    """Convert log files to partitions: all days discovery, or those selected."""
     started = time.monotonic()
     wanted = range_of(day, first, last, account, region)
     locations = Locations.of(source, dataset, state)
     locations.check(settings.part_bytes)
     settings = replace(settings, folders=with_folders(settings.folders, folder or []))
     selection = Selection.of(locations.source, wanted, settings.folders)
-    found, units = selection.found, selection.units(settings.window)
+    discovery, units = selection.discovery, selection.units(settings.window)
     if not units and not selection.refused:
-        look_into_odd_siblings(selection.source, found)
-        note_unplaced(found.unplaced)
+        look_into_odd_siblings(selection.source, discovery)
+        note_unplaced(discovery.unplaced)
         raise selection.no_logs()
-    jobs = jobs_of(units, found)
+    jobs = jobs_of(units, discovery)
     converting = convert_all(jobs, locations, settings, workers or cores(), dry_run=dry_run)
     outcomes = _collected(converting, len(jobs), as_json=as_json)
     note_unfinished(locations.open().state, set(units))
-    for name, count in sorted(count_siblings(selection.source, found).items()):
+    for name, count in sorted(count_siblings(selection.source, discovery).items()):
         note(beside(name, count))
     done = [outcome for outcome in outcomes if outcome.receipt or outcome.error]
     for outcome in done:
-        found.unplaced.merge(outcome.receipt.unplaced if outcome.receipt else ())
-    note_unplaced(found.unplaced)
+        discovery.unplaced.merge(outcome.receipt.unplaced if outcome.receipt else ())
+    note_unplaced(discovery.unplaced)
     if not any(outcome.looked for outcome in outcomes) and not selection.refused:
         raise selection.no_logs()
     if dry_run:
@@ -167,7 +167,7 @@ def _status_of(done: list[Outcome], selection: Selection) -> int:
     status = report(done)
     if note_left_out(selection):
         return FAILED
-    return QUARANTINED if status == 0 and selection.found.unplaced else status
+    return QUARANTINED if status == 0 and selection.discovery.unplaced else status
 
 
 @app.command()
@@ -198,17 +198,17 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
     if only != "all" and not state:
         raise UsageError(f"--only {only} needs receipts", "plan", "Name the DATASET or --state")
     selection = Selection.of(source, wanted, settings.folders)
-    store, found = selection.source, selection.found
+    store, discovery = selection.source, selection.discovery
     receipts = Receipts(
         open_store(state) if state else store,  # never read when all units are planned
         open_store(dataset) if dataset else None,
     )
-    planned = list(plan_units(store, receipts, found, wanted, only, PlanOptions.of(settings)))
+    planned = list(plan_units(store, receipts, discovery, wanted, only, PlanOptions.of(settings)))
     if state:
         note_unfinished(receipts.state, {entry.unit for entry in planned})
-    look_into_odd_siblings(store, found)
-    note_unplaced(found.unplaced)
-    if not found.with_logs and not selection.refused:
+    look_into_odd_siblings(store, discovery)
+    note_unplaced(discovery.unplaced)
+    if not discovery.with_logs and not selection.refused:
         raise selection.no_logs()
     total = estimate(planned)
     if as_json:
@@ -216,7 +216,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
             {**entry.unit.to_json(), "files": entry.files, "bytes": entry.bytes, "why": entry.why}
             for entry in planned
         ]
-        unplaced = msgspec.to_builtins(found.unplaced.folders)
+        unplaced = msgspec.to_builtins(discovery.unplaced.folders)
         total_ = msgspec.to_builtins(total)
         print(json.dumps({"units": rows, "total": total_, "unplaced": unplaced}))
     else:
@@ -225,7 +225,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
         STDOUT.print(plan_table(total))
     if note_left_out(selection):
         raise typer.Exit(FAILED)
-    if found.unplaced:
+    if discovery.unplaced:
         raise typer.Exit(QUARANTINED)
 
 

@@ -85,7 +85,7 @@ def note_unfinished(state: ReadStore, units: Collection[Unit]) -> None:
 
 def note_left_out(selection: Selection) -> bool:
     """Print what the source lacks; returns whether selected accounts are left out."""
-    for prefix in selection.found.without_logs:
+    for prefix in selection.discovery.without_logs:
         note(f"no {LOGS_ROOT} folder yet in {prefix}")
     for account, error in selection.refused.items():
         note(f"error: account {account} is left out: {error}")

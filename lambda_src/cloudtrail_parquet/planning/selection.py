@@ -1,4 +1,4 @@
-"""What somebody selects of a source: found, and checked, before any of it is converted."""
+"""What somebody selects of a source, found and checked before any of it is converted."""
 
 from dataclasses import dataclass
 
@@ -16,12 +16,12 @@ class Selection:
     Attributes:
         range: What is selected.
         source: Where the logs are.
-        found: All accounts and regions of the source.
+        discovery: All accounts and regions of the source.
     """
 
     range: UnitRange
     source: ReadStore
-    found: Discovery
+    discovery: Discovery
 
     @classmethod
     def of(cls, location: str, wanted: UnitRange, folders: tuple[str, ...]) -> "Selection":
@@ -37,20 +37,20 @@ class Selection:
             RefusedError: No account may be listed.
         """
         source = open_source(location)
-        found = discover(source, folders)
-        found.check(wanted.accounts, wanted.regions, location)
-        return cls(wanted, source, found)
+        discovery = discover(source, folders)
+        discovery.check(wanted.accounts, wanted.regions, location)
+        return cls(wanted, source, discovery)
 
     @property
     def refused(self) -> dict[str, RefusedError]:
         """Selected accounts that may not be listed, and why."""
-        return self.found.refused_of(self.range.accounts)
+        return self.discovery.refused_of(self.range.accounts)
 
     def units(self, window: Window) -> list[Unit]:
         """The units whose windows touch a day of the source, sorted."""
         first, last = self.range.first, self.range.last
-        return units(self.source, self.found, window, first, last, self.range.holds)
+        return units(self.source, self.discovery, window, first, last, self.range.holds)
 
     def no_logs(self) -> UsageError:
         """The error for a selection without a single log file; says what there is."""
-        return self.found.no_logs(self.source, self.range.holds)
+        return self.discovery.no_logs(self.source, self.range.holds)
