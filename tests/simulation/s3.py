@@ -39,7 +39,7 @@ _CLIENT_TRIES_S = 30
 _IN_FLIGHT_S = 20  # how long a request may arrive after its sender has died
 
 
-class HeldLeases(NamedTuple):
+class HeldObject(NamedTuple):
     """An object: its bytes, its entity tag and when it was written."""
 
     data: bytes
@@ -52,8 +52,8 @@ class Change(NamedTuple):
 
     actor: Actor | None
     key: str
-    before: HeldLeases | None
-    after: HeldLeases | None
+    before: HeldObject | None
+    after: HeldObject | None
 
 
 @dataclass
@@ -75,18 +75,18 @@ class Bucket:
     tags_by_content: bool = True
     page: int = 1000
     watch: Callable[[Change], None] = lambda _: None
-    objects: dict[str, HeldLeases] = field(default_factory=dict)
+    objects: dict[str, HeldObject] = field(default_factory=dict)
     keys: list[str] = field(default_factory=list)
     _written: int = 0
 
-    def put(self, actor: Actor | None, key: str, data: bytes) -> HeldLeases:
+    def put(self, actor: Actor | None, key: str, data: bytes) -> HeldObject:
         """Put an object."""
         self._written += 1
         tag = md5(data, usedforsecurity=False).hexdigest() if self.tags_by_content else ""
         before = self.objects.get(key)
         if before is None:
             insort(self.keys, key)
-        held = HeldLeases(data, f'"{tag or self._written}"', self.scheduler.moment)
+        held = HeldObject(data, f'"{tag or self._written}"', self.scheduler.moment)
         self.objects[key] = held
         self.watch(Change(actor, key, before, held))
         return held
@@ -112,7 +112,7 @@ class Bucket:
 class Got(NamedTuple):
     """The answer to a GET."""
 
-    held: HeldLeases
+    held: HeldObject
     meta: Meta
 
     def bytes(self) -> bytes:
@@ -219,7 +219,7 @@ class Client:
         keys, size = self._bucket.below(folder, after), self._bucket.page
         return [self._meta(key) for key in keys[:size]], len(keys) > size
 
-    def _held(self, key: str) -> HeldLeases:
+    def _held(self, key: str) -> HeldObject:
         held = self._bucket.objects.get(key)
         if held is None:
             raise NotFoundError(f"Object at location {key} not found: <Code>NoSuchKey</Code>")
