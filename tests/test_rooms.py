@@ -105,6 +105,17 @@ def test_the_infrastructure_reads_only_what_is_agreed_on() -> None:
     assert {room(one) for one in used if one.startswith(PACKAGE)} <= FOR_STACKS
 
 
+def test_unit_tests_mirror_the_rooms() -> None:
+    """A file of tests is named after the module that it is about, or after the room."""
+    modules = {path.relative_to(SOURCES / PACKAGE) for path in (SOURCES / PACKAGE).rglob("*.py")}
+    rooms = {path.parent / path.parent.name for path in modules}
+    unit = ROOT / "tests" / "unit"
+    tested = [path.relative_to(unit) for path in unit.rglob("test_*.py")]
+    about = {path.parent / path.stem.removeprefix("test_") for path in tested}
+
+    assert about <= {path.with_suffix("") for path in modules} | rooms
+
+
 @pytest.mark.parametrize("folder", ["lambda_src", "stacks"])
 def test_rooms_modules_and_functions_stay_small(folder: str) -> None:
     files = sorted((ROOT / folder).rglob("*.py"))

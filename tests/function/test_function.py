@@ -512,7 +512,10 @@ def test_another_run_is_not_waited_for_longer_than_there_is_time() -> None:
     ("problem", "said"),
     [
         (OSError(28, "No space left on device"), r"OSError at .*\(No space left on device\)"),
-        (KeyError("arn:aws:iam::1:user/ada"), r"KeyError at cloudtrail_parquet\.conversion\.convert:\d+"),
+        (
+            KeyError("arn:aws:iam::1:user/ada"),
+            r"KeyError at cloudtrail_parquet\.conversion\.convert:\d+",
+        ),
         (StorageError("x", "y", "z"), "y: x. z"),
     ],
 )
