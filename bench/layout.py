@@ -4,7 +4,7 @@ The same records are converted with several settings. Each question is asked of 
 DuckDB and in pyarrow.dataset over a file system that notes every range read; a row group counts if
 any of its pages was read.
 
-    python -m bench.layout > build/layout.md
+    python -m bench.layout > build/tuning.md    # the tables of docs/tuning.md
 """
 
 import argparse
