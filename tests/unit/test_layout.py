@@ -1,9 +1,11 @@
 from datetime import UTC, date, datetime, time, timedelta
+from typing import get_args
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from cloudtrail_parquet.contract import DEFAULT_LAYOUT, PartitionLayout
 from cloudtrail_parquet.layout import (
     WHOLE,
     LogFile,
@@ -41,6 +43,7 @@ folder_names = st.text(
     st.characters(exclude_characters="/", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8
 )
 units = st.builds(Unit, folder_names, folder_names, st.dates())
+layouts = st.sampled_from(get_args(PartitionLayout))
 
 
 def found(key: str, day: date = DAY, modified: datetime = COPIED) -> tuple[datetime, bool]:
@@ -146,10 +149,13 @@ def test_a_partition_is_a_hive_folder() -> None:
     assert unit.name == "000000000012 us-gov-west-1 2026-03-04"
 
 
-@example(Unit(ACCOUNT, REGION, DAY), date(999, 1, 1), 0)
-@given(units, st.dates(), st.integers(0, 99_999))
-def test_a_part_names_its_unit_and_its_owner(unit: Unit, delivery_day: date, number: int) -> None:
-    own, straggler = part_key(unit, number), straggler_key(unit, delivery_day, number)
+@example(Unit(ACCOUNT, REGION, DAY), date(999, 1, 1), 0, DEFAULT_LAYOUT)
+@given(units, st.dates(), st.integers(0, 99_999), layouts)
+def test_a_part_names_its_unit_and_its_owner_in_every_layout(
+    unit: Unit, delivery_day: date, number: int, layout: PartitionLayout
+) -> None:
+    own = part_key(unit, number, layout)
+    straggler = straggler_key(unit, delivery_day, number, layout)
 
     assert unit_of(own) == unit_of(straggler) == unit
     assert owner_day(own, unit.day) == unit.day
@@ -157,11 +163,13 @@ def test_a_part_names_its_unit_and_its_owner(unit: Unit, delivery_day: date, num
     assert own != straggler
 
 
-@given(units, units)
-def test_units_do_not_share_a_folder(one: Unit, other: Unit) -> None:
-    assert (partition(one) == partition(other)) == (one == other)
+@given(units, units, layouts)
+def test_units_do_not_share_a_folder(one: Unit, other: Unit, layout: PartitionLayout) -> None:
+    folder, another = partition(one, layout), partition(other, layout)
+
+    assert (folder == another) == (one == other)
     assert (state_key("receipts", one) == state_key("receipts", other)) == (one == other)
-    assert one == other or not partition(one).startswith(partition(other))
+    assert one == other or not folder.startswith(another)
 
 
 @pytest.mark.parametrize(
