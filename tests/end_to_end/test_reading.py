@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import chdir
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import duckdb
 import pandas as pd
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cloudtrail_parquet.reference.ddl import render
+from cloudtrail_parquet.reference.ddl import DdlFormat, render
 from cloudtrail_parquet.schema.columns import PARTITION_SCHEMA, SCHEMA
 from tests.builders import ACCOUNT, log_file, log_key, record
 from tests.end_to_end.program import succeed
@@ -115,6 +115,12 @@ def run_duckdb(last: int | None = None) -> list[list[dict[str, Any]]]:
     with duckdb.connect() as con:
         con.execute(first)
         return [con.sql(one).to_arrow_table().to_pylist() for one in others]
+
+
+def test_every_engine_with_a_schema_of_its_own_has_a_section() -> None:
+    sections = {name.lower() for name in re.findall(r"^## (\w+)$", PAGE.read_text(), re.MULTILINE)}
+
+    assert set(get_args(DdlFormat)) - {"arrow", "parquet"} <= sections
 
 
 def test_every_block_belongs_to_a_section_that_is_tested() -> None:

@@ -3,7 +3,7 @@
 import re
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import duckdb
 import polars as pl
@@ -11,6 +11,7 @@ import pytest
 import typer.main
 
 from cloudtrail_parquet.cli import commands as cli
+from cloudtrail_parquet.reference.ddl import DdlFormat
 from cloudtrail_parquet.settings.settings import Settings
 from tests.end_to_end.program import succeed
 
@@ -65,3 +66,9 @@ def test_every_command_and_option_is_named_with_its_command() -> None:
         for parameter in command.params:
             for option in set(parameter.opts) - settings:  # these are in docs/settings.md
                 assert not option.startswith("--") or option in text, f"{name} {option}"
+
+
+def test_every_format_of_the_schema_is_named() -> None:
+    formats = "\\|".join(get_args(DdlFormat))
+
+    assert f"`schema --format {formats} " in README.read_text()
