@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import pyarrow.parquet as pq
 import pytest
 
+from cloudtrail_parquet.settings.rules import Discard, Redact
 from tests.builders import ACCOUNT, as_text, envelope, exact, log_key, normal
 from tests.end_to_end.datasets import (
     Json,
@@ -40,6 +41,13 @@ def block(language: str) -> str:
     match = re.search(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     assert match
     return match[1]
+
+
+@pytest.mark.parametrize("kind", [Discard, Redact])
+def test_the_page_has_every_key_of_a_rule(kind: type[Discard | Redact]) -> None:
+    section = PAGE.partition(f"## {kind.__name__} rules\n")[2].partition("\n## ")[0]
+
+    assert tuple(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == kind.__struct_fields__
 
 
 # The rules of the page, on a generated tree in which records come late and twice.
