@@ -1,7 +1,7 @@
--- Which events stand in the folders of more than one region, and how often?
+-- Which events are in the folders of more than one region, and how often?
 -- Sign-ins and calls of global services (IAM, STS) may be delivered to several, as when two trails
--- write to one bucket. copies is what a plain count of rows has too many. Events without an eventID
--- cannot be told. Let the view hold weeks, not years.
+-- write to one bucket. copies is how many rows a plain count has too many. Events without an
+-- eventID cannot be matched. Let the view hold weeks, not years.
 WITH events AS (
     SELECT account, eventID, min(eventSource) AS eventSource, min(eventName) AS eventName,
         list(DISTINCT region ORDER BY region) AS regions, min(eventTime) AS eventTime

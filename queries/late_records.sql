@@ -1,6 +1,6 @@
 -- Which records came late, or correct an earlier one?
 -- Variable: dataset, its folder, default cloudtrail. This reads the files itself: only their names
--- say that a record came after the window of its day, and on which day. AWS's own word is addendum.
+-- say that a record came after the window of its day, and on which day. AWS's own mark is addendum.
 -- An UPDATED_DATA record does not replace the one it corrects: both are there. A record in the
 -- folders of several regions is listed for each.
 SELECT eventTime, account, region,

@@ -1,5 +1,5 @@
 -- Which security groups were opened to all addresses?
--- The text is searched, since the addresses stand in different places by call and age. A request
+-- The text is searched, since calls and years differ in where the addresses are. A request
 -- that reads {"omitted": true, ...} was too long to be recorded and is listed too.
 SELECT eventTime, account, awsRegion, eventName,
     coalesce(requestParameters->>'$.groupId', requestParameters->>'$.groupName',

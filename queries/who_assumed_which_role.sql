@@ -1,6 +1,6 @@
 -- Who assumed which role, how often, and how often was it refused?
 -- Of the copies of a cross-account call, which share a sharedEventID, the one that names the caller
--- best is taken; account is the role's. Services that run code (Lambda, ECS, EC2) show by their
+-- best is taken; account is the role's. Services that run code (Lambda, ECS, EC2) appear as their
 -- host's name.
 WITH calls AS (
     SELECT *, coalesce(sharedEventID, account || eventID) AS action
