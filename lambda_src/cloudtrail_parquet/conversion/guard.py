@@ -13,13 +13,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cloudtrail_parquet.contract import PartitionLayout
-from cloudtrail_parquet.dataset.parts import footer_value, read_footer, readable, row_group_keys
+from cloudtrail_parquet.dataset.parts import (
+    footer_value,
+    parts_in,
+    read_footer,
+    readable,
+    row_group_keys,
+)
 from cloudtrail_parquet.layout import (
     Owner,
     Shard,
     Unit,
     owner_of,
-    partition,
     place_folder,
     shard_of,
     unit_of,
@@ -140,7 +145,7 @@ def remaining_keys(
     """
 
     def keys(day: date) -> pa.Array:
-        entries = dataset.files(partition(unit.on(day), layout))
+        entries = parts_in(dataset, unit.on(day), layout)
         return _keys_in(
             dataset,
             (entry for entry in entries if not belongs_to(unit, owner_of(entry.key, day), goes)),

@@ -102,7 +102,7 @@ def keep(run: Run, kept: Receipt, others: NotesByShard, held: HeldLeases) -> Rec
         unknown=frozenset(entry.key for entry in entries),
         others=forgotten,
         finished={} if forgotten else others,
-        partitions=Partitions(lambda _: False, task.entries),
+        partitions=Partitions.unwatched(task.entries),
         staging=None,
     )
     publish(change, stores, task.options.lease, held)

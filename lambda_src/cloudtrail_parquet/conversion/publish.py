@@ -61,6 +61,11 @@ class Partitions(NamedTuple):
     refresh: Callable[[date], bool]
     entries: Callable[[date], Iterable[Entry]]
 
+    @classmethod
+    def unwatched(cls, entries: Callable[[date], Iterable[Entry]]) -> "Partitions":
+        """For a change that adds no rows, so that nothing that others publish makes it wrong."""
+        return cls(lambda _: False, entries)
+
 
 class Change(NamedTuple):
     """What is to be replaced, and by what.

@@ -14,9 +14,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cloudtrail_parquet.contract import PartitionLayout
-from cloudtrail_parquet.dataset.parts import footer_value, read_footer, readable, row_group_keys
+from cloudtrail_parquet.dataset.parts import (
+    footer_value,
+    parts_in,
+    read_footer,
+    readable,
+    row_group_keys,
+)
 from cloudtrail_parquet.errors import StorageError
-from cloudtrail_parquet.layout import WHOLE, Owner, Shard, Unit, owner_of, partition
+from cloudtrail_parquet.layout import WHOLE, Owner, Shard, Unit, owner_of
 from cloudtrail_parquet.records.from_arrow import restore_json
 from cloudtrail_parquet.records.keys import content
 from cloudtrail_parquet.schema.columns import TIMESTAMP
@@ -96,7 +102,7 @@ class PublishedParts:
         return self._listed[day]
 
     def _list(self, day: date) -> list[Entry]:
-        return list(self._dataset.files(partition(self._unit.on(day), self._layout)))
+        return parts_in(self._dataset, self._unit.on(day), self._layout)
 
     def _is_current(self, entry: Entry) -> bool:
         folder = entry.key.rpartition("/")[0] + "/"

@@ -226,7 +226,7 @@ class Split:
             unknown=frozenset(),
             others=others,
             finished={shard: notes for shard, notes in by_shard.items() if not goes(shard)},
-            partitions=Partitions(lambda _: False, self._task.entries),
+            partitions=Partitions.unwatched(self._task.entries),
             staging=None,
         )
         publish(change, self._stores, self._options.lease, held)

@@ -12,7 +12,8 @@ import msgspec
 
 from cloudtrail_parquet.conversion.guard import belongs_to
 from cloudtrail_parquet.conversion.published import PublishedParts
-from cloudtrail_parquet.layout import WHOLE, LogFile, Shard, Unit, owner_of, partition
+from cloudtrail_parquet.dataset.parts import parts_in
+from cloudtrail_parquet.layout import WHOLE, LogFile, Shard, Unit, owner_of
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
 from cloudtrail_parquet.settings.options import ConversionOptions
 from cloudtrail_parquet.source.log_files import window_files
@@ -118,8 +119,7 @@ class Task(ABC, Generic[R]):
 
     def entries(self, day: date) -> list[Entry]:
         """The parts of a day's partition."""
-        folder = partition(self.unit.on(day), self.options.dataset.layout)
-        return list(self.stores.dataset.files(folder))
+        return parts_in(self.stores.dataset, self.unit.on(day), self.options.dataset.layout)
 
 
 class WholeTask(Task[Receipt]):

@@ -6,13 +6,20 @@ from contextlib import contextmanager
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cloudtrail_parquet.contract import PartitionLayout
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.formats.eventtime import to_us
+from cloudtrail_parquet.layout import Unit, partition
 from cloudtrail_parquet.records.keys import key_without_id
 from cloudtrail_parquet.schema.columns import METADATA_PREFIX
-from cloudtrail_parquet.storage import ReadStore
+from cloudtrail_parquet.storage import Entry, ReadStore
 
 _WITHOUT_ID = ["eventTime", "eventSource", "eventName", "sourceIPAddress"]
+
+
+def parts_in(dataset: ReadStore, unit: Unit, layout: PartitionLayout) -> list[Entry]:
+    """The objects in the partition of a unit, by key."""
+    return list(dataset.files(partition(unit, layout)))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, get_args
 
 import msgspec
 
-from cloudtrail_parquet.contract import PREFIX, PartitionLayout, Variable
+from cloudtrail_parquet.contract import DEFAULT_LAYOUT, PREFIX, PartitionLayout, Variable
 from cloudtrail_parquet.errors import MistakesError, UsageError
 from cloudtrail_parquet.layout import Window
 from cloudtrail_parquet.schema.columns import JsonEncoding
@@ -153,7 +153,7 @@ class Settings:
         shapes="rows",
     )
     partition_layout: PartitionLayout = setting(
-        "account/region/year/month/day",
+        DEFAULT_LAYOUT,
         Choice(get_args(PartitionLayout)),
         "the folders of partitions; the same for all of a dataset",
         shapes="rows",
