@@ -33,7 +33,8 @@ def inflate(data: bytes, max_bytes: int, where: str) -> bytes:
         _check(len(data), max_bytes, where)
         return data
     try:
-        return _only_member(data, max_bytes) or _all_members(data, max_bytes, where)
+        text = _only_member(data, max_bytes)
+        return _all_members(data, max_bytes, where) if text is None else text
     except EOFError as error:
         raise UnreadableLogError("the gzip stream is cut short", where, _COPY) from error
     except (IsalError, zlib.error, gzip.BadGzipFile) as error:  # type: ignore[misc]  # stub

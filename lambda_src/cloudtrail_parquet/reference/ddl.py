@@ -289,7 +289,7 @@ def _duckdb(dataset: _Dataset) -> str:
     types = ", ".join(f"'{field.name}': {_DUCKDB.type(field.type)}" for field in dataset.partitions)
     columns = _DUCKDB.columns(dataset.columns, "  ").split("\n")
     head = _comment(
-        "--", "DuckDB", f"Put the place of the dataset where {DATASET} stands.", "", *columns
+        "--", "DuckDB", f"Replace {DATASET} by the location of the dataset.", "", *columns
     )
     return (
         f"{head}CREATE VIEW {TABLE} AS\nSELECT * FROM read_parquet(\n  '{_ALL_PARTS}',\n"
@@ -299,7 +299,7 @@ def _duckdb(dataset: _Dataset) -> str:
 
 def _polars(dataset: _Dataset) -> str:
     head = _comment(
-        "#", "Polars, 2.1 or newer", f"Put the place of the dataset where {DATASET} stands."
+        "#", "Polars, 2.1 or newer", f"Replace {DATASET} by the location of the dataset."
     )
     return (
         f"{head}import polars as pl\n\n"

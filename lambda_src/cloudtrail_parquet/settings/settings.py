@@ -212,9 +212,6 @@ class Settings:
         15 * 60, Number(0, 86_400), "seconds that a run waits for another run of the same unit"
     )
 
-    def __hash__(self) -> int:  # the mappings have none, and a part of what is equal will do
-        return hash((self.compression, self.row_group_rows, self.sort_by, self.json_encoding))
-
     @property
     def window(self) -> Window:
         """The delivery times that belong to a day."""
