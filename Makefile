@@ -81,7 +81,7 @@ demo: $(READY) ## convert sample logs in a temporary folder and query the result
 .PHONY: test
 test: tools ## run the tests; PYTEST_ARGS="-k name" selects, JOBS=0 runs them in one process
 	CHECKOV=$(abspath $(CHECKOV_VENV))/bin/checkov \
-	  $(PY) -m pytest -n $(JOBS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	  env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest -n $(JOBS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 .PHONY: simulate
 simulate: $(READY) ## play SEEDS=10000 seeds of the simulation, JOBS=2 at a time

@@ -4,18 +4,15 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from cloudtrail_parquet.contract import MetricName
-from cloudtrail_parquet.settings.reach import catch_up_days, days_until_settled
+from cloudtrail_parquet.settings.reach import catch_up_days
 from stacks.cdk import CloudwatchMetricAlarm, Construct
 from stacks.constructs.metrics import Metric, of_converter, of_function, of_queue
 from stacks.environment.fields import Environment
-from stacks.environment.runs import runs_of
+from stacks.environment.runs import oldest_unsettled_days, settled_within_hours
 
 MINUTES_5 = 300
 HOUR = 3600
 DAY_S = 86_400
-LONGER_H = 2
-"""Hours by which a run may take longer than the one of the day before."""
-
 NEAR_LIMIT = 0.9
 
 
@@ -69,20 +66,6 @@ class Alarms(Construct):
                 alarm_actions=topics,
                 ok_actions=topics,
             )
-
-
-def settled_within_hours(environment: Environment) -> int:
-    """The longest time from one settled day to the next: that between runs, and their delays."""
-    runs = runs_of(environment.schedule.daily)
-    if runs is None:  # `validate` refuses it
-        raise ValueError(environment.schedule.daily)
-    return runs.days * DAY_S // HOUR + LONGER_H + runs.drift_h
-
-
-def oldest_unsettled_days(environment: Environment) -> int:
-    """The greatest age of a day that a daily run finds not final, as long as no run was missed."""
-    runs = runs_of(environment.schedule.daily)
-    return (runs.days if runs else 1) + days_until_settled(environment.settings)
 
 
 def _alarms(environment: Environment, failures: str, backfill: tuple[str, ...]) -> Iterator[Alarm]:
@@ -154,7 +137,7 @@ def _of_logs(name: str) -> Iterator[Alarm]:
 
 
 def _of_daily_run(environment: Environment) -> Iterator[Alarm]:
-    name, hours = environment.name, settled_within_hours(environment)
+    name, hours = environment.name, settled_within_hours(environment.schedule.daily)
     yield Alarm(
         "not_settled",
         f"No day was settled in {hours} hours: the daily run did not come or not get through,"
@@ -164,7 +147,10 @@ def _of_daily_run(environment: Environment) -> Iterator[Alarm]:
         period_s=HOUR,
         periods=hours,
     )
-    days, given_up = oldest_unsettled_days(environment), catch_up_days(environment.settings) + 1
+    days, given_up = (
+        oldest_unsettled_days(environment.schedule.daily, environment.settings),
+        catch_up_days(environment.settings) + 1,
+    )
     yield Alarm(
         "oldest_unsettled",
         f"A day is older than {days} days and not final: daily runs were missed or fail. Those"

@@ -8,11 +8,18 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
+from cloudtrail_parquet.settings.reach import days_until_settled
+from cloudtrail_parquet.settings.settings import Settings
+
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)", re.ASCII)
 _MINUTES = {"minute": 1, "hour": 60, "day": 1440}
 _ITEM = re.compile(r"(?:(\*)|(\w+)(?:-(\w+))?)(?:/(\d+))?", re.ASCII)
 _WEEK = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")  # numbers begin with 1
 _DAY_MINUTES = 1440
+_DAY_HOURS = 24
+
+LONGER_H = 2
+"""Hours by which a run may take longer than the one of the day before."""
 
 
 class Runs(NamedTuple):
@@ -50,6 +57,24 @@ def runs_of(expression: str) -> Runs | None:
     days = sorted(week)
     apart = max(later - day for day, later in pairwise([*days, days[0] + len(_WEEK)]))
     return Runs(max(hours) * 60 + max(minutes_), apart)
+
+
+def settled_within_hours(daily: str) -> int:
+    """The longest time from one settled day to the next: that between runs, and their delays.
+
+    Raises:
+        ValueError: Nobody can tell when the schedule runs; `validate` refuses it.
+    """
+    runs = runs_of(daily)
+    if runs is None:
+        raise ValueError(daily)
+    return runs.days * _DAY_HOURS + LONGER_H + runs.drift_h
+
+
+def oldest_unsettled_days(daily: str, settings: Settings) -> int:
+    """The greatest age of a day that a daily run finds not settled, unless a run was missed."""
+    runs = runs_of(daily)
+    return (runs.days if runs else 1) + days_until_settled(settings)
 
 
 def _values(field: str, low: int, high: int, names: tuple[str, ...] = ()) -> set[int]:

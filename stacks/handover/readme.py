@@ -128,7 +128,7 @@ def _inputs(stack: Json, environment: Environment) -> Iterator[str]:
     )
     key = ", and use and grant the key of the function (`kms:CreateGrant`, `kms:Encrypt`)"
     yield (
-        "Credentials that may make what is listed under Resources, pass its roles (`iam:PassRole`) to"
+        "Credentials that may make what Resources lists, pass its roles (`iam:PassRole`) to"
         f" Lambda and EventBridge Scheduler{key if environment.kms_key else ''}"
     )
     for source in environment.sources:

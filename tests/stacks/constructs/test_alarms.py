@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from cloudtrail_parquet.settings.reach import scheduled_days, settled_at_min
 from cloudtrail_parquet.settings.settings import Settings
-from stacks.constructs.alarms import oldest_unsettled_days, settled_within_hours
 from stacks.environment.fields import Environment
+from stacks.environment.runs import oldest_unsettled_days, settled_within_hours
 from tests.stacks.conftest import ROOT
 from tests.stacks.environment.files import schedule_conflicts, scheduled
 from tests.stacks.reading import Stack, StackOf, all_of
@@ -144,15 +144,18 @@ def test_every_day_becomes_final_as_soon_and_as_regularly_as_the_alarms_want_it(
 
     settled = [date(2026, 1, 5) + timedelta(days=n) for n in range(30)]
     assert set(settled) <= set(final)
-    assert max(oldest) <= oldest_unsettled_days(one)
+    assert max(oldest) <= oldest_unsettled_days(one.schedule.daily, one.settings)
     times = sorted(set(final.values()))
     assert max(
         (later - run).total_seconds() / 3600 for run, later in pairwise(times)
-    ) <= settled_within_hours(one)
+    ) <= settled_within_hours(one.schedule.daily)
 
 
 def test_by_default_a_day_is_settled_within_26_hours_and_found_open_for_two_days() -> None:
     one = scheduled("cron(15 3 * * ? *)")
 
-    assert (settled_within_hours(one), oldest_unsettled_days(one)) == (26, 2)
+    assert (
+        settled_within_hours(one.schedule.daily),
+        oldest_unsettled_days(one.schedule.daily, one.settings),
+    ) == (26, 2)
     assert settled_at_min(Settings()) == 180
