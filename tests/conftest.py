@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 
 _BUSY = [HealthCheck.too_slow]  # a busy machine is no defect
 
-settings.register_profile("dev", max_examples=40, deadline=None, suppress_health_check=_BUSY)
+settings.register_profile("dev", max_examples=25, deadline=None, suppress_health_check=_BUSY)
 settings.register_profile(
     "ci", max_examples=300, deadline=None, derandomize=True, suppress_health_check=_BUSY
 )

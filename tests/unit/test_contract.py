@@ -15,6 +15,14 @@ from cloudtrail_parquet.settings.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 CODE = [*(ROOT / "lambda_src").rglob("*.py"), *(ROOT / "stacks").rglob("*.py")]
+LITERALS = {
+    (node.value, path.name)
+    for path in CODE
+    if path.name != "contract.py"
+    for node in ast.walk(ast.parse(path.read_text()))
+    if isinstance(node, ast.Constant) and isinstance(node.value, str)
+}
+"""Each text in the code, with the file that has it; the contract is left out."""
 
 
 def test_it_loads_neither_arrow_nor_a_client_of_a_store() -> None:
@@ -38,15 +46,7 @@ def test_no_variable_has_the_name_of_a_setting() -> None:
 
 @pytest.mark.parametrize("name", [*Variable, *MetricName])
 def test_a_name_is_written_once(name: str) -> None:
-    short = name.removeprefix(PREFIX)
-    literals = [
-        (path.name, node.lineno)
-        for path in CODE
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Constant) and node.value in {name, f"{PREFIX}{short}"}
-    ]
-
-    assert [file for file, _ in literals if file != "contract.py"] == []
+    assert [file for text, file in LITERALS if text == name] == []
 
 
 def test_partitions_are_by_account_and_region_and_then_by_day() -> None:
