@@ -13,6 +13,7 @@ NEEDED = [
     "pyarrow/libarrow_substrait.so.2600",
 ]
 NOT_NEEDED = [
+    "cloudtrail_parquet/api.py",
     "cloudtrail_parquet/cli/commands.py",
     "cloudtrail_parquet/cli/options.py",
     "cloudtrail_parquet/cli/inspection_tables.py",
