@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "lambda_src"
 PACKAGE = "cloudtrail_parquet"
-ORDER = (
+CONVERTER = (
     {"contract", "printable", "process", "clock", "version", "sample_logs"},
     {"errors", "schema"},
     {"formats", "storage"},
@@ -22,14 +22,20 @@ ORDER = (
     {"conversion", "planning", "reference"},
     {"function", "api"},
     {"handler", "cli"},
-    # Of the infrastructure.
+    {""},  # the package itself, which shows what others may use
+)
+STACKS = (
     {"environment", "cdk"},
     {"iam"},
     {"constructs", "handover"},
     {"stack"},
     {"synth"},
-    {""},  # the packages themselves, which show what others may use
+    {""},
 )
+ORDER = [
+    *({(PACKAGE, room) for room in rooms} for rooms in CONVERTER),
+    *({("stacks", room) for room in rooms} for rooms in STACKS),
+]
 HEIGHTS = {room: height for height, rooms in enumerate(ORDER) for room in rooms}
 FOR_STACKS = {"contract", "errors", "reference", "settings"}
 
@@ -48,18 +54,39 @@ MODULES = {
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Our modules that a file names in its imports, wherever these are: in functions, and for type
-    checkers only, as well."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    """Our modules that a file imports: at its top, in functions, for type checkers, or by name."""
+    inside = next((name for name, where in MODULES.items() if where == path), "")
+    package = inside if path.stem == "__init__" else inside.rpartition(".")[0]
+    yield from imported_by(path.read_text(), package)
+
+
+def imported_by(text: str, package: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
-            yield from (one.name for one in node.names if one.name in MODULES)
-        elif isinstance(node, ast.ImportFrom) and node.module in MODULES:
-            inner = {f"{node.module}.{one.name}" for one in node.names}
-            yield from inner & MODULES.keys() or {node.module}
+            names = [one.name for one in node.names if one.name in MODULES]
+            yield from names
+            # Without an alias it is the whole package that gets a name.
+            yield from (
+                one.name.split(".")[0] for one in node.names if ours(one) and not one.asname
+            )
+        elif isinstance(node, ast.ImportFrom):
+            above = package.rsplit(".", node.level - 1)[0] if node.level else ""
+            module = ".".join(filter(None, (above, node.module)))
+            if module in MODULES:
+                inner = [f"{module}.{one.name}" for one in node.names]
+                yield from (name if name in MODULES else module for name in inner)
+        elif isinstance(node, ast.Call) and "import" in ast.unparse(node.func):
+            texts = (one.value for one in node.args if isinstance(one, ast.Constant))
+            yield from (str(text) for text in texts if text in MODULES)
 
 
-def room(module: str) -> str:
-    return f"{module}.".split(".")[1]
+def ours(alias: ast.alias) -> bool:
+    return alias.name in MODULES
+
+
+def room(module: str) -> tuple[str, str]:
+    package, _, below = module.partition(".")
+    return package, below.partition(".")[0]
 
 
 def faults(imports: Imports) -> Iterator[str]:
@@ -99,10 +126,31 @@ def test_another_import_is_a_fault(imports: Imports, fault: str) -> None:
         assert not list(faults(full))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import cloudtrail_parquet.cli.commands as c",
+        "from cloudtrail_parquet import errors, handler",
+        "from cloudtrail_parquet import errors, convert",
+        "from ..cli import commands",
+        "from ..cli.commands import main",
+        "import cloudtrail_parquet.errors",
+        "from importlib import import_module\nimport_module('cloudtrail_parquet.cli.commands')",
+        "__import__('cloudtrail_parquet.handler')",
+        "def f():\n    from cloudtrail_parquet.cli import commands",
+        "import stacks.synth as s",
+    ],
+)
+def test_no_way_to_import_is_overlooked(text: str) -> None:
+    found = {f"{PACKAGE}.state.keys": set(imported_by(text, f"{PACKAGE}.state"))}
+
+    assert list(faults(found))
+
+
 def test_the_infrastructure_reads_only_what_is_agreed_on() -> None:
     used = {one for path in (ROOT / "stacks").rglob("*.py") for one in imported(path)}
 
-    assert {room(one) for one in used if one.startswith(PACKAGE)} <= FOR_STACKS
+    assert {room(one)[1] for one in used if room(one)[0] == PACKAGE} <= FOR_STACKS
 
 
 def test_unit_tests_mirror_the_rooms() -> None:

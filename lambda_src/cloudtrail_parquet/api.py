@@ -3,8 +3,10 @@
 The examples are lines of examples/library.py, which is type-checked and run by the tests.
 """
 
+import logging
 from collections.abc import Collection, Iterator
 from datetime import date
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,15 +16,19 @@ from cloudtrail_parquet.dataset.export import export_records
 from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.plan import UnitRange
+from cloudtrail_parquet.planning.remarks import unfinished_lines, unplaced_lines, without_logs_lines
 from cloudtrail_parquet.planning.selection import Selection
+from cloudtrail_parquet.printable import printable
 from cloudtrail_parquet.records.json_columns import file_schema
 from cloudtrail_parquet.schema.columns import PARTITION_SCHEMAS
 from cloudtrail_parquet.settings.settings import (
     Settings,
     SettingSource,
+    check_settings,
     settings_file,
     settings_of,
 )
+from cloudtrail_parquet.source.siblings import look_into_odd_siblings
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import open_store
 from cloudtrail_parquet.storage.locations import Locations
@@ -39,6 +45,8 @@ __all__ = [
     "make_settings",
     "read_schema",
 ]
+
+_LOG = logging.getLogger("cloudtrail_parquet")
 
 
 def convert(  # noqa: PLR0913 - all but the locations by name
@@ -71,11 +79,14 @@ def convert(  # noqa: PLR0913 - all but the locations by name
 
     Returns:
         An outcome for each unit that had log files or a receipt, in the order in which they finish:
-        with a ``receipt``, or with an ``error`` if the unit failed and kept what it had. If there
-        is none in the end, no log file was selected, which is a `UsageError`.
+        with a ``receipt``, or with an ``error`` if the unit failed and kept what it had. If no log
+        file was selected, a `UsageError` ends them. Log files that no unit reads, units that
+        another run has left unfinished, and locations without logs are warnings of the logger
+        ``cloudtrail_parquet``.
 
     Raises:
-        UsageError: Locations or selection are wrong, or nothing is there; says what there is.
+        UsageError: Locations, settings or selection are wrong, or nothing is there; says what there
+            is. A dataset that was made with other settings is one of the first outcome.
         CloudTrailParquetError: The source, or a selected account of it, cannot be listed.
 
     Example:
@@ -85,9 +96,12 @@ def convert(  # noqa: PLR0913 - all but the locations by name
         ...     else:
         ...         print(f"error: {outcome.error}")
     """
-    settings = settings or Settings()
+    settings = _checked(settings)
+    if type(workers) is not int or workers < 1:
+        raise UsageError(f"{workers!r} is not a whole number from 1", "workers", "Use 1 or more")
     wanted = _range(first, last, accounts, regions)
-    locations = Locations.of(str(source), str(dataset), None if state is None else str(state))
+    beside = None if state is None else _location("state", state)
+    locations = Locations.of(_location("source", source), _location("dataset", dataset), beside)
     locations.check(settings.part_bytes)
     selection = Selection.of(locations.source, wanted, settings.folders)
     return _outcomes(_jobs(selection, settings), selection, locations, settings, workers)
@@ -105,11 +119,20 @@ def _jobs(selection: Selection, settings: Settings) -> list[Job]:
 def _outcomes(
     jobs: list[Job], selection: Selection, locations: Locations, settings: Settings, workers: int
 ) -> Iterator[Outcome]:
-    looked = False
+    looked, unplaced = False, selection.discovery.unplaced
     for outcome in convert_all(jobs, locations, settings, workers):
         looked |= outcome.looked
+        unplaced.merge(outcome.receipt.unplaced if outcome.receipt else ())
         if outcome.receipt or outcome.error:
             yield outcome
+    look_into_odd_siblings(selection.source, selection.discovery)
+    state, units = locations.open().state, {job.unit for job in jobs}
+    for line in chain(
+        without_logs_lines(selection.discovery),
+        unplaced_lines(unplaced),
+        unfinished_lines(state, units),
+    ):
+        _LOG.warning("%s", printable(line))
     if not looked:
         raise selection.no_logs()
 
@@ -145,7 +168,7 @@ def export(
     """
     wanted = _range(first, last, accounts, regions)
     names = sorted(wanted.accounts), sorted(wanted.regions)
-    return export_records(open_store(str(dataset)), wanted.holds_unit, *names)
+    return export_records(open_store(_location("dataset", dataset)), wanted.holds_unit, *names)
 
 
 def read_schema(settings: Settings | None = None) -> pa.Schema:
@@ -164,7 +187,7 @@ def read_schema(settings: Settings | None = None) -> pa.Schema:
         >>> logs = ds.dataset("cloudtrail", schema, partitioning="hive")
         >>> denied = logs.to_table(filter=ds.field("errorCode") == "AccessDenied")
     """
-    settings = settings or Settings()
+    settings = _checked(settings)
     columns = file_schema(settings.json_encoding)
     return pa.schema([*columns, *PARTITION_SCHEMAS[settings.partition_layout]])
 
@@ -186,18 +209,34 @@ def make_settings(file: str | Path | None = None, /, **values: object) -> Settin
     return settings_of(*files, SettingSource("make_settings", values))
 
 
+def _checked(settings: Settings | None) -> Settings:
+    if settings is None:
+        return Settings()
+    check_settings(settings)
+    return settings
+
+
+def _location(name: str, location: str | Path) -> str:
+    if not isinstance(location, str | Path):
+        raise UsageError(f"{location!r} is not a location", name, "Name a folder or a URI")
+    return str(location)
+
+
 def _range(
     first: date | None, last: date | None, accounts: Collection[str], regions: Collection[str]
 ) -> UnitRange:
     """A selection; what type checkers let pass is refused here.
 
     Raises:
-        UsageError: A day is something else, a name stands for several, or the days are swapped.
+        UsageError: A day is not a date, names are not a list of texts, or the days are swapped.
     """
     for name, day in (("first", first), ("last", last)):
         if day is not None and type(day) is not date:  # a datetime is a date, too
             raise UsageError(f"{day!r} is not a date", name, "Use datetime.date, in UTC")
-    for name, names in (("accounts", accounts), ("regions", regions)):
+    lists: tuple[tuple[str, object], ...] = (("accounts", accounts), ("regions", regions))
+    for name, names in lists:
         if isinstance(names, str):
             raise UsageError(f"{names!r} is a text", name, f"Use a list: [{names!r}]")
+        if not isinstance(names, Collection) or not all(isinstance(each, str) for each in names):
+            raise UsageError(f"{names!r} is not a list of texts", name, 'Use ["012345678901"]')
     return UnitRange.of(first, last, accounts, regions)

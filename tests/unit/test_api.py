@@ -129,3 +129,64 @@ def test_settings_are_checked_all_at_once(tmp_path: Path) -> None:
     ]
     assert make_settings() == Settings()
     assert make_settings(file, page_rows=8) == Settings(page_rows=8, row_group_rows=9)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"lookahead_s": -50_000}, "lookahead_s = -50000"),
+        ({"max_inflated_bytes": -1}, "max_inflated_bytes = -1"),
+        ({"replace_shrunk": "no"}, "replace_shrunk = 'no'"),
+        ({"sort_by": ("nope",)}, "sort_by = "),
+        ({"part_bytes": 0, "lease_s": 0}, "part_bytes = 0"),
+        ({"discard": [object()]}, "a value of another kind"),
+        ({"compression": "gzip", "compression_level": 10}, "gzip has the levels 1 to 9"),
+    ],
+)
+def test_settings_that_a_program_made_are_checked_before_anything_is_converted(
+    values: dict[str, Any], said: str, logs: Path, tmp_path: Path
+) -> None:
+    for use in (lambda one: convert(logs, tmp_path / "lake", settings=one), read_schema):
+        with pytest.raises(UsageError, match=said):
+            use(Settings(**values))
+    assert not (tmp_path / "lake.state").exists()
+
+
+def test_legal_settings_of_any_kind_are_taken() -> None:
+    made = make_settings(discard=[{"name": "a", "eventName": ["x"]}], column_encoding={})
+
+    assert read_schema(made) == read_schema(Settings(bloom_fpp=0.5, sort_by=()))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"settings": {"page_rows": 5}}, "dict is not Settings"),
+        ({"workers": 0}, "workers: 0 is not"),
+        ({"workers": "2"}, "workers: '2' is not"),
+        ({"accounts": [63301643317]}, "is not a list of texts"),
+        ({"accounts": None}, "is not a list of texts"),
+        ({"dataset": None}, "dataset: None is not a location"),
+        ({"dataset": " "}, "dataset: the location is empty"),
+        ({"source": ""}, "source: the location is empty"),
+    ],
+)
+def test_what_is_of_another_kind_is_refused_at_once(
+    arguments: dict[str, Any], said: str, logs: Path, tmp_path: Path
+) -> None:
+    call: Any = convert
+    with pytest.raises(UsageError, match=said):
+        call(**{"source": logs, "dataset": tmp_path / "lake", **arguments})
+
+
+def test_log_files_that_no_unit_reads_are_warned_of(
+    logs: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (log, *_) = sorted(logs.rglob("*.json.gz"))
+    (log.parents[2] / log.name).write_bytes(log.read_bytes())
+
+    assert all(one.receipt for one in convert(logs, tmp_path / "lake"))
+
+    assert [one.name for one in caplog.records] == ["cloudtrail_parquet"] * 2
+    assert "unplaced: " in caplog.text
+    assert "no unit reads these 1" in caplog.text

@@ -120,7 +120,7 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
     *,
     settings: Settings,
 ) -> None:
-    """Convert log files to partitions: all days discovery, or those selected."""
+    """Convert log files to partitions: all days found, or those selected."""
     started = time.monotonic()
     wanted = range_of(day, first, last, account, region)
     locations = Locations.of(source, dataset, state)

@@ -11,11 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from cloudtrail_parquet.contract import LOGS_ROOT
 from cloudtrail_parquet.conversion.workers import Outcome
 from cloudtrail_parquet.errors import CloudTrailParquetError
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.batches import Estimate
+from cloudtrail_parquet.planning.remarks import unfinished_lines, unplaced_lines, without_logs_lines
 from cloudtrail_parquet.planning.selection import Selection
 from cloudtrail_parquet.printable import printable
 from cloudtrail_parquet.settings.settings import (
@@ -26,7 +26,6 @@ from cloudtrail_parquet.settings.settings import (
 )
 from cloudtrail_parquet.source.unplaced import Unplaced
 from cloudtrail_parquet.state.figures import Quarantined
-from cloudtrail_parquet.state.notes import unfinished
 from cloudtrail_parquet.storage import ReadStore
 
 FAILED, WRONG_USAGE, QUARANTINED, INTERRUPTED = 1, 2, 3, 130
@@ -63,30 +62,20 @@ def beside(name: str, count: str) -> str:
 
 def note_unplaced(unplaced: Unplaced) -> None:
     """Print which log files no unit reads, and where they would be read."""
-    for folder in unplaced.folders:
-        plural = "" if folder.files == 1 else "s"
-        count = f"{folder.files:,}{' or more' if folder.more else ''} log file{plural}"
-        note(f"unplaced: {folder.folder or 'the source'}: {count}, such as {folder.example}")
-    if unplaced:
-        expected = f"{LOGS_ROOT}/ACCOUNT/CloudTrail/REGION/YYYY/MM/DD/"
-        note(
-            f"no unit reads these {unplaced.files:,}: "
-            f"they have to lie in {expected} and not be empty"
-        )
+    for line in unplaced_lines(unplaced):
+        note(line)
 
 
 def note_unfinished(state: ReadStore, units: Collection[Unit]) -> None:
     """Print which units, except the given ones, a run has begun to replace and not finished."""
-    for unit, since in sorted(unfinished(state).items()):
-        if unit not in units:
-            began = f"a run began to replace it at {since:%Y-%m-%d %H:%M} UTC"
-            note(f"not finished: {unit.name}: {began}; if it has ended, convert that day again")
+    for line in unfinished_lines(state, units):
+        note(line)
 
 
 def note_left_out(selection: Selection) -> bool:
     """Print what the source lacks; returns whether selected accounts are left out."""
-    for prefix in selection.discovery.without_logs:
-        note(f"no {LOGS_ROOT} folder yet in {prefix}")
+    for line in without_logs_lines(selection.discovery):
+        note(line)
     for account, error in selection.refused.items():
         note(f"error: account {account} is left out: {error}")
     return bool(selection.refused)

@@ -126,7 +126,10 @@ def convert_all(
             except BrokenProcessPool:
                 unit = futures[future].unit
                 what = "a worker process was killed before this unit was done"
-                hint = "If memory ran out, use fewer --workers; then run it again"
+                hint = (
+                    "If memory ran out, use fewer workers; a program with several has to start "
+                    "its work below if __name__ == '__main__'. Then run it again"
+                )
                 yield Outcome(unit, None, StorageError(what, unit.name, hint))
     finally:  # at once, if the caller stops early
         pool.shutdown(wait=all(future.done() for future in futures), cancel_futures=True)

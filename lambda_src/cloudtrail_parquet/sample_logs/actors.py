@@ -113,15 +113,18 @@ class Site:
     def _session_of(self, rng: Random, when: datetime, role: Role) -> Session:
         if role.instances:
             return self.instance_session(rng, when, favour(rng, role.instances))
-        return self._resume(rng, when, role.name, _RENEWAL) or self._keep(
-            role.name, self._assume(rng, role, when)
-        )
+        session = self._resume(rng, when, role.name, _RENEWAL)
+        if session is None:
+            session = self._keep(role.name, self._assume(rng, role, when))
+        return session
 
     def instance_session(self, rng: Random, when: datetime, instance: Instance) -> Session:
         """The ``AssumedRole`` caller that an instance is."""
-        return self._resume(rng, when, instance.id, 0) or self._keep(
-            instance.id, self._assume(rng, self._profiles[instance.id], when, instance)
-        )
+        session = self._resume(rng, when, instance.id, 0)
+        if session is None:
+            role = self._profiles[instance.id]
+            session = self._keep(instance.id, self._assume(rng, role, when, instance))
+        return session
 
     def agent_session(self, rng: Random, when: datetime, instance: Instance) -> Session:
         """An instance as the agent of Systems Manager, which uses the session of the instance."""

@@ -51,6 +51,7 @@ OTHER_FOLDERS = (
 DEFAULT_LEVELS = {"zstd": 2}
 """Levels used when none is set, where they differ from the codec's own default."""
 
+_PAGE_HINT = "docs/settings.md lists all settings"
 _WEEK_S = 7 * 86_400
 _TIB = 1 << 40
 
@@ -267,8 +268,25 @@ def settings_of(*sources: SettingSource) -> Settings:
         settings = replace(settings, **{name: read})
     problems += _conflicts(settings)
     if problems:
-        raise MistakesError.of(problems, "settings", "docs/settings.md lists all settings")
+        raise MistakesError.of(problems, "settings", _PAGE_HINT)
     return settings
+
+
+def check_settings(settings: Settings) -> None:
+    """Check settings that a program has made itself, as those of a settings file are checked.
+
+    Raises:
+        UsageError: Something is not legal; names every such setting.
+    """
+    if not isinstance(settings, Settings):
+        hint = "Use Settings, or make_settings"
+        raise UsageError(f"{type(settings).__name__} is not Settings", "settings", hint)
+    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    try:
+        plain = msgspec.json.decode(msgspec.json.encode(values))
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"a value of another kind ({error})", "settings", _PAGE_HINT) from error
+    settings_of(SettingSource("Settings", plain))
 
 
 def _entries(sources: tuple[SettingSource, ...]) -> Iterator[tuple[str, str, Any]]:

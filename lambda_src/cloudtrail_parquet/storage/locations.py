@@ -35,8 +35,12 @@ class Locations:
         """Check the locations; the state is by default a sibling of the dataset.
 
         Raises:
-            UsageError: The state lies inside the dataset, where readers would trip over it.
+            UsageError: One of them is empty, or the state lies inside the dataset, where readers
+                would trip over it.
         """
+        for name, location in (("source", source), ("dataset", dataset), ("state", state)):
+            if location is not None and not location.strip():
+                raise UsageError("the location is empty", name, "Name a folder or a URI")
         if state is None:
             state = location_beside(dataset, ".state")
         if is_below(state, dataset):

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cloudtrail_parquet.contract import PARTITION_COLUMNS, PartitionLayout
 from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.layout import Unit, partition
 from cloudtrail_parquet.reference.ddl import (
@@ -172,6 +173,15 @@ def clause(ddl: str, before: str, after: str) -> str:
 def columns(part: Path) -> dict[str, Any]:
     """The shape of what a converted part holds."""
     return {field.name: shape(field.type) for field in pq.read_schema(part)}
+
+
+@pytest.mark.parametrize("layout", get_args(PartitionLayout))
+@pytest.mark.parametrize("format_", get_args(DdlFormat))
+def test_every_format_knows_every_layout(format_: DdlFormat, layout: PartitionLayout) -> None:
+    text = render(format_, Settings(partition_layout=layout))
+
+    in_files = format_ in {"parquet", "duckdb"}  # which find these in the names of folders
+    assert in_files or all(column in text for column in PARTITION_COLUMNS[layout])
 
 
 @pytest.mark.parametrize("dialect", get_args(DdlFormat))

@@ -1,0 +1,38 @@
+"""What is said beside the results of a conversion, line by line, whoever says it."""
+
+from collections.abc import Collection, Iterator
+
+from cloudtrail_parquet.contract import LOGS_ROOT
+from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.source.discover import Discovery
+from cloudtrail_parquet.source.unplaced import Unplaced
+from cloudtrail_parquet.state.notes import unfinished
+from cloudtrail_parquet.storage import ReadStore
+
+
+def unplaced_lines(unplaced: Unplaced) -> Iterator[str]:
+    """Which log files no unit reads, and where they would be read."""
+    for folder in unplaced.folders:
+        plural = "" if folder.files == 1 else "s"
+        count = f"{folder.files:,}{' or more' if folder.more else ''} log file{plural}"
+        yield f"unplaced: {folder.folder or 'the source'}: {count}, such as {folder.example}"
+    if unplaced:
+        expected = f"{LOGS_ROOT}/ACCOUNT/CloudTrail/REGION/YYYY/MM/DD/"
+        yield (
+            f"no unit reads these {unplaced.files:,}: "
+            f"they have to lie in {expected} and not be empty"
+        )
+
+
+def unfinished_lines(state: ReadStore, units: Collection[Unit]) -> Iterator[str]:
+    """Which units, except the given ones, a run has begun to replace and not finished."""
+    for unit, since in sorted(unfinished(state).items()):
+        if unit not in units:
+            began = f"a run began to replace it at {since:%Y-%m-%d %H:%M} UTC"
+            yield f"not finished: {unit.name}: {began}; if it has ended, convert that day again"
+
+
+def without_logs_lines(discovery: Discovery) -> Iterator[str]:
+    """Which locations of the source have no logs yet."""
+    for prefix in discovery.without_logs:
+        yield f"no {LOGS_ROOT} folder yet in {prefix}"
