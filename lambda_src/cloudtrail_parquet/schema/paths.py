@@ -4,7 +4,6 @@ A name is that of a leaf or of a struct, which stands for all leaves below it. L
 to a name: ``resources.ARN`` is the leaf ``resources.list.element.ARN``.
 """
 
-import difflib
 from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
@@ -22,6 +21,8 @@ def known_column(name: str) -> str:
     """
     if leaves_of(name):
         return name
+    import difflib  # noqa: PLC0415 - only mistakes need it
+
     near = difflib.get_close_matches(name, _all_names(), 3, 0.6)
     hint = f"did you mean {' or '.join(near)}?" if near else "docs/columns.md lists them"
     raise ValueError(f"there is no column {name}: {hint}")

@@ -8,7 +8,6 @@ the environment, that over the file; values by column are merged column by colum
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -253,6 +252,8 @@ def settings_of(*sources: SettingSource) -> Settings:
     }
     for source, name, value in _entries(sources):
         if name not in types:
+            from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
+
             near = get_close_matches(name, types, 1)
             hint = f"did you mean {near[0]}?" if near else "docs/settings.md lists them"
             problems.append(f"{source}: there is no setting {name}: {hint}")
