@@ -178,3 +178,14 @@ def test_rooms_modules_and_functions_stay_small(folder: str) -> None:
     }
 
     assert (crowded, long, functions) == (set(), set(), set())
+
+
+def test_no_class_has_the_name_of_another() -> None:
+    names = [
+        node.name
+        for path in MODULES.values()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    ]
+
+    assert sorted(name for name in set(names) if names.count(name) > 1) == []
