@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 
 from cloudtrail_parquet.layout import unit_of
 from cloudtrail_parquet.records.from_arrow import restore_json
+from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.source.discover import discover, units
 from cloudtrail_parquet.storage import open_store
 from tests.builders import WritableStores, log_file
 
@@ -38,6 +41,17 @@ def memory() -> WritableStores:
     source, dataset, state = (open_store("memory:///") for _ in range(3))
     source.uri = "memory:///AWSLogs"
     return WritableStores(source, dataset, state)
+
+
+def deliver_all(
+    files: Iterable[tuple[datetime, list[dict[str, Any]], str]],
+) -> tuple[WritableStores, list[date]]:
+    """Stores with these files, and the days of their units."""
+    stores, settings = memory(), Settings()
+    for delivered, records, prefix in files:
+        deliver(stores, delivered, records, prefix)
+    source = discover(stores.source, settings.folders)
+    return stores, [unit.day for unit in units(stores.source, source, settings.window)]
 
 
 def rows(stores: WritableStores) -> list[tuple[date, str]]:

@@ -7,7 +7,6 @@ from collections import Counter
 from datetime import date
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 
 from cloudtrail_parquet.conversion.collate import Collation
@@ -151,7 +150,7 @@ class Run:
         stragglers = [part for parts in self._straggler_parts.values() for part in parts]
         receipt = receipt_of(
             self.unit,
-            made_by(self.task),
+            _made(self.task),
             self._read_facts(),
             self._rows(),
             self._own.parts + stragglers,
@@ -190,7 +189,7 @@ class Run:
         )
 
 
-def made_by(task: Task[R]) -> Made:
+def _made(task: Task[R]) -> Made:
     """How and when a run makes parts, for its receipt."""
     dataset = task.options.dataset
     return Made(
@@ -213,6 +212,6 @@ def _metadata(task: Task[R]) -> dict[str, str]:
         "record_version": RECORD_VERSION,
         "owner": task.unit.name,
         "source_fingerprint": task.fingerprint,
-        "settings": msgspec.json.encode(task.options.shaping).decode(),
+        "settings": task.options.shaping_json,
     }
     return {METADATA_PREFIX + name: str(value) for name, value in facts.items()}

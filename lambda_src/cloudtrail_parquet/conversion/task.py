@@ -5,10 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from hashlib import sha256
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self
 from uuid import uuid4
-
-import msgspec
 
 from cloudtrail_parquet.conversion.guard import belongs_to
 from cloudtrail_parquet.conversion.published import PublishedParts
@@ -26,10 +24,8 @@ from cloudtrail_parquet.state.notes import (
     read_shard_notes,
     shard_notes,
 )
-from cloudtrail_parquet.state.receipt import Receipt, ShardReceipt
+from cloudtrail_parquet.state.receipt import R, Receipt, ShardReceipt
 from cloudtrail_parquet.storage import Entry, Stores
-
-R = TypeVar("R", bound=Receipt)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,12 +183,11 @@ class ShardTask(Task[ShardReceipt]):
     def seen(self) -> str:
         """A digest of what the shards of a unit must have in common to make one unit."""
         options = self.options
-        shaping = msgspec.json.encode(options.shaping).decode()
         common = (
             self.fingerprint,
             SCHEMA_VERSION,
             options.dataset.folders,
-            shaping,
+            options.shaping_json,
             options.replace_shrunk,
         )
         return sha256(repr(common).encode()).hexdigest()

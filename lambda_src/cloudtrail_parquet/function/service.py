@@ -99,9 +99,7 @@ class Function:
         """
         source, state = self.stores.source, self.stores.state
         options = PlanOptions.of(self.settings)
-        wanted = UnitRange(
-            event.first, event.last, frozenset(event.accounts), frozenset(event.regions)
-        )
+        wanted = UnitRange.of(event.first, event.last, event.accounts, event.regions)
         discovery = discover(source, self.settings.folders)
         for location in discovery.without_logs:
             self.telemetry.without_logs(location)
@@ -140,12 +138,9 @@ class Function:
         """
         others, now = list[UnitRange](), self.stores.clock.now()
         for unit, since in sorted(unfinished(self.stores.state).items()):
-            in_days = wanted.first <= unit.day <= wanted.last
-            inside = in_days and wanted.holds(unit.account, unit.region)
-            if not inside and now - since > timedelta(seconds=FUNCTION_S):
+            if not wanted.holds_unit(unit) and now - since > timedelta(seconds=FUNCTION_S):
                 self.telemetry.unfinished(unit, since)
-                place = frozenset([unit.account]), frozenset([unit.region])
-                others.append(UnitRange(unit.day, unit.day, *place))
+                others.append(UnitRange.of(unit.day, unit.day, [unit.account], [unit.region]))
         return others
 
     def _dispatch(self, units: Iterator[PlannedUnit], *, scheduled: bool) -> dict[str, int]:

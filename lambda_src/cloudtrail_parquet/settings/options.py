@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
 from cloudtrail_parquet.contract import PartitionLayout
 from cloudtrail_parquet.layout import Window
 from cloudtrail_parquet.schema.columns import JsonEncoding
@@ -150,6 +152,11 @@ class ConversionOptions(NamedTuple):
     shaping: Mapping[str, Any]
     settle_margin_s: int
     replace_shrunk: bool
+
+    @property
+    def shaping_json(self) -> str:
+        """`shaping` as a JSON object."""
+        return msgspec.json.encode(self.shaping).decode()
 
     @classmethod
     def of(cls, settings: Settings) -> "ConversionOptions":

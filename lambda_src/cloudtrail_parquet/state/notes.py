@@ -8,17 +8,15 @@ repeated. The intent names all parts that such a run may have left behind.
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple
 
 import msgspec
 
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit
 from cloudtrail_parquet.state.identities import Identities
 from cloudtrail_parquet.state.keys import StateKeys, intents, shards_of
-from cloudtrail_parquet.state.receipt import Receipt, ShardReceipt
+from cloudtrail_parquet.state.receipt import R, Receipt, ShardReceipt
 from cloudtrail_parquet.storage import ReadStore
-
-R = TypeVar("R", bound=Receipt)
 
 
 class Intent(msgspec.Struct, frozen=True):

@@ -23,7 +23,6 @@ from cloudtrail_parquet.errors import LeaseTimeoutError, UsageError
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit, owner_of, shard_of, state_key, unit_of
 from cloudtrail_parquet.schema.columns import TIMESTAMP
 from cloudtrail_parquet.settings.settings import Settings
-from cloudtrail_parquet.source.discover import discover, units
 from cloudtrail_parquet.source.log_files import window_files
 from cloudtrail_parquet.state.notes import read_notes
 from cloudtrail_parquet.state.receipt import Receipt, ShardReceipt
@@ -33,7 +32,7 @@ from tests.unit.deliveries import (
     ACCOUNT,
     REGION,
     checksums,
-    deliver,
+    deliver_all,
     deliveries,
     event,
     expected,
@@ -210,11 +209,7 @@ Action = tuple[date, Shard]
 def test_every_record_stands_once_whatever_is_split_when(
     files: list[tuple[datetime, list[dict[str, Any]], str]], data: st.DataObject
 ) -> None:
-    stores = memory()
-    for delivered, records, prefix in files:
-        deliver(stores, delivered, records, prefix)
-    source = discover(stores.source, SETTINGS.folders)
-    days = [unit.day for unit in units(stores.source, source, SETTINGS.window)]
+    stores, days = deliver_all(files)
 
     def shards_of(day: date, of: int) -> list[Action]:
         return [(day, shard) for shard in Shard(1, of).siblings]

@@ -24,6 +24,7 @@ from tests.unit.deliveries import (
     START,
     checksums,
     deliver,
+    deliver_all,
     deliveries,
     event,
     expected,
@@ -50,11 +51,7 @@ def convert(stores: WritableStores, *days: date) -> list[Receipt | None]:
 def test_every_record_stands_once_in_its_own_day_whatever_is_converted_when(
     files: list[tuple[datetime, list[dict[str, Any]], str]], data: st.DataObject
 ) -> None:
-    stores = memory()
-    for delivered, records, prefix in files:
-        deliver(stores, delivered, records, prefix)
-    source = discover(stores.source, SETTINGS.folders)
-    days = [unit.day for unit in units(stores.source, source, SETTINGS.window)]
+    stores, days = deliver_all(files)
 
     order = data.draw(st.lists(st.sampled_from(days), max_size=6)) + data.draw(
         st.permutations(days)
