@@ -273,7 +273,7 @@ def assert_is_deployed(story: Story, zipped: Path) -> None:
 
 def a_schedule_has_the_last_days_converted_by_way_of_the_bus(story: Story, tree: Path) -> None:
     first = ago(4)  # so that the day after the last, too, is settled at any time of today
-    generate_tree(tree, TreeSpec(accounts=2, regions=4, days=2, records=2000, first_day=first))
+    generate_tree(tree, TreeSpec(accounts=4, regions=4, days=2, records=2000, first_day=first))
     story.upload(tree)
     story.put_foreign_event()
 
@@ -292,7 +292,7 @@ def a_backfill_goes_through_the_queue_but_for_what_is_no_event(story: Story, tre
     generate_tree(
         tree,
         TreeSpec(
-            accounts=2, regions=4, days=2, records=2000, duplicates=0.05, first_day=first, seed=1
+            accounts=4, regions=4, days=2, records=2000, duplicates=0.05, first_day=first, seed=1
         ),
     )
     story.upload(tree)
