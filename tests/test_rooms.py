@@ -15,6 +15,7 @@ CONVERTER = (
     {"errors", "schema"},
     {"formats", "storage"},
     {"layout"},
+    {"deliveries"},
     {"settings"},
     {"records", "source"},
     {"state"},

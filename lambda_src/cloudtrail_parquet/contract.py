@@ -6,7 +6,7 @@ client of any store.
 
 import json
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, get_args
 
 HANDLER = "cloudtrail_parquet.handler.handler"
 """The entry point of the function, as Lambda names it."""
@@ -72,23 +72,41 @@ MAX_UNITS = 1000
 MAX_BUCKET_PART_BYTES = 64 << 20
 """The largest part in a bucket: one conditional request puts it, with its body in memory."""
 
-PartitionLayout = Literal["account/region/year/month/day", "account/region/dt"]
+PartitionLayout = Literal[
+    "account/region/year/month/day",
+    "account/region/dt",
+    "account/year/month/day",
+    "account/dt",
+    "year/month/day",
+    "dt",
+]
 PartitionType = Literal["string", "smallint", "tinyint", "date"]
 
 DEFAULT_LAYOUT: PartitionLayout = "account/region/year/month/day"
 
+_PARTITION_TYPES: dict[str, PartitionType] = {
+    "account": "string",
+    "region": "string",
+    "year": "smallint",
+    "month": "tinyint",
+    "day": "tinyint",
+    "dt": "date",
+}
+
 PARTITION_COLUMNS: dict[PartitionLayout, dict[str, PartitionType]] = {
-    "account/region/year/month/day": {
-        "account": "string",
-        "region": "string",
-        "year": "smallint",
-        "month": "tinyint",
-        "day": "tinyint",
-    },
-    "account/region/dt": {"account": "string", "region": "string", "dt": "date"},
+    layout: {name: _PARTITION_TYPES[name] for name in layout.split("/")}
+    for layout in get_args(PartitionLayout)
 }
 """Hive's partition columns by layout, in folder order, with their types in Hive's words. Account
 ids are text, which keeps their leading zeros."""
+
+PLACE_COLUMNS: dict[PartitionLayout, tuple[str, ...]] = {
+    layout: tuple(name for name in ("account", "region") if name not in folders)
+    for layout, folders in PARTITION_COLUMNS.items()
+}
+"""Which of account and region are columns of a layout's files, since no folder has them; a layout
+with such columns is folded: its units span all places (pairs of account and region) that differ
+in them only."""
 
 METRIC_NAMESPACE = "CloudTrailParquet"
 """The namespace of the metrics in CloudWatch."""

@@ -1,48 +1,59 @@
-"""Keys: those that CloudTrail gives to log files, and those of the parts that we write.
+"""Units, and the keys of the parts and of the state that are theirs.
 
-    [PREFIX/]AWSLogs/[ORG/]ACCOUNT/FOLDER/REGION/YYYY/MM/DD/FILE                      delivered
-    account=ACCOUNT/region=REGION/year=YYYY/month=MM/day=DD/part-00000.parquet        written
-    account=ACCOUNT/region=REGION/dt=YYYY-MM-DD/part-00000.parquet                    or so
-    .../straggler-YYYYMMDD-00000.parquet                records that were delivered on another day
-    .../part-03of12-00000.parquet, .../straggler-YYYYMMDD-03of12-00000.parquet      of one shard
-
-Sources: CloudTrail User Guide, "Getting and viewing your CloudTrail log files"; for file names the
-CloudTrail Processing Library. YYYY/MM/DD is the UTC day of delivery.
+account=ACCOUNT/region=REGION/year=YYYY/month=MM/day=DD/part-00000.parquet        written
+account=ACCOUNT/region=REGION/dt=YYYY-MM-DD/part-00000.parquet                    or so
+account=ACCOUNT/dt=YYYY-MM-DD/part-00000.parquet, dt=YYYY-MM-DD/part-00000.parquet   folded
+.../straggler-YYYYMMDD-00000.parquet                records that were delivered on another day
+.../part-03of12-00000.parquet, .../straggler-YYYYMMDD-03of12-00000.parquet      of one shard
 """
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import NamedTuple
 from urllib.parse import quote, unquote
-from zlib import crc32
 
 from cloudtrail_parquet.contract import DEFAULT_LAYOUT, PartitionLayout
+from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.schema.columns import PARTITION_SCHEMAS
-from cloudtrail_parquet.storage import Entry
 
 ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 LIKE_ORGANIZATION = re.compile(r"o-[A-Za-z0-9]+")
 """An organization's id if accounts lie below it; other programs invent shorter ids."""
 
 ACCOUNT = re.compile(r"[0-9]{12}")
+_OF_SPAN = ("account=", "region=")
 
-_STAMP = re.compile(
-    r".*?_CloudTrail(?:-[A-Za-z]+)?_[^_]+_(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)Z.*", re.DOTALL
-)
 _PART = re.compile(
     r"(?:part|straggler-(?P<day>\d{8}))-(?:(?P<number>\d\d)of(?P<of>\d\d)-)?\d+\.parquet",
     re.ASCII,
 )
 _SHARD = re.compile(r"(\d\d)of(\d\d)", re.ASCII)
 MAX_SHARDS = 99
-_DAY_S = 86_400
-_DAY = timedelta(days=1)
-_LAST_MOMENT = timedelta(days=1, microseconds=-1)
+
+
+class Place(NamedTuple):
+    """An account and a region, as CloudTrail delivers them; sorted by account, then by region."""
+
+    account: str
+    region: str
+
+    @classmethod
+    def of_trail(cls, trail: str) -> "Place":
+        """The place whose days a prefix of the source holds: ``…/ACCOUNT/FOLDER/REGION/``."""
+        *_, account, _, region, _ = ["", "", "", *trail.split("/")]
+        return cls(account, region)
 
 
 class Unit(NamedTuple):
-    """What one conversion replaces as a whole: the records of an account, a region and a day."""
+    """What one conversion replaces as a whole: the records of one partition of the layout.
+
+    Attributes:
+        account: The account; "" if the layout has no folder for it, and the unit spans all of them.
+        region: The region; likewise.
+        day: The day of the events.
+    """
 
     account: str
     region: str
@@ -50,16 +61,50 @@ class Unit(NamedTuple):
 
     @property
     def name(self) -> str:
-        """``123456789012 us-east-1 2026-01-10``, for people and logs."""
-        return f"{self.account} {self.region} {self.day}"
+        """``123456789012 us-east-1 2026-01-10``, for people and logs; only what it has."""
+        return " ".join(self.to_json().values())
 
     def to_json(self) -> dict[str, str]:
-        """Plain values, for ``--json`` and logs."""
-        return {"account": self.account, "region": self.region, "day": str(self.day)}
+        """Plain values, for ``--json`` and logs; without account or region that it spans."""
+        values = {"account": self.account, "region": self.region, "day": str(self.day)}
+        return {name: value for name, value in values.items() if value}
+
+    @property
+    def span(self) -> Place:
+        """Account and region, either of them "" if the unit spans all of them."""
+        return Place(self.account, self.region)
 
     def on(self, day: date) -> "Unit":
         """The unit of the same account and region on another day."""
         return self._replace(day=day)
+
+    def holds(self, account: str, region: str) -> bool:
+        """Whether records of an account and region are the unit's."""
+        return self.account in {"", account} and self.region in {"", region}
+
+
+def span_of(place: Place, layout: PartitionLayout) -> Place:
+    """The `Unit.span` of a place's units: the place, without what is a column of the files."""
+    folders = PARTITION_SCHEMAS[layout].names
+    account, region = (name in folders for name in Place._fields)
+    return Place(place.account if account else "", place.region if region else "")
+
+
+def check_unit(unit: Unit, layout: PartitionLayout) -> None:
+    """Make sure that a unit is one of a layout.
+
+    Raises:
+        UsageError: It has an account or a region that the layout has no folder for, or lacks one.
+    """
+    for name, value in zip(Place._fields, unit.span, strict=True):
+        is_folder = name in PARTITION_SCHEMAS[layout].names
+        if is_folder != bool(value):
+            article = "no" if is_folder else "an" if name == "account" else "a"
+            what = f"it has {article} {name}"
+            hint = (
+                f"Name the {name} as well" if is_folder else f"Leave it out: units span all {name}s"
+            )
+            raise UsageError(f"{what}, in the layout {layout}", unit.name, hint)
 
 
 def is_name(text: str) -> bool:
@@ -81,9 +126,10 @@ def partition(unit: Unit, layout: PartitionLayout = DEFAULT_LAYOUT) -> str:
     return "".join(f"{name}={values[name]}/" for name in PARTITION_SCHEMAS[layout].names)
 
 
-def place_folder(unit: Unit, layout: PartitionLayout = DEFAULT_LAYOUT) -> str:
-    """The folder with the partitions of all days of a unit's account and region."""
-    return "".join(f"{name}/" for name in partition(unit, layout).split("/")[:2])
+def span_folder(unit: Unit, layout: PartitionLayout = DEFAULT_LAYOUT) -> str:
+    """The folder with the partitions of all days of a unit's span; "" for the whole dataset."""
+    folders = partition(unit, layout).split("/")
+    return "".join(f"{name}/" for name in folders if name.startswith(_OF_SPAN))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -130,7 +176,7 @@ WHOLE = Shard(1, 1)
 
 
 class Owner(NamedTuple):
-    """The owner of a part, within an account and region: the unit, by its day, and its shard."""
+    """The owner of a part, within a span: the unit, by its day, and its shard."""
 
     day: date
     shard: Shard = WHOLE
@@ -193,140 +239,48 @@ def shard_of(key: str) -> Shard:
 def unit_of(key: str) -> Unit | None:
     """The unit whose partition a part is in, in any layout; None for a key that is not a part's."""
     folders, _, name = key.rpartition("/")
-    return _unit(folders) if name.endswith(".parquet") else None
+    return _unit(folders, _FOLDERS) if name.endswith(".parquet") else None
 
 
-def _unit(folders: str) -> Unit | None:
+_FOLDERS = {tuple(schema.names) for schema in PARTITION_SCHEMAS.values()}
+_STATE_FOLDERS = {
+    (*span, "year", "month", "day") for span in ((), ("account",), ("account", "region"))
+}
+
+
+def _unit(folders: str, known: Container[tuple[str, ...]]) -> Unit | None:
     values = dict(folder.split("=", 1) for folder in folders.split("/") if "=" in folder)
-    if not any(list(values) == schema.names for schema in PARTITION_SCHEMAS.values()):
+    if tuple(values) not in known:
         return None
+    account, region = (unquote(values.get(name, "")) for name in Place._fields)
+    day = values["dt"].split("-") if "dt" in values else list(values.values())[-3:]
     try:
-        year, month, day = values["dt"].split("-") if "dt" in values else list(values.values())[2:]
-        return Unit(
-            unquote(values["account"]),
-            unquote(values["region"]),
-            date(int(year), int(month), int(day)),
-        )
+        year, month, day_ = map(int, day)
+        return Unit(account, region, date(year, month, day_))
     except ValueError:
         return None
 
 
-def state_folder(kind: str, account: str, region: str) -> str:
-    """The folder, below the state prefix, of the `state_key` of all days of a region."""
-    return state_key(kind, Unit(account, region, date.min)).partition("/year=")[0] + "/"
+def state_folder(kind: str, span: Place) -> str:
+    """The folder, below the state prefix, of the `state_key` of all days of a span."""
+    return state_key(kind, Unit(*span, date.min)).partition("year=")[0]
 
 
 def state_unit(key: str) -> Unit | None:
     """The unit that a `state_key` is about; None for any other key."""
-    return _unit(key.rpartition(".")[0])
+    return _unit(key.rpartition(".")[0], _STATE_FOLDERS)
 
 
 def state_key(kind: str, unit: Unit, ending: str = ".json") -> str:
-    """The key, below the state prefix, of something about a unit: its receipt, its lease, ..."""
-    return f"{kind}/{partition(unit).rstrip('/')}{ending}"
+    """The key, below the state prefix, of something about a unit: its receipt, its lease, ...
 
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """How far a unit looks for deliveries around its day, in seconds before and after it."""
-
-    lookbehind_s: int
-    lookahead_s: int
-
-    def holds(self, delivered: datetime, day: date) -> bool:
-        """Whether a delivery is in ``[day - lookbehind, day + 1 d + lookahead)``."""
-        begin, end = self.seconds(day, day)
-        return begin <= self.second(delivered, day) < end
-
-    @staticmethod
-    def second(delivered: datetime, day: date) -> float:
-        """The seconds from the beginning of a day to a delivery."""
-        return (delivered - _midnight(day)).total_seconds()
-
-    def seconds(self, day: date, since: date) -> tuple[int, int]:
-        """The window of a day in seconds since the beginning of another day: begin, and end."""
-        start = (day - since).days * _DAY_S
-        return start - self.lookbehind_s, start + _DAY_S + self.lookahead_s
-
-    def takes(self, shard: Shard, file: "LogFile", day: date) -> bool:
-        """Whether a shard of a unit reads a log file in the window of the unit's day.
-
-        The window is cut into ranges of delivery time, one for each shard. A log file whose name
-        bears no time is assigned by its name, since its object time changes when it is copied and
-        may be the same for all files of a tree.
-        """
-        if file.stamped:
-            since = file.delivered - _midnight(day) + timedelta(seconds=self.lookbehind_s)
-            whole = _DAY + timedelta(seconds=self.lookbehind_s + self.lookahead_s)
-            return since * shard.of // whole == shard.number - 1
-        name = file.key.rpartition("/")[2].encode(errors="surrogateescape")
-        return crc32(name) % shard.of == shard.number - 1
-
-    def delivery_days(self, day: date) -> list[date]:
-        """The delivery days that the window of a day touches."""
-        return _days_around(day, self.lookbehind_s, self.lookahead_s)
-
-    def event_days(self, delivery_day: date) -> list[date]:
-        """The days whose windows touch a delivery day."""
-        return _days_around(delivery_day, self.lookahead_s, self.lookbehind_s)
-
-    def ends(self, day: date) -> datetime:
-        """The end of a day's window; capped at the latest time that Python knows."""
-        try:
-            return _midnight(day) + timedelta(days=1, seconds=self.lookahead_s)
-        except OverflowError:
-            return datetime.max.replace(tzinfo=UTC)
-
-
-def _days_around(day: date, before_s: int, after_s: int) -> list[date]:
-    first = day.toordinal() + before_s // -_DAY_S
-    last = day.toordinal() - after_s // -_DAY_S
-    in_calendar = range(max(first, 1), min(last, date.max.toordinal()) + 1)
-    return [date.fromordinal(ordinal) for ordinal in in_calendar]
-
-
-def _midnight(day: date) -> datetime:
-    """The moment at which a day begins."""
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
-
-
-class LogFile(NamedTuple):
-    """One source object.
-
-    Attributes:
-        key: Its key below the source.
-        size: Bytes as stored.
-        delivered: Its delivery time, UTC.
-        stamped: Whether that is the stamp in its name.
+    Whatever the layout, days are ``year=/month=/day=``; a span's account or region that is "" has
+    no folder.
     """
-
-    key: str
-    size: int
-    delivered: datetime
-    stamped: bool
+    day = partition(unit, "year/month/day")
+    return f"{kind}/{_span_folders(unit)}{day.rstrip('/')}{ending}"
 
 
-def log_file(entry: Entry, delivery_day: date) -> LogFile:
-    """The log file at an entry that was listed below the folder of a delivery day.
-
-    Its delivery time is the stamp in its name, or its object time when the name does not parse,
-    moved into the folder's day. The folder alone decides which units will find the file, so that a
-    file whose stamp, or object time, says another day still has exactly one owner.
-    """
-    match = _STAMP.fullmatch(entry.key.rpartition("/")[2].partition(".")[0])
-    delivered = entry.modified
-    if match is not None:
-        try:
-            year, month, day, hour, minute = map(int, match.groups())
-            delivered = datetime(year, month, day, hour, minute, tzinfo=UTC)
-        except ValueError:
-            match = None
-    start = _midnight(delivery_day)
-    return LogFile(
-        entry.key, entry.size, min(max(delivered, start), start + _LAST_MOMENT), match is not None
-    )
-
-
-def day_folder(day: date) -> str:
-    """``YYYY/MM/DD/``, as CloudTrail writes it."""
-    return f"{day.year:04d}/{day.month:02d}/{day.day:02d}/"
+def _span_folders(unit: Unit) -> str:
+    values = zip(_OF_SPAN, unit.span, strict=True)
+    return "".join(f"{name}{quote(value, safe=' ')}/" for name, value in values if value)

@@ -9,8 +9,9 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 from mypy_boto3_s3 import S3Client
 
+from cloudtrail_parquet.deliveries import Window
 from cloudtrail_parquet.errors import StorageError
-from cloudtrail_parquet.layout import Unit, Window
+from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.plan import Receipts, UnitRange, plan_units
 from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.settings.settings import Settings

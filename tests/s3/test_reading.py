@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 from mypy_boto3_s3 import S3Client
 
+from cloudtrail_parquet.deliveries import LogFile
 from cloudtrail_parquet.errors import StorageError
-from cloudtrail_parquet.layout import LogFile
 from cloudtrail_parquet.settings.options import FetchOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.fetch import fetch

@@ -6,21 +6,24 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cloudtrail_parquet.contract import DEFAULT_LAYOUT, PartitionLayout
+from cloudtrail_parquet.deliveries import LogFile, Window, day_folder, log_file
+from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import (
     WHOLE,
-    LogFile,
     Owner,
     Shard,
     Unit,
-    Window,
-    day_folder,
-    log_file,
+    check_unit,
     owner_day,
     owner_of,
     part_key,
     partition,
     shard_of,
+    span_folder,
+    span_of,
+    state_folder,
     state_key,
+    state_unit,
     straggler_key,
     unit_of,
 )
@@ -44,6 +47,11 @@ folder_names = st.text(
 )
 units = st.builds(Unit, folder_names, folder_names, st.dates())
 layouts = st.sampled_from(get_args(PartitionLayout))
+
+
+def within(unit: Unit, layout: PartitionLayout) -> Unit:
+    """The unit of a layout that holds another unit's records."""
+    return Unit(*span_of(unit.span, layout), unit.day)
 
 
 def found(key: str, day: date = DAY, modified: datetime = COPIED) -> tuple[datetime, bool]:
@@ -154,6 +162,7 @@ def test_a_partition_is_a_hive_folder() -> None:
 def test_a_part_names_its_unit_and_its_owner_in_every_layout(
     unit: Unit, delivery_day: date, number: int, layout: PartitionLayout
 ) -> None:
+    unit = within(unit, layout)
     own = part_key(unit, number, layout)
     straggler = straggler_key(unit, delivery_day, number, layout)
 
@@ -165,11 +174,51 @@ def test_a_part_names_its_unit_and_its_owner_in_every_layout(
 
 @given(units, units, layouts)
 def test_units_do_not_share_a_folder(one: Unit, other: Unit, layout: PartitionLayout) -> None:
+    one, other = within(one, layout), within(other, layout)
     folder, another = partition(one, layout), partition(other, layout)
 
     assert (folder == another) == (one == other)
     assert (state_key("receipts", one) == state_key("receipts", other)) == (one == other)
     assert one == other or not folder.startswith(another)
+
+
+@given(units, layouts)
+def test_what_the_state_has_of_a_unit_names_it_in_every_layout(
+    unit: Unit, layout: PartitionLayout
+) -> None:
+    unit = within(unit, layout)
+
+    assert state_unit(state_key("receipts", unit)) == unit
+    assert state_key("receipts", unit).startswith(state_folder("receipts", unit.span))
+    assert partition(unit, layout).startswith(span_folder(unit, layout))
+    assert "=/" not in partition(unit, layout) + state_key("receipts", unit)
+
+
+@pytest.mark.parametrize(
+    ("layout", "unit", "message"),
+    [
+        (DEFAULT_LAYOUT, Unit("", REGION, DAY), "it has no account, in the layout account/region"),
+        ("account/dt", Unit(ACCOUNT, REGION, DAY), "it has a region, in the layout account/dt"),
+        ("dt", Unit(ACCOUNT, "", DAY), "it has an account, in the layout dt"),
+    ],
+)
+def test_a_unit_of_another_layout_is_refused(
+    layout: PartitionLayout, unit: Unit, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        check_unit(unit, layout)
+    check_unit(within(Unit(ACCOUNT, REGION, DAY), layout), layout)
+
+
+def test_a_unit_that_spans_all_regions_is_named_by_what_it_has() -> None:
+    unit = Unit("000000000012", "", DAY)
+
+    assert unit.name == "000000000012 2026-01-10"
+    assert unit.to_json() == {"account": "000000000012", "day": "2026-01-10"}
+    assert unit.holds("000000000012", REGION)
+    assert not unit.holds("000000000013", REGION)
+    assert partition(unit, "account/dt") == "account=000000000012/dt=2026-01-10/"
+    assert state_key("receipts", unit).startswith("receipts/account=000000000012/year=2026/")
 
 
 @pytest.mark.parametrize(

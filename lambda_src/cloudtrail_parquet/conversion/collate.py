@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from cloudtrail_parquet.conversion.duplicates import Duplicates
 from cloudtrail_parquet.conversion.published import PublishedParts, without_published
 from cloudtrail_parquet.dataset.writer import order_by
+from cloudtrail_parquet.deliveries import LogFile, Window
 from cloudtrail_parquet.formats import jsontext
 from cloudtrail_parquet.formats.eventtime import (
     DAY_US,
@@ -28,7 +29,7 @@ from cloudtrail_parquet.formats.eventtime import (
     format_time,
     parse_time,
 )
-from cloudtrail_parquet.layout import LogFile, Unit, Window
+from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.records.coerce import Unmapped
 from cloudtrail_parquet.records.decode import Batch
 from cloudtrail_parquet.records.keys import keys_of

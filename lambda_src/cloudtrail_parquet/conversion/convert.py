@@ -16,8 +16,9 @@ from cloudtrail_parquet.conversion.publish import (
 from cloudtrail_parquet.conversion.run import Run
 from cloudtrail_parquet.conversion.shards import Split, guard_others
 from cloudtrail_parquet.conversion.task import ShardTask, Task, task_of
+from cloudtrail_parquet.deliveries import LogFile
 from cloudtrail_parquet.errors import LeaseTimeoutError
-from cloudtrail_parquet.layout import WHOLE, LogFile, Shard, Unit
+from cloudtrail_parquet.layout import WHOLE, Shard, Unit
 from cloudtrail_parquet.settings.options import ConversionOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.state.keys import StateKeys

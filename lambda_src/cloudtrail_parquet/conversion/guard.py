@@ -20,15 +20,7 @@ from cloudtrail_parquet.dataset.parts import (
     readable,
     row_group_keys,
 )
-from cloudtrail_parquet.layout import (
-    Owner,
-    Shard,
-    Unit,
-    owner_of,
-    place_folder,
-    shard_of,
-    unit_of,
-)
+from cloudtrail_parquet.layout import Owner, Shard, Unit, owner_of, shard_of, span_folder, unit_of
 from cloudtrail_parquet.settings.options import DatasetOptions
 from cloudtrail_parquet.settings.rules import Discard, Discarder
 from cloudtrail_parquet.state.figures import Part, Records
@@ -164,7 +156,7 @@ def parts_of(
 ) -> list[Entry]:
     """All parts that a unit has written, in any partition, whether or not the state knows them."""
     written = []
-    for entry in dataset.files(place_folder(unit, layout)):
+    for entry in dataset.files(span_folder(unit, layout)):
         target = unit_of(entry.key)
         if target and belongs_to(unit, owner_of(entry.key, target.day), goes):
             written.append(entry)

@@ -13,8 +13,9 @@ from cloudtrail_parquet.conversion.collate import Collation
 from cloudtrail_parquet.conversion.duplicates import Duplicates
 from cloudtrail_parquet.conversion.task import Task
 from cloudtrail_parquet.dataset.writer import PartsWriter, in_background
+from cloudtrail_parquet.deliveries import LogFile
 from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError, UnreadableLogError
-from cloudtrail_parquet.layout import LogFile, part_key, straggler_key
+from cloudtrail_parquet.layout import part_key, straggler_key
 from cloudtrail_parquet.records.decode import decode, raw_records
 from cloudtrail_parquet.schema.columns import METADATA_PREFIX, RECORD_VERSION, SCHEMA_VERSION
 from cloudtrail_parquet.source.fetch import Fetched, fetch, fetch_text

@@ -11,7 +11,8 @@ from uuid import uuid4
 from cloudtrail_parquet.conversion.guard import belongs_to
 from cloudtrail_parquet.conversion.published import PublishedParts
 from cloudtrail_parquet.dataset.parts import parts_in
-from cloudtrail_parquet.layout import WHOLE, LogFile, Shard, Unit, owner_of
+from cloudtrail_parquet.deliveries import LogFile
+from cloudtrail_parquet.layout import WHOLE, Shard, Unit, owner_of
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
 from cloudtrail_parquet.settings.options import ConversionOptions
 from cloudtrail_parquet.source.log_files import window_files

@@ -15,8 +15,9 @@ import pyarrow as pa
 
 from cloudtrail_parquet.conversion.convert import convert_unit, preview_unit
 from cloudtrail_parquet.dataset.properties import check_properties, record_properties
+from cloudtrail_parquet.deliveries import LogFile
 from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError
-from cloudtrail_parquet.layout import LogFile, Unit
+from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions
 from cloudtrail_parquet.settings.settings import Settings
@@ -27,7 +28,7 @@ from cloudtrail_parquet.storage.locations import Locations
 
 
 class Job(NamedTuple):
-    """A unit to convert, and the prefixes of the source that hold its days."""
+    """A unit to convert, and the prefixes of the source that hold the days of its places."""
 
     unit: Unit
     trails: tuple[str, ...]
@@ -35,7 +36,7 @@ class Job(NamedTuple):
 
 def jobs_of(units: Iterable[Unit], discovery: Discovery) -> list[Job]:
     """The jobs for some units of a source."""
-    return [Job(unit, tuple(discovery.trails[unit.account, unit.region])) for unit in units]
+    return [Job(unit, tuple(discovery.trails_of(unit))) for unit in units]
 
 
 class UnitAction(Protocol):

@@ -13,6 +13,7 @@ from msgspec.structs import replace as replace_in
 from cloudtrail_parquet.contract import FUNCTION_S, MAX_UNITS
 from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.dataset.properties import record_properties
+from cloudtrail_parquet.deliveries import LogFile
 from cloudtrail_parquet.errors import (
     CloudTrailParquetError,
     NotEnoughTimeError,
@@ -23,7 +24,7 @@ from cloudtrail_parquet.errors import (
 from cloudtrail_parquet.function.events import ConvertEvent, DailyEvent, Event, PlanEvent, UnitRef
 from cloudtrail_parquet.function.fanout import Fanout
 from cloudtrail_parquet.function.telemetry import Telemetry
-from cloudtrail_parquet.layout import MAX_SHARDS, WHOLE, LogFile, Shard, Unit
+from cloudtrail_parquet.layout import MAX_SHARDS, WHOLE, Shard, Unit
 from cloudtrail_parquet.planning.batches import BATCH_S, pack
 from cloudtrail_parquet.planning.plan import PlannedUnit, Receipts, UnitRange, plan_units
 from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions, PlanOptions

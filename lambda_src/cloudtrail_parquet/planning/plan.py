@@ -15,8 +15,9 @@ from operator import itemgetter
 from typing import Literal, NamedTuple
 
 from cloudtrail_parquet.contract import PartitionLayout
+from cloudtrail_parquet.deliveries import Window, day_folder
 from cloudtrail_parquet.errors import UsageError
-from cloudtrail_parquet.layout import Unit, Window, day_folder, owner_day, place_folder, unit_of
+from cloudtrail_parquet.layout import Place, Unit, owner_day, span_folder, unit_of
 from cloudtrail_parquet.planning.due import (
     NEVER,
     NO_RECEIPT,
@@ -164,7 +165,7 @@ def plan_units(  # noqa: PLR0913, PLR0917
             parts = _parts(receipts.dataset, Unit(*place, wanted.last), options.dataset.layout)
         others = {unit for unit in open_units if unit[:2] == place}
         has_units = planned or parts or others
-        converted = receipt_days(receipts.state, *place) if has_units else set[date]()
+        converted = receipt_days(receipts.state, Place(*place)) if has_units else set[date]()
         others |= {unit for unit in _owners(parts or ()) if unit.day not in converted}
         planned = sorted(planned + _gone(planned, others, wanted))
         return list(_due(receipts.state, planned, converted, parts, open_units, only, options))
@@ -314,5 +315,5 @@ def _owners(keys: Iterable[str]) -> Iterator[Unit]:
 
 def _parts(dataset: ReadStore, unit: Unit, layout: PartitionLayout) -> dict[str, int]:
     """The sizes of the parts of a unit's account and region, in bytes, by key."""
-    entries = dataset.files(place_folder(unit, layout))
+    entries = dataset.files(span_folder(unit, layout))
     return {entry.key: entry.size for entry in entries}

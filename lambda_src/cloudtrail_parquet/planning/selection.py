@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from cloudtrail_parquet.deliveries import Window
 from cloudtrail_parquet.errors import RefusedError, UsageError
-from cloudtrail_parquet.layout import Unit, Window
+from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.plan import UnitRange
 from cloudtrail_parquet.source.discover import Discovery, discover, units
 from cloudtrail_parquet.storage import ReadStore, open_source

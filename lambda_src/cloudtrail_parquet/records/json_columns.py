@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cloudtrail_parquet.contract import DEFAULT_LAYOUT, PartitionLayout
 from cloudtrail_parquet.formats import jsontext, variant_decode, variant_encode
 from cloudtrail_parquet.formats.strict_json import (
     EXACT_TEXT,
@@ -22,7 +23,14 @@ from cloudtrail_parquet.formats.strict_json import (
     unwrap,
     wrap,
 )
-from cloudtrail_parquet.schema.columns import JSON_COLUMNS, SCHEMA, UNMAPPED, JsonEncoding, kind
+from cloudtrail_parquet.schema.columns import (
+    JSON_COLUMNS,
+    PLACE_SCHEMAS,
+    SCHEMA,
+    UNMAPPED,
+    JsonEncoding,
+    kind,
+)
 
 PATHS = tuple(path for path in JSON_COLUMNS if path != UNMAPPED)
 """The columns that may be VARIANT."""
@@ -33,10 +41,11 @@ _Write = Callable[[pa.Array], tuple[pa.Array, list[int]]]
 
 
 @cache
-def file_schema(encoding: JsonEncoding) -> pa.Schema:
-    """`SCHEMA` as files have it."""
+def file_schema(encoding: JsonEncoding, layout: PartitionLayout = DEFAULT_LAYOUT) -> pa.Schema:
+    """`SCHEMA` as files of a layout have it, and then account and region if no folder has them."""
     types = {"string": pa.string(), "json": pa.json_(), "variant": variant_encode.VARIANT_STORAGE}
-    return pa.schema([_file_field(field, types[encoding], encoding) for field in SCHEMA])
+    columns = [_file_field(field, types[encoding], encoding) for field in SCHEMA]
+    return pa.schema([*columns, *PLACE_SCHEMAS[layout]])
 
 
 def _file_field(field: pa.Field, json_type: pa.DataType, encoding: JsonEncoding) -> pa.Field:

@@ -18,7 +18,12 @@ from typing import Literal
 
 import pyarrow as pa
 
-from cloudtrail_parquet.contract import DEFAULT_LAYOUT, PARTITION_COLUMNS, PartitionType
+from cloudtrail_parquet.contract import (
+    DEFAULT_LAYOUT,
+    PARTITION_COLUMNS,
+    PLACE_COLUMNS,
+    PartitionType,
+)
 
 SCHEMA_VERSION = 2  # grows when a row could come out differently
 RECORD_VERSION = "1.11"  # the newest eventVersion the columns cover
@@ -255,6 +260,16 @@ PARTITION_SCHEMAS = {
 """The hive partition columns of each layout, in folder order."""
 
 PARTITION_SCHEMA = PARTITION_SCHEMAS[DEFAULT_LAYOUT]
+
+_PLACE_FIELDS = {
+    "account": _field("account", "", "account that the record was delivered for", kind="account"),
+    "region": _field("region", "", "region that the record was delivered for"),
+}
+PLACE_SCHEMAS = {
+    layout: pa.schema([_PLACE_FIELDS[name] for name in names])
+    for layout, names in PLACE_COLUMNS.items()
+}
+"""The columns that files of a folded layout have after those of `SCHEMA`; none in other layouts."""
 
 
 def kind(field: pa.Field) -> Kind:

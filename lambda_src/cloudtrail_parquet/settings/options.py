@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from cloudtrail_parquet.contract import PartitionLayout
-from cloudtrail_parquet.layout import Window
+from cloudtrail_parquet.deliveries import Window
 from cloudtrail_parquet.schema.columns import JsonEncoding
 from cloudtrail_parquet.settings.rules import Discard, Redact
 from cloudtrail_parquet.settings.settings import DEFAULT_LEVELS, Settings

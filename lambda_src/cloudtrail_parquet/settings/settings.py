@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, get_args
 import msgspec
 
 from cloudtrail_parquet.contract import DEFAULT_LAYOUT, PREFIX, PartitionLayout, Variable
+from cloudtrail_parquet.deliveries import Window
 from cloudtrail_parquet.errors import MistakesError, UsageError
-from cloudtrail_parquet.layout import Window
 from cloudtrail_parquet.schema.columns import JsonEncoding
 from cloudtrail_parquet.schema.paths import filterable_column, known_column, sortable_column
 from cloudtrail_parquet.settings.rules import Discard, Redact, check

@@ -10,15 +10,9 @@ from datetime import date
 from itertools import chain
 
 from cloudtrail_parquet.contract import LOGS_ROOT
+from cloudtrail_parquet.deliveries import Window
 from cloudtrail_parquet.errors import RefusedError, UsageError, listed
-from cloudtrail_parquet.layout import (
-    ACCOUNT,
-    LIKE_ORGANIZATION,
-    ORGANIZATION,
-    Unit,
-    Window,
-    is_name,
-)
+from cloudtrail_parquet.layout import ACCOUNT, LIKE_ORGANIZATION, ORGANIZATION, Unit, is_name
 from cloudtrail_parquet.source.log_files import days_known, delivery_days, each
 from cloudtrail_parquet.source.unplaced import Unplaced
 from cloudtrail_parquet.storage import Level, ReadStore
@@ -50,6 +44,14 @@ class Discovery:
     without_logs: list[str] = field(default_factory=list)
     unplaced: Unplaced = field(default_factory=Unplaced)
     with_logs: set[tuple[str, str]] = field(default_factory=set)
+
+    def trails_of(self, unit: Unit) -> list[str]:
+        """The prefixes that hold the days of all places of a unit."""
+        if all(unit.span):
+            return self.trails[unit.span]
+        return [
+            trail for place in self.trails if unit.holds(*place) for trail in self.trails[place]
+        ]
 
     def check(self, accounts: Collection[str], regions: Collection[str], where: str) -> None:
         """Refuse accounts and regions that the source does not have; most likely misspelt.

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from cloudtrail_parquet.deliveries import LogFile
 from cloudtrail_parquet.errors import CloudTrailParquetError
 from cloudtrail_parquet.formats.gzip_text import inflate, is_usual
-from cloudtrail_parquet.layout import LogFile
 from cloudtrail_parquet.settings.options import FetchOptions
 from cloudtrail_parquet.storage import ReadStore
 

@@ -9,7 +9,8 @@ from functools import partial
 from itertools import islice
 from typing import TypeVar
 
-from cloudtrail_parquet.layout import LogFile, Unit, Window, day_folder, log_file
+from cloudtrail_parquet.deliveries import LogFile, Window, day_folder, log_file
+from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.source.unplaced import Unplaced, look_into
 from cloudtrail_parquet.storage import Entry, ReadStore
 

@@ -6,8 +6,8 @@ from itertools import islice
 
 import msgspec
 
+from cloudtrail_parquet.deliveries import LogFile
 from cloudtrail_parquet.errors import ReconciliationError
-from cloudtrail_parquet.layout import LogFile
 from cloudtrail_parquet.printable import printable, shortened, writable
 
 MAX_NAMES = 1000

@@ -5,7 +5,7 @@ from datetime import date
 from itertools import chain
 from typing import NamedTuple
 
-from cloudtrail_parquet.layout import WHOLE, Shard, Unit, state_folder, state_key, state_unit
+from cloudtrail_parquet.layout import WHOLE, Place, Shard, Unit, state_folder, state_key, state_unit
 from cloudtrail_parquet.storage import Entry, ReadStore
 
 _SHARD_INTENT = ".intent"  # ends the keys of shards' intents, which lie beside their receipts
@@ -51,10 +51,11 @@ def shards_of(state: ReadStore, unit: Unit) -> list[Shard]:
     return sorted(filter(None, map(Shard.named, names)))
 
 
-def receipt_days(state: ReadStore, account: str, region: str) -> set[date]:
-    """The days of an account and region that have a receipt."""
-    entries = state.files(state_folder("receipts", account, region))
-    return {unit.day for unit in (state_unit(entry.key) for entry in entries) if unit}
+def receipt_days(state: ReadStore, span: Place) -> set[date]:
+    """The days of a span (see `Unit.span`) that have a receipt."""
+    entries = state.files(state_folder("receipts", span))
+    units = (state_unit(entry.key) for entry in entries)
+    return {unit.day for unit in units if unit and unit.span == span}
 
 
 def intents(state: ReadStore) -> Iterator[tuple[Unit, Entry]]:

@@ -317,6 +317,9 @@ def test_hostile_text_takes_time_in_proportion_to_its_size() -> None:
 
 
 def _seconds(text: str) -> float:
-    raw, started = text.encode(), time.process_time()
-    strict(raw)
-    return time.process_time() - started
+    raw, seconds = text.encode(), list[float]()
+    for _ in range(3):
+        started = time.process_time()
+        strict(raw)
+        seconds.append(time.process_time() - started)
+    return min(seconds)

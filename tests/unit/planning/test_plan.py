@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudtrail_parquet.conversion.convert import convert_unit
-from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.layout import Place, Unit
 from cloudtrail_parquet.planning.batches import estimate, pack
 from cloudtrail_parquet.planning.plan import Only, PlannedUnit, Receipts, UnitRange, plan_units
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
@@ -174,7 +174,7 @@ def test_missing_units_are_those_without_a_receipt(stores: WritableStores) -> No
         deliver(stores.source, at(day))
     convert(stores, Unit(ACCOUNT, REGION, date(2026, 1, 12)))
 
-    assert receipt_days(stores.state, ACCOUNT, REGION) == {date(2026, 1, 12)}
+    assert receipt_days(stores.state, Place(ACCOUNT, REGION)) == {date(2026, 1, 12)}
     assert [one.unit.day.day for one in planned(stores, only="missing")] == [10, 14]
     assert [one.unit.day.day for one in planned(stores, only="outdated")] == [10, 14]
 

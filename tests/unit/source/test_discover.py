@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloudtrail_parquet.deliveries import Window
 from cloudtrail_parquet.errors import RefusedError, UsageError
-from cloudtrail_parquet.layout import Unit, Window
+from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.source.accounts import Accounts
 from cloudtrail_parquet.source.discover import Discovery, account_roots, discover, units
 from cloudtrail_parquet.source.log_files import (

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloudtrail_parquet.deliveries import LogFile
 from cloudtrail_parquet.errors import StorageError, UnreadableLogError
-from cloudtrail_parquet.layout import LogFile
 from cloudtrail_parquet.settings.options import FetchOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.fetch import fetch

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cloudtrail_parquet.layout import Unit, Window
+from cloudtrail_parquet.deliveries import Window
+from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.source.discover import discover
 from cloudtrail_parquet.source.log_files import (
     delivered_file,

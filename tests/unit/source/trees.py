@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 
-from cloudtrail_parquet.layout import Window
+from cloudtrail_parquet.deliveries import Window
 from cloudtrail_parquet.storage import (
     Store,
 )

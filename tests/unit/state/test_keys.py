@@ -53,7 +53,7 @@ def test_what_is_kept_is_found_by_its_kind() -> None:
     state.write(StateKeys.of(UNIT.on(date(2026, 1, 11))).intent, b"{}")
     state.write("shards/readme.txt", b"somebody else's")
 
-    assert receipt_days(state, UNIT.account, UNIT.region) == {UNIT.day}
+    assert receipt_days(state, UNIT.span) == {UNIT.day}
     assert shards_of(state, UNIT) == [shard]
     assert [unit.day.day for unit, _ in intents(state)] == [11, 10]
     assert all(entry.modified <= datetime.now(UTC) for _, entry in intents(state))
