@@ -13,8 +13,8 @@ from typing import Any
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from cloudtrail_parquet.conversion.collate import event_times
 from cloudtrail_parquet.records.decode import Batch, decode
+from cloudtrail_parquet.records.event_times import event_times
 from cloudtrail_parquet.records.redact import Redactor
 from cloudtrail_parquet.records.to_arrow import Columns
 from cloudtrail_parquet.records.upgrade import upgrade

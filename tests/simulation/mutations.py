@@ -250,8 +250,8 @@ def same_id_same_record() -> Iterator[None]:
     identity = duplicates.Duplicates._identity  # noqa: SLF001
 
     def by_id(one: duplicates.Duplicates, place: Any_) -> Any_:
-        event_id, content = identity(one, place)
-        return event_id, b"" if event_id else content
+        known = identity(one, place)
+        return known._replace(content=b"") if known.event_id else known
 
     with patch.object(duplicates.Duplicates, "_identity", by_id):
         yield

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudtrail_parquet import contract
-from cloudtrail_parquet.contract import PARTITION_COLUMNS, PREFIX, MetricName, Variable, daily_event
+from cloudtrail_parquet.contract import (
+    PARTITION_COLUMNS,
+    PLACE_COLUMNS,
+    PREFIX,
+    MetricName,
+    Variable,
+    daily_event,
+)
 from cloudtrail_parquet.function.events import DailyEvent, parse_text
 from cloudtrail_parquet.settings.settings import Settings
 
@@ -52,7 +59,8 @@ def test_a_name_is_written_once(name: str) -> None:
 def test_partitions_are_by_account_and_region_and_then_by_day() -> None:
     for layout, columns in PARTITION_COLUMNS.items():
         assert list(columns) == layout.split("/")
-        assert list(columns)[:2] == ["account", "region"]
+        assert set(columns).isdisjoint(PLACE_COLUMNS[layout])
+        assert {"account", "region"} <= {*columns, *PLACE_COLUMNS[layout]}
 
 
 def test_metrics_are_documented() -> None:

@@ -1,13 +1,14 @@
 """Collating the records of one unit: who owns them, which are repeated, and in what order they go.
 
-Encoded rows wait until they fill a row group and a quarter more, in rows or in bytes. Then the
-oldest rows by event time leave as one row group. So a row group is a slice of time, no more than
-that is held in memory, and a record delivered later than its neighbours goes into a later slice.
+Log files come place by place. Encoded rows wait until they fill a row group and a quarter more, in
+rows or in bytes. Then those of the first places, and of the last of these the oldest by event time,
+leave as one row group. So a row group is a slice of time of one place, or some small places; no
+more than that is held in memory, and a record delivered later than its neighbours goes into a later
+slice.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from operator import attrgetter
@@ -17,35 +18,32 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cloudtrail_parquet.conversion.duplicates import Duplicates
+from cloudtrail_parquet.conversion.places import Places
 from cloudtrail_parquet.conversion.published import PublishedParts, without_published
 from cloudtrail_parquet.dataset.writer import order_by
 from cloudtrail_parquet.deliveries import LogFile, Window
-from cloudtrail_parquet.formats import jsontext
 from cloudtrail_parquet.formats.eventtime import (
     DAY_US,
-    EARLIEST_US,
     day_of,
     day_start_us,
-    format_time,
-    parse_time,
 )
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.records.coerce import Unmapped
 from cloudtrail_parquet.records.decode import Batch
+from cloudtrail_parquet.records.event_times import event_times, has_time_text
 from cloudtrail_parquet.records.keys import keys_of
 from cloudtrail_parquet.records.redact import Redactor
 from cloudtrail_parquet.records.to_arrow import INDEX, Columns
 from cloudtrail_parquet.records.upgrade import incomplete, upgrade
-from cloudtrail_parquet.schema.columns import TIMESTAMP
 from cloudtrail_parquet.settings.options import RowOptions
 from cloudtrail_parquet.settings.rules import Discarder
 from cloudtrail_parquet.state.figures import MAX_NAMES, Records
 
 _PIECE_ROWS = 1024  # so many records are encoded as columns at a time
+_BORDER_ROWS = 8192  # a row group closes at an account's border: reading one reads less of others
 _NO_TIME = "no eventTime"
 _BAD_TIME = "eventTime is not a time"
-_TIME_LENGTH, _TIME_T = len("2026-01-10T12:34:56Z"), len("2026-01-10")
-_TIME, _VERSION = attrgetter("eventTime"), attrgetter("eventVersion")
+_VERSION = attrgetter("eventVersion")
 _SOURCE, _NAME = attrgetter("eventSource"), attrgetter("eventName")
 _ADDRESS = attrgetter("sourceIPAddress")
 
@@ -69,10 +67,10 @@ class _Piece:
 
 
 class Collation:
-    """Takes the records of a unit's log files in delivery order and emits row groups.
+    """Takes the records of a unit's log files, place by place, and emits row groups.
 
     Attributes:
-        counts: What became of the records so far.
+        places: The places of the log files, and what became of their records so far.
         versions: Records that the unit owns, including repeated ones, by eventVersion.
         straggled_to: Stragglers by the day they belong to.
         quarantined: (log file, index in its ``Records``, reason) of the first `MAX_NAMES`.
@@ -91,7 +89,7 @@ class Collation:
         stragglers: Callable[[date, pa.Table], None],
     ) -> None:
         """``own`` receives each row group; ``stragglers`` those of other days' partitions."""
-        self.counts = Records()
+        self.places = Places(unit, options.place_columns)
         self.versions: Counter[str | None] = Counter()
         self.straggled_to: Counter[date] = Counter()
         self.quarantined: list[tuple[LogFile, int, str]] = []
@@ -116,14 +114,22 @@ class Collation:
 
     def begin(self, file: LogFile) -> None:
         """Begin the next log file, to which the following batches belong."""
+        if self.places.is_border(file):
+            self._end_account()
         self._files.append(file)
+        self.places.begin(file)
+
+    @property
+    def counts(self) -> Records:
+        """What became of the records so far."""
+        return self.places.total
 
     def add(self, batch: Batch) -> None:
         """Take the next batch of the current log file."""
-        file, number = self._files[-1], len(self._files) - 1
-        self.counts.read += len(batch.records) + len(batch.rejected)
+        number = len(self._files) - 1
+        self.places.records_of(number).read += len(batch.records) + len(batch.rejected)
         for position, reason in batch.rejected:
-            self._reject(file, position, reason)
+            self._reject(number, position, reason)
         piece, offset = self._piece, len(self._piece.records)
         piece.records += batch.records
         piece.positions += batch.positions
@@ -140,11 +146,21 @@ class Collation:
     def finish(self) -> None:
         """Emit all rows that still wait, and check the counts."""
         self._arrange()
+        self._emit_all()
+        self._emit_stragglers()
+        for place, records in self.places.records.items():
+            records.check(f"{self._unit.name}, {place.account} {place.region}")
+
+    def _end_account(self) -> None:
+        fresh = sum(map(len, self._fresh)) + len(self._piece.records)
+        if self._waiting.num_rows + fresh >= _BORDER_ROWS:
+            self._arrange()
+            self._emit_all()
+
+    def _emit_all(self) -> None:
         self._drop_repeats()
         while self._waiting.num_rows:
             self._emit()
-        self._emit_stragglers()
-        self.counts.check(self._unit.name)
 
     def _arrange(self) -> None:
         """Encode those records of the piece that this unit owns."""
@@ -182,10 +198,11 @@ class Collation:
         own, late = [], []
         window, unit_day = self._window, self._unit.day
         for row, time_us in enumerate(times):
-            file = self._files[piece.files[row]]
+            number = piece.files[row]
+            file = self._files[number]
             if time_us is None:
-                has_text = _has_time_text(piece.unmapped.get(row, ()))
-                self._reject(file, piece.positions[row], _BAD_TIME if has_text else _NO_TIME)
+                has_text = has_time_text(piece.unmapped.get(row, ()))
+                self._reject(number, piece.positions[row], _BAD_TIME if has_text else _NO_TIME)
             elif self._start_us <= time_us < self._start_us + DAY_US:
                 own.append(row)
             elif file.delivered.date() == unit_day and not window.holds(
@@ -193,16 +210,17 @@ class Collation:
             ):
                 late.append(row)
             else:
-                self.counts.elsewhere += 1
+                self.places.records_of(number).elsewhere += 1
         return own, late
 
-    def _reject(self, file: LogFile, position: int, reason: str) -> None:
+    def _reject(self, number: int, position: int, reason: str) -> None:
+        file, records = self._files[number], self.places.records_of(number)
         if file.delivered.date() == self._unit.day:
-            self.counts.quarantined += 1
+            records.quarantined += 1
             if len(self.quarantined) < MAX_NAMES:  # a file may have any number
                 self.quarantined.append((file, position, reason))
         else:
-            self.counts.elsewhere += 1
+            records.elsewhere += 1
 
     def _discard(self, piece: _Piece, times: pa.Array) -> tuple[_Piece, pa.Array]:
         """The records of a piece that no rule discards, with their times."""
@@ -214,21 +232,22 @@ class Collation:
         if not discarded:
             return piece, times
         self.discarded.update(discarded.values())
-        self.counts.discarded += len(discarded)
+        for row in discarded:
+            self.places.records_of(piece.files[row]).discarded += 1
         rest = [row for row in range(len(piece.records)) if row not in discarded]
         return piece.pick(rest), times.take(pa.array(rest, INDEX))
 
     def _encode(self, piece: _Piece, times: pa.Array) -> pa.RecordBatch:
         piece, times = self._discard(piece, times)
-        keys = keys_of(piece.records, times)
+        keys = self.places.salted(keys_of(piece.records, times), piece.files)
         derived = {}
         for row in incomplete(piece.records):
-            names = upgrade(piece.records[row], self._unit.account, self._unit.region)
+            names = upgrade(piece.records[row], *self.places.of(piece.files[row]))
             if names:
                 derived[row] = names
         self.versions.update(map(_VERSION, piece.records))
         positions = [
-            pa.array(keys, pa.int64()),
+            keys,
             pa.array(piece.files, INDEX),
             pa.array(piece.positions, INDEX),
         ]
@@ -240,27 +259,34 @@ class Collation:
             encoded = self._without_repeats(pa.Table.from_batches(self._fresh), self._unit.day)
             self._waiting = pa.concat_tables([self._waiting, encoded])
             self._fresh = []
+            self.duplicates.forget(self._unit.day, self.places.first_file)
 
     def _without_repeats(self, encoded: pa.Table, day: date) -> pa.Table:
         first = self.duplicates.first_only(encoded, day)
         keys, times = (first[name].combine_chunks() for name in ("#key", "eventTime"))
-        contents = self._published.contents(day, keys, times)
+        contents = self._published.contents(day, keys, times, self.places.bounds(first))
         if contents:
-            first = without_published(first, contents, self.columns.materialize)
-        self.counts.duplicate += encoded.num_rows - first.num_rows
+            first = without_published(first, contents, self._materialize)
+        if first.num_rows < encoded.num_rows:
+            for records, rows in self.places.counts(encoded):
+                records.duplicate += rows
+            for records, rows in self.places.counts(first):
+                records.duplicate -= rows
         return first
 
     def _emit(self) -> None:
-        """Emit the oldest waiting rows as one row group."""
-        by_time = pc.sort_indices(self._waiting["eventTime"])  # stable: ties stay in delivery order
-        rows = min(len(by_time), self._options.group_rows)
-        table = self._row_group(self._waiting, by_time[:rows])
+        """Emit the first waiting rows, by place and event time, as one row group."""
+        order = self.places.in_order(self._waiting)  # stable: ties stay in delivery order
+        rows = min(len(order), self._options.group_rows)
+        table = self._row_group(self._waiting, order[:rows])
         while table.nbytes > self._options.group_bytes and rows > 1:
             rows = max(1, min(rows - 1, rows * self._options.group_bytes // table.nbytes))
-            table = self._row_group(self._waiting, by_time[:rows])
+            table = self._row_group(self._waiting, order[:rows])
         self._own(table)
-        rest = by_time[rows:]
-        self.counts.written += rows
+        rest = order[rows:]
+        gone = self._waiting.select(["#file"]).take(order[:rows])
+        for records, count in self.places.counts(gone):
+            records.written += count
         self._waiting = self._waiting.take(rest.take(pc.sort_indices(rest)))
         self._bytes = self._waiting.nbytes
         self.columns.forget(
@@ -277,54 +303,20 @@ class Collation:
             late = encoded.filter(pa.array([row_day == day for row_day in days]))
             late = self._without_repeats(late, day)
             if late.num_rows:
-                self._stragglers(day, self._row_group(late, pc.sort_indices(late["eventTime"])))
-            self.counts.straggled += late.num_rows
+                self._stragglers(day, self._row_group(late, self.places.in_order(late)))
+                for records, count in self.places.counts(late):
+                    records.straggled += count
             self.straggled_to[day] += late.num_rows
 
     def _row_group(self, encoded: pa.Table, rows: pa.Array) -> pa.Table:
-        """The materialized columns of some rows, clustered as the settings say."""
-        if not self._options.sort_by:
-            return self.columns.materialize(encoded.take(rows))
-        keys = [self.columns.sort_key(encoded, name).take(rows) for name in self._options.sort_by]
-        order = order_by(pa.table(keys, names=self._options.sort_by))
-        return self.columns.materialize(encoded.take(rows.take(order)))
+        """The materialized columns of some rows: by place, then clustered as the settings say."""
+        names = self._options.sort_by
+        if not names:
+            return self._materialize(encoded.take(rows))
+        keys = {name: self.columns.sort_key(encoded, name).take(rows) for name in names}
+        if self._options.place_columns:
+            keys = {"#place": self.places.numbers(encoded).take(rows), **keys}
+        return self._materialize(encoded.take(rows.take(order_by(pa.table(keys)))))
 
-
-def is_canonical(texts: list[str | None]) -> bool:
-    """Whether all texts look like times as CloudTrail writes them; those that can be cast are.
-
-    Of the forms that Arrow casts to a timestamp with a zone, only ``2026-01-10T12:34:56Z`` and the
-    same with a space have 20 characters.
-    """
-    if None in texts or set(map(len, texts)) != {_TIME_LENGTH}:  # type: ignore[arg-type]
-        return False
-    return "".join(texts)[_TIME_T::_TIME_LENGTH] == "T" * len(texts)  # type: ignore[arg-type]
-
-
-def event_times(records: list[Any], unmapped: dict[int, Unmapped]) -> pa.Array:
-    """The event times of n records: int64 microseconds since 1970, null where there is none.
-
-    A text that CloudTrail would not write is kept as unmapped, and replaced by one that it would.
-    """
-    texts = list(map(_TIME, records))
-    if is_canonical(texts):
-        with suppress(pa.ArrowInvalid):  # not a day, or not an hour
-            parsed = pa.array(texts, pa.string()).cast(TIMESTAMP).cast(pa.int64())
-            if pc.min(parsed).as_py() >= EARLIEST_US:  # Arrow knows a year 0
-                return parsed
-    times = []
-    for row, record in enumerate(records):
-        text = record.eventTime
-        time_us = None if text is None else parse_time(text)
-        if text is not None and (time_us is None or text != format_time(time_us)):
-            parts = unmapped.setdefault(row, [])
-            if not _has_time_text(parts):
-                parts.append(("eventTime", jsontext.quote(text)))
-            record.eventTime = None if time_us is None else format_time(time_us)
-        times.append(time_us)
-    return pa.array(times, pa.int64())
-
-
-def _has_time_text(unmapped: Iterable[tuple[str, Any]]) -> bool:
-    """Whether what is unmapped of a record holds its eventTime."""
-    return any(name == "eventTime" for name, _ in unmapped)
+    def _materialize(self, encoded: pa.Table) -> pa.Table:
+        return self.places.with_columns(self.columns.materialize(encoded), encoded)

@@ -35,6 +35,7 @@ def convert_unit(  # noqa: PLR0913, PLR0917
     settings: Settings,
     admit: Callable[[list[LogFile]], None] | None = None,
     shard: Shard = WHOLE,
+    refused: Iterable[str] = (),
 ) -> Receipt | None:
     """Convert one unit, or a shard of it: replace all that it owns in the dataset.
 
@@ -44,13 +45,15 @@ def convert_unit(  # noqa: PLR0913, PLR0917
 
     Args:
         unit: What to convert.
-        trails: The prefixes of the source that hold the days of the unit's account and region, as
+        trails: The prefixes of the source that hold the days of the unit's places, as
             `discover.discover` finds them.
         stores: Source, dataset and state.
         settings: Conversion settings.
         admit: Receives the log files before any is read, and may raise to prevent that.
         shard: Which of the unit's log files to read. Shards may be converted in any order, at the
             same time, and more than once.
+        refused: Accounts of a folded unit that may not be listed. What was read of them before is
+            kept; else the unit is converted without them, and its receipt says so.
 
     Returns:
         The receipt that was written, of the unit or of the shard; None when there was nothing to
@@ -59,14 +62,14 @@ def convert_unit(  # noqa: PLR0913, PLR0917
     Raises:
         StorageError, LeaseTimeoutError, ReconciliationError: Nothing was replaced; or a store
             failed while parts were replaced, and converting the unit again completes that.
-        UsageError: Shards of a split that was never completed were made of log files that are gone
-            from the source.
+        UsageError: The layout has no such units; or shards of a split that was never completed
+            were made of log files that are gone from the source.
     """
     started = stores.clock.monotonic()
     options = ConversionOptions.of(settings)
     key = StateKeys.of(unit, shard).lease
     with stores.state.lease(key, options.lease.wait_s, options.lease.expires_s) as lease:
-        task = task_of(unit, trails, stores, options, shard)
+        task = task_of(unit, trails, stores, options, shard, refused)
         if task.is_void:
             return None
         if admit is not None:
@@ -94,6 +97,7 @@ def preview_unit(  # noqa: PLR0913, PLR0917
     settings: Settings,
     shard: Shard = WHOLE,
     admit: Callable[[list[LogFile]], None] | None = None,
+    refused: Iterable[str] = (),
 ) -> Receipt | None:
     """The receipt that `convert_unit` would write; nothing is replaced.
 
@@ -101,7 +105,7 @@ def preview_unit(  # noqa: PLR0913, PLR0917
         StorageError, ReconciliationError: As `convert_unit` does.
     """
     started = stores.clock.monotonic()
-    task = task_of(unit, trails, stores, ConversionOptions.of(settings), shard)
+    task = task_of(unit, trails, stores, ConversionOptions.of(settings), shard, refused)
     if task.is_void:
         return None
     if admit is not None:

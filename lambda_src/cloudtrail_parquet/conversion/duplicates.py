@@ -5,8 +5,8 @@ Two records are duplicates when they have the same ``eventID`` and the same cont
 that may be the same, and the record's position in the source. Records with equal keys are read
 again from there and compared whole, so that no record is ever dropped by a hash alone.
 
-Only the records of one account and region are compared: a record that CloudTrail delivers to two
-regions is kept once in each.
+Only the records of one place are compared: a record that CloudTrail delivers to two regions is kept
+once in each.
 """
 
 from collections import OrderedDict, defaultdict
@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cloudtrail_parquet.formats import jsontext
+from cloudtrail_parquet.layout import Place
 from cloudtrail_parquet.records.keys import content
 from cloudtrail_parquet.records.to_arrow import KEYS
 
@@ -34,6 +35,12 @@ class Position(NamedTuple):
     record: int
 
 
+class _Identity(NamedTuple):
+    place: Place
+    event_id: str | None
+    content: bytes
+
+
 class Duplicates:
     """The keys of the records that a run has kept so far, by which it finds repeated ones.
 
@@ -41,18 +48,42 @@ class Duplicates:
         conflicts: Records kept although another record has the same ``eventID``.
     """
 
-    def __init__(self, read_again: Callable[[int], list[Any]]) -> None:
-        """``read_again`` returns the raw ``Records`` of a log file, by its number."""
-        self._read_again = read_again
+    def __init__(
+        self,
+        read_again: Callable[[int], list[Any]],
+        place_of: Callable[[int], Place] = lambda _: Place("", ""),
+    ) -> None:
+        """Prepare.
+
+        Args:
+            read_again: Returns the raw ``Records`` of a log file, by its number.
+            place_of: Returns the place of a log file, by its number.
+        """
+        self._read_again, self._place_of = read_again, place_of
         self._at_hand: OrderedDict[int, tuple[list[Any], int]] = (
             OrderedDict()
         )  # and their size in bytes
         self._kept = defaultdict[date, pa.Table](_POSITIONS.empty_table)
+        self._forgotten = defaultdict[date, list[pa.ChunkedArray]](list)
         self.conflicts = 0
 
     def keys(self, day: date) -> pa.ChunkedArray:
         """The keys of the records of a day that were kept so far."""
-        return self._kept[day]["#key"]
+        kept = self._kept[day]["#key"]
+        return pa.chunked_array(
+            [chunk for keys in (*self._forgotten[day], kept) for chunk in keys.chunks], kept.type
+        )
+
+    def forget(self, day: date, before: int) -> None:
+        """Compare no more with a day's records of the log files before one, by its number.
+
+        Their places are read to their ends; their keys are still among `keys`.
+        """
+        kept = self._kept[day]
+        if before and kept.num_rows:
+            is_gone = pc.less(kept["#file"], before)
+            self._forgotten[day].append(kept.filter(is_gone)["#key"])
+            self._kept[day] = kept.filter(pc.invert(is_gone))
 
     def first_only(self, encoded: pa.Table, day: date) -> pa.Table:
         """Drop the encoded rows that repeat an earlier row or one kept before.
@@ -106,20 +137,22 @@ class Duplicates:
             if identity in others:
                 repeats.add(number)
                 continue
-            event_id, _ = identity
-            if event_id is not None and any(event_id == other_id for other_id, _ in others):
+            if identity.event_id is not None and any(
+                (identity.place, identity.event_id) == (other.place, other.event_id)
+                for other in others
+            ):
                 self.conflicts += 1
             others.add(identity)
         keep = pa.array([row not in repeats for row in range(encoded.num_rows)])
         return encoded.filter(keep) if repeats else encoded
 
-    def _identity(self, position: Position) -> tuple[str | None, bytes]:
+    def _identity(self, position: Position) -> _Identity:
         raw = bytes(self._records(position.file)[position.record])
         try:
             event_id, _ = jsontext.string(jsontext.members(raw).get("eventID", jsontext.NULL))
         except ValueError:
             event_id = None
-        return event_id, content(raw)
+        return _Identity(self._place_of(position.file), event_id, content(raw))
 
     def _records(self, file: int) -> list[Any]:
         if file not in self._at_hand:

@@ -47,7 +47,7 @@ def kept_receipt(run: Run, unrecorded: list[Entry] | None) -> Receipt | None:
     """
     task, unit, notes, stores = run.task, run.task.unit, run.task.notes, run.task.stores
     options = task.options
-    if options.replace_shrunk or (notes.is_void and unrecorded is None):
+    if task.may_shrink or (notes.is_void and unrecorded is None):
         return None
     read, going = run.collation.counts.read, unrecorded
     why = lost(unit, [task.shard], notes, task.fingerprint, read, run.identities, stores.state)
@@ -58,6 +58,8 @@ def kept_receipt(run: Run, unrecorded: list[Entry] | None) -> Receipt | None:
         why = lost_rows(stores, going or (), run.duplicates.keys, same, options.rows.discard)
     if not why:
         return None
+    if task.refused:
+        why += f"; {listed(task.refused_names)} may not be listed"
     before = task.last_receipt or _receipt_of(run, going or [])
     if not any(exist((part.key for part in before.parts), stores.dataset)):
         return None

@@ -6,8 +6,9 @@ that the record is published exactly once does not. Shards of a unit treat each 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,7 +23,7 @@ from cloudtrail_parquet.dataset.parts import (
     row_group_keys,
 )
 from cloudtrail_parquet.errors import StorageError
-from cloudtrail_parquet.layout import WHOLE, Owner, Shard, Unit, owner_of
+from cloudtrail_parquet.layout import WHOLE, Owner, Place, Shard, Unit, owner_of
 from cloudtrail_parquet.records.from_arrow import restore_json
 from cloudtrail_parquet.records.keys import content
 from cloudtrail_parquet.schema.columns import TIMESTAMP
@@ -66,7 +67,11 @@ class PublishedParts:
         self._footers: dict[Entry, pq.FileMetaData] = {}
 
     def contents(
-        self, day: date, keys: pa.Array, times: pa.Array | None = None
+        self,
+        day: date,
+        keys: pa.Array,
+        times: pa.Array | None = None,
+        places: tuple[Place, Place] | None = None,
     ) -> dict[int, set[bytes]]:
         """The contents of the published records of a day that have one of n keys, by key.
 
@@ -75,12 +80,14 @@ class PublishedParts:
             keys: int64[n].
             times: timestamp[us, UTC][n]: the event times of the same records. If given, only row
                 groups that may hold one of these times are read.
+            places: The first and the last of the places of the same records. If given, only row
+                groups that may hold a place between them are read.
         """
         self._times[day].append(times)
         contents: dict[int, set[bytes]] = defaultdict(set)
         for entry in list(self._others(day)):
             try:
-                for key, match in self._matches(entry, day, keys, times):
+                for key, match in self._matches(entry, day, keys, times, places):
                     contents[key].add(match)
                     self._relied_on[day].add(entry)
             except StorageError:
@@ -150,14 +157,20 @@ class PublishedParts:
         return footer_value(footer, "source_fingerprint") == self._source
 
     def _matches(
-        self, entry: Entry, day: date, keys: pa.Array, times: pa.Array | None
+        self,
+        entry: Entry,
+        day: date,
+        keys: pa.Array,
+        times: pa.Array | None,
+        places: tuple[Place, Place] | None = None,
     ) -> Iterator[tuple[int, bytes]]:
         """The records of a part that have one of some keys: key and content."""
         with readable(self._dataset, entry.key):
             if entry not in self._footers:
                 self._footers[entry] = read_footer(self._dataset, entry.key)
             footer = self._footers[entry]
-            groups = list(_groups(footer, times)) if self._counts(entry, day, footer) else []
+            counts = self._counts(entry, day, footer)
+            groups = list(_groups(footer, times, places)) if counts else []
             if not groups:
                 return
             with self._dataset.open(entry.key) as file:
@@ -167,7 +180,7 @@ class PublishedParts:
                     hits = pc.is_in(published, value_set=keys)
                     if hits.true_count:
                         rows = part.read_row_group(number).filter(hits).to_pylist()
-                        contents = [content(restore_json(row).encode()) for row in rows]
+                        contents = list(map(_content, rows))
                         yield from zip(published.filter(hits).to_pylist(), contents, strict=True)
 
 
@@ -176,19 +189,42 @@ def _versions(entries: Iterable[Entry]) -> frozenset[tuple[str, str]]:
     return frozenset((entry.key, entry.version) for entry in entries)
 
 
-def _groups(footer: pq.FileMetaData, times: pa.Array | None) -> Iterator[int]:
-    """The row groups of a part that may hold a record of one of these times."""
+def _groups(
+    footer: pq.FileMetaData, times: pa.Array | None, places: tuple[Place, Place] | None
+) -> Iterator[int]:
+    """The row groups of a part that may hold a record of one of these times, in these places."""
+    paths = [footer.schema.column(number).path for number in range(footer.num_columns)]
     for number in range(footer.num_row_groups):
         group = footer.row_group(number)
-        columns = map(group.column, range(group.num_columns))
-        time = next((column for column in columns if column.path_in_schema == "eventTime"), None)
-        bounds = time.statistics if time is not None else None
+        if places is not None and not _may_hold(group, paths, places):
+            continue
+        bounds = group.column(paths.index("eventTime")).statistics if "eventTime" in paths else None
         if times is None or bounds is None or not bounds.has_min_max:
             yield number
             continue
         inside = pc.and_(pc.greater_equal(times, bounds.min), pc.less_equal(times, bounds.max))
         if pc.any(inside).as_py():
             yield number
+
+
+def _may_hold(
+    group: pq.RowGroupMetaData, paths: Sequence[str], places: tuple[Place, Place]
+) -> bool:
+    """Whether a row group may hold a place between two, by the first of account and region."""
+    for name in Place._fields:
+        if name in paths:
+            bounds = group.column(paths.index(name)).statistics
+            if bounds is None or not bounds.has_min_max:
+                return True
+            first, last = (getattr(place, name) for place in places)
+            return bool(first <= bounds.max and bounds.min <= last)
+    return True
+
+
+def _content(row: dict[str, Any]) -> bytes:
+    """A digest of a row's record, and its place if the row names that."""
+    place = repr([row.get(name) for name in Place._fields]).encode()
+    return content(restore_json(row).encode()) + place
 
 
 def without_published(
@@ -200,9 +236,6 @@ def without_published(
     suspects = pc.is_in(encoded["#key"], value_set=pa.array(list(contents), pa.int64()))
     suspected = encoded.filter(suspects)
     keys, rows = suspected["#key"].to_pylist(), materialize(suspected).to_pylist()
-    repeats = (
-        content(restore_json(row).encode()) in contents[key]
-        for key, row in zip(keys, rows, strict=True)
-    )
+    repeats = (_content(row) in contents[key] for key, row in zip(keys, rows, strict=True))
     keep = [not (suspect and next(repeats)) for suspect in suspects.to_pylist()]
     return encoded.filter(pa.array(keep, pa.bool_()))

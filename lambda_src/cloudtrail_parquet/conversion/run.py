@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 import pyarrow as pa
+from msgspec.structs import astuple
 
 from cloudtrail_parquet.conversion.collate import Collation
 from cloudtrail_parquet.conversion.duplicates import Duplicates
@@ -15,14 +16,18 @@ from cloudtrail_parquet.conversion.task import Task
 from cloudtrail_parquet.dataset.writer import PartsWriter, in_background
 from cloudtrail_parquet.deliveries import LogFile
 from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError, UnreadableLogError
-from cloudtrail_parquet.layout import part_key, straggler_key
+from cloudtrail_parquet.layout import Place, part_key, straggler_key
 from cloudtrail_parquet.records.decode import decode, raw_records
 from cloudtrail_parquet.schema.columns import METADATA_PREFIX, RECORD_VERSION, SCHEMA_VERSION
 from cloudtrail_parquet.source.fetch import Fetched, fetch, fetch_text
 from cloudtrail_parquet.state.figures import (
     Files,
     Part,
+    PlaceFigures,
+    PlaceTable,
     Quarantined,
+    Records,
+    by_place,
     by_version,
     commonest,
     first_of,
@@ -53,7 +58,7 @@ class Run:
     def __init__(self, task: Task[Any], staging: Staging) -> None:
         self.task, self.unit, self.staging = task, task.unit, staging
         self.published = task.published()
-        self.duplicates = Duplicates(self._read_again)
+        self.duplicates = Duplicates(self._read_again, lambda number: self._read[number].place)
         self.identities = Identities()
         self.quarantined: list[Quarantined] = []
         self._options, self._layout = task.options, task.options.dataset.layout
@@ -155,7 +160,7 @@ class Run:
             self._read_facts(),
             self._rows(),
             self._own.parts + stragglers,
-            is_complete=not self.quarantined,
+            is_complete=not self.quarantined and not self.task.refused,
             settled=self.task.is_settled,
             seconds=seconds,
         )
@@ -187,7 +192,21 @@ class Run:
             derived=dict(columns.derived_counts),
             discarded=dict(collation.discarded),
             redacted=dict(collation.redactor.counts),
+            places=self._places(),
         )
+
+    def _places(self) -> PlaceTable:
+        day, files, sizes = self.unit.day, Counter[Place](), Counter[Place]()
+        for file in self._files:
+            files[file.place] += 1
+            sizes[file.place] += file.size if file.delivered.date() == day else 0
+        figures = {place: PlaceFigures("refused") for place in self.task.refused}
+        for place in files:
+            records = self.collation.places.records.get(place, Records())
+            fingerprint = self.task.fingerprints[place].short
+            counts = astuple(records)
+            figures[place] = PlaceFigures("read", files[place], sizes[place], counts, fingerprint)
+        return by_place(figures)
 
 
 def _made(task: Task[R]) -> Made:

@@ -64,7 +64,7 @@ def guard_others(
     """
     recorded = {part.key for part in before.parts} if before else set[str]()
     for shard, notes in others.items():
-        if task.options.replace_shrunk or notes.parts <= recorded:
+        if task.may_shrink or notes.parts <= recorded:
             continue
         if _can_be_read(shard, notes, task, identities):
             continue
@@ -142,7 +142,7 @@ class Split:
         return self._kept_unread(read_notes(self._stores.state, self._unit)) is not None
 
     def _kept_unread(self, unit: Notes[Receipt]) -> Receipt | None:
-        if unit.receipt is None or self._options.replace_shrunk:
+        if unit.receipt is None or self._task.may_shrink:
             return None
         known = read_identities(self._stores.state, self._unit, [WHOLE])
         why = known.missing_among(file.key for file in self._task.window) if known else ""
@@ -150,7 +150,7 @@ class Split:
 
     def _kept(self, unit: Notes[Receipt], new: Receipt) -> Receipt | None:
         """The receipt of a unit that is kept, with the reason; None if the split may replace it."""
-        if self._options.replace_shrunk:
+        if self._task.may_shrink:
             return None
         state, source = self._stores.state, new.source_fingerprint
         read, identities = new.records.read, self._identities()

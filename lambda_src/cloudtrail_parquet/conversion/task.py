@@ -1,6 +1,7 @@
 """The task of a conversion, of a unit or a shard: what to convert, and what is known of it."""
 
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -12,7 +13,7 @@ from cloudtrail_parquet.conversion.guard import belongs_to
 from cloudtrail_parquet.conversion.published import PublishedParts
 from cloudtrail_parquet.dataset.parts import parts_in
 from cloudtrail_parquet.deliveries import LogFile
-from cloudtrail_parquet.layout import WHOLE, Shard, Unit, owner_of
+from cloudtrail_parquet.layout import WHOLE, Place, Shard, Unit, check_unit, owner_of
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
 from cloudtrail_parquet.settings.options import ConversionOptions
 from cloudtrail_parquet.source.log_files import window_files
@@ -40,6 +41,8 @@ class Task(ABC, Generic[R]):
         options: Conversion options.
         window: All log files of the unit, in delivery order.
         fingerprint: The fingerprint of these.
+        fingerprints: The fingerprints of the log files of each place.
+        refused: Places of a folded unit that may not be listed; the region is "" for an account.
         unplaced: Log files without bytes in the folders of the unit's day.
         notes: What the state says about the unit, or about the shard.
         run: The name of this run.
@@ -51,6 +54,8 @@ class Task(ABC, Generic[R]):
     options: ConversionOptions
     window: list[LogFile]
     fingerprint: str
+    fingerprints: dict[Place, Fingerprint]
+    refused: frozenset[Place]
     unplaced: list[Misplaced]
     notes: Notes[R] = field(default_factory=Notes)
     run: str = field(default_factory=lambda: uuid4().hex)
@@ -107,6 +112,16 @@ class Task(ABC, Generic[R]):
         day = self.unit.day
         owners = (owner_of(entry.key, day) for entry in self.entries(day))
         return any(belongs_to(self.unit, owner, self.goes) for owner in owners)
+
+    @property
+    def refused_names(self) -> list[str]:
+        """The places that may not be listed, for people; an account alone stands for all of it."""
+        return sorted(" ".join(filter(None, place)) for place in self.refused)
+
+    @property
+    def may_shrink(self) -> bool:
+        """Whether a replacement may lose records; never because a place may not be listed."""
+        return self.options.replace_shrunk and not self.refused
 
     @property
     def is_settled(self) -> bool:
@@ -172,7 +187,7 @@ class ShardTask(Task[ShardReceipt]):
         If a smaller source may replace a larger one, a record must not be left out for one that is
         about to be removed: parts that other shards made of another source do not count then.
         """
-        source = self.fingerprint if self.options.replace_shrunk else None
+        source = self.fingerprint if self.may_shrink else None
         layout = self.options.dataset.layout
         return PublishedParts(self.stores.dataset, self.unit, layout, self.shard, source)
 
@@ -189,24 +204,49 @@ class ShardTask(Task[ShardReceipt]):
             SCHEMA_VERSION,
             options.dataset.folders,
             options.shaping_json,
-            options.replace_shrunk,
+            self.may_shrink,
         )
         return sha256(repr(common).encode()).hexdigest()
 
 
-def task_of(
-    unit: Unit, trails: Iterable[str], stores: Stores, options: ConversionOptions, shard: Shard
+def task_of(  # noqa: PLR0913, PLR0917
+    unit: Unit,
+    trails: Iterable[str],
+    stores: Stores,
+    options: ConversionOptions,
+    shard: Shard,
+    refused: Iterable[str] = (),
 ) -> WholeTask | ShardTask:
     """List the log files of a unit and read what the state says about it.
 
+    Args:
+        unit: The unit.
+        trails: The prefixes of the source that hold the days of its places.
+        stores: Source, dataset and state.
+        options: Conversion options.
+        shard: The share of its log files that is to be read.
+        refused: Accounts of a folded unit that may not be listed.
+
     Raises:
-        StorageError: The window cannot be listed, or the state cannot be read.
+        UsageError: The layout has no such units.
+        StorageError: The window cannot be listed, or the state cannot be read; in a folded layout
+            a place that may not be listed does not keep the others from being read.
     """
-    empty = Unplaced()
-    window = window_files(stores.source, trails, unit, options.dataset.window, empty)
-    fingerprint = Fingerprint()
+    check_unit(unit, options.dataset.layout)
+    empty, unlisted = Unplaced(), set[Place]()
+    window = window_files(
+        stores.source,
+        trails,
+        unit,
+        options.dataset.window,
+        empty,
+        None if all(unit.span) else unlisted,
+    )
+    fingerprint, fingerprints = Fingerprint(), defaultdict[Place, Fingerprint](Fingerprint)
     for file in window:
-        fingerprint.add(file.key, file.size)
+        fingerprints[file.place].add(file.key, file.size)
+    for each in fingerprints.values():
+        fingerprint.merge(each)
     facts: dict[str, Any] = {
         "unit": unit,
         "shard": shard,
@@ -214,6 +254,8 @@ def task_of(
         "options": options,
         "window": window,
         "fingerprint": str(fingerprint),
+        "fingerprints": dict(fingerprints),
+        "refused": frozenset(unlisted.union(Place(account, "") for account in refused)),
         "unplaced": empty.folders,
     }
     task = WholeTask(**facts) if shard == WHOLE else ShardTask(**facts)

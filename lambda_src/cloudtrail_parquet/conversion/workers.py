@@ -28,21 +28,31 @@ from cloudtrail_parquet.storage.locations import Locations
 
 
 class Job(NamedTuple):
-    """A unit to convert, and the prefixes of the source that hold the days of its places."""
+    """A unit to convert.
+
+    Attributes:
+        unit: The unit.
+        trails: The prefixes of the source that hold the days of its places.
+        refused: Its accounts that may not be listed.
+    """
 
     unit: Unit
     trails: tuple[str, ...]
+    refused: tuple[str, ...] = ()
 
 
 def jobs_of(units: Iterable[Unit], discovery: Discovery) -> list[Job]:
     """The jobs for some units of a source."""
-    return [Job(unit, tuple(discovery.trails_of(unit))) for unit in units]
+    return [
+        Job(unit, tuple(discovery.trails_of(unit)), tuple(discovery.refused_in(unit)))
+        for unit in units
+    ]
 
 
 class UnitAction(Protocol):
     """Converts a unit, or returns the receipt that converting it would write."""
 
-    def __call__(
+    def __call__(  # noqa: PLR0913
         self,
         unit: Unit,
         trails: Iterable[str],
@@ -50,8 +60,9 @@ class UnitAction(Protocol):
         settings: Settings,
         *,
         admit: Callable[[list[LogFile]], None],
+        refused: Iterable[str],
     ) -> Receipt | None:
-        """``admit`` receives the log files before any is read."""
+        """See `convert_unit`."""
         ...
 
 
@@ -158,7 +169,9 @@ def _convert(act: UnitAction, job: Job, locations: Locations, settings: Settings
         looked = True
 
     try:
-        receipt = act(job.unit, job.trails, _opened(locations), settings, admit=admit)
+        receipt = act(
+            job.unit, job.trails, _opened(locations), settings, admit=admit, refused=job.refused
+        )
     except CloudTrailParquetError as error:
         return Outcome(job.unit, None, error)
     except (OSError, pa.ArrowException) as error:  # such as a full disk

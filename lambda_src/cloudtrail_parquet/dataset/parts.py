@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cloudtrail_parquet.contract import PartitionLayout
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.formats.eventtime import to_us
-from cloudtrail_parquet.layout import Unit, partition
-from cloudtrail_parquet.records.keys import key_without_id
+from cloudtrail_parquet.layout import Place, Unit, partition
+from cloudtrail_parquet.records.keys import key_without_id, place_salt
 from cloudtrail_parquet.schema.columns import METADATA_PREFIX
 from cloudtrail_parquet.storage import Entry, ReadStore
 
@@ -66,4 +67,21 @@ def row_group_keys(part: pq.ParquetFile, row_group: int) -> pa.Array:
             if ids[number] is None:
                 time, source, name, address = (row[column] for column in _WITHOUT_ID)
                 keys[number] = key_without_id(to_us(time), source, name, address)
-    return pa.array(keys, pa.int64())
+    return _salted(part, row_group, pa.array(keys, pa.int64()))
+
+
+def _salted(part: pq.ParquetFile, row_group: int, keys: pa.Array) -> pa.Array:
+    """Keys made different for each place, if rows name theirs."""
+    columns = place_columns(part.metadata)
+    if not columns:
+        return keys
+    places = part.read_row_group(row_group, columns=columns)
+    values = zip(*(places[name].to_pylist() for name in columns), strict=True)
+    return pc.add(keys, pa.array(list(map(place_salt, values)), pa.int64()))
+
+
+def place_columns(footer: pq.FileMetaData) -> list[str]:
+    """Which of account and region are columns of a part: the last ones of a folded layout."""
+    last = range(max(0, footer.num_columns - len(Place._fields)), footer.num_columns)
+    paths = (footer.schema.column(number).path for number in last)
+    return [path for path in paths if path in Place._fields]

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from cloudtrail_parquet.contract import PLACE_COLUMNS
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.formats.parquet_footer import annotate_variants
 from cloudtrail_parquet.records.json_columns import PATHS, as_in_files, file_schema
@@ -63,7 +64,7 @@ class PartsWriter:
         self.inexact: Counter[str] = Counter()
         self._staging, self._options = staging, options
         self._metadata, self._key = metadata, key
-        self._schema = file_schema(options.json_encoding)
+        self._schema = file_schema(options.json_encoding, options.layout)
         self._open: _OpenPart | None = None
         self._largest_group = 0
 
@@ -79,7 +80,7 @@ class PartsWriter:
                 self._open.abandon()
 
     def write(self, table: pa.Table) -> None:
-        """Write a table of `SCHEMA` as one row group.
+        """Write a table of `SCHEMA`, and of the layout's place columns, as one row group.
 
         A part ends when another row group as large as the largest so far would exceed its size.
         """
@@ -203,7 +204,8 @@ class _Sink:
 @lru_cache(8)  # making them takes 0.6 ms, and writing a small part 4 ms
 def parquet_options(options: WriterOptions) -> dict[str, Any]:
     """The options of `pyarrow.parquet.ParquetWriter`, all of them from the settings."""
-    paths = [path for path, _ in leaves(file_schema(options.json_encoding))]
+    paths = [path for path, _ in leaves(file_schema(options.json_encoding, options.layout))]
+    order = [*PLACE_COLUMNS[options.layout], *options.sort_by]
     codecs = dict.fromkeys(paths, options.codec) | {
         path: split_codec(text) for path, text in by_leaf(options.column_compression, paths).items()
     }
@@ -224,7 +226,7 @@ def parquet_options(options: WriterOptions) -> dict[str, Any]:
         "max_rows_per_page": options.page_rows,
         "write_page_checksum": options.page_checksums,
         "bloom_filter_options": dict.fromkeys(_among(options.bloom_columns, paths), bloom),
-        "sorting_columns": [pq.SortingColumn(paths.index(name)) for name in options.sort_by],
+        "sorting_columns": [pq.SortingColumn(paths.index(name)) for name in order],
         "store_schema": False,  # engines read the Parquet types; an Arrow schema is noise to them
     }
 

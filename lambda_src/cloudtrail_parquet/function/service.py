@@ -229,8 +229,8 @@ class Function:
         wait_s = min(self.settings.lease_wait_s, longest_s, int(self.left_s() - MARGIN_S))
         settings = replace(self.settings, lease_wait_s=wait_s)
         with translated_errors(unit.name):
-            trails = self._trails(unit, accounts)
-            receipt = convert_unit(unit, trails, self.stores, settings, admit, shard)
+            trails, refused = self._trails(unit, accounts), accounts.refused(unit)
+            receipt = convert_unit(unit, trails, self.stores, settings, admit, shard, refused)
             if receipt is None and not holds_logs:
                 raise accounts.no_logs(unit)
         return receipt

@@ -25,6 +25,7 @@ from cloudtrail_parquet.formats.strict_json import (
 )
 from cloudtrail_parquet.schema.columns import (
     JSON_COLUMNS,
+    PLACE_FIELDS,
     PLACE_SCHEMAS,
     SCHEMA,
     UNMAPPED,
@@ -58,7 +59,7 @@ def _file_field(field: pa.Field, json_type: pa.DataType, encoding: JsonEncoding)
 
 
 def as_in_files(table: pa.Table, encoding: JsonEncoding) -> tuple[pa.Table, Counter[str]]:
-    """Write the free-form columns of n rows of `SCHEMA` as files hold them.
+    """Write the free-form columns of n rows of `SCHEMA`, and maybe others, as files hold them.
 
     Returns:
         n rows of `file_schema`, and for each free-form column how many of them keep a value in
@@ -83,8 +84,12 @@ def as_in_files(table: pa.Table, encoding: JsonEncoding) -> tuple[pa.Table, Coun
     counts[EXACT_TEXT] += sum(map(_is_wrapped, texts)) - wrapped
     columns = [written.get(field.name, table[field.name]) for field in SCHEMA]
     if encoding == "json":
-        return pa.Table.from_arrays(columns, schema=SCHEMA).cast(file_schema("json")), +counts
-    return pa.Table.from_arrays(columns, schema=file_schema(encoding)), +counts
+        in_files = pa.Table.from_arrays(columns, schema=SCHEMA).cast(file_schema("json"))
+    else:
+        in_files = pa.Table.from_arrays(columns, schema=file_schema(encoding))
+    for name in table.column_names[len(SCHEMA) :]:
+        in_files = in_files.append_column(PLACE_FIELDS[name], table[name])
+    return in_files, +counts
 
 
 def _rewrite(

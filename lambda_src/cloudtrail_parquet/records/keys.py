@@ -4,6 +4,7 @@ Records that may be the same have equal keys. A key is made of what no rule and 
 so that a row of a part has the key of the record that it was made of.
 """
 
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
 
@@ -28,6 +29,15 @@ def keys_of(records: list[Any], times: pa.Array) -> list[int]:
 def key_without_id(time_us: int, source: str | None, name: str | None, address: str | None) -> int:
     """The key of a record without ``eventID``, from columns that hold what was delivered."""
     return hash((time_us, source, name, address))
+
+
+def place_salt(values: Iterable[str]) -> int:
+    """What is added to the keys of a place's records, modulo 2**64, in rows that name the place.
+
+    Args:
+        values: The account, the region or both, as rows have them.
+    """
+    return hash(tuple(values))
 
 
 def content(raw: bytes) -> bytes:

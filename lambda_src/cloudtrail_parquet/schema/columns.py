@@ -261,12 +261,12 @@ PARTITION_SCHEMAS = {
 
 PARTITION_SCHEMA = PARTITION_SCHEMAS[DEFAULT_LAYOUT]
 
-_PLACE_FIELDS = {
+PLACE_FIELDS = {
     "account": _field("account", "", "account that the record was delivered for", kind="account"),
     "region": _field("region", "", "region that the record was delivered for"),
 }
 PLACE_SCHEMAS = {
-    layout: pa.schema([_PLACE_FIELDS[name] for name in names])
+    layout: pa.schema([PLACE_FIELDS[name] for name in names])
     for layout, names in PLACE_COLUMNS.items()
 }
 """The columns that files of a folded layout have after those of `SCHEMA`; none in other layouts."""

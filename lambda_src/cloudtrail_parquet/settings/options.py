@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from cloudtrail_parquet.contract import PartitionLayout
+from cloudtrail_parquet.contract import DEFAULT_LAYOUT, PLACE_COLUMNS, PartitionLayout
 from cloudtrail_parquet.deliveries import Window
 from cloudtrail_parquet.schema.columns import JsonEncoding
 from cloudtrail_parquet.settings.rules import Discard, Redact
@@ -70,6 +70,8 @@ class RowOptions(NamedTuple):
         group_rows: Rows of a full row group.
         group_bytes: Bytes of a row group in memory, where its rows are large.
         sort_by: Leaves that cluster the rows of a row group; empty for time.
+        place_columns: Which of account and region are columns of the rows, which come first in
+            their order.
     """
 
     discard: tuple[Discard, ...]
@@ -77,6 +79,7 @@ class RowOptions(NamedTuple):
     group_rows: int
     group_bytes: int
     sort_by: tuple[str, ...]
+    place_columns: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, settings: Settings) -> "RowOptions":
@@ -87,6 +90,7 @@ class RowOptions(NamedTuple):
             settings.row_group_rows,
             settings.row_group_bytes,
             settings.sort_by,
+            PLACE_COLUMNS[settings.partition_layout],
         )
 
 
@@ -110,6 +114,7 @@ class WriterOptions(NamedTuple):
     bloom_columns: tuple[str, ...]
     bloom_fpp: float
     json_encoding: JsonEncoding
+    layout: PartitionLayout = DEFAULT_LAYOUT
 
     def __hash__(self) -> int:  # mappings have none, and a part of what is equal will do
         return hash((self.codec, self.row_group_rows, self.sort_by, self.json_encoding))
@@ -132,6 +137,7 @@ class WriterOptions(NamedTuple):
             bloom_columns=settings.bloom_columns,
             bloom_fpp=settings.bloom_fpp,
             json_encoding=settings.json_encoding,
+            layout=settings.partition_layout,
         )
 
 

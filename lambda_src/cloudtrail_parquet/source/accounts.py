@@ -4,11 +4,12 @@ For callers that are given the names of units, which may be misspelt or not be n
 """
 
 from collections.abc import Iterable
+from itertools import chain
 
-from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.errors import RefusedError, UsageError
 from cloudtrail_parquet.layout import Unit, is_name
 from cloudtrail_parquet.source.discover import account_roots, check_known
-from cloudtrail_parquet.source.log_files import days_known
+from cloudtrail_parquet.source.log_files import days_known, each
 from cloudtrail_parquet.storage import ReadStore
 
 
@@ -25,14 +26,22 @@ class Accounts:
         self._source, self._folders = source, tuple(folders)
         self._roots = account_roots(source)
         self._trails: dict[str, dict[str, list[str]]] = {}
+        self._all: dict[str, dict[str, list[str]] | None] | None = None
 
     def trails(self, unit: Unit) -> list[str]:
-        """The prefixes of the source that hold the days of a unit's account and region.
+        """The prefixes of the source that hold the days of a unit's places.
+
+        Those of a unit that spans all accounts are without accounts that may not be listed.
 
         Raises:
             UsageError: There are no logs for the account or the region; names those that have.
             StorageError: The account cannot be listed.
         """
+        if not unit.account:
+            by_account = (regions for regions in self._listed().values() if regions is not None)
+            return [
+                trail for regions in by_account for trails in regions.values() for trail in trails
+            ]
         known = {name for names in self._roots.values() for name in names}
         if not is_name(unit.account) or unit.account not in known:
             check_known("account", [unit.account], _accounts(known), unit.name)
@@ -41,8 +50,30 @@ class Accounts:
             by_region = self._trails[unit.account] = self._list_regions(unit.account)
         if not by_region:
             check_known("account", [unit.account], _accounts(known - {unit.account}), unit.name)
+        if not unit.region:
+            return list(chain.from_iterable(by_region.values()))
         check_known("region", [unit.region], by_region, unit.name)
         return by_region[unit.region]
+
+    def refused(self, unit: Unit) -> list[str]:
+        """The accounts of a unit that spans all of them that may not be listed, sorted."""
+        listed = {} if unit.account else self._listed()
+        return [account for account, regions in sorted(listed.items()) if regions is None]
+
+    def _listed(self) -> dict[str, dict[str, list[str]] | None]:
+        """The prefixes of all accounts, by region; None for an account that may not be listed."""
+        if self._all is None:
+
+            def ask(account: str) -> dict[str, list[str]] | None:
+                try:
+                    return self._list_regions(account)
+                except RefusedError:
+                    return None
+
+            known = sorted({name for names in self._roots.values() for name in names})
+            accounts = [name for name in known if name.isdigit()] or known
+            self._all = dict(zip(accounts, each(self._source, ask, accounts), strict=True))
+        return self._all
 
     def no_logs(self, unit: Unit) -> UsageError:
         """The error for a unit without a log file in its window; says which days have a folder."""

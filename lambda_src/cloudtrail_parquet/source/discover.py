@@ -53,6 +53,10 @@ class Discovery:
             trail for place in self.trails if unit.holds(*place) for trail in self.trails[place]
         ]
 
+    def refused_in(self, unit: Unit) -> list[str]:
+        """The accounts of a unit that may not be listed, if it spans all accounts."""
+        return [] if unit.account else list(self.refused)
+
     def check(self, accounts: Collection[str], regions: Collection[str], where: str) -> None:
         """Refuse accounts and regions that the source does not have; most likely misspelt.
 

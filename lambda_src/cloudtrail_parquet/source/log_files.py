@@ -10,7 +10,8 @@ from itertools import islice
 from typing import TypeVar
 
 from cloudtrail_parquet.deliveries import LogFile, Window, day_folder, log_file
-from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.errors import RefusedError
+from cloudtrail_parquet.layout import Place, Unit
 from cloudtrail_parquet.source.unplaced import Unplaced, look_into
 from cloudtrail_parquet.storage import Entry, ReadStore
 
@@ -96,32 +97,49 @@ def days_known(source: ReadStore, trails: Iterable[str]) -> str:
     return f"days from {min(days)} to {max(days)}" if days else "no days"
 
 
-def window_files(
+def window_files(  # noqa: PLR0913, PLR0917
     source: ReadStore,
     trails: Iterable[str],
     unit: Unit,
     window: Window,
     unplaced: Unplaced | None = None,
+    refused: set[Place] | None = None,
 ) -> list[LogFile]:
-    """The log files that a unit reads, from all layouts of the source, in delivery order.
+    """The log files that a unit reads, from all layouts of the source: by place, then as delivered.
 
     Objects without bytes are folder markers and left out, as are names that begin with a dot.
 
     Args:
         source: The source of the logs.
-        trails: The prefixes that hold the days of the unit's account and region.
+        trails: The prefixes that hold the days of the unit's places.
         unit: The unit.
         window: The window of a day.
         unplaced: Receives objects without bytes that are named like log files of the unit's day.
+        refused: If given, receives places that may not be listed, of which no log file is read.
+
+    Raises:
+        RefusedError: A place may not be listed, and ``refused`` is not given.
     """
     folders = [(trail, day) for trail in trails for day in window.delivery_days(unit.day)]
-    listings = each(source, partial(_files_of_day, source, unit.day, window), folders)
-    for (_, day), (_, empty) in zip(folders, listings, strict=True):
+
+    def look(folder: tuple[str, date]) -> tuple[list[LogFile], Unplaced] | None:
+        try:
+            return _files_of_day(source, unit.day, window, folder)
+        except RefusedError:
+            if refused is None:
+                raise
+            refused.add(Place.of_trail(folder[0]))
+            return None
+
+    found = list[LogFile]()
+    for (_, day), listing in zip(folders, each(source, look, folders), strict=True):
+        files, empty = listing or ([], Unplaced())
+        found += files
         if unplaced is not None and day == unit.day:
             unplaced.merge(empty.folders)
     return sorted(
-        (file for files, _ in listings for file in files),
-        key=lambda file: (file.delivered, file.key),
+        (file for file in found if not refused or file.place not in refused),
+        key=lambda file: (file.place, file.delivered, file.key),
     )
 
 
@@ -130,7 +148,7 @@ def _files_of_day(
 ) -> tuple[list[LogFile], Unplaced]:
     """The log files of a folder that are in the window of a day, and those without any bytes."""
     trail, day = folder
-    usual = usual_keys(trail, day)
+    usual, place = usual_keys(trail, day), Place.of_trail(trail)
     files, empty = list[LogFile](), Unplaced()
     prefix = f"{trail}{day_folder(day)}"
     for entry in source.files(prefix, _outside(usual, day, event_day, window)):
@@ -139,7 +157,7 @@ def _files_of_day(
             continue
         file = delivered_file(entry, day, usual)
         if window.holds(file.delivered, event_day):
-            files.append(file)
+            files.append(file._replace(place=place))
     return files, empty
 
 

@@ -1,13 +1,15 @@
 """What receipts are made of: figures, and lists of names that hostile input cannot make endless."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
+from typing import Literal
 
 import msgspec
 
 from cloudtrail_parquet.deliveries import LogFile
 from cloudtrail_parquet.errors import ReconciliationError
+from cloudtrail_parquet.layout import Place
 from cloudtrail_parquet.printable import printable, shortened, writable
 
 MAX_NAMES = 1000
@@ -67,6 +69,54 @@ class Records(msgspec.Struct, kw_only=True):
         if total != self.read:
             what = f"{self.read} records read, {total} accounted for: {self}"
             raise ReconciliationError(what, where, "Nothing was replaced; please report this")
+
+
+class PlaceFigures(msgspec.Struct, frozen=True, array_like=True):
+    """What one place has given to a unit; the columns of all places add up to the receipt's.
+
+    Attributes:
+        state: ``read``; or ``refused``: it may not be listed, so that nothing was read.
+        files: How many log files the window holds.
+        bytes: Stored bytes of those delivered on the day itself.
+        records: What became of the records; as an array in the order of the members.
+        fingerprint: The first 128 bits of the fingerprint of the log files of the window, in
+            hexadecimal; empty if it was refused.
+    """
+
+    state: Literal["read", "refused"]
+    files: int = 0
+    bytes: int = 0
+    records: tuple[int, ...] = (0,) * 7
+    fingerprint: str = ""
+
+    def plus(self, other: "PlaceFigures") -> "PlaceFigures":
+        """What two shards have read of the place together."""
+        records = (one + another for one, another in zip(self.records, other.records, strict=True))
+        files, size = self.files + other.files, self.bytes + other.bytes
+        return PlaceFigures(self.state, files, size, tuple(records), self.fingerprint)
+
+
+PlaceTable = dict[str, dict[str, PlaceFigures]]
+"""Figures of places, by account and region; an account that may not be listed has the region ""."""
+
+
+def by_place(figures: Mapping[Place, PlaceFigures]) -> PlaceTable:
+    """The table of some places, sorted."""
+    table: PlaceTable = {}
+    for (account, region), each in sorted(figures.items()):
+        table.setdefault(account, {})[region] = each
+    return table
+
+
+def added_places(tables: Iterable[PlaceTable]) -> PlaceTable:
+    """What shards have read together, place by place."""
+    total: dict[Place, PlaceFigures] = {}
+    for table in tables:
+        for account, regions in table.items():
+            for region, figures in regions.items():
+                place = Place(account, region)
+                total[place] = total[place].plus(figures) if place in total else figures
+    return by_place(total)
 
 
 def summed(counts: Iterable[msgspec.Struct]) -> dict[str, int]:

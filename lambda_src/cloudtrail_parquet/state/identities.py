@@ -29,18 +29,31 @@ def _name(key: str) -> bytes:
 
 
 class Fingerprint:
-    """The fingerprint of the log files added so far."""
+    """The fingerprint of the log files added so far.
+
+    Attributes:
+        total: The sum of their digests.
+    """
 
     def __init__(self) -> None:
-        self._sum = 0
+        self.total = 0
 
     def add(self, key: str, size: int) -> None:
         """Add a log file, by its key and its size in bytes as stored."""
         digest = sha256(b"%s\0%d" % (_name(key), size)).digest()
-        self._sum += int.from_bytes(digest)
+        self.total += int.from_bytes(digest)
+
+    def merge(self, other: "Fingerprint") -> None:
+        """Add all log files of another one."""
+        self.total += other.total
+
+    @property
+    def short(self) -> str:
+        """Its first 128 bits, where there are thousands: hexadecimal."""
+        return f"{self.total % _MODULUS:064x}"[:32]
 
     def __str__(self) -> str:
-        return f"{_FORM}{self._sum % _MODULUS:064x}"
+        return f"{_FORM}{self.total % _MODULUS:064x}"
 
 
 def is_fingerprint(text: str) -> bool:

@@ -9,15 +9,17 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from cloudtrail_parquet.layout import Shard, Unit
+from cloudtrail_parquet.layout import Place, Shard, Unit
 from cloudtrail_parquet.source.unplaced import Misplaced
 from cloudtrail_parquet.state.figures import (
     MAX_NAMES,
     Files,
     Part,
+    PlaceTable,
     Quarantined,
     Records,
     added,
+    added_places,
     by_version,
     commonest,
     first_of,
@@ -74,6 +76,7 @@ class Rows(msgspec.Struct, frozen=True, kw_only=True):
     derived: dict[str, int] = {}
     discarded: dict[str, int] = {}
     redacted: dict[str, int] = {}
+    places: PlaceTable = {}
 
     @classmethod
     def total(cls, receipts: Collection["ShardReceipt"]) -> "Rows":
@@ -91,6 +94,7 @@ class Rows(msgspec.Struct, frozen=True, kw_only=True):
             derived=dict(added(receipt.derived for receipt in receipts)),
             discarded=dict(added(receipt.discarded for receipt in receipts)),
             redacted=dict(added(receipt.redacted for receipt in receipts)),
+            places=added_places(receipt.places for receipt in receipts),
         )
 
 
@@ -98,10 +102,11 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """What one conversion did.
 
     Attributes:
-        account: With ``region`` and ``day`` the unit.
-        region: See ``account``.
+        account: With ``region`` and ``day`` the unit; absent if it spans all accounts.
+        region: See ``account``; absent if it spans all regions.
         day: See ``account``.
-        status: ``partial`` when something was quarantined, or the parts were kept; see ``kept``.
+        status: ``partial`` when something was quarantined, or a place may not be listed, or the
+            parts were kept; see ``kept``.
         settled: Whether the window had passed, with a margin, so that the result will not change.
         converted_at: When the conversion ended.
         converter: The version of the program.
@@ -135,10 +140,11 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         settings: The settings that files depend on, by name, as in the parts' footers.
         run: The name of the run that wrote the parts, as in its intent.
         unplaced: Objects without bytes that are named like log files of the day, by folder.
+        places: What each place has given, by account and region.
     """
 
-    account: str
-    region: str
+    account: str = ""
+    region: str = ""
     day: date
     status: Literal["complete", "partial"]
     settled: bool
@@ -170,6 +176,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     settings: dict[str, Any] = {}
     run: str = ""
     unplaced: list[Misplaced] = []
+    places: PlaceTable = {}
 
     def of_shard(self, shard: Shard, seen: str) -> "ShardReceipt":
         """This receipt as the receipt of a shard."""
@@ -182,8 +189,11 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         return Unit(self.account, self.region, self.day)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, for ``--json``."""
+        """Plain values, for ``--json``; without account or region that the unit spans."""
         builtins: dict[str, Any] = msgspec.to_builtins(self)
+        for name in Place._fields:
+            if not builtins[name]:
+                del builtins[name]
         return builtins
 
 
@@ -303,5 +313,8 @@ def as_kept(  # noqa: PLR0913
 
 
 def to_text(receipt: Receipt) -> bytes:
-    """A receipt as it is stored."""
-    return msgspec.json.format(msgspec.json.encode(receipt))
+    """A receipt as it is stored; its places, of which there may be thousands, on one line."""
+    plain = receipt.to_json()
+    places = msgspec.json.encode(plain.pop("places"))
+    text = msgspec.json.format(msgspec.json.encode(plain))
+    return text.removesuffix(b"\n}") + b',\n  "places": ' + places + b"\n}"

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudtrail_parquet.conversion.collate import event_times
 from cloudtrail_parquet.formats.eventtime import (
     DAY_US,
     SECOND_US,
@@ -16,6 +15,7 @@ from cloudtrail_parquet.formats.eventtime import (
     to_us,
 )
 from cloudtrail_parquet.records.decode import Record
+from cloudtrail_parquet.records.event_times import event_times
 
 NOON = datetime(2026, 1, 10, 12, 0, 0, tzinfo=UTC)
 NOON_US = to_us(NOON)

@@ -36,7 +36,7 @@ MEMBERS = [
     *("lookbehind_s", "lookahead_s", "folders", "source_fingerprint", "files", "records"),
     *("conflicts", "bytes_in", "bytes_inflated", "bytes_out", "seconds", "parts", "stragglers"),
     *("versions", "unmapped", "derived", "unstamped", "quarantined", "discarded", "redacted"),
-    *("kept", "kept_source", "settings", "run", "unplaced"),
+    *("kept", "kept_source", "settings", "run", "unplaced", "places"),
 ]
 
 
