@@ -26,7 +26,7 @@ ACCOUNT = re.compile(r"[0-9]{12}")
 _OF_SPAN = ("account=", "region=")
 
 _PART = re.compile(
-    r"(?:part|straggler-(?P<day>\d{8}))-(?:(?P<number>\d\d)of(?P<of>\d\d)-)?\d+\.parquet",
+    r"(?:part|straggler-(?P<day>\d{8}))-(?:(?P<number>\d\d)of(?P<of>\d\d)-)?(?P<part>\d+)\.parquet",
     re.ASCII,
 )
 _SHARD = re.compile(r"(\d\d)of(\d\d)", re.ASCII)
@@ -228,6 +228,12 @@ def owner_day(key: str, day: date) -> date | None:
     """The day of the unit that owns a part in the partition of a day; None if it is not ours."""
     owner = owner_of(key, day)
     return owner and owner.day
+
+
+def part_number(key: str) -> int:
+    """The number of a part of ours among those of its owner in its partition; -1 for other keys."""
+    match = _PART.fullmatch(key.rpartition("/")[2])
+    return int(match["part"]) if match else -1
 
 
 def shard_of(key: str) -> Shard:

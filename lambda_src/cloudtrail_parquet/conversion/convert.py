@@ -5,7 +5,13 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from cloudtrail_parquet.conversion.keep import keep, kept_receipt, unrecorded_parts
+from cloudtrail_parquet.conversion.keep import (
+    add,
+    added_receipt,
+    keep,
+    kept_receipt,
+    unrecorded_parts,
+)
 from cloudtrail_parquet.conversion.publish import (
     Change,
     HeldLeases,
@@ -15,7 +21,7 @@ from cloudtrail_parquet.conversion.publish import (
 )
 from cloudtrail_parquet.conversion.run import Run
 from cloudtrail_parquet.conversion.shards import Split, guard_others
-from cloudtrail_parquet.conversion.task import ShardTask, Task, task_of
+from cloudtrail_parquet.conversion.task import ShardTask, Task, WholeTask, task_of
 from cloudtrail_parquet.deliveries import LogFile
 from cloudtrail_parquet.errors import LeaseTimeoutError
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit
@@ -115,8 +121,11 @@ def preview_unit(  # noqa: PLR0913, PLR0917
         run.read()
         if _is_nothing(run):
             return None
+        seconds = stores.clock.monotonic() - started
+        if task.addition is not None:
+            return added_receipt(run, task.addition, seconds)
         kept = kept_receipt(run, unrecorded_parts(run))
-        return kept if kept is not None else run.receipt(stores.clock.monotonic() - started)
+        return kept if kept is not None else run.receipt(seconds)
 
 
 def _attempt(task: Task[Any], lease: Lease, started: float) -> Receipt | None:
@@ -184,6 +193,8 @@ def _replace(run: Run, seconds: float, held: HeldLeases) -> Receipt:
     Raises:
         PartitionsChangedError: The run has to be repeated.
     """
+    if isinstance(run.task, WholeTask) and run.task.addition is not None:
+        return add(run, run.task.addition, seconds, held)
     task, notes = run.task, run.task.notes
     others, unrecorded = task.other_shards(), unrecorded_parts(run)
     only_shards = notes.is_void and bool(others)

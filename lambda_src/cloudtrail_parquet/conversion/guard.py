@@ -11,6 +11,7 @@ from datetime import date, datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec.structs import astuple
 
 from cloudtrail_parquet.contract import PartitionLayout
 from cloudtrail_parquet.dataset.parts import (
@@ -23,7 +24,7 @@ from cloudtrail_parquet.dataset.parts import (
 from cloudtrail_parquet.layout import Owner, Shard, Unit, owner_of, shard_of, span_folder, unit_of
 from cloudtrail_parquet.settings.options import DatasetOptions
 from cloudtrail_parquet.settings.rules import Discard, Discarder
-from cloudtrail_parquet.state.figures import Part, Records
+from cloudtrail_parquet.state.figures import Part, PlaceFigures, Records, by_place
 from cloudtrail_parquet.state.identities import Identities
 from cloudtrail_parquet.state.notes import Notes, read_identities
 from cloudtrail_parquet.state.receipt import Made, Read, Receipt, Rows, receipt_of
@@ -138,9 +139,9 @@ def remaining_keys(
 
     def keys(day: date) -> pa.Array:
         entries = parts_in(dataset, unit.on(day), layout)
-        return _keys_in(
-            dataset,
-            (entry for entry in entries if not belongs_to(unit, owner_of(entry.key, day), goes)),
+        rest = (entry.key for entry in entries)
+        return keys_in(
+            dataset, (key for key in rest if not belongs_to(unit, owner_of(key, day), goes))
         )
 
     return keys
@@ -170,7 +171,10 @@ def receipt_from_footers(
     options: DatasetOptions,
     now: datetime,
 ) -> Receipt:
-    """A receipt for parts without a readable one, as far as their footers tell."""
+    """A receipt for parts without a readable one, as far as their footers tell.
+
+    In its table of places there is the unit's span: footers do not tell the places.
+    """
     parts, schemas, days = list[Part](), list[int](), Counter[date]()
     for entry in entries:
         footer = read_footer(dataset, entry.key)
@@ -186,8 +190,11 @@ def receipt_from_footers(
         lookahead_s=options.window.lookahead_s,
         folders=options.folders,
     )
+    records = Records(read=written + straggled, written=written, straggled=straggled)
+    figures = PlaceFigures("read", records=astuple(records))
     rows = Rows(
-        records=Records(read=written + straggled, written=written, straggled=straggled),
+        records=records,
+        places=by_place({unit.span: figures}),
         stragglers={str(day): count for day, count in sorted(days.items())},
     )
     return receipt_of(unit, made, Read(), rows, parts, is_complete=False, settled=False)
@@ -201,11 +208,11 @@ def exist(keys: Iterable[str], dataset: ReadStore) -> list[bool]:
     return [key in existing for key in keys]
 
 
-def _keys_in(dataset: ReadStore, entries: Iterable[Entry]) -> pa.Array:
-    """The keys of all rows of parts: int64."""
+def keys_in(dataset: ReadStore, parts: Iterable[str]) -> pa.Array:
+    """The keys of all rows of parts, by the keys of these: int64."""
     keys = [pa.array([], pa.int64())]
-    for entry in entries:
-        with readable(dataset, entry.key), dataset.open(entry.key) as file:
+    for key in parts:
+        with readable(dataset, key), dataset.open(key) as file:
             part = pq.ParquetFile(file)
             keys += [row_group_keys(part, group) for group in range(part.num_row_groups)]
     return pa.concat_arrays(keys)

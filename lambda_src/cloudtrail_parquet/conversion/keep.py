@@ -1,9 +1,15 @@
-"""Keeping what is published, when the source has lost some of what it was made of."""
+"""Runs after which the published parts stay: they are kept, or others are added to them.
 
+They are kept when the source has lost some of what they were made of.
+"""
+
+from datetime import date
 from functools import partial
 
+import pyarrow as pa
 from msgspec.structs import replace
 
+from cloudtrail_parquet.conversion.addition import Addition, day_of_part
 from cloudtrail_parquet.conversion.guard import (
     exist,
     lost,
@@ -12,15 +18,23 @@ from cloudtrail_parquet.conversion.guard import (
     receipt_from_footers,
     remaining_keys,
 )
-from cloudtrail_parquet.conversion.publish import Change, HeldLeases, Partitions, publish
+from cloudtrail_parquet.conversion.publish import (
+    Change,
+    HeldLeases,
+    Partitions,
+    PartitionsChangedError,
+    publish,
+)
 from cloudtrail_parquet.conversion.run import Run
 from cloudtrail_parquet.conversion.task import ShardTask
 from cloudtrail_parquet.errors import UsageError, listed
 from cloudtrail_parquet.layout import Shard, shard_of
 from cloudtrail_parquet.state.figures import first_of
+from cloudtrail_parquet.state.identities import Identities
 from cloudtrail_parquet.state.keys import StateKeys
-from cloudtrail_parquet.state.notes import NotesByShard
-from cloudtrail_parquet.state.receipt import Receipt, as_kept, to_text
+from cloudtrail_parquet.state.notes import NotesByShard, base_identities
+from cloudtrail_parquet.state.receipt import Receipt, to_text
+from cloudtrail_parquet.state.sums import as_kept, with_addition
 from cloudtrail_parquet.storage import Entry
 
 
@@ -58,12 +72,11 @@ def kept_receipt(run: Run, unrecorded: list[Entry] | None) -> Receipt | None:
         why = lost_rows(stores, going or (), run.duplicates.keys, same, options.rows.discard)
     if not why:
         return None
-    if task.refused:
-        why += f"; {listed(task.refused_names)} may not be listed"
+    why += task.refused_words
     before = task.last_receipt or _receipt_of(run, going or [])
     if not any(exist((part.key for part in before.parts), stores.dataset)):
         return None
-    return _as_kept(run, before, why)
+    return as_kept_by(run, before, why)
 
 
 def keep(run: Run, kept: Receipt, others: NotesByShard, held: HeldLeases) -> Receipt:
@@ -86,7 +99,7 @@ def keep(run: Run, kept: Receipt, others: NotesByShard, held: HeldLeases) -> Rec
         recorded = {shard_of(part.key).of for part in kept.parts} if notes.is_true else set[int]()
         gone = _dispensable(run, entries, recorded)
         rest = [entry for entry in entries if shard_of(entry.key).of not in gone]
-        kept = _as_kept(run, _receipt_of(run, rest), kept.kept)
+        kept = as_kept_by(run, _receipt_of(run, rest), kept.kept)
         forgotten = others  # their parts may be gone
     elif notes.intent is None and not any(other.intent for other in others.values()):
         held.confirm()
@@ -99,7 +112,7 @@ def keep(run: Run, kept: Receipt, others: NotesByShard, held: HeldLeases) -> Rec
         shard=task.shard,
         goes=partial(_is_among, gone),
         receipt=kept,
-        identities=None,
+        identities=_identities(run),
         notes=notes,
         unknown=frozenset(entry.key for entry in entries),
         others=forgotten,
@@ -109,6 +122,14 @@ def keep(run: Run, kept: Receipt, others: NotesByShard, held: HeldLeases) -> Rec
     )
     publish(change, stores, task.options.lease, held)
     return kept
+
+
+def _identities(run: Run) -> Identities | None:
+    """Those of the parts that the receipt names, if an unfinished addition has added to them."""
+    notes, task = run.task.notes, run.task
+    if isinstance(task, ShardTask) or notes.intent is None or notes.intent.adds is None:
+        return None
+    return base_identities(task.stores.state, task.unit, notes)
 
 
 def _receipt_of(run: Run, entries: list[Entry]) -> Receipt:
@@ -154,7 +175,8 @@ def _dispensable(run: Run, entries: list[Entry], recorded: set[int]) -> set[int]
     return gone
 
 
-def _as_kept(run: Run, before: Receipt, why: str) -> Receipt:
+def as_kept_by(run: Run, before: Receipt, why: str) -> Receipt:
+    """The receipt of a run that keeps the published parts, and why; see `as_kept`."""
     kept = as_kept(
         before,
         why,
@@ -167,3 +189,91 @@ def _as_kept(run: Run, before: Receipt, why: str) -> Receipt:
     if isinstance(run.task, ShardTask):
         return replace(kept, seen=run.task.seen)
     return kept
+
+
+def added_receipt(run: Run, addition: Addition, seconds: float) -> Receipt:
+    """The receipt of the parts that stay and of those that a run adds."""
+    receipt = with_addition(addition.before, run.receipt(seconds), addition.fingerprint)
+    if not addition.gone:
+        return receipt
+    why = addition.gone + run.task.refused_words
+    return replace(receipt, status="partial", kept=why, kept_source=run.task.fingerprint)
+
+
+def add(run: Run, addition: Addition, seconds: float, held: HeldLeases) -> Receipt:
+    """Publish the parts of an addition.
+
+    What an addition that ended half-way has left behind is removed, if nothing of it would be lost;
+    else it is adopted, and the run is repeated as an addition to that as well.
+
+    Returns:
+        The receipt that was written.
+
+    Raises:
+        PartitionsChangedError: The run has to be repeated.
+    """
+    task = run.task
+    left = _left_behind(run, addition)
+
+    def keys(day: date) -> pa.ChunkedArray:
+        stay = addition.keys(task.stores.dataset, day)
+        return pa.chunked_array([*run.duplicates.keys(day).chunks, stay], pa.int64())
+
+    if why := lost_rows(task.stores, left, keys, "", task.options.rows.discard):
+        _adopt(run, addition, left, why, held)
+        raise PartitionsChangedError(task.unit.name)
+    receipt = added_receipt(run, addition, seconds)
+    change = _change(run, receipt, run.identities, left)._replace(
+        partitions=Partitions(
+            lambda day: run.published.refresh(day, run.duplicates.keys(day)), run.published.latest
+        ),
+        staging=run.staging,
+        staged=frozenset(part.key for part in receipt.parts) - addition.kept,
+        adds=frozenset(run.identities.counts) - frozenset(addition.known.counts),
+    )
+    publish(change, task.stores, task.options.lease, held)
+    return receipt
+
+
+def _adopt(run: Run, addition: Addition, left: list[Entry], why: str, held: HeldLeases) -> None:
+    """Make parts that an unfinished addition has left behind parts of the unit's receipt."""
+    task, before, now = run.task, addition.before, run.task.stores.now()
+    dataset = task.options.dataset
+    adopted = receipt_from_footers(task.stores.dataset, task.unit, left, dataset, now)
+    receipt = replace(
+        with_addition(before, adopted, before.source_fingerprint),
+        status="partial",
+        kept=f"{addition.gone}; {why}" if addition.gone else why,
+        kept_source=before.source_fingerprint,
+        settled=before.settled,
+        run=task.run,
+    )
+    publish(_change(run, receipt, addition.known, left), task.stores, task.options.lease, held)
+
+
+def _change(run: Run, receipt: Receipt, identities: Identities, left: list[Entry]) -> Change:
+    """A change that leaves all parts of a receipt as they are."""
+    task = run.task
+    return Change(
+        unit=task.unit,
+        shard=task.shard,
+        goes=task.goes,
+        receipt=receipt,
+        identities=identities,
+        notes=task.notes,
+        unknown=frozenset(entry.key for entry in left),
+        others={},
+        finished={},
+        partitions=Partitions.unwatched(task.entries),
+        staging=None,
+    )
+
+
+def _left_behind(run: Run, addition: Addition) -> list[Entry]:
+    """The unit's parts that its receipt does not name."""
+    task = run.task
+    own = {entry.key: entry for entry in run.published.own(task.unit.day)}
+    named = task.notes.parts - own.keys()
+    for day in {day for day in map(day_of_part, named) if day is not None}:
+        own |= {entry.key: entry for entry in task.entries(day) if entry.key in named}
+    return [entry for key, entry in sorted(own.items()) if key not in addition.kept]

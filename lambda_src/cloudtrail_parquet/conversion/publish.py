@@ -82,6 +82,8 @@ class Change(NamedTuple):
         finished: The shards whose receipts stay, and whose intents are removed with the unit's.
         partitions: How partitions are listed.
         staging: Holds the new parts; None when all of them are published already.
+        staged: The keys of the parts that are in it; None for all of the receipt's.
+        adds: See `Intent`.
     """
 
     unit: Unit
@@ -95,6 +97,8 @@ class Change(NamedTuple):
     finished: dict[Shard, Notes[Any]]
     partitions: Partitions
     staging: Staging | None
+    staged: frozenset[str] | None = None
+    adds: frozenset[int] | None = None
 
     @property
     def new(self) -> frozenset[str]:
@@ -129,7 +133,7 @@ def publish(change: Change, stores: Stores, options: LeaseOptions, held: HeldLea
     held.confirm()
 
     # 1. The intent: from here on the old receipt is not believed.
-    intent = Intent(change.receipt.run, stores.now(), change.touched)
+    intent = Intent(change.receipt.run, stores.now(), change.touched, change.adds)
     intent_version = state.swap(keys.intent, _text(intent), change.notes.intent_version)
 
     # 2. The identities: no part of the unit, old or new, is made of other log files than these.
@@ -187,7 +191,8 @@ def _replace(change: Change, target: Unit, stores: Stores, held: HeldLeases) -> 
     entries = {entry.key: entry for entry in change.partitions.entries(target.day)}
     held.confirm()
     if change.staging is not None:
-        for key in sorted(key for key in change.new if unit_of(key) == target):
+        staged = change.new if change.staged is None else change.staged
+        for key in sorted(key for key in staged if unit_of(key) == target):
             held.check()
             old_version = entries[key].version if key in entries else None
             version = change.staging.publish(key, old_version)
@@ -226,7 +231,7 @@ def _check_after(change: Change, stores: Stores, held: HeldLeases, added: dict[s
                 for key, version in added.items():
                     stores.dataset.remove(key, version)
             else:
-                intent = Intent(change.receipt.run, stores.now(), change.touched)
+                intent = Intent(change.receipt.run, stores.now(), change.touched, change.adds)
                 state.swap(StateKeys.of(unit, change.shard).intent, _text(intent), None)
         raise
 

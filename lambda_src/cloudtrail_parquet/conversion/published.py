@@ -33,18 +33,20 @@ from cloudtrail_parquet.storage import Entry, ReadStore
 class PublishedParts:
     """The parts that others own, as this run first saw them.
 
-    Others are other units, and the other shards of the same split. What the same unit wrote as a
+    Others are other units, and the other shards of the same split; for an addition also the unit's
+    parts that stay. What the same unit wrote as a
     whole, or in another split, is not another's: it is removed when this split is complete, so no
     record may be left out for it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917
         self,
         dataset: ReadStore,
         unit: Unit,
         layout: PartitionLayout,
         shard: Shard = WHOLE,
         source_fingerprint: str | None = None,
+        kept: frozenset[str] = frozenset(),
     ) -> None:
         """Prepare; nothing is listed yet.
 
@@ -55,12 +57,13 @@ class PublishedParts:
             shard: The shard of the unit that this run converts.
             source_fingerprint: If given, other shards' parts count only if they were made of this
                 source: those made of another one will be replaced, perhaps by less.
+            kept: The keys of own parts that this run does not replace.
         """
         self._dataset = dataset
         self._unit = unit
         self._layout = layout
         self._owner = Owner(unit.day, shard)
-        self._source = source_fingerprint
+        self._source, self._kept = source_fingerprint, kept
         self._listed: dict[date, list[Entry]] = {}
         self._relied_on: dict[date, set[Entry]] = defaultdict(set)
         self._times: dict[date, list[pa.Array | None]] = defaultdict(list)
@@ -101,7 +104,11 @@ class PublishedParts:
         return [entry for entry in self._at(day) if self._is_own(owner_of(entry.key, day))]
 
     def _others(self, day: date) -> list[Entry]:
-        return [entry for entry in self._at(day) if self._is_anothers(owner_of(entry.key, day))]
+        return [
+            entry
+            for entry in self._at(day)
+            if entry.key in self._kept or self._is_anothers(owner_of(entry.key, day))
+        ]
 
     def _at(self, day: date) -> list[Entry]:
         if day not in self._listed:

@@ -10,13 +10,14 @@ from typing import Any
 import pyarrow as pa
 from msgspec.structs import astuple
 
+from cloudtrail_parquet.conversion.addition import first_number
 from cloudtrail_parquet.conversion.collate import Collation
 from cloudtrail_parquet.conversion.duplicates import Duplicates
 from cloudtrail_parquet.conversion.task import Task
 from cloudtrail_parquet.dataset.writer import PartsWriter, in_background
 from cloudtrail_parquet.deliveries import LogFile
 from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError, UnreadableLogError
-from cloudtrail_parquet.layout import Place, part_key, straggler_key
+from cloudtrail_parquet.layout import Place, Unit, part_key, straggler_key
 from cloudtrail_parquet.records.decode import decode, raw_records
 from cloudtrail_parquet.schema.columns import METADATA_PREFIX, RECORD_VERSION, SCHEMA_VERSION
 from cloudtrail_parquet.source.fetch import Fetched, fetch, fetch_text
@@ -51,7 +52,7 @@ class Run:
         staging: Holds the new parts.
         published: The parts that others have published.
         duplicates: The keys of the records that the run keeps.
-        identities: The identities of its log files.
+        identities: The identities of its log files; for an addition those of all of the unit.
         quarantined: The log files and records that could not be read.
     """
 
@@ -59,7 +60,7 @@ class Run:
         self.task, self.unit, self.staging = task, task.unit, staging
         self.published = task.published()
         self.duplicates = Duplicates(self._read_again, lambda number: self._read[number].place)
-        self.identities = Identities()
+        self.identities = Identities(task.addition.known.counts.items() if task.addition else ())
         self.quarantined: list[Quarantined] = []
         self._options, self._layout = task.options, task.options.dataset.layout
         self._source, self._files = task.stores.source, task.files
@@ -68,7 +69,9 @@ class Run:
             staging,
             self._options.writer,
             self._metadata,
-            lambda number: part_key(self.unit, number, self._layout, task.shard),
+            lambda number: part_key(
+                self.unit, self._first(self.unit) + number, self._layout, task.shard
+            ),
         )
         self._straggler_parts: dict[date, list[Part]] = {}
         self._read: list[LogFile] = []
@@ -130,7 +133,8 @@ class Run:
 
     def _write_stragglers(self, day: date, table: pa.Table) -> None:
         parts = self._straggler_parts.setdefault(day, [])
-        target, first = self.unit.on(day), len(parts)
+        target = self.unit.on(day)
+        first = self._first(target) + len(parts)
         writer = PartsWriter(
             self.staging,
             self._options.writer,
@@ -143,6 +147,10 @@ class Run:
             writer.write(table)
         parts += writer.parts
         self._inexact += writer.inexact
+
+    def _first(self, target: Unit) -> int:
+        """The number of the first new part in a partition."""
+        return first_number(target, self.task.addition.kept) if self.task.addition else 0
 
     @property
     def has_findings(self) -> bool:

@@ -36,7 +36,8 @@ from cloudtrail_parquet.state.notes import (
     read_notes,
     shard_notes,
 )
-from cloudtrail_parquet.state.receipt import Receipt, ShardReceipt, as_kept, total
+from cloudtrail_parquet.state.receipt import Receipt, ShardReceipt
+from cloudtrail_parquet.state.sums import as_kept, total
 
 
 def guard_others(

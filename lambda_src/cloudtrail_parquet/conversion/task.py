@@ -9,19 +9,23 @@ from hashlib import sha256
 from typing import Any, Generic, Self
 from uuid import uuid4
 
+from cloudtrail_parquet.conversion.addition import Addition, addition_of
 from cloudtrail_parquet.conversion.guard import belongs_to
 from cloudtrail_parquet.conversion.published import PublishedParts
 from cloudtrail_parquet.dataset.parts import parts_in
 from cloudtrail_parquet.deliveries import LogFile
-from cloudtrail_parquet.layout import WHOLE, Place, Shard, Unit, check_unit, owner_of
+from cloudtrail_parquet.errors import listed
+from cloudtrail_parquet.layout import WHOLE, Place, Shard, Unit, check_unit, owner_of, unit_of
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
 from cloudtrail_parquet.settings.options import ConversionOptions
 from cloudtrail_parquet.source.log_files import window_files
 from cloudtrail_parquet.source.unplaced import Misplaced, Unplaced
+from cloudtrail_parquet.state.figures import Part
 from cloudtrail_parquet.state.identities import Fingerprint
 from cloudtrail_parquet.state.notes import (
     Notes,
     NotesByShard,
+    base_identities,
     read_notes,
     read_shard_notes,
     shard_notes,
@@ -45,6 +49,7 @@ class Task(ABC, Generic[R]):
         refused: Places of a folded unit that may not be listed; the region is "" for an account.
         unplaced: Log files without bytes in the folders of the unit's day.
         notes: What the state says about the unit, or about the shard.
+        addition: What the parts of the unit are added to; None if they are replaced.
         run: The name of this run.
     """
 
@@ -58,6 +63,7 @@ class Task(ABC, Generic[R]):
     refused: frozenset[Place]
     unplaced: list[Misplaced]
     notes: Notes[R] = field(default_factory=Notes)
+    addition: Addition | None = None
     run: str = field(default_factory=lambda: uuid4().hex)
 
     @abstractmethod
@@ -91,6 +97,8 @@ class Task(ABC, Generic[R]):
     @property
     def files(self) -> list[LogFile]:
         """The log files of the window that this task reads."""
+        if self.addition is not None:
+            return self.addition.files
         window, day = self.options.dataset.window, self.unit.day
         return [file for file in self.window if window.takes(self.shard, file, day)]
 
@@ -114,9 +122,10 @@ class Task(ABC, Generic[R]):
         return any(belongs_to(self.unit, owner, self.goes) for owner in owners)
 
     @property
-    def refused_names(self) -> list[str]:
-        """The places that may not be listed, for people; an account alone stands for all of it."""
-        return sorted(" ".join(filter(None, place)) for place in self.refused)
+    def refused_words(self) -> str:
+        """Which places may not be listed, to follow other words; empty if there is none."""
+        names = sorted(" ".join(filter(None, place)) for place in self.refused)
+        return f"; {listed(names)} may not be listed" if names else ""
 
     @property
     def may_shrink(self) -> bool:
@@ -141,6 +150,30 @@ class WholeTask(Task[Receipt]):
         """See `Task`."""
         return read_notes(self.stores.state, self.unit)
 
+    def with_current_notes(self) -> Self:
+        """See `Task`; also finds out whether log files can be added to what there is."""
+        task = super().with_current_notes()
+        return replace(task, addition=task.find_addition())
+
+    def find_addition(self) -> Addition | None:
+        """What can be added to the parts of the unit, if the state knows all of these."""
+        notes, state = self.notes, self.stores.state
+        if not notes.has_base or notes.receipt is None:
+            return None
+        if notes.receipt.source_fingerprint == self.fingerprint:
+            return None
+        known = base_identities(state, self.unit, notes)
+        addition = addition_of(notes, known, self.window, self.options, is_settled=self.is_settled)
+        if addition is None or (addition.gone and self.may_shrink) or self.has_other_notes():
+            return None
+        return addition if self._are_in_place(addition.before.parts) else None
+
+    def _are_in_place(self, parts: Iterable[Part]) -> bool:
+        sizes = {part.key: part.bytes for part in parts}
+        days = {unit.day for unit in map(unit_of, sizes) if unit}
+        there = {entry.key: entry.size for day in days for entry in self.entries(day)}
+        return all(there.get(key) == size for key, size in sizes.items())
+
     def has_other_notes(self) -> bool:
         """See `Task`."""
         return bool(self.other_shards())
@@ -155,7 +188,9 @@ class WholeTask(Task[Receipt]):
 
     def published(self) -> PublishedParts:
         """See `Task`."""
-        return PublishedParts(self.stores.dataset, self.unit, self.options.dataset.layout)
+        kept = self.addition.kept if self.addition else frozenset[str]()
+        layout = self.options.dataset.layout
+        return PublishedParts(self.stores.dataset, self.unit, layout, kept=kept)
 
     def as_own(self, receipt: Receipt) -> Receipt:
         """See `Task`."""

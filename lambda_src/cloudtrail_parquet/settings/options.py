@@ -146,6 +146,7 @@ class ConversionOptions(NamedTuple):
 
     Attributes:
         shaping: The settings that files depend on, by name, as footers and receipts have them.
+        row_shaping: Those of them that rows depend on.
         settle_margin_s: Seconds after its window until a day is settled.
         replace_shrunk: Whether a partition is replaced even when its source has lost something.
     """
@@ -156,6 +157,7 @@ class ConversionOptions(NamedTuple):
     writer: WriterOptions
     lease: LeaseOptions
     shaping: Mapping[str, Any]
+    row_shaping: Mapping[str, Any]
     settle_margin_s: int
     replace_shrunk: bool
 
@@ -174,6 +176,7 @@ class ConversionOptions(NamedTuple):
             writer=WriterOptions.of(settings),
             lease=LeaseOptions.of(settings),
             shaping=settings.shaping(),
+            row_shaping=settings.shaping("rows"),
             settle_margin_s=settings.settle_margin_s,
             replace_shrunk=settings.replace_shrunk,
         )

@@ -90,10 +90,11 @@ class PlaceFigures(msgspec.Struct, frozen=True, array_like=True):
     fingerprint: str = ""
 
     def plus(self, other: "PlaceFigures") -> "PlaceFigures":
-        """What two shards have read of the place together."""
+        """What this and a later run, or another shard, have read of the place together."""
         records = (one + another for one, another in zip(self.records, other.records, strict=True))
         files, size = self.files + other.files, self.bytes + other.bytes
-        return PlaceFigures(self.state, files, size, tuple(records), self.fingerprint)
+        fingerprint = other.fingerprint or self.fingerprint
+        return PlaceFigures(other.state, files, size, tuple(records), fingerprint)
 
 
 PlaceTable = dict[str, dict[str, PlaceFigures]]

@@ -15,6 +15,8 @@ from collections.abc import Container, Iterable
 from hashlib import blake2b, sha256
 from typing import Self
 
+from cloudtrail_parquet.deliveries import LogFile
+
 _MODULUS = 1 << 256
 _FORM = "sum:"  # begins the fingerprints of this version
 _MAGIC = b"logfiles"
@@ -56,6 +58,14 @@ class Fingerprint:
         return f"{_FORM}{self.total % _MODULUS:064x}"
 
 
+def fingerprint_of(text: str) -> Fingerprint:
+    """The fingerprint with this text, to be added to; an empty one for another version's."""
+    fingerprint = Fingerprint()
+    if is_fingerprint(text):
+        fingerprint.total = int(text.removeprefix(_FORM), 16)
+    return fingerprint
+
+
 def is_fingerprint(text: str) -> bool:
     """Whether a text is a fingerprint of this version; others cannot be compared with it."""
     return text.startswith(_FORM)
@@ -79,12 +89,13 @@ class Identities:
 
     __hash__ = None  # type: ignore[assignment]  # instances are mutable
 
-    def add(self, key: str, records: int) -> None:
-        """Add a log file, with the number of records that could be read."""
+    def add(self, key: str, records: int) -> int:
+        """Add a log file, with the number of records that could be read; returns its number."""
         number = _number(key)
         while number in self.counts:  # only a copy of a file has the same name
             number = _next(number)
         self.counts[number] = min(records, _MAX_COUNT)
+        return number
 
     def merge(self, other: "Identities") -> None:
         """Add all log files of another set; the larger count holds for a file in both."""
@@ -104,6 +115,19 @@ class Identities:
         )
         total = sum(self.counts.values())
         return f"{unread} of {total} records can no longer be read" if unread else ""
+
+    def unknown(self, files: Iterable[LogFile]) -> list[LogFile]:
+        """The log files among some, in order, that these have not."""
+        present, unknown = Identities(), list[LogFile]()
+        for file in files:
+            if present.add(file.key, 0) not in self.counts:
+                unknown.append(file)
+        return unknown
+
+    def without(self, numbers: Iterable[int]) -> "Identities":
+        """These without some log files, by their numbers."""
+        gone = frozenset(numbers)
+        return Identities(entry for entry in self.counts.items() if entry[0] not in gone)
 
     def missing_among(self, keys: Iterable[str]) -> str:
         """The same as `missing_in` for log files of which only the keys are known."""

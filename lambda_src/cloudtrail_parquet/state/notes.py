@@ -27,11 +27,14 @@ class Intent(msgspec.Struct, frozen=True):
         begun: When the intent was written.
         parts: The keys of all parts that the run, or an unfinished one before it, may leave behind:
             those it writes, and those it is to remove.
+        adds: For an addition, which touches no part that the receipt names: the numbers of the log
+            files that it adds to the unit's identities. None for a replacement.
     """
 
     run: str
     begun: datetime
     parts: frozenset[str]
+    adds: frozenset[int] | None = None
 
 
 UNREADABLE = Intent("?", datetime.min, frozenset())  # noqa: DTZ901 - the time is unknown
@@ -64,6 +67,13 @@ class Notes(NamedTuple, Generic[R]):
         if self.receipt is None:
             return False
         return self.intent is None or self.intent.run == self.receipt.run
+
+    @property
+    def has_base(self) -> bool:
+        """Whether all parts of the receipt are in place, perhaps with some of an addition's."""
+        if self.receipt is None:
+            return False
+        return self.is_true or (self.intent is not None and self.intent.adds is not None)
 
     @property
     def names_all_parts(self) -> bool:
@@ -141,6 +151,14 @@ def read_identities(state: ReadStore, unit: Unit, shards: Iterable[Shard]) -> Id
             return None
         merged.merge(identities)
     return merged
+
+
+def base_identities(state: ReadStore, unit: Unit, notes: Notes[Receipt]) -> Identities | None:
+    """The log files that the parts of a unit's receipt were made of; None if that is not known."""
+    known = read_identities(state, unit, [WHOLE]) if notes.has_base else None
+    if known is None or notes.is_true or notes.intent is None:
+        return known
+    return known.without(notes.intent.adds or ())
 
 
 def unfinished(state: ReadStore) -> dict[Unit, datetime]:

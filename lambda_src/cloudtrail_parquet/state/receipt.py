@@ -53,8 +53,8 @@ class Read(msgspec.Struct, frozen=True, kw_only=True):
     unplaced: list[Misplaced] = []
 
     @classmethod
-    def total(cls, receipts: Collection["ShardReceipt"], unplaced: list[Misplaced]) -> "Read":
-        """What shards have read together; ``unplaced`` is the same for all of them."""
+    def total(cls, receipts: Collection["Receipt"], unplaced: list[Misplaced]) -> "Read":
+        """What several runs have read together; ``unplaced`` is the same for all of them."""
         return cls(
             files=Files(**summed(receipt.files for receipt in receipts)),
             bytes_in=sum(receipt.bytes_in for receipt in receipts),
@@ -79,8 +79,8 @@ class Rows(msgspec.Struct, frozen=True, kw_only=True):
     places: PlaceTable = {}
 
     @classmethod
-    def total(cls, receipts: Collection["ShardReceipt"]) -> "Rows":
-        """What shards have made together.
+    def total(cls, receipts: Collection["Receipt"]) -> "Rows":
+        """What several runs have made together.
 
         Conflicts are counted within each shard: an ``eventID`` that has other content in another
         shard goes unnoticed.
@@ -141,6 +141,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         run: The name of the run that wrote the parts, as in its intent.
         unplaced: Objects without bytes that are named like log files of the day, by folder.
         places: What each place has given, by account and region.
+        additions: How many runs have added to the parts since the unit was converted as a whole.
     """
 
     account: str = ""
@@ -177,6 +178,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     run: str = ""
     unplaced: list[Misplaced] = []
     places: PlaceTable = {}
+    additions: int = 0
 
     def of_shard(self, shard: Shard, seen: str) -> "ShardReceipt":
         """This receipt as the receipt of a shard."""
@@ -209,6 +211,7 @@ def receipt_of(  # noqa: PLR0913
     seconds: float = 0,
     kept: str = "",
     kept_source: str = "",
+    additions: int = 0,
 ) -> Receipt:
     """Put a receipt together from its groups."""
     groups = (made, read, rows)
@@ -223,6 +226,7 @@ def receipt_of(  # noqa: PLR0913
         parts=parts,
         kept=kept,
         kept_source=kept_source,
+        additions=additions,
         **{name: getattr(group, name) for group in groups for name in group.__struct_fields__},
     )
 
@@ -248,68 +252,6 @@ class ShardReceipt(Receipt, frozen=True, kw_only=True):
     def shard(self) -> Shard:
         """The shard that was converted."""
         return Shard(self.number, self.of)
-
-
-def total(receipts: Collection[ShardReceipt], run: str) -> Receipt:
-    """Add up the receipts of all shards, in the order of their numbers, to that of the unit."""
-    last = max(receipts, key=lambda receipt: receipt.converted_at)
-    kept = [receipt for receipt in receipts if receipt.kept]
-    current = next((receipt for receipt in reversed([*receipts]) if not receipt.kept), last)
-    return receipt_of(
-        last.unit,
-        Made(
-            converted_at=last.converted_at,
-            converter=last.converter,
-            schema_version=min(receipt.schema_version for receipt in receipts),
-            lookbehind_s=last.lookbehind_s,
-            lookahead_s=last.lookahead_s,
-            folders=current.folders,
-            source_fingerprint=current.source_fingerprint,
-            settings=current.settings,
-            run=run,
-        ),
-        Read.total(receipts, current.unplaced),
-        Rows.total(receipts),
-        [part for receipt in receipts for part in receipt.parts],
-        is_complete=all(receipt.status == "complete" for receipt in receipts),
-        settled=all(receipt.settled for receipt in receipts),
-        seconds=sum(receipt.seconds for receipt in receipts),
-        kept="; ".join(f"shard {receipt.shard}: {receipt.kept}" for receipt in kept),
-        kept_source=kept[0].kept_source if kept else "",
-    )
-
-
-def as_kept(  # noqa: PLR0913
-    before: R,
-    why: str,
-    *,
-    source: str,
-    quarantined: list[Quarantined],
-    when: datetime,
-    settled: bool,
-    run: str,
-) -> R:
-    """The receipt of a run that replaced nothing: the one before it, and why.
-
-    Args:
-        before: The receipt of the run before.
-        why: What the source has lost, in words.
-        source: The fingerprint of the log files that it holds now.
-        quarantined: What could not be read of those.
-        when: The time of this run.
-        settled: Whether the unit's window has passed by now.
-        run: The run to name: this one if it rewrites the state, else the one that wrote the parts.
-    """
-    return msgspec.structs.replace(
-        before,
-        status="partial",
-        kept=why,
-        kept_source=source,
-        quarantined=quarantined,
-        converted_at=when,
-        settled=settled,
-        run=run,
-    )
 
 
 def to_text(receipt: Receipt) -> bytes:

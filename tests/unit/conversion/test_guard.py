@@ -94,7 +94,6 @@ def damaged_identities(stores: WritableStores) -> None:
 
 
 BROKEN: dict[str, Break] = {
-    "nothing": lambda _: None,
     "receipt cut": cut,
     "receipt of another form": other_form,
     "receipt of another unit": other_unit,

@@ -14,11 +14,10 @@ from cloudtrail_parquet.state.receipt import (
     Receipt,
     Rows,
     ShardReceipt,
-    as_kept,
     receipt_of,
     to_text,
-    total,
 )
+from cloudtrail_parquet.state.sums import as_kept, total
 
 UNIT = Unit("012345678901", "us-east-1", date(2026, 1, 10))
 NOW = datetime(2026, 1, 12, tzinfo=UTC)
@@ -36,7 +35,8 @@ MEMBERS = [
     *("lookbehind_s", "lookahead_s", "folders", "source_fingerprint", "files", "records"),
     *("conflicts", "bytes_in", "bytes_inflated", "bytes_out", "seconds", "parts", "stragglers"),
     *("versions", "unmapped", "derived", "unstamped", "quarantined", "discarded", "redacted"),
-    *("kept", "kept_source", "settings", "run", "unplaced", "places"),
+    *("kept", "kept_source", "settings", "run", "unplaced"),
+    *("additions", "places"),
 ]
 
 
