@@ -21,6 +21,7 @@ from cloudtrail_parquet.planning.selection import Selection
 from cloudtrail_parquet.printable import printable
 from cloudtrail_parquet.records.json_columns import file_schema
 from cloudtrail_parquet.schema.columns import PARTITION_SCHEMAS
+from cloudtrail_parquet.settings.options import DatasetOptions
 from cloudtrail_parquet.settings.settings import (
     Settings,
     SettingSource,
@@ -110,7 +111,7 @@ def convert(  # noqa: PLR0913 - all but the locations by name
 def _jobs(selection: Selection, settings: Settings) -> list[Job]:
     for error in selection.refused.values():
         raise error
-    units = selection.units(settings.window)
+    units = selection.units(DatasetOptions.of(settings))
     if not units:
         raise selection.no_logs()
     return jobs_of(units, selection.discovery)

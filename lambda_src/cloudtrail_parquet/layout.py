@@ -90,6 +90,15 @@ def span_of(place: Place, layout: PartitionLayout) -> Place:
     return Place(place.account if account else "", place.region if region else "")
 
 
+def fits(unit: Unit, layout: PartitionLayout) -> bool:
+    """Whether a unit is one of a layout: it has an account and a region where there are folders."""
+    folders = PARTITION_SCHEMAS[layout].names
+    return all(
+        (name in folders) == bool(value)
+        for name, value in zip(Place._fields, unit.span, strict=True)
+    )
+
+
 def check_unit(unit: Unit, layout: PartitionLayout) -> None:
     """Make sure that a unit is one of a layout.
 

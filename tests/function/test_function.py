@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 import pytest
 from msgspec.structs import replace
 
+from cloudtrail_parquet.contract import DEFAULT_LAYOUT, PartitionLayout
 from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.conversion.workers import convert_all, jobs_of
 from cloudtrail_parquet.dataset.properties import record_properties
@@ -37,7 +38,7 @@ from cloudtrail_parquet.errors import (
     TooLargeError,
     UsageError,
 )
-from cloudtrail_parquet.function.events import ConvertEvent, DailyEvent, Event, PlanEvent
+from cloudtrail_parquet.function.events import ConvertEvent, DailyEvent, Event, PlanEvent, to_text
 from cloudtrail_parquet.function.service import Function
 from cloudtrail_parquet.function.telemetry import Telemetry
 from cloudtrail_parquet.function.wiring import function_of
@@ -46,9 +47,10 @@ from cloudtrail_parquet.sample_logs import TreeSpec, Truth, generate_tree
 from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import discover, units
+from cloudtrail_parquet.state.keys import StateKeys
 from cloudtrail_parquet.state.notes import read_notes
 from cloudtrail_parquet.state.receipt import Receipt
-from cloudtrail_parquet.storage import Lease, Level, open_store
+from cloudtrail_parquet.storage import Entry, Lease, Level, open_store
 from cloudtrail_parquet.storage.locations import Locations
 from tests.builders import (
     ACCOUNT,
@@ -401,6 +403,7 @@ class Workbench:
     unit_s: float = 0
     days: int = 4
     sent: Sent | None = field(default_factory=Sent)
+    layout: PartitionLayout = DEFAULT_LAYOUT
 
     def __post_init__(self) -> None:
         self.clock = Clock(self.left_s)
@@ -419,8 +422,9 @@ class Workbench:
         clock, sent = self.clock, self.sent
         fanout = None if sent is None else lambda: sent
         telemetry = Spending(clock, self.unit_s)
+        settings = Settings(partition_layout=self.layout)
         function = Function(
-            self.stores, Settings(), fanout, telemetry, self.whole_s, lambda: clock.left_s
+            self.stores, settings, fanout, telemetry, self.whole_s, lambda: clock.left_s
         )
         return function.run(event)
 
@@ -625,13 +629,13 @@ WRONG_UNITS = {
     "a folder further up": (Unit("..", REGION, DAY), OTHER),
     "two folders further up": (Unit("../..", REGION, DAY), OTHER),
     "this folder": (Unit(".", REGION, DAY), OTHER),
-    "no account": (Unit("", REGION, DAY), OTHER),
+    "no account": (Unit("", REGION, DAY), "Name the account as well"),
     "an account that lost its zero": (Unit(ACCOUNT.lstrip("0"), REGION, DAY), ACCOUNT),
     "a control character": (Unit(f"{ACCOUNT}\n", REGION, DAY), ACCOUNT),
     "a region that is misspelt": (Unit(ACCOUNT, "eucentral1", DAY), REGION),
     "a region of no account": (Unit(ACCOUNT, "..", DAY), REGION),
     "a region with a day": (Unit(ACCOUNT, f"{REGION}/2026", DAY), REGION),
-    "no region": (Unit(ACCOUNT, "", DAY), REGION),
+    "no region": (Unit(ACCOUNT, "", DAY), "Name the region as well"),
     "a day without logs": (
         Unit(ACCOUNT, REGION, DAY + timedelta(days=40)),
         "days from 2026-01-10 to 2026-01-11",
@@ -1050,6 +1054,64 @@ def test_a_plan_of_nothing_but_accounts_that_refuse_fails(sent: Sent | None) -> 
         assert sent == []
 
     assert bench.done == bench.units
+
+
+@pytest.mark.parametrize("layout", ["year/month/day", "dt"])
+def test_units_that_span_accounts_are_planned_without_those_that_refuse(
+    layout: PartitionLayout,
+) -> None:
+    bench = Workbench(whole_s=1, layout=layout)  # so short that each unit is a batch
+    bench.stores.source.write(log_key(OTHER, REGION, at(DAY, 12)), log_file(record()))
+    source = bench.stores.source
+
+    def level(prefix: str) -> Level:
+        if OTHER in prefix:
+            raise RefusedError("cannot be listed", prefix, "Allow it")
+        return source.level(prefix)
+
+    refusing: Any = Changed(source, level=level)
+    bench.stores = dataclasses.replace(bench.stores, source=refusing)
+    days = [DAY + timedelta(days=number) for number in range(4)]
+
+    counts = bench.work(PlanEvent(DAY, days[-1]))
+
+    assert counts == {"planned": 4, "batches": 4, "accounts_refused": 1}
+    assert bench.sent == [ConvertEvent.of([Unit("", "", day)]) for day in days]
+    with pytest.raises(RefusedError, match=OTHER):
+        bench.work(PlanEvent(DAY, days[-1], accounts=(OTHER,)))
+
+
+def test_a_unit_that_spans_accounts_is_named_by_its_day_alone() -> None:
+    bench = Workbench(whole_s=1, layout="dt")
+    bench.work(PlanEvent(DAY, DAY + timedelta(days=1)))
+    assert bench.sent is not None
+    texts = [to_text(event) for event in bench.sent]
+
+    assert texts == [
+        f'{{"kind":"convert","units":[{{"day":"{day}"}}]}}' for day in ("2026-01-10", "2026-01-11")
+    ]
+    with pytest.raises(UsageError, match=r"it has an account, in the layout dt\. Leave it out"):
+        bench.work(ConvertEvent.of([FIRST]))
+
+
+def test_a_unit_that_spans_accounts_and_is_not_finished_is_completed_by_the_daily_run() -> None:
+    today = datetime.now(UTC).date()
+    bench = Workbench(whole_s=1, layout="dt")
+    old, new = Unit("", "", DAY), [Unit("", "", today - timedelta(days=n)) for n in (2, 1)]
+    for unit in new:
+        bench.stores.source.write(log_key(ACCOUNT, REGION, at(unit.day, 12)), log_file(record()))
+    begun = datetime.now(UTC) - timedelta(hours=1)
+    state = bench.stores.state
+    state.write(StateKeys.of(old).intent, b"{}")
+
+    def files(prefix: str, *skip: Any) -> Iterator[Entry]:  # noqa: ANN401
+        return (entry._replace(modified=begun) for entry in state.files(prefix, *skip))
+
+    bench.stores = dataclasses.replace(bench.stores, state=Changed(state, files=files))
+
+    bench.work(DailyEvent())
+
+    assert bench.sent == [ConvertEvent.of([unit]) for unit in (*new, old)]
 
 
 def test_several_sources_are_converted_as_one(deployed: Deployment, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from cloudtrail_parquet.conversion import (
 )
 from cloudtrail_parquet.function import service
 from cloudtrail_parquet.planning import due, plan
-from cloudtrail_parquet.state import receipt
+from cloudtrail_parquet.state import notes, receipt
 from cloudtrail_parquet.state.keys import StateKeys
 from cloudtrail_parquet.storage import ObjectStore, leases
 from tests.simulation.play import play
@@ -71,20 +71,19 @@ def _mutation(what: str) -> Callable[[Callable[[], Iterator[None]]], Callable[[]
 
 @_mutation("plans compare the bytes of a day's own folder, not the log files of its window")
 def own_folder() -> Iterator[None]:
-    sizes, why_outdated, bytes_of = plan._sizes, due.why_outdated, dict[layout.Unit, int]()  # noqa: SLF001
+    units, why_outdated, bytes_of = plan._Span.units, due.why_outdated, dict[layout.Unit, int]()  # noqa: SLF001
 
-    def note(*arguments: Any_) -> Any_:
-        sized, unplaced = sizes(*arguments)
-        bytes_of.update({one.unit: one.bytes for one in sized})
-        return sized, unplaced
+    def note(span: Any_) -> Any_:
+        planned = units(span)
+        bytes_of.update({one.unit: one.bytes for one in planned})
+        return planned
 
-    def compare(state: Any_, unit: Any_, *arguments: Any_, **more: Any_) -> Any_:
-        why, told = why_outdated(state, unit, *arguments, **more)
-        if why.startswith(_CHANGED) and told is not None and told.bytes_in == bytes_of.get(unit):
-            return "", told
-        return why, told
+    def compare(state: Any_, unit: Any_, *arguments: Any_, **more: Any_) -> str:
+        why = why_outdated(state, unit, *arguments, **more)
+        receipt = notes.read_notes(state, unit).receipt if why.startswith(_CHANGED) else None
+        return "" if receipt is not None and receipt.bytes_in == bytes_of.get(unit) else why
 
-    with patch.object(plan, "_sizes", note), patch.object(plan, "why_outdated", compare):
+    with patch.object(plan._Span, "units", note), patch.object(plan, "why_outdated", compare):  # noqa: SLF001
         yield
 
 

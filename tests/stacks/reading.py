@@ -15,7 +15,7 @@ StackOf = Callable[[str], Stack]
 
 
 ACCOUNT = "123456789012"
-UNIT = UnitRef("012345678901", "us-east-1", date(2026, 1, 10))
+UNIT = UnitRef(account="012345678901", region="us-east-1", day=date(2026, 1, 10))
 _REFERENCE = re.compile(r"(?<!\$)\$\{([^{}]*)\}")
 
 

@@ -58,7 +58,7 @@ from cloudtrail_parquet.planning.selection import Selection
 from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.reference.ddl import DdlFormat, render
 from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
-from cloudtrail_parquet.settings.options import PlanOptions
+from cloudtrail_parquet.settings.options import DatasetOptions, PlanOptions
 from cloudtrail_parquet.settings.settings import OPTIONAL_LOG_FOLDERS, Settings
 from cloudtrail_parquet.source.siblings import count_siblings, look_into_odd_siblings
 from cloudtrail_parquet.storage import open_store
@@ -127,7 +127,7 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
     locations.check(settings.part_bytes)
     settings = replace(settings, folders=with_folders(settings.folders, folder or []))
     selection = Selection.of(locations.source, wanted, settings.folders)
-    discovery, units = selection.discovery, selection.units(settings.window)
+    discovery, units = selection.discovery, selection.units(DatasetOptions.of(settings))
     if not units and not selection.refused:
         look_into_odd_siblings(selection.source, discovery)
         note_unplaced(discovery.unplaced)

@@ -21,23 +21,30 @@ Expected {"kind": "daily"}, {"kind": "convert", "units": [...]} or \
 _Days = Annotated[int, msgspec.Meta(ge=0, le=366)]
 
 
-class UnitRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class UnitRef(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """A unit as events name it, or a shard of one.
 
     Attributes:
-        account: With ``region`` and ``day`` the unit.
+        account: With ``region`` and ``day`` the unit; left out where units span all accounts.
         region: See ``account``.
         day: See ``account``.
         shard: The number of a shard, from 1, and how many there are.
     """
 
-    account: str
-    region: str
+    account: str = ""
+    region: str = ""
     day: date
     shard: tuple[int, int] = (WHOLE.number, WHOLE.of)
 
     def __post_init__(self) -> None:
         Shard(*self.shard)  # raises what is wrong with it
+
+    @classmethod
+    def of(cls, unit: Unit) -> "UnitRef":
+        """A whole unit."""
+        return cls(account=unit.account, region=unit.region, day=unit.day)
 
     @property
     def unit(self) -> Unit:
@@ -60,7 +67,7 @@ class ConvertEvent(
     @classmethod
     def of(cls, units: Iterable[Unit]) -> "ConvertEvent":
         """The event that converts some units."""
-        return cls(tuple(UnitRef(*unit) for unit in units))
+        return cls(tuple(map(UnitRef.of, units)))
 
 
 class DailyEvent(

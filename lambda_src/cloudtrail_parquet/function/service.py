@@ -10,7 +10,7 @@ from traceback import walk_tb
 
 from msgspec.structs import replace as replace_in
 
-from cloudtrail_parquet.contract import FUNCTION_S, MAX_UNITS
+from cloudtrail_parquet.contract import FUNCTION_S, MAX_UNITS, PLACE_COLUMNS
 from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.dataset.properties import record_properties
 from cloudtrail_parquet.deliveries import LogFile
@@ -24,7 +24,7 @@ from cloudtrail_parquet.errors import (
 from cloudtrail_parquet.function.events import ConvertEvent, DailyEvent, Event, PlanEvent, UnitRef
 from cloudtrail_parquet.function.fanout import Fanout
 from cloudtrail_parquet.function.telemetry import Telemetry
-from cloudtrail_parquet.layout import MAX_SHARDS, WHOLE, Shard, Unit
+from cloudtrail_parquet.layout import MAX_SHARDS, WHOLE, Shard, Unit, check_unit
 from cloudtrail_parquet.planning.batches import BATCH_S, pack
 from cloudtrail_parquet.planning.plan import PlannedUnit, Receipts, UnitRange, plan_units
 from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions, PlanOptions
@@ -94,9 +94,10 @@ class Function:
                 return self._plan(PlanEvent(*days, only="outdated"), scheduled=True)
 
     def _plan(self, event: PlanEvent, *, scheduled: bool) -> dict[str, int]:
-        """Plan and convert a range; accounts that may not be listed are sent on as another plan.
+        """Plan and convert a range without the accounts that may not be listed.
 
-        A plan of no other accounts fails.
+        These are sent on as another plan, unless units span all accounts: then they are converted
+        again once these may be listed. A plan of no other accounts fails.
         """
         source, state = self.stores.source, self.stores.state
         options = PlanOptions.of(self.settings)
@@ -127,9 +128,12 @@ class Function:
             if not discovery.with_logs:
                 raise discovery.no_logs(source, wanted.holds)
             return counts
-        if self.fanout is None or not any(wanted.holds(*place) for place in discovery.trails):
+        spans_accounts = "account" in PLACE_COLUMNS[self.settings.partition_layout]
+        has_others = any(wanted.holds(*place) for place in discovery.trails)
+        if not has_others or (self.fanout is None and not spans_accounts):
             raise next(iter(refused.values()))
-        self.fanout().send([replace_in(event, accounts=tuple(refused))])
+        if self.fanout is not None and not spans_accounts:
+            self.fanout().send([replace_in(event, accounts=tuple(refused))])
         return {**counts, "accounts_refused": len(refused)}
 
     def _unfinished(self, wanted: UnitRange) -> list[UnitRange]:
@@ -141,7 +145,8 @@ class Function:
         for unit, since in sorted(unfinished(self.stores.state).items()):
             if not wanted.holds_unit(unit) and now - since > timedelta(seconds=FUNCTION_S):
                 self.telemetry.unfinished(unit, since)
-                others.append(UnitRange.of(unit.day, unit.day, [unit.account], [unit.region]))
+                accounts, regions = ([name] if name else [] for name in unit.span)
+                others.append(UnitRange.of(unit.day, unit.day, accounts, regions))
         return others
 
     def _dispatch(self, units: Iterator[PlannedUnit], *, scheduled: bool) -> dict[str, int]:
@@ -162,7 +167,7 @@ class Function:
         if self.fanout is None or not second:
             to_convert = list(chain.from_iterable(to_send))
             self.telemetry.planned(planned, min(planned, 1), min(days, default=None))
-            return self._convert([UnitRef(*unit) for unit in to_convert])
+            return self._convert(list(map(UnitRef.of, to_convert)))
         sent = self.fanout().send(map(ConvertEvent.of, to_send))
         self.telemetry.planned(planned, sent, min(days, default=None))
         return {"planned": planned, "batches": sent}
@@ -214,9 +219,11 @@ class Function:
         """Convert a unit or a shard of it.
 
         Raises:
-            UsageError: The source has no logs for it, and it was never converted.
+            UsageError: It is not a unit of the layout; or the source has no logs for it, and it
+                was never converted.
         """
         unit, shard = ref.unit, Shard(*ref.shard)
+        check_unit(unit, self.settings.partition_layout)
         self._admit(unit, shard, [])
         holds_logs = False
 
@@ -253,7 +260,8 @@ class Function:
             TooLargeError: No invocation would have the time, except for shards of the unit.
             UsageError: No invocation would have the time for this shard.
         """
-        needed_s = PlannedUnit(unit, len(files), sum(file.size for file in files)).seconds
+        size, places = sum(file.size for file in files), len({file.place for file in files})
+        needed_s = PlannedUnit(unit, len(files), size, places=places).seconds
         limit_s, left_s = self.whole_s - START_S - MARGIN_S, self.left_s() - MARGIN_S
         if needed_s > limit_s:
             what = f"needs about {needed_s:.0f} s; an invocation has {max(limit_s, 0):.0f} s for it"

@@ -59,7 +59,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 
 def estimate(units: Iterable[PlannedUnit]) -> Estimate:
     """Estimate what converting some units takes."""
-    count = files = size = batches = 0
+    count = files = size = batches = further_places = 0
     seconds, largest = 0.0, None
     for batch in pack(units, BATCH_S, MAX_UNITS):
         batches += 1
@@ -67,10 +67,16 @@ def estimate(units: Iterable[PlannedUnit]) -> Estimate:
         for unit in batch:
             files += unit.files
             size += unit.bytes
+            further_places += max(unit.places - 1, 0)
             seconds += unit.seconds
             largest = max(largest or unit, unit, key=attrgetter("bytes"))
     spent = cost(
-        units=count, files=files, invocations=batches, seconds=seconds, memory_mb=MEMORY_MB
+        units=count,
+        files=files,
+        further_places=further_places,
+        invocations=batches,
+        seconds=seconds,
+        memory_mb=MEMORY_MB,
     )
     return Estimate(
         units=count,

@@ -21,8 +21,24 @@ S3_PUT = 0.005 / 1000
 UNIT_PUTS = 12
 """PUT and LIST requests for a unit: three folders, leases, a part, a receipt."""
 
+PLACE_PUTS = 3
+"""LIST requests for each further place of a unit: three folders."""
+
 UNIT_GETS = 6
 """GET and HEAD requests for a unit, beside those for its log files."""
+
+
+BYTES_PER_S = 4_000_000
+"""Gzipped bytes that one vCPU converts in a second; docs/performance.md has the measurements."""
+
+FILE_S = 0.004
+"""Seconds that a log file takes beside its bytes: a GET, of which several are under way at once."""
+
+UNIT_S = 0.6
+"""Seconds that a unit takes beside its files: leases, listings, a part and a receipt."""
+
+PLACE_S = 0.016
+"""Seconds that each further place of a unit takes: listings, and the beginning of its records."""
 
 
 class Cost(NamedTuple):
@@ -41,6 +57,7 @@ def cost(  # noqa: PLR0913
     *,
     units: int,
     files: int,
+    further_places: int = 0,
     invocations: int,
     seconds: float,
     memory_mb: int,
@@ -51,6 +68,7 @@ def cost(  # noqa: PLR0913
     Args:
         units: How many units.
         files: How many log files they have.
+        further_places: How many places they have beside the first of each unit.
         invocations: How many invocations of the function.
         seconds: The time of all invocations together.
         memory_mb: The memory of the function.
@@ -60,6 +78,6 @@ def cost(  # noqa: PLR0913
     requests = (
         invocations * LAMBDA_REQUEST
         + (files + units * UNIT_GETS) * S3_GET
-        + units * UNIT_PUTS * S3_PUT
+        + (units * UNIT_PUTS + further_places * PLACE_PUTS) * S3_PUT
     )
     return Cost(compute, requests)

@@ -6,9 +6,11 @@ default would cause years of logs to be converted again.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from cloudtrail_parquet.layout import Unit, owner_day, unit_of
+from cloudtrail_parquet.planning.part_sizes import PartSizes
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
 from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.state.identities import is_fingerprint
@@ -21,32 +23,35 @@ NEVER = "never converted"
 NO_RECEIPT = "it has parts, no log files, and no receipt"
 UNFINISHED = "a run that was replacing it has not finished"
 
-Sizes = Mapping[str, int]
-"""The sizes of the parts of an account and region, in bytes, by key."""
 
-
-def why_outdated(
-    state: ReadStore, unit: Unit, fingerprint: str, options: PlanOptions, *, reshaped: bool = False
-) -> tuple[str, Receipt | None]:
+def why_outdated(  # noqa: PLR0913
+    state: ReadStore,
+    unit: Unit,
+    fingerprint: str,
+    parts: PartSizes | None,
+    options: PlanOptions,
+    *,
+    reshaped: bool = False,
+) -> str:
     """Why a unit that has a receipt is to be converted again, in words; empty if it is not.
 
     Args:
         state: The store of the receipt.
         unit: The unit.
         fingerprint: The fingerprint of the log files that are in its window now.
+        parts: The parts that there are now; None if these are not compared.
         options: The current options.
         reshaped: Whether settings that only change how files look count as well.
-
-    Returns:
-        The reason, and the receipt if it can be read.
     """
     text = state.read_if_there(StateKeys.of(unit).receipt)
     if text is None:
-        return NEVER, None  # removed after it was listed
+        return NEVER  # removed after it was listed
     receipt = decode_receipt(text, unit, Receipt)
     if receipt is None:
-        return "its receipt cannot be read", None
-    return next(_reasons(receipt, fingerprint, options, reshaped=reshaped), ""), receipt
+        return "its receipt cannot be read"
+    reasons = _reasons(receipt, fingerprint, options, reshaped=reshaped)
+    damage = _damage(receipt, parts) if parts is not None else ()
+    return next(chain(reasons, damage), "")
 
 
 def _reasons(
@@ -77,16 +82,17 @@ def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return ", ".join(name for name, value in now.items() if before.get(name, value) != value)
 
 
-def why_damaged(receipt: Receipt, sizes: Sizes) -> str:
-    """Why the parts of a unit do not match its receipt, in words; empty if they do."""
+def _damage(receipt: Receipt, parts: PartSizes) -> Iterator[str]:
+    """How the parts of a unit differ from its receipt, in words."""
     unit = receipt.unit
     for part in receipt.parts:
-        if part.key not in sizes:
-            return f"{part.key} is gone"
-        if sizes[part.key] != part.bytes:
-            return f"{part.key} has {sizes[part.key]} bytes in place of {part.bytes}"
+        partition_of = unit_of(part.key)
+        size = parts.on(partition_of.day).get(part.key) if partition_of else None
+        if size is None:
+            yield f"{part.key} is gone"
+        elif size != part.bytes:
+            yield f"{part.key} has {size} bytes in place of {part.bytes}"
     recorded = {part.key for part in receipt.parts}
-    for key in sizes:
-        if key not in recorded and unit_of(key) == unit and owner_day(key, unit.day) == unit.day:
-            return f"{key} is in no receipt"
-    return ""
+    for key in parts.on(unit.day):
+        if key not in recorded and owner_day(key, unit.day) == unit.day:
+            yield f"{key} is in no receipt"

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from cloudtrail_parquet.deliveries import Window
 from cloudtrail_parquet.errors import RefusedError, UsageError
-from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.layout import Unit, span_of
 from cloudtrail_parquet.planning.plan import UnitRange
+from cloudtrail_parquet.settings.options import DatasetOptions
 from cloudtrail_parquet.source.discover import Discovery, discover, units
 from cloudtrail_parquet.storage import ReadStore, open_source
 
@@ -47,10 +47,13 @@ class Selection:
         """Selected accounts that may not be listed, and why."""
         return self.discovery.refused_of(self.range.accounts)
 
-    def units(self, window: Window) -> list[Unit]:
-        """The units whose windows touch a day of the source, sorted."""
+    def units(self, options: DatasetOptions) -> list[Unit]:
+        """The units whose windows touch a day of a selected place, sorted."""
         first, last = self.range.first, self.range.last
-        return units(self.source, self.discovery, window, first, last, self.range.holds)
+        of_places = units(
+            self.source, self.discovery, options.window, first, last, self.range.holds
+        )
+        return sorted({Unit(*span_of(unit.span, options.layout), unit.day) for unit in of_places})
 
     def no_logs(self) -> UsageError:
         """The error for a selection without a single log file; says what there is."""

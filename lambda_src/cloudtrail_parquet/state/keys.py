@@ -5,8 +5,8 @@ from datetime import date
 from itertools import chain
 from typing import NamedTuple
 
-from cloudtrail_parquet.layout import WHOLE, Place, Shard, Unit, state_folder, state_key, state_unit
-from cloudtrail_parquet.storage import Entry, ReadStore
+from cloudtrail_parquet.layout import WHOLE, Place, Shard, Unit, state_key, state_unit
+from cloudtrail_parquet.storage import Entry, ReadStore, files_between
 
 _SHARD_INTENT = ".intent"  # ends the keys of shards' intents, which lie beside their receipts
 
@@ -51,10 +51,12 @@ def shards_of(state: ReadStore, unit: Unit) -> list[Shard]:
     return sorted(filter(None, map(Shard.named, names)))
 
 
-def receipt_days(state: ReadStore, span: Place) -> set[date]:
-    """The days of a span (see `Unit.span`) that have a receipt."""
-    entries = state.files(state_folder("receipts", span))
-    units = (state_unit(entry.key) for entry in entries)
+def receipt_days(
+    state: ReadStore, span: Place, first: date = date.min, last: date = date.max
+) -> set[date]:
+    """The days of a range that have a receipt, of a span (see `Unit.span`)."""
+    ends = (state_key("receipts", Unit(*span, day), ending="") for day in (first, last))
+    units = (state_unit(entry.key) for entry in files_between(state, *ends))
     return {unit.day for unit in units if unit and unit.span == span}
 
 

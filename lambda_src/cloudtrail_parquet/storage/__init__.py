@@ -27,6 +27,7 @@ from cloudtrail_parquet.storage.interface import (
     Staging,
     Store,
     Stored,
+    files_between,
 )
 from cloudtrail_parquet.storage.objects import ObjectStore
 from cloudtrail_parquet.storage.s3 import SCHEMES, Bucket, client_elsewhere, client_of, sibling
@@ -45,6 +46,7 @@ __all__ = [
     "Stored",
     "Stores",
     "UnionStore",
+    "files_between",
     "is_below",
     "is_bucket",
     "local_path",

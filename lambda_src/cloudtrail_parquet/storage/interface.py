@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime
+from os.path import commonprefix
 from types import TracebackType
 from typing import BinaryIO, NamedTuple, Protocol, Self
 
@@ -191,3 +192,20 @@ class Store(ReadStore, Protocol):
             StorageError: Also when the context ends: somebody else may have held it meanwhile.
         """
         ...
+
+
+def files_between(store: ReadStore, first: str, last: str) -> Iterator[Entry]:
+    """The objects of a range of keys, in order; as little as possible is listed beside them.
+
+    Args:
+        store: The store.
+        first: The range begins after this key.
+        last: The range ends with the last key that begins with this.
+    """
+    common = commonprefix((first, last))  # noqa: RUF071 - of keys, up to their last slash
+    folder = common[: common.rfind("/") + 1]
+    for entry in store.files(folder, (folder, first)):
+        if entry.key > last and not entry.key.startswith(last):
+            return
+        if entry.key > first:
+            yield entry

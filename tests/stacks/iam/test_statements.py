@@ -18,7 +18,7 @@ import boto3
 import msgspec
 import pytest
 
-from cloudtrail_parquet.planning.plan import BYTES_PER_S
+from cloudtrail_parquet.planning.cost import BYTES_PER_S
 from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
 from stacks.environment.fields import Environment, OutputLocation, SourceLocation
 from stacks.environment.load import load

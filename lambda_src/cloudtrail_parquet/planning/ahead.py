@@ -1,0 +1,34 @@
+"""Asking a store for many things, some of them ahead of the answer that is looked at."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+from cloudtrail_parquet.storage import ReadStore
+
+_AHEAD = 32
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def ahead(store: ReadStore, ask: Callable[[T], R], questions: Iterable[T]) -> Iterator[R]:
+    """The answers to many questions, in order, as they are taken.
+
+    A bounded number is under way or waits to be taken, however many questions there are. A store
+    that answers at once is asked only when it is a question's turn.
+    """
+    if store.parallel == 1:
+        yield from map(ask, questions)
+        return
+    waiting = iter(questions)
+    with ThreadPoolExecutor(_AHEAD, "plan") as threads:
+        running = deque(threads.submit(ask, question) for question in islice(waiting, _AHEAD))
+        try:
+            while running:
+                yield running.popleft().result()
+                running.extend(threads.submit(ask, question) for question in islice(waiting, 1))
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)

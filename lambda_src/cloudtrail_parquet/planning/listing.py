@@ -1,0 +1,129 @@
+"""The log files of a place by day: how many, how large, and a fingerprint of each window.
+
+Listings of several places are summed day by day, for units that span them; no key is held.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
+
+from cloudtrail_parquet.deliveries import Window, day_folder
+from cloudtrail_parquet.source.log_files import delivered_file, is_log_file, minute_of, usual_keys
+from cloudtrail_parquet.source.unplaced import Unplaced
+from cloudtrail_parquet.state.identities import Fingerprint
+from cloudtrail_parquet.storage import Entry, ReadStore
+
+_DAY_FOLDER = re.compile(r"(\d{4})/(\d\d)/(\d\d)/")
+
+
+@dataclass(slots=True)
+class Deliveries:
+    """The log files of a day.
+
+    Attributes:
+        files: How many were delivered on the day.
+        bytes: Their size as stored.
+        places: How many places have a log file in the day's window.
+        fingerprint: The fingerprint of all log files in that window.
+    """
+
+    files: int = 0
+    bytes: int = 0
+    places: int = 0
+    fingerprint: Fingerprint = field(default_factory=Fingerprint)
+
+    def merge(self, other: "Deliveries") -> None:
+        """Add those of another place on the same day."""
+        self.files += other.files
+        self.bytes += other.bytes
+        self.places += other.places
+        self.fingerprint.merge(other.fingerprint)
+
+
+class Listing(NamedTuple):
+    """What the listing of a place has shown.
+
+    Attributes:
+        days: Its log files by day, of the days that were asked for.
+        unplaced: Log files that no unit reads.
+    """
+
+    days: dict[date, Deliveries]
+    unplaced: Unplaced
+
+
+def list_place(
+    source: ReadStore, trails: Iterable[str], first: date, last: date, window: Window
+) -> Listing:
+    """List the log files in the windows of a place's days, from the first to the last one.
+
+    Args:
+        source: The source of the logs.
+        trails: The prefixes that hold the days of the place.
+        first: The first day.
+        last: The last day.
+        window: The window of a day.
+    """
+    days, unplaced = defaultdict[date, Deliveries](Deliveries), Unplaced()
+    for trail in trails:
+        listed = _deliveries(source, trail, first, last, window, unplaced)
+        for day, files in groupby(listed, itemgetter(0)):
+            windows = [
+                (days[event_day], *window.seconds(event_day, day))
+                for event_day in window.event_days(day)
+            ]
+            for _, entry, second in files:
+                for totals, begin, end in windows:
+                    if begin <= second < end:
+                        totals.fingerprint.add(entry.key, entry.size)
+                        totals.places = 1
+                days[day].files += 1
+                days[day].bytes += entry.size
+    in_range = {day: totals for day, totals in days.items() if first <= day <= last}
+    return Listing(in_range, unplaced)
+
+
+def _deliveries(  # noqa: PLR0913, PLR0917
+    source: ReadStore, trail: str, first: date, last: date, window: Window, unplaced: Unplaced
+) -> Iterator[tuple[date, Entry, float]]:
+    """The log files below a trail's region that may be in the windows of a range of days.
+
+    Each is given with the day of its folder, and the second of that day at which it was delivered.
+    Log files that no unit reads go to ``unplaced``.
+    """
+    from_day = window.delivery_days(first)[0]
+    to_day = window.delivery_days(last)[-1]
+    folder, day, usual = "", None, ""
+    for entry in source.files(trail, (trail, f"{trail}{day_folder(from_day)}")):
+        if not entry.key.startswith(folder, len(trail)) or not folder:
+            match = _DAY_FOLDER.match(entry.key, len(trail))
+            if match is None:
+                unplaced.add(entry.key)
+                continue
+            folder, day = match[0], _day(match)
+            usual = usual_keys(trail, day) if day else ""
+        if day is None:
+            unplaced.add(entry.key)
+        elif day > to_day:
+            break
+        elif not is_log_file(entry):
+            unplaced.add(entry.key)
+        elif day >= from_day:
+            minute = minute_of(entry.key, usual)  # most names tell it, at a tenth of the CPU
+            if minute is None:
+                yield day, entry, window.second(delivered_file(entry, day, usual).delivered, day)
+            else:
+                yield day, entry, minute * 60
+
+
+def _day(match: re.Match[str]) -> date | None:
+    """The day of a folder; None for one that is not a day of the calendar."""
+    try:
+        return date(*map(int, match.groups()))
+    except ValueError:
+        return None
