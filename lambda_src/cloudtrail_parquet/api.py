@@ -179,9 +179,10 @@ def read_schema(settings: Settings | None = None) -> pa.Schema:
         settings: Those it is made with; by default as docs/settings.md says.
 
     Returns:
-        The columns as files hold them, then the partition columns (``account``, ``region``, and
-        ``year``, ``month`` and ``day`` or ``dt``), which are in the names of folders only. Times
-        are ``timestamp[us, UTC]``; of each column the metadata say what it is about.
+        The columns as files hold them, then the partition columns, which are in the names of
+        folders only: ``year``, ``month`` and ``day``, or ``dt``, and before them ``account`` and
+        ``region``, unless these are the last columns of the files. Times are
+        ``timestamp[us, UTC]``; of each column the metadata say what it is about.
 
     Example:
         >>> schema = read_schema()
@@ -189,8 +190,9 @@ def read_schema(settings: Settings | None = None) -> pa.Schema:
         >>> denied = logs.to_table(filter=ds.field("errorCode") == "AccessDenied")
     """
     settings = _checked(settings)
-    columns = file_schema(settings.json_encoding)
-    return pa.schema([*columns, *PARTITION_SCHEMAS[settings.partition_layout]])
+    layout = settings.partition_layout
+    columns = file_schema(settings.json_encoding, layout)
+    return pa.schema([*columns, *PARTITION_SCHEMAS[layout]])
 
 
 def make_settings(file: str | Path | None = None, /, **values: object) -> Settings:

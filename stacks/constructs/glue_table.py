@@ -54,7 +54,7 @@ class GlueTable(Construct):
                 },
                 "columns": [
                     GlueCatalogTableStorageDescriptorColumns(name=name, type=type_)
-                    for name, type_ in athena_columns().items()
+                    for name, type_ in athena_columns(layout).items()
                 ],
             },
         )

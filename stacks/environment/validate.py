@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from itertools import permutations
 
-from cloudtrail_parquet.contract import MAX_BUCKET_PART_BYTES
+from cloudtrail_parquet.contract import MAX_BUCKET_PART_BYTES, PLACE_COLUMNS
 from cloudtrail_parquet.settings.reach import SPARE_DAYS, settled_at_min
 from stacks.environment.fields import Environment
 from stacks.environment.runs import runs_of
@@ -23,6 +23,7 @@ def conflicts(environment: Environment) -> Iterator[str]:
     yield from _outputs(environment)
     yield from _regions(environment)
     yield from _arns(environment)
+    yield from _catalogue(environment)
     yield from _limits(environment)
     yield from _schedule(environment)
 
@@ -125,6 +126,20 @@ def _fields_with_arns(environment: Environment) -> Iterator[tuple[str, str, str]
             yield field, arn, region
 
 
+def _catalogue(environment: Environment) -> Iterator[str]:
+    catalogue, settings = environment.catalogue, environment.settings
+    if catalogue.enabled and settings.json_encoding == "variant":
+        yield "catalogue.enabled: Athena cannot read converter.json_encoding = 'variant'"
+    listed = {"account": catalogue.accounts, "region": catalogue.regions}
+    for column in PLACE_COLUMNS[settings.partition_layout]:
+        if listed[column]:
+            yield (
+                f"catalogue.{column}s: {column} is a column of the files with"
+                f" converter.partition_layout = {settings.partition_layout!r}, so that queries find"
+                " every value: leave it out"
+            )
+
+
 def _limits(environment: Environment) -> Iterator[str]:
     queue, reserved = environment.backfill_queue, environment.function.reserved_concurrency
     if queue.enabled and reserved is not None and queue.max_concurrency >= reserved:
@@ -132,8 +147,6 @@ def _limits(environment: Environment) -> Iterator[str]:
             f"backfill_queue.max_concurrency = {queue.max_concurrency}: it has to be less than"
             f" function.reserved_concurrency = {reserved}, to leave room for the daily run"
         )
-    if environment.catalogue.enabled and environment.settings.json_encoding == "variant":
-        yield "catalogue.enabled: Athena cannot read converter.json_encoding = 'variant'"
     part_bytes = environment.settings.part_bytes
     if part_bytes > MAX_BUCKET_PART_BYTES:
         yield (

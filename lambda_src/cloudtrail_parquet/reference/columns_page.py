@@ -50,8 +50,11 @@ version, and columns that the conversion adds have none.
 _PARTITIONS = """
 ## Partition columns
 
-They are in the names of the folders, not in the files. A day is a day of `eventTime` in UTC.
-`cloudtrail-parquet schema --format` prints all of this for a query engine.
+They are in the names of the folders, not in the files. These are those of the default
+`partition_layout` ([settings.md](settings.md)). Others have one folder `dt=2026-01-09` for the
+day, and where they have none for `account` or `region`, these are the last columns of the files.
+A day is a day of `eventTime` in UTC. `cloudtrail-parquet schema --format` prints all of this for a
+query engine and a layout.
 
 """
 

@@ -4,8 +4,7 @@ All of it is made from `SCHEMA`, the partition columns and the settings. What is
 engine is ready to run once the placeholder is replaced by the location of a dataset.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from io import BytesIO
 from typing import Literal, NamedTuple
@@ -14,21 +13,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cloudtrail_parquet.contract import DEFAULT_LAYOUT, PartitionLayout
-from cloudtrail_parquet.dataset.writer import PartsWriter
 from cloudtrail_parquet.errors import UsageError
-from cloudtrail_parquet.formats.variant_encode import VARIANT_STORAGE
-from cloudtrail_parquet.records.json_columns import file_schema
+from cloudtrail_parquet.formats.parquet_footer import annotate_variants
+from cloudtrail_parquet.records.json_columns import PATHS, file_schema
+from cloudtrail_parquet.reference.spelling import ATHENA, DUCKDB, POLARS, SPARK
 from cloudtrail_parquet.schema.columns import (
     PARTITION_SCHEMAS,
+    PLACE_SCHEMAS,
     RECORD_VERSION,
     SCHEMA,
     SCHEMA_VERSION,
-    TIMESTAMP,
+    JsonEncoding,
     members,
 )
-from cloudtrail_parquet.settings.options import WriterOptions
 from cloudtrail_parquet.settings.settings import Settings
-from cloudtrail_parquet.storage import open_store
 
 DdlFormat = Literal["arrow", "parquet", "athena", "duckdb", "polars", "spark"]
 
@@ -40,7 +38,6 @@ _FIRST_DAY = date(2013, 1, 1)  # CloudTrail began in November 2013
 _LAST_DAY = date(2050, 12, 31)  # a query that names no year lists the folders of all of them
 _ALL_PARTS = f"{DATASET}/**/*.parquet"
 _WITHOUT_VARIANT = {"athena", "polars"}
-_JSON = pa.json_()
 
 
 def render(format_: DdlFormat, settings: Settings | None = None) -> str:
@@ -52,136 +49,21 @@ def render(format_: DdlFormat, settings: Settings | None = None) -> str:
     settings = settings or Settings()
     if settings.json_encoding == "variant" and format_ in _WITHOUT_VARIANT:
         raise UsageError(f"{format_} cannot read VARIANT", "json_encoding", "Use string or json")
-    columns = file_schema(settings.json_encoding)
-    return _RENDERERS[format_](
-        _Dataset(columns, settings.partition_layout, WriterOptions.of(settings))
-    )
+    columns = file_schema(settings.json_encoding, settings.partition_layout)
+    return _RENDERERS[format_](_Dataset(columns, settings.partition_layout, settings.json_encoding))
 
 
 class _Dataset(NamedTuple):
-    """What is rendered: the columns in files, those in folders, and how files are written."""
+    """What is rendered: the columns in files, those in folders, and how JSON is written."""
 
     columns: pa.Schema
     layout: PartitionLayout
-    writer: WriterOptions
+    encoding: JsonEncoding
 
     @property
     def partitions(self) -> pa.Schema:
         """The partition columns."""
         return PARTITION_SCHEMAS[self.layout]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Spelling:
-    """How an engine spells types.
-
-    Attributes:
-        leaves: The types that are not nested.
-        column: A column, with ``{name}`` and ``{type}``.
-        member: A member of a struct, likewise.
-        struct: The text before and after the members.
-        array: A list, with ``{type}``.
-        map: A map, with ``{key}`` and ``{type}``.
-    """
-
-    leaves: Mapping[pa.DataType, str]
-    column: str
-    member: str
-    struct: tuple[str, str]
-    array: str
-    map: str
-
-    def columns(self, schema: pa.Schema, indent: str = "") -> str:
-        """All columns of a schema, a line each, structs over several lines."""
-        return self._fields(schema, self.column, indent)
-
-    def type(self, dtype: pa.DataType, indent: str = "") -> str:
-        """A type; ``indent`` is that of the line it begins on."""
-        if dtype in self.leaves:
-            return self.leaves[dtype]
-        if pa.types.is_struct(dtype):
-            before, after = self.struct
-            return f"{before}\n{self._fields(dtype, self.member, indent + '  ')}\n{indent}{after}"
-        if pa.types.is_list(dtype):
-            return self.array.format(type=self.type(dtype.value_type, indent))
-        if pa.types.is_map(dtype):
-            key, item = self.type(dtype.key_type, indent), self.type(dtype.item_type, indent)
-            return self.map.format(key=key, type=item)
-        raise KeyError(dtype)
-
-    def _fields(self, fields: Iterable[pa.Field], form: str, indent: str) -> str:
-        return ",\n".join(
-            indent + form.format(name=field.name, type=self.type(field.type, indent))
-            for field in fields
-        )
-
-
-_ATHENA = _Spelling(
-    leaves={
-        pa.string(): "string",
-        _JSON: "string",
-        pa.bool_(): "boolean",
-        TIMESTAMP: "timestamp",
-        pa.int16(): "int",
-        pa.int8(): "int",
-        pa.date32(): "string",
-    },
-    column="`{name}` {type}",
-    member="{name}:{type}",  # none of them is a reserved word, and Glue knows no backticks
-    struct=("struct<", ">"),
-    array="array<{type}>",
-    map="map<{key},{type}>",
-)
-_DUCKDB = _Spelling(
-    leaves={
-        pa.string(): "VARCHAR",
-        _JSON: "JSON",
-        VARIANT_STORAGE: "VARIANT",
-        pa.bool_(): "BOOLEAN",
-        TIMESTAMP: "TIMESTAMP WITH TIME ZONE",
-        pa.int16(): "BIGINT",
-        pa.int8(): "BIGINT",
-        pa.date32(): "DATE",
-    },
-    column='"{name}" {type}',
-    member='"{name}" {type}',
-    struct=("STRUCT(", ")"),
-    array="{type}[]",
-    map="MAP({key}, {type})",
-)
-_POLARS = _Spelling(
-    leaves={
-        pa.string(): "pl.String",
-        _JSON: "pl.Binary",
-        pa.bool_(): "pl.Boolean",
-        TIMESTAMP: 'pl.Datetime("us", "UTC")',
-        pa.int16(): "pl.Int16",
-        pa.int8(): "pl.Int8",
-        pa.date32(): "pl.Date",
-    },
-    column='"{name}": {type}',
-    member='"{name}": {type}',
-    struct=("pl.Struct({", "})"),
-    array="pl.List({type})",
-    map="pl.Map({key}, {type})",
-)
-_SPARK = _Spelling(
-    leaves={
-        pa.string(): "STRING",
-        _JSON: "STRING",
-        VARIANT_STORAGE: "VARIANT",
-        pa.bool_(): "BOOLEAN",
-        TIMESTAMP: "TIMESTAMP",
-        pa.int16(): "SMALLINT",
-        pa.int8(): "TINYINT",
-        pa.date32(): "DATE",
-    },
-    column="`{name}` {type}",
-    member="`{name}`: {type}",
-    struct=("STRUCT<", ">"),
-    array="ARRAY<{type}>",
-    map="MAP<{key}, {type}>",
-)
 
 
 def _comment(mark: str, engine: str, *lines: str) -> str:
@@ -208,13 +90,11 @@ def _arrow_lines(fields: Iterable[pa.Field], indent: str = "") -> Iterator[str]:
 
 
 def _parquet(dataset: _Dataset) -> str:
-    """The schema in a part's footer: a part is written in memory, as all parts are."""
-    store, key = open_store("memory://"), "part.parquet"
-    with store.staging() as staging:
-        with PartsWriter(staging, dataset.writer, {}, lambda _number: key) as part:
-            part.write(pa.Table.from_pylist([{}], schema=SCHEMA))
-        staging.publish(key, None)
-    text = str(pq.ParquetFile(BytesIO(store.read(key))).schema)
+    """The schema in a part's footer, of a part without rows."""
+    file = BytesIO()
+    pq.ParquetWriter(file, dataset.columns, store_schema=False).close()
+    variants = PATHS if dataset.encoding == "variant" else ()
+    text = str(pq.ParquetFile(BytesIO(annotate_variants(file.getvalue(), variants))).schema)
     message = text[text.index("required group") :]
     for noise in (" field_id=-1", ", is_from_converted_type=false, force_set_converted_type=false"):
         message = message.replace(noise, "")
@@ -226,17 +106,14 @@ def _athena(dataset: _Dataset) -> str:
         f"  '{name}' = '{value}'"
         for name, value in athena_properties(LOCATION, dataset.layout).items()
     )
-    columns = _ATHENA.columns(dataset.columns, "  ").lower()
-    partitions = _ATHENA.columns(dataset.partitions, "  ").lower()
+    columns = ATHENA.columns(dataset.columns, "  ").lower()
+    partitions = ATHENA.columns(dataset.partitions, "  ").lower()
     head = _comment(
         "--",
         "Athena, engine version 3",
         "Names are in lower case, as Athena keeps them; queries may write them either way.",
-        "An injected column has to be named in every query: WHERE account = '012345678901' AND",
-        "region IN ('us-east-1', 'eu-west-1'). To go without, give its values once instead:",
-        "  'projection.region.type' = 'enum', 'projection.region.values' = 'us-east-1,eu-west-1'",
-        "but then a region that is not among them is not found. Days outside the range of years",
-        "are not found either.",
+        *_about_injected(dataset.layout),
+        "Days outside the range of the projection are not found.",
     )
     return (
         f"{head}CREATE EXTERNAL TABLE {TABLE} (\n{columns}\n)\n"
@@ -245,16 +122,44 @@ def _athena(dataset: _Dataset) -> str:
     )
 
 
-def athena_columns(schema: pa.Schema = SCHEMA) -> dict[str, str]:
-    """Types by name as the Glue catalogue needs them: in lower case, without white space."""
-    return {
-        field.name.lower(): "".join(_ATHENA.type(field.type).lower().split()) for field in schema
-    }
+_INJECTED = {
+    "account": "'012345678901', '123456789012'",
+    "region": "'us-east-1', 'eu-west-1'",
+}
+"""The partition columns that are injected, with values for an example."""
+
+
+def _about_injected(layout: PartitionLayout) -> Iterator[str]:
+    """The lines that say how to name injected columns, or to do without; none without any."""
+    injected = [name for name in _INJECTED if name in PARTITION_SCHEMAS[layout].names]
+    if not injected:
+        return
+    *_, last = injected
+    values = _INJECTED[last].replace("'", "").replace(" ", "")
+    yield "An injected column has to be named in every query:"
+    yield "  WHERE " + " AND ".join(f"{name} IN ({_INJECTED[name]})" for name in injected)
+    yield "To go without, give its values once instead:"
+    yield f"  'projection.{last}.type' = 'enum', 'projection.{last}.values' = '{values}'"
+    yield f"but then no {last} is found that is not among them."
+
+
+def athena_columns(layout: PartitionLayout = DEFAULT_LAYOUT) -> dict[str, str]:
+    """Types of the files' columns by name, as the Glue catalogue needs them.
+
+    They are in lower case and without white space.
+    """
+    return _glue_types([*SCHEMA, *PLACE_SCHEMAS[layout]])
 
 
 def athena_partitions(layout: PartitionLayout = DEFAULT_LAYOUT) -> dict[str, str]:
     """As `athena_columns`, for the partition columns."""
-    return athena_columns(PARTITION_SCHEMAS[layout])
+    return _glue_types(PARTITION_SCHEMAS[layout])
+
+
+def _glue_types(fields: Iterable[pa.Field]) -> dict[str, str]:
+    return {
+        field.name.lower(): "".join(ATHENA.type(field.type).lower().split()) for field in fields
+    }
 
 
 def athena_properties(location: str, layout: PartitionLayout = DEFAULT_LAYOUT) -> dict[str, str]:
@@ -285,15 +190,23 @@ def _projection(field: pa.Field) -> dict[str, str]:
     return {"type": "integer", "range": f"{first},{last}", "digits": str(len(str(last)))}
 
 
+_DUCKDB_OF_DT = ", year(dt) AS year, month(dt) AS month, day(dt) AS day"
+"""What queries ask for, whatever the layout; DuckDB chooses folders by it."""
+
+
 def _duckdb(dataset: _Dataset) -> str:
-    types = ", ".join(f"'{field.name}': {_DUCKDB.type(field.type)}" for field in dataset.partitions)
-    columns = _DUCKDB.columns(dataset.columns, "  ").split("\n")
+    days = [field for field in dataset.partitions if not pa.types.is_string(field.type)]
+    types = ", ".join(f"'{field.name}': {DUCKDB.type(field.type)}" for field in days)
+    columns_of_dt = _DUCKDB_OF_DT if "dt" in dataset.partitions.names else ""
+    columns = DUCKDB.columns(dataset.columns, "  ").split("\n")
     head = _comment(
         "--", "DuckDB", f"Replace {DATASET} by the location of the dataset.", "", *columns
     )
     return (
-        f"{head}CREATE VIEW {TABLE} AS\nSELECT * FROM read_parquet(\n  '{_ALL_PARTS}',\n"
-        f"  hive_partitioning = true,\n  hive_types = {{{types}}}\n);\n"
+        f"{head}CREATE VIEW {TABLE} AS\nSELECT *{columns_of_dt} FROM read_parquet(\n"
+        f"  '{_ALL_PARTS}',\n"
+        "  hive_partitioning = true, hive_types_autocast = false,\n"
+        f"  hive_types = {{{types}}}\n);\n"
     )
 
 
@@ -303,8 +216,8 @@ def _polars(dataset: _Dataset) -> str:
     )
     return (
         f"{head}import polars as pl\n\n"
-        f"COLUMNS = pl.Schema({{\n{_POLARS.columns(dataset.columns, '  ')},\n}})\n"
-        f"PARTITIONS = pl.Schema({{\n{_POLARS.columns(dataset.partitions, '  ')},\n}})\n\n"
+        f"COLUMNS = pl.Schema({{\n{POLARS.columns(dataset.columns, '  ')},\n}})\n"
+        f"PARTITIONS = pl.Schema({{\n{POLARS.columns(dataset.partitions, '  ')},\n}})\n\n"
         f'{TABLE} = pl.scan_parquet(\n  "{_ALL_PARTS}",\n  schema=COLUMNS,\n'
         "  hive_partitioning=True,\n  hive_schema=PARTITIONS,\n)\n"
     )
@@ -319,7 +232,7 @@ def _spark(dataset: _Dataset) -> str:
         "that begins with 0 would lose it as a number. If you must, switch the guessing off with",
         "spark.sql.sources.partitionColumnTypeInference.enabled = false.",
     )
-    return f"{head}{_SPARK.columns(pa.schema([*dataset.columns, *dataset.partitions]))}\n"
+    return f"{head}{SPARK.columns(pa.schema([*dataset.columns, *dataset.partitions]))}\n"
 
 
 _RENDERERS: dict[DdlFormat, Callable[[_Dataset], str]] = {

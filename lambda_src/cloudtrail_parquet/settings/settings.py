@@ -155,7 +155,7 @@ class Settings:
     partition_layout: PartitionLayout = setting(
         DEFAULT_LAYOUT,
         Choice(get_args(PartitionLayout)),
-        "the folders of partitions; the same for all of a dataset",
+        "the folders of partitions; account and region are columns if they are no folders",
         shapes="rows",
     )
     lookbehind_s: int = setting(

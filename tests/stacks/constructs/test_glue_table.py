@@ -1,5 +1,7 @@
 """The Glue table is that of the dataset."""
 
+import re
+
 from cloudtrail_parquet.reference.ddl import athena_columns, athena_partitions, athena_properties
 from stacks.environment.fields import Environment
 from tests.stacks.reading import Stack, StackOf, all_of, filled, only
@@ -14,8 +16,9 @@ def test_the_table_is_that_of_the_dataset(stack: Stack, environment: Environment
     storage = table["storage_descriptor"]
     partitions = athena_partitions(environment.settings.partition_layout)
 
-    assert {one["name"]: one["type"] for one in storage["columns"]} == athena_columns()
-    assert [one["name"] for one in storage["columns"]] == list(athena_columns())
+    columns = athena_columns(environment.settings.partition_layout)
+    assert {one["name"]: one["type"] for one in storage["columns"]} == columns
+    assert [one["name"] for one in storage["columns"]] == list(columns)
     keys = {one["name"]: one["type"] for one in table["partition_keys"]}
     assert list(keys.items()) == list(partitions.items())
     assert storage["location"] == f"{environment.dataset.uri()}/"
@@ -49,3 +52,16 @@ def test_accounts_and_regions_are_named_in_queries_unless_they_are_given(other: 
     assert given["projection.account.values"] == "012345678901,123456789012"
     assert given["projection.region.type"] == "enum"
     assert named["projection.account.type"] == named["projection.region.type"] == "injected"
+
+
+def test_where_accounts_and_regions_are_columns_only_days_are_projected(other: StackOf) -> None:
+    table = only(other("story-dt"), "aws_glue_catalog_table")
+
+    projected = {
+        name for name in table["parameters"] if re.fullmatch(r"projection\..+\.type", name)
+    }
+    assert projected == {"projection.dt.type"}
+    assert table["parameters"]["projection.dt.type"] == "date"
+    assert [one["name"] for one in table["partition_keys"]] == ["dt"]
+    columns = [one["name"] for one in table["storage_descriptor"]["columns"]]
+    assert columns[-2:] == ["account", "region"]

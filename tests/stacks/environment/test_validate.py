@@ -73,6 +73,14 @@ from tests.stacks.environment.files import (
             {"catalogue.enabled": True, "converter.json_encoding": "variant"},
             "catalogue.enabled: Athena cannot read",
         ),
+        (
+            {"catalogue.accounts": ["012345678901"], "converter.partition_layout": "dt"},
+            "catalogue.accounts: account is a column of the files with converter.partition_",
+        ),
+        (
+            {"catalogue.regions": ["eu-west-1"], "converter.partition_layout": "account/dt"},
+            "catalogue.regions: region is a column of the files",
+        ),
         ({"converter.part_bytes": 67_108_865}, "converter.part_bytes = 67,108,865: a bucket takes"),
         ({"sources[].region": "cn-north-1"}, "sources[0].region: cn-north-1 is in aws-cn"),
         ({"dataset.region": "us-gov-west-1"}, "dataset.region: us-gov-west-1 is in aws-us-gov"),

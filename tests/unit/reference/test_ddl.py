@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cloudtrail_parquet.contract import PARTITION_COLUMNS, PartitionLayout
+from cloudtrail_parquet.contract import PARTITION_COLUMNS, PLACE_COLUMNS, PartitionLayout
 from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.layout import Unit, partition
 from cloudtrail_parquet.reference.ddl import (
@@ -29,6 +29,7 @@ from cloudtrail_parquet.schema.columns import PARTITION_SCHEMA, SCHEMA
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.storage import Stores, open_store
 from tests.builders import log_file
+from tests.folded import in_layout
 
 UNIT = Unit("012345678901", "us-east-1", date(2026, 1, 9))
 TRAIL = "AWSLogs/012345678901/CloudTrail/us-east-1/"
@@ -65,8 +66,14 @@ RESERVED_IN_DDL = """
 """
 
 
+@pytest.fixture(scope="module", params=get_args(PartitionLayout))
+def layout(request: pytest.FixtureRequest) -> PartitionLayout:
+    wanted: PartitionLayout = request.param
+    return wanted
+
+
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dataset(layout: PartitionLayout, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One record of an account that begins with 0, on a day and in a month of one digit."""
     root = tmp_path_factory.mktemp("dialects")
     logs = root / "logs" / TRAIL / "2026/01/09"
@@ -74,9 +81,9 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     body = log_file(RECORD)
     name = "012345678901_CloudTrail_us-east-1_20260109T0810Z_0123456789abcdef.json.gz"
     (logs / name).write_bytes(body)
-    stores = Stores(*(open_store(root / name) for name in ("logs", "dataset", "state")))
+    stores = Stores(*(open_store(root / name) for name in ("logs", "default", "state")))
     assert convert_unit(UNIT, [TRAIL], stores, Settings()) is not None
-    return root / "dataset"
+    return in_layout(root / "default", root / "dataset", layout)
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +92,19 @@ def part(dataset: Path) -> Path:
     return found
 
 
-def filled_in(dialect: DdlFormat, dataset: Path) -> str:
-    return render(dialect).replace(DATASET, str(dataset))
+def rendered(dialect: DdlFormat, layout: PartitionLayout) -> str:
+    return render(dialect, Settings(partition_layout=layout))
+
+
+def filled_in(dialect: DdlFormat, layout: PartitionLayout, dataset: Path) -> str:
+    return rendered(dialect, layout).replace(DATASET, str(dataset))
+
+
+def of_unit(layout: PartitionLayout) -> dict[str, object]:
+    """The values of the partition columns of the one unit."""
+    values = {"account": UNIT.account, "region": UNIT.region, "dt": UNIT.day}
+    parts = {name: getattr(UNIT.day, name) for name in ("year", "month", "day")}
+    return {name: (values | parts)[name] for name in PARTITION_COLUMNS[layout]}
 
 
 def shape(of: pa.DataType) -> Any:  # noqa: ANN401
@@ -175,13 +193,13 @@ def columns(part: Path) -> dict[str, Any]:
     return {field.name: shape(field.type) for field in pq.read_schema(part)}
 
 
-@pytest.mark.parametrize("layout", get_args(PartitionLayout))
 @pytest.mark.parametrize("format_", get_args(DdlFormat))
 def test_every_format_knows_every_layout(format_: DdlFormat, layout: PartitionLayout) -> None:
-    text = render(format_, Settings(partition_layout=layout))
+    text = rendered(format_, layout)
 
     in_files = format_ in {"parquet", "duckdb"}  # which find these in the names of folders
     assert in_files or all(column in text for column in PARTITION_COLUMNS[layout])
+    assert all(column in text for column in PLACE_COLUMNS[layout])
 
 
 @pytest.mark.parametrize("dialect", get_args(DdlFormat))
@@ -193,20 +211,24 @@ def test_every_dialect_ends_its_last_line_and_knows_the_last_column(dialect: Ddl
     assert re.search(rf"\b{SCHEMA.names[-1]}\b", text)
 
 
-def test_the_arrow_text_has_a_line_for_each_column_and_each_member(columns: dict[str, Any]) -> None:
-    inside, folders = render("arrow").split("# partition columns")
+def test_the_arrow_text_has_a_line_for_each_column_and_each_member(
+    layout: PartitionLayout, columns: dict[str, Any]
+) -> None:
+    inside, folders = rendered("arrow", layout).split("# partition columns")
 
     lines = [line.strip() for line in inside.splitlines() if line and not line.startswith("#")]
     assert sorted(line.split(":")[0] for line in lines) == sorted(names(columns))
     assert "eventTime: timestamp[us, tz=UTC]" in lines
     assert "resources: list<struct>" in lines
-    assert [line.split(":")[0] for line in folders.splitlines()[1:]] == PARTITION_SCHEMA.names
+    assert [line.split(":")[0] for line in folders.splitlines()[1:]] == list(of_unit(layout))
 
 
-def test_the_parquet_schema_is_that_of_a_converted_part(part: Path) -> None:
+def test_the_parquet_schema_is_that_of_a_converted_part(
+    layout: PartitionLayout, part: Path
+) -> None:
     written = str(pq.ParquetFile(part).schema).replace(" field_id=-1", "").splitlines()[1:]
 
-    shown = render("parquet").splitlines()
+    shown = rendered("parquet", layout).splitlines()
 
     times = "(isAdjustedToUTC=true, timeUnit=microseconds"
     assert [line.split(times)[0] for line in shown] == [line.split(times)[0] for line in written]
@@ -216,23 +238,38 @@ def test_the_parquet_schema_is_that_of_a_converted_part(part: Path) -> None:
     )
 
 
-def test_athena_gets_the_columns_of_the_parts_in_lower_case(columns: dict[str, Any]) -> None:
-    ddl = without_comments(render("athena"))
+def test_athena_gets_the_columns_of_the_parts_in_lower_case(
+    layout: PartitionLayout, columns: dict[str, Any]
+) -> None:
+    ddl = without_comments(rendered("athena", layout))
 
     assert ddl.startswith(f"CREATE EXTERNAL TABLE {TABLE} (\n")
     assert parsed(clause(ddl, TABLE, "PARTITIONED BY")) == lower(columns)
     assert list(parsed(clause(ddl, TABLE, "PARTITIONED BY"))) == list(lower(columns))
 
 
-def test_athena_gets_the_partition_columns_in_the_order_of_the_folders() -> None:
-    ddl = without_comments(render("athena"))
+def test_athena_gets_the_partition_columns_in_the_order_of_the_folders(
+    layout: PartitionLayout,
+) -> None:
+    ddl = without_comments(rendered("athena", layout))
 
     partitions = parsed(clause(ddl, "PARTITIONED BY", "STORED AS PARQUET"))
 
-    assert list(partitions) == PARTITION_SCHEMA.names
-    assert partitions["account"] == partitions["region"] == "string"
-    assert {partitions[name] for name in ("year", "month", "day")} == {"int"}
+    assert list(partitions) == list(of_unit(layout))
+    texts = {"account", "region", "dt"}
+    assert {name for name, of in partitions.items() if of == "string"} == texts & set(partitions)
+    assert {of for name, of in partitions.items() if name not in texts} <= {"int"}
     assert not set(partitions) & {name.lower() for name in SCHEMA.names}
+
+
+def test_athena_injects_what_is_a_folder_and_no_day(layout: PartitionLayout) -> None:
+    ddl = rendered("athena", layout)
+
+    injected = {"account", "region"} & set(of_unit(layout))
+    assert set(re.findall(r"'projection\.(\w+)\.type' = 'injected'", ddl)) == injected
+    assert ("An injected column has to be named" in ddl) == bool(injected)
+    for name in injected:
+        assert f"{name} IN (" in ddl
 
 
 def test_athena_needs_no_quotes_in_structs(columns: dict[str, Any]) -> None:
@@ -250,14 +287,17 @@ def test_athena_comments_are_lines_before_the_statement() -> None:
 
 
 @pytest.mark.parametrize("day", [date(2013, 1, 1), date(2026, 1, 9), date(2026, 12, 31)])
-def test_athena_finds_the_folder_of_a_day(day: date) -> None:
-    properties = athena_properties("s3://lake/trail/")
+def test_athena_finds_the_folder_of_a_day(layout: PartitionLayout, day: date) -> None:
+    properties = athena_properties("s3://lake/trail/", layout)
 
     def project(match: re.Match[str]) -> str:
         name = match[1]
         kind = properties[f"projection.{name}.type"]
         if kind == "injected":
             return str(getattr(UNIT, name))
+        if kind == "date":
+            assert properties[f"projection.{name}.format"] == "yyyy-MM-dd"
+            return str(day)
         assert kind == "integer"
         value = getattr(day, name)
         low, high = map(int, properties[f"projection.{name}.range"].split(","))
@@ -267,31 +307,33 @@ def test_athena_finds_the_folder_of_a_day(day: date) -> None:
     template = properties["storage.location.template"]
     folder = re.sub(r"\$\{(\w+)\}", project, template)
 
-    assert folder == f"s3://lake/trail/{partition(UNIT.on(day))}"
+    assert folder == f"s3://lake/trail/{partition(UNIT.on(day), layout)}"
     assert properties["projection.enabled"] == "true"
 
 
-def test_athena_is_told_the_properties_and_the_place() -> None:
-    ddl = render("athena")
+def test_athena_is_told_the_properties_and_the_place(layout: PartitionLayout) -> None:
+    ddl = rendered("athena", layout)
 
     stated = dict(re.findall(r"'([^']+)' = '([^']+)'", clause(ddl, "TBLPROPERTIES", "\n)\n")))
-    assert stated == athena_properties(LOCATION)
+    assert stated == athena_properties(LOCATION, layout)
     assert f"\nLOCATION '{LOCATION}'\n" in ddl
 
 
-def test_the_glue_catalogue_gets_the_columns_of_the_statement() -> None:
-    ddl = without_comments(render("athena"))
+def test_the_glue_catalogue_gets_the_columns_of_the_statement(layout: PartitionLayout) -> None:
+    ddl = without_comments(rendered("athena", layout))
 
-    types = athena_columns()
+    types = athena_columns(layout)
     assert not any(re.search(r"[\sA-Z`]", name + of) for name, of in types.items())
     as_columns = ", ".join(f"{name} {of}" for name, of in types.items())
     assert parsed(as_columns) == parsed(clause(ddl, TABLE, "PARTITIONED BY"))
-    assert list(athena_partitions()) == PARTITION_SCHEMA.names
+    assert list(athena_partitions(layout)) == list(of_unit(layout))
 
 
-def test_duckdb_runs_the_statement_and_keeps_the_zeros_of_accounts(dataset: Path) -> None:
+def test_duckdb_has_account_region_and_day_in_every_layout_and_keeps_the_zeros_of_accounts(
+    layout: PartitionLayout, dataset: Path
+) -> None:
     with duckdb.connect() as connection:
-        connection.execute(filled_in("duckdb", dataset))
+        connection.execute(filled_in("duckdb", layout, dataset))
 
         view = connection.table(TABLE)
         rows = view.select(*PARTITION_SCHEMA.names, "userIdentity.accountId").fetchall()
@@ -299,80 +341,100 @@ def test_duckdb_runs_the_statement_and_keeps_the_zeros_of_accounts(dataset: Path
     assert rows == [("012345678901", "us-east-1", 2026, 1, 9, "012345678901")]
 
 
-def test_duckdb_sees_the_types_that_the_comment_lists(dataset: Path) -> None:
-    listed = [line[2:] for line in render("duckdb").splitlines() if line.startswith("--  ")]
+def test_duckdb_sees_the_types_that_the_comment_lists(
+    layout: PartitionLayout, dataset: Path
+) -> None:
+    text = rendered("duckdb", layout)
+    listed = [line[2:] for line in text.splitlines() if line.startswith("--  ")]
     with duckdb.connect() as connection:
-        connection.execute(filled_in("duckdb", dataset))
+        connection.execute(filled_in("duckdb", layout, dataset))
         connection.execute(f"CREATE TABLE listed ({''.join(listed)})")
 
         seen = connection.execute(f"DESCRIBE {TABLE}").fetchall()
         expected = connection.execute("DESCRIBE listed").fetchall()
 
     types = {name: of for name, of, *_ in seen}
-    partitions = {name: types.pop(name) for name in PARTITION_SCHEMA.names}
-    assert types == {name: of for name, of, *_ in expected}
-    assert list(types) == SCHEMA.names
-    assert partitions == {
+    all_types = {
         "account": "VARCHAR",
         "region": "VARCHAR",
         "year": "BIGINT",
         "month": "BIGINT",
         "day": "BIGINT",
+        "dt": "DATE",
     }
+    in_files = [*SCHEMA.names, *PLACE_COLUMNS[layout]]
+    others = {name: types[name] for name in types.keys() - in_files}
+    assert {name: types[name] for name in in_files} == {name: of for name, of, *_ in expected}
+    assert others.items() <= all_types.items()
+    assert {name for name in PARTITION_SCHEMA.names if types[name] == all_types[name]} == set(
+        PARTITION_SCHEMA.names
+    )
 
 
-def test_polars_runs_the_code_and_keeps_the_zeros_of_accounts(dataset: Path) -> None:
+def test_polars_runs_the_code_and_keeps_the_zeros_of_accounts(
+    layout: PartitionLayout, dataset: Path
+) -> None:
     scope: dict[str, Any] = {}
-    exec(filled_in("polars", dataset), scope)  # noqa: S102
+    exec(filled_in("polars", layout, dataset), scope)  # noqa: S102
 
-    frame = scope[TABLE].filter(account="012345678901", year=2026, month=1, day=9).collect()
+    where = of_unit(layout) | {"account": UNIT.account, "region": UNIT.region}
+    frame = scope[TABLE].filter(**where).collect()
 
     assert frame.select("account", "eventTime", "readOnly").rows() == [
         ("012345678901", datetime(2026, 1, 9, 8, 7, 6, tzinfo=UTC), True)
     ]
 
 
-def test_polars_sees_the_types_of_the_code(dataset: Path) -> None:
+def test_polars_sees_the_types_of_the_code(layout: PartitionLayout, dataset: Path) -> None:
     scope: dict[str, Any] = {}
-    exec(filled_in("polars", dataset), scope)  # noqa: S102
+    exec(filled_in("polars", layout, dataset), scope)  # noqa: S102
 
     found = pl.scan_parquet(f"{dataset}/**/*.parquet", hive_schema=scope["PARTITIONS"])
 
     assert scope["COLUMNS"] | scope["PARTITIONS"] == found.collect_schema()
     assert scope[TABLE].collect_schema() == found.collect_schema()
-    assert scope["PARTITIONS"] == {
+    types = {
         "account": pl.String,
         "region": pl.String,
         "year": pl.Int16,
         "month": pl.Int8,
         "day": pl.Int8,
+        "dt": pl.Date,
     }
+    assert scope["PARTITIONS"] == {name: types[name] for name in of_unit(layout)}
 
 
 def test_spark_gets_the_columns_of_the_parts_and_the_partition_columns(
-    columns: dict[str, Any],
+    layout: PartitionLayout, columns: dict[str, Any]
 ) -> None:
-    text = render("spark")
+    text = rendered("spark", layout)
 
-    partitions = ["string", "string", "smallint", "tinyint", "tinyint"]
-    named = dict(zip(PARTITION_SCHEMA.names, partitions, strict=True))
-    assert parsed(without_comments(text)) == columns | named
+    found = parsed(without_comments(text))
+    assert found == columns | PARTITION_COLUMNS[layout]
+    assert list(found) == [*columns, *PARTITION_COLUMNS[layout]]
     assert "partitionColumnTypeInference" in text
 
 
 @pytest.mark.slow
-def test_spark_reads_with_the_schema_and_keeps_the_zeros_of_accounts(dataset: Path) -> None:
+def test_spark_reads_with_the_schema_and_keeps_the_zeros_of_accounts(
+    layout: PartitionLayout, dataset: Path
+) -> None:
     sql = pytest.importorskip("pyspark.sql")
     spark = sql.SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
     session = spark.getOrCreate()
     try:
-        frame = session.read.schema(render("spark")).parquet(str(dataset))
+        frame = session.read.schema(rendered("spark", layout)).parquet(str(dataset))
 
         (row,) = frame.select(
-            *PARTITION_SCHEMA.names, "userIdentity.accountId", "readOnly"
+            "account", "region", *list(of_unit(layout))[-1:], "readOnly"
         ).collect()
 
-        assert frame.columns == [*SCHEMA.names, *PARTITION_SCHEMA.names]
-        assert tuple(row) == ("012345678901", "us-east-1", 2026, 1, 9, "012345678901", True)
+        assert frame.columns == [*SCHEMA.names, *PLACE_COLUMNS[layout], *of_unit(layout)]
+        assert tuple(row) == (
+            "012345678901",
+            "us-east-1",
+            *list(of_unit(layout).values())[-1:],
+            True,
+        )
     finally:
         session.stop()
