@@ -15,7 +15,7 @@ from cloudtrail_parquet.schema.columns import PLACE_SCHEMAS
 def in_layout(dataset: Path, out: Path, layout: PartitionLayout) -> Path:
     """Write the rows of a dataset in the default layout as they are in another layout.
 
-    Each part has a row group for each place, sorted by account and region.
+    Each part has one row group with the places in order, as small places share them.
     """
     columns = file_schema("string", layout)
     places = PLACE_SCHEMAS[layout].names
@@ -27,11 +27,12 @@ def in_layout(dataset: Path, out: Path, layout: PartitionLayout) -> Path:
         parts[f"{partition(folded, layout)}{path.name}"].append((unit, path))
     for key, group in parts.items():
         (out / key).parent.mkdir(parents=True, exist_ok=True)
-        with pq.ParquetWriter(out / key, columns) as writer:
-            for unit, path in group:
-                rows = pq.ParquetFile(path).read()
-                for name in places:
-                    value = pa.repeat(getattr(unit, name), rows.num_rows)
-                    rows = rows.append_column(columns.field(name), value)
-                writer.write_table(rows.cast(columns))
+        tables = []
+        for unit, path in group:
+            rows = pq.ParquetFile(path).read()
+            for name in places:
+                value = pa.repeat(getattr(unit, name), rows.num_rows)
+                rows = rows.append_column(columns.field(name), value)
+            tables.append(rows.cast(columns))
+        pq.write_table(pa.concat_tables(tables), out / key, store_schema=False)
     return out

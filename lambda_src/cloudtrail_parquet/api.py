@@ -160,7 +160,8 @@ def export(
         is a `CloudTrailParquetError` after the records before the damage.
 
     Raises:
-        UsageError: There are no such partitions; says which there are.
+        UsageError: There are no such records; says which there are.
+        CloudTrailParquetError: A part is damaged in which accounts or regions were looked for.
 
     Example:
         >>> for text in export("cloudtrail", last=date(2026, 1, 10)):
@@ -168,8 +169,9 @@ def export(
         ...     calls[record["eventSource"], record["eventName"]] += 1
     """
     wanted = _range(first, last, accounts, regions)
+    store = open_store(_location("dataset", dataset))
     names = sorted(wanted.accounts), sorted(wanted.regions)
-    return export_records(open_store(_location("dataset", dataset)), wanted.holds_unit, *names)
+    return export_records(store, wanted.first, wanted.last, *names)
 
 
 def read_schema(settings: Settings | None = None) -> pa.Schema:

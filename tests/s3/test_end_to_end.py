@@ -231,7 +231,7 @@ def split(tmp_path: Path, s3: S3Client, new_bucket: Callable[[], str]) -> Split:
 
 
 def records(dataset: str | Path) -> list[bytes]:
-    return sorted(one.encode() for one in export_records(open_store(dataset), lambda _: True))
+    return sorted(one.encode() for one in export_records(open_store(dataset)))
 
 
 @pytest.mark.slow

@@ -241,7 +241,7 @@ def export(  # noqa: PLR0913, PLR0917 - each is an option
     """Print the records of a dataset as JSON lines, as CloudTrail delivered them."""
     wanted = range_of(day, first, last, account, region)
     names = sorted(wanted.accounts), sorted(wanted.regions)
-    for text in export_records(open_store(dataset), wanted.holds_unit, *names):
+    for text in export_records(open_store(dataset), wanted.first, wanted.last, *names):
         sys.stdout.buffer.write(text.encode() + b"\n")
 
 

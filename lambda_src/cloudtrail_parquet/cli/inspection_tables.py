@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from rich.table import Table
 from rich.text import Text
 
+from cloudtrail_parquet.dataset.places import Range
 from cloudtrail_parquet.dataset.reports import DatasetReport, PartReport, RowGroup, Size
 from cloudtrail_parquet.printable import printable
 
@@ -40,8 +41,8 @@ def _dataset_facts(report: DatasetReport) -> Iterable[tuple[str, str]]:
     yield "rows", f"{report.rows:,}"
     yield "bytes", f"{report.bytes:,}"
     yield "days", f"{report.first_day} to {report.last_day}"
-    yield "accounts", _names(report.accounts)
-    yield "regions", _names(report.regions)
+    for name, known in {"account": report.accounts, "region": report.regions}.items():
+        yield f"{name}s", _names(known) if known else f"a column: {_range(report.ranges.get(name))}"
     yield "stragglers", f"{report.stragglers.rows:,} rows in {report.stragglers.parts:,} parts"
     yield "schema_version", _values(report.schema_versions)
     for name, values in sorted(report.settings.items()):
@@ -61,6 +62,13 @@ def _names(names: tuple[str, ...]) -> str:
     return f"{len(names):,}: {', '.join(names[:_MAX_NAMES])}{ending}"
 
 
+def _range(range_: Range | None) -> str:
+    """The ends of a range, or its only value."""
+    if range_ is None:
+        return "unknown"
+    return range_.first if range_.first == range_.last else f"{range_.first} to {range_.last}"
+
+
 def _values(parts: dict[str, int]) -> str:
     """The one value that all parts have, or each value and how many parts have it."""
     if len(parts) == 1:
@@ -76,10 +84,13 @@ def _facts(title: str, facts: Iterable[tuple[str, str]]) -> Table:
 
 
 def _row_groups(groups: tuple[RowGroup, ...]) -> Table:
-    table = _table("row group", "rows", "bytes", text=("first event", "last event"))
+    columns = sorted({name for group in groups for name in group.ranges})
+    titles = ("first event", "last event", *(f"{name}s" for name in columns))
+    table = _table("row group", "rows", "bytes", text=titles)
     for number, group in enumerate(groups):
         times = [f"{time:%Y-%m-%d %H:%M:%S}" if time else "" for time in (group.first, group.last)]
-        table.add_row(str(number), f"{group.rows:,}", f"{group.bytes:,}", *times)
+        ranges = [_text(_range(group.ranges.get(name))) for name in columns]
+        table.add_row(str(number), f"{group.rows:,}", f"{group.bytes:,}", *times, *ranges)
     return table
 
 

@@ -13,6 +13,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cloudtrail_parquet.dataset.places import Range, ranges_of
 from cloudtrail_parquet.dataset.reports import (
     Column,
     DatasetReport,
@@ -101,8 +102,9 @@ def inspect_dataset(store: ReadStore, today: Mapping[str, Any] = DEFAULTS) -> Da
         parts=len(parts),
         rows=total.rows,
         bytes=sum(entry.size for entry, _ in parts),
-        accounts=tuple(sorted({unit.account for unit in units})),
-        regions=tuple(sorted({unit.region for unit in units})),
+        accounts=tuple(sorted({unit.account for unit in units} - {""})),
+        regions=tuple(sorted({unit.region for unit in units} - {""})),
+        ranges=dict(sorted(total.ranges.items())),
         first_day=min(unit.day for unit in units),
         last_day=max(unit.day for unit in units),
         stragglers=Stragglers(parts=total.straggler_parts, rows=total.straggler_rows),
@@ -132,6 +134,7 @@ class _Sum:
         self.schema_versions: Counter[str] = Counter()
         self.settings: dict[str, Counter[str]] = defaultdict(Counter)
         self.changed: dict[str, str] = {}
+        self.ranges: dict[str, Range] = {}
         self._compressed: Counter[str] = Counter()
         self._uncompressed: Counter[str] = Counter()
 
@@ -149,6 +152,9 @@ class _Sum:
             if name not in _OF_ONE_UNIT:
                 self.settings[name][value] += 1
         self.changed |= part.changed
+        for group in part.row_groups:
+            for name, range_ in group.ranges.items():
+                self.ranges[name] = range_ | self.ranges.get(name, range_)
 
     def columns(self) -> tuple[Size, ...]:
         return tuple(
@@ -238,6 +244,7 @@ def _row_group(group: pq.RowGroupMetaData, paths: list[str]) -> RowGroup:
         bytes=sum(chunk.total_compressed_size for chunk in chunks),
         first=first,
         last=last,
+        ranges=ranges_of(group),
     )
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from cloudtrail_parquet.dataset.places import Range
+
 
 class RowGroup(msgspec.Struct, frozen=True, kw_only=True):
     """A row group.
@@ -13,12 +15,15 @@ class RowGroup(msgspec.Struct, frozen=True, kw_only=True):
         bytes: The size of its pages as stored.
         first: The earliest ``eventTime`` by its statistics; None if they do not say.
         last: The latest ``eventTime``, likewise.
+        ranges: Of ``account`` and ``region``, as far as they are columns, the least and the
+            greatest value by its statistics.
     """
 
     rows: int
     bytes: int
     first: datetime | None
     last: datetime | None
+    ranges: dict[str, Range]
 
 
 class Size(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,8 +95,10 @@ class DatasetReport(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         parts: The number of its parts; ``rows`` and ``bytes`` are their sums.
-        accounts: Accounts with parts, sorted.
-        regions: Regions with parts, sorted.
+        accounts: Accounts with parts, sorted; empty if they are a column.
+        regions: Regions with parts, sorted; likewise.
+        ranges: Of accounts and regions, as far as they are columns, the least and the greatest
+            value by the statistics.
         first_day: The first day with a part.
         last_day: The last day with a part.
         stragglers: How many of the parts and rows are stragglers'.
@@ -110,6 +117,7 @@ class DatasetReport(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     accounts: tuple[str, ...]
     regions: tuple[str, ...]
+    ranges: dict[str, Range]
     first_day: date
     last_day: date
     stragglers: Stragglers

@@ -15,6 +15,7 @@ from rich.console import Console
 from cloudtrail_parquet.cli.inspection_tables import tables
 from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.dataset.inspection import inspect_dataset, inspect_location, inspect_part
+from cloudtrail_parquet.dataset.places import Range
 from cloudtrail_parquet.dataset.reports import DatasetReport, PartReport
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import Unit, part_key
@@ -22,6 +23,7 @@ from cloudtrail_parquet.schema.columns import SCHEMA_VERSION, leaves
 from cloudtrail_parquet.schema.paths import covers
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.storage import Store, Stores, open_store
+from tests.folded import in_layout
 
 ACCOUNT, OTHER = "012345678901", "123456789012"
 DAY = date(2026, 1, 10)
@@ -140,6 +142,56 @@ def test_a_part_tells_which_settings_have_changed_since(part: Path) -> None:
     assert inspect_part(part).changed == {}
     assert report.changed == {"compression": "snappy", "row_group_rows": "7"}
     assert "32768; today it would be 7" in shown(report)
+
+
+def test_a_part_tells_of_each_row_group_which_accounts_and_regions_it_may_hold(
+    dataset: Path, tmp_path: Path
+) -> None:
+    whole = in_layout(dataset, tmp_path / "dt", "dt")
+    by_account = in_layout(dataset, tmp_path / "account", "account/dt")
+
+    (group,) = inspect_part(whole / "dt=2026-01-10/part-00000.parquet").row_groups
+    report = inspect_part(by_account / f"account={ACCOUNT}/dt=2026-01-10/part-00000.parquet")
+
+    assert group.ranges == {
+        "account": Range(ACCOUNT, ACCOUNT),
+        "region": Range("us-east-1", "us-east-1"),
+    }
+    assert [list(group.ranges) for group in report.row_groups] == [["region"]]
+    assert "regions" in shown(report)
+    assert "accounts" not in shown(report)
+
+
+def test_a_range_of_several_accounts_is_told_by_its_ends() -> None:
+    names = pa.array(["222222222222", "111111111111"])
+    report = inspect_part(parquet(pa.table({"account": names, "region": [1, 2]})), "stranger")
+
+    assert report.row_groups[0].ranges == {"account": Range("111111111111", "222222222222")}
+    assert "111111111111 to 222222222222" in shown(report)
+
+
+def test_a_part_without_statistics_tells_no_accounts() -> None:
+    file = parquet(pa.table({"account": ["111111111111"]}), write_statistics=False)
+
+    assert inspect_part(file, "stranger").row_groups[0].ranges == {}
+
+
+def test_a_dataset_with_accounts_and_regions_as_columns_tells_their_ranges(
+    dataset: Path, tmp_path: Path
+) -> None:
+    whole = inspect_dataset(open_store(in_layout(dataset, tmp_path / "ymd", "year/month/day")))
+    by_account = inspect_dataset(open_store(in_layout(dataset, tmp_path / "dt", "account/dt")))
+
+    assert (whole.accounts, whole.regions) == ((), ())
+    assert whole.ranges == {
+        "account": Range(ACCOUNT, OTHER),
+        "region": Range("eu-west-1", "us-east-1"),
+    }
+    assert by_account.accounts == (ACCOUNT, OTHER)
+    assert by_account.ranges == {"region": Range("eu-west-1", "us-east-1")}
+    assert f"a column: {ACCOUNT} to {OTHER}" in shown(whole)
+    assert f"2: {ACCOUNT}, {OTHER}" in shown(by_account)
+    assert "a column: eu-west-1 to us-east-1" in shown(by_account)
 
 
 def test_an_open_file_is_as_good_as_its_path(part: Path) -> None:

@@ -1,0 +1,170 @@
+"""Records of some accounts, regions and days are the same ones in every layout."""
+
+import json
+from collections.abc import Collection, Iterable
+from datetime import date, datetime
+from itertools import product
+from pathlib import Path
+from typing import get_args
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from cloudtrail_parquet.contract import PartitionLayout
+from cloudtrail_parquet.conversion.convert import convert_unit
+from cloudtrail_parquet.dataset.export import export_records
+from cloudtrail_parquet.errors import StorageError, UsageError
+from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.storage import open_store
+from tests.builders import WritableStores, log_file, log_key, record
+from tests.folded import in_layout
+
+ACCOUNTS = ["012345678901", "123456789012"]
+REGIONS = ["eu-west-1", "us-east-1"]
+DAYS = [date(2026, 1, 10), date(2026, 1, 11)]
+UNITS = [
+    Unit(*place)
+    for place in product(ACCOUNTS, REGIONS, DAYS)
+    if place != (ACCOUNTS[1], REGIONS[1], DAYS[1])  # a place with records of the first day only
+]
+ELSEWHERE = Unit("999999999999", "eu-west-1", DAYS[0])  # has nothing in the other region
+
+
+def id_of(unit: Unit) -> str:
+    return unit.name.replace(" ", "/")
+
+
+@pytest.fixture(scope="module")
+def default(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("export")
+    stores = WritableStores(*(open_store(root / name) for name in ("logs", "default", "state")))
+    for unit in [*UNITS, ELSEWHERE]:
+        noon = datetime.fromisoformat(f"{unit.day}T12:00:00Z")
+        event = record(eventID=id_of(unit), eventTime=f"{noon:%Y-%m-%dT%H:%M:%SZ}")
+        stores.source.write(log_key(unit.account, unit.region, noon), log_file(event))
+        trail = f"AWSLogs/{unit.account}/CloudTrail/{unit.region}/"
+        assert convert_unit(unit, [trail], stores, Settings()) is not None
+    return root / "default"
+
+
+@pytest.fixture(scope="module", params=get_args(PartitionLayout))
+def dataset(
+    request: pytest.FixtureRequest, default: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    return in_layout(default, tmp_path_factory.mktemp("layout"), request.param)
+
+
+def export(
+    dataset: Path,
+    day: date | None = None,
+    accounts: Iterable[str] = (),
+    regions: Iterable[str] = (),
+) -> list[str]:
+    """The ids of the records that are selected, sorted."""
+    first, last = day or date.min, day or date.max
+    texts = export_records(open_store(dataset), first, last, accounts, regions)
+    return sorted(json.loads(text)["eventID"] for text in texts)
+
+
+@pytest.mark.parametrize("account", ACCOUNTS)
+@pytest.mark.parametrize("region", REGIONS)
+def test_an_account_and_a_region_select_records_in_every_layout(
+    dataset: Path, account: str, region: str
+) -> None:
+    mine = [unit for unit in [*UNITS, ELSEWHERE] if unit.account == account]
+    here = [unit for unit in [*UNITS, ELSEWHERE] if unit.region == region]
+
+    assert export(dataset, accounts=[account]) == sorted(map(id_of, mine))
+    assert export(dataset, regions=[region]) == sorted(map(id_of, here))
+    assert export(dataset, accounts=[account], regions=[region]) == sorted(
+        map(id_of, {*mine} & {*here})
+    )
+
+
+def test_several_accounts_and_days_select_together(dataset: Path) -> None:
+    expected = [id_of(unit) for unit in UNITS if unit.day == DAYS[1]]
+
+    assert export(dataset, DAYS[1], accounts=ACCOUNTS, regions=REGIONS) == sorted(expected)
+    assert export(dataset) == sorted(map(id_of, [*UNITS, ELSEWHERE]))
+
+
+def test_accounts_and_regions_without_records_are_refused_and_those_with_some_are_named(
+    dataset: Path,
+) -> None:
+    with pytest.raises(UsageError, match=f"no logs for account 1{'0' * 11}") as account:
+        export(dataset, accounts=[ACCOUNTS[0], f"1{'0' * 11}"])
+    with pytest.raises(UsageError, match="no logs for region eu-central-1") as region:
+        export(dataset, regions=["eu-central-1"])
+
+    assert account.value.args[2] == f"There are: {ACCOUNTS[0]}, {ACCOUNTS[1]}, {ELSEWHERE.account}"
+    assert region.value.args[2] == f"There are: {REGIONS[0]}, {REGIONS[1]}"
+
+
+def test_an_account_and_a_region_that_have_no_records_together_are_refused(dataset: Path) -> None:
+    with pytest.raises(UsageError, match=r"of the accounts|no logs for region"):
+        export(dataset, accounts=[ELSEWHERE.account], regions=[REGIONS[1]])
+
+
+def test_days_without_records_are_refused_and_the_others_named(dataset: Path) -> None:
+    with pytest.raises(UsageError, match="no partitions of") as refused:
+        export(dataset, date(2026, 1, 12))
+
+    assert refused.value.args[2].endswith(f"days from {DAYS[0]} to {DAYS[1]}")
+    assert "accounts ;" not in refused.value.args[2]
+
+
+def in_row_groups(path: Path, *groups: list[str]) -> None:
+    """Write a part again, with the rows of some accounts in each row group."""
+    rows = pq.ParquetFile(path).read()
+    with pq.ParquetWriter(path, rows.schema) as writer:
+        for accounts in groups:
+            chosen = pc.is_in(rows["account"], pa.array(accounts))
+            writer.write_table(rows.filter(chosen))
+
+
+def ruin(path: Path, number: int, but: Collection[str] = ()) -> None:
+    """Make the pages of a row group garbage, all but those of some columns."""
+    ruined = bytearray(path.read_bytes())
+    group = pq.read_metadata(path).row_group(number)
+    for chunk in (group.column(column) for column in range(group.num_columns)):
+        if chunk.path_in_schema not in but:
+            start = chunk.dictionary_page_offset or chunk.data_page_offset
+            end = start + chunk.total_compressed_size
+            ruined[start:end] = bytes([255] * (end - start))
+    path.write_bytes(ruined)
+
+
+@pytest.fixture
+def part(default: Path, tmp_path: Path) -> Path:
+    """A part of the layout ``dt`` with rows of all accounts."""
+    return in_layout(default, tmp_path / "dt", "dt") / f"dt={DAYS[0]}" / "part-00000.parquet"
+
+
+def test_row_groups_that_statistics_exclude_are_not_read(part: Path, tmp_path: Path) -> None:
+    in_row_groups(part, [ACCOUNTS[0]], [ACCOUNTS[1], ELSEWHERE.account])
+    ruin(part, 1)
+
+    mine = [id_of(unit) for unit in UNITS if unit.account == ACCOUNTS[0]]
+    assert export(tmp_path / "dt", accounts=[ACCOUNTS[0]]) == sorted(mine)
+    with pytest.raises(StorageError, match="the part is damaged"):
+        export(tmp_path / "dt")
+
+
+def test_of_row_groups_that_statistics_do_not_exclude_accounts_are_read_first(
+    part: Path, tmp_path: Path
+) -> None:
+    in_row_groups(part, [ACCOUNTS[0], ELSEWHERE.account], [ACCOUNTS[1]])
+    ruin(part, 0, but={"account", "region"})
+
+    mine = [id_of(unit) for unit in UNITS if unit.account == ACCOUNTS[1]]
+    assert export(tmp_path / "dt", accounts=[ACCOUNTS[1]]) == sorted(mine)
+
+
+def test_a_part_without_a_column_that_is_asked_for_is_named(part: Path, tmp_path: Path) -> None:
+    pq.write_table(pq.ParquetFile(part).read().drop_columns(["account"]), part)
+
+    with pytest.raises(StorageError, match=f"{part.name}: the part is damaged"):
+        export(tmp_path / "dt", accounts=[ACCOUNTS[0]])
