@@ -2,25 +2,21 @@
 
 import json
 from collections.abc import Collection, Iterable
-from datetime import date, datetime
+from datetime import date
 from itertools import product
 from pathlib import Path
-from typing import get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from cloudtrail_parquet.contract import PartitionLayout
-from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.dataset.export import export_records
 from cloudtrail_parquet.errors import StorageError, UsageError
 from cloudtrail_parquet.layout import Unit
-from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.storage import open_store
-from tests.builders import WritableStores, log_file, log_key, record
-from tests.folded import in_layout
+from tests.builders import at, log_file, log_key, record
+from tests.layouts import LAYOUTS, convert_in
 
 ACCOUNTS = ["012345678901", "123456789012"]
 REGIONS = ["eu-west-1", "us-east-1"]
@@ -38,23 +34,22 @@ def id_of(unit: Unit) -> str:
 
 
 @pytest.fixture(scope="module")
-def default(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("export")
-    stores = WritableStores(*(open_store(root / name) for name in ("logs", "default", "state")))
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    logs = tmp_path_factory.mktemp("export")
     for unit in [*UNITS, ELSEWHERE]:
-        noon = datetime.fromisoformat(f"{unit.day}T12:00:00Z")
+        noon = at(unit.day, 12)
         event = record(eventID=id_of(unit), eventTime=f"{noon:%Y-%m-%dT%H:%M:%SZ}")
-        stores.source.write(log_key(unit.account, unit.region, noon), log_file(event))
-        trail = f"AWSLogs/{unit.account}/CloudTrail/{unit.region}/"
-        assert convert_unit(unit, [trail], stores, Settings()) is not None
-    return root / "default"
+        path = logs / log_key(unit.account, unit.region, noon)
+        path.parent.mkdir(parents=True)
+        path.write_bytes(log_file(event))
+    return logs
 
 
-@pytest.fixture(scope="module", params=get_args(PartitionLayout))
+@pytest.fixture(scope="module", params=LAYOUTS)
 def dataset(
-    request: pytest.FixtureRequest, default: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, logs: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    return in_layout(default, tmp_path_factory.mktemp("layout"), request.param)
+    return convert_in(request.param, logs, tmp_path_factory.mktemp("layout") / "dataset")
 
 
 def export(
@@ -138,9 +133,9 @@ def ruin(path: Path, number: int, but: Collection[str] = ()) -> None:
 
 
 @pytest.fixture
-def part(default: Path, tmp_path: Path) -> Path:
+def part(logs: Path, tmp_path: Path) -> Path:
     """A part of the layout ``dt`` with rows of all accounts."""
-    return in_layout(default, tmp_path / "dt", "dt") / f"dt={DAYS[0]}" / "part-00000.parquet"
+    return convert_in("dt", logs, tmp_path / "dt") / f"dt={DAYS[0]}" / "part-00000.parquet"
 
 
 def test_row_groups_that_statistics_exclude_are_not_read(part: Path, tmp_path: Path) -> None:

@@ -13,17 +13,17 @@ import pytest
 from rich.console import Console
 
 from cloudtrail_parquet.cli.inspection_tables import tables
+from cloudtrail_parquet.contract import DEFAULT_LAYOUT, PartitionLayout
 from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.dataset.inspection import inspect_dataset, inspect_location, inspect_part
 from cloudtrail_parquet.dataset.places import Range
 from cloudtrail_parquet.dataset.reports import DatasetReport, PartReport
 from cloudtrail_parquet.errors import UsageError
-from cloudtrail_parquet.layout import Unit, part_key
+from cloudtrail_parquet.layout import Unit, part_key, span_of
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION, leaves
 from cloudtrail_parquet.schema.paths import covers
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.storage import Store, Stores, open_store
-from tests.folded import in_layout
 
 ACCOUNT, OTHER = "012345678901", "123456789012"
 DAY = date(2026, 1, 10)
@@ -43,22 +43,30 @@ def record(event_time: str, **changes: object) -> dict[str, object]:
     } | changes
 
 
-def convert(source: Store, dataset: Store, unit: Unit, *records: dict[str, object]) -> None:
+def convert(
+    source: Store,
+    dataset: Store,
+    unit: Unit,
+    *records: dict[str, object],
+    layout: PartitionLayout = DEFAULT_LAYOUT,
+) -> None:
     """Deliver records within the unit's day, and convert that day."""
     trail = f"AWSLogs/{unit.account}/CloudTrail/{unit.region}/"
     name = f"{unit.account}_CloudTrail_{unit.region}_{unit.day:%Y%m%d}T1200Z_0123456789abcdef"
     body = gzip.compress(json.dumps({"Records": records}).encode())
     source.write(f"{trail}{unit.day:%Y/%m/%d}/{name}.json.gz", body)
     stores = Stores(source, dataset, open_store("memory://"))
-    assert convert_unit(unit, [trail], stores, Settings()) is not None
+    whole = Unit(*span_of(unit.span, layout), unit.day)
+    settings = Settings(partition_layout=layout)
+    assert convert_unit(whole, [trail], stores, settings) is not None
 
 
-def fill(dataset: Store) -> Store:
+def fill(dataset: Store, layout: PartitionLayout = DEFAULT_LAYOUT) -> Store:
     """Two units, of which the first has a straggler too."""
     source = open_store("memory://")
     straggler = record("2026-01-07T09:00:00Z")
-    convert(source, dataset, UNIT, record(LATEST), straggler, record(EARLIEST))
-    convert(source, dataset, LATER_UNIT, record("2026-01-12T00:00:00Z"))
+    convert(source, dataset, UNIT, record(LATEST), straggler, record(EARLIEST), layout=layout)
+    convert(source, dataset, LATER_UNIT, record("2026-01-12T00:00:00Z"), layout=layout)
     return dataset
 
 
@@ -145,13 +153,18 @@ def test_a_part_tells_which_settings_have_changed_since(part: Path) -> None:
 
 
 def test_a_part_tells_of_each_row_group_which_accounts_and_regions_it_may_hold(
-    dataset: Path, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
-    whole = in_layout(dataset, tmp_path / "dt", "dt")
-    by_account = in_layout(dataset, tmp_path / "account", "account/dt")
+    for layout in ("dt", "account/dt"):
+        fill(open_store(tmp_path / layout), layout)
 
-    (group,) = inspect_part(whole / "dt=2026-01-10/part-00000.parquet").row_groups
-    report = inspect_part(by_account / f"account={ACCOUNT}/dt=2026-01-10/part-00000.parquet")
+    whole = inspect_part(tmp_path / "dt/dt=2026-01-10/part-00000.parquet")
+    report = inspect_part(
+        tmp_path / f"account/dt/account={ACCOUNT}/dt=2026-01-10/part-00000.parquet"
+    )
+
+    (group,) = whole.row_groups
+    assert whole.sorted_by == ("account", "region", *Settings().sort_by)
 
     assert group.ranges == {
         "account": Range(ACCOUNT, ACCOUNT),
@@ -176,11 +189,9 @@ def test_a_part_without_statistics_tells_no_accounts() -> None:
     assert inspect_part(file, "stranger").row_groups[0].ranges == {}
 
 
-def test_a_dataset_with_accounts_and_regions_as_columns_tells_their_ranges(
-    dataset: Path, tmp_path: Path
-) -> None:
-    whole = inspect_dataset(open_store(in_layout(dataset, tmp_path / "ymd", "year/month/day")))
-    by_account = inspect_dataset(open_store(in_layout(dataset, tmp_path / "dt", "account/dt")))
+def test_a_dataset_with_accounts_and_regions_as_columns_tells_their_ranges() -> None:
+    whole = inspect_dataset(fill(open_store("memory://"), "year/month/day"))
+    by_account = inspect_dataset(fill(open_store("memory://"), "account/dt"))
 
     assert (whole.accounts, whole.regions) == ((), ())
     assert whole.ranges == {

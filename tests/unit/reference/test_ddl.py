@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from cloudtrail_parquet.contract import PARTITION_COLUMNS, PLACE_COLUMNS, PartitionLayout
-from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.layout import Unit, partition
 from cloudtrail_parquet.reference.ddl import (
     DATASET,
@@ -27,9 +26,8 @@ from cloudtrail_parquet.reference.ddl import (
 )
 from cloudtrail_parquet.schema.columns import PARTITION_SCHEMA, SCHEMA
 from cloudtrail_parquet.settings.settings import Settings
-from cloudtrail_parquet.storage import Stores, open_store
 from tests.builders import log_file
-from tests.folded import in_layout
+from tests.layouts import LAYOUTS, convert_in
 
 UNIT = Unit("012345678901", "us-east-1", date(2026, 1, 9))
 TRAIL = "AWSLogs/012345678901/CloudTrail/us-east-1/"
@@ -66,7 +64,7 @@ RESERVED_IN_DDL = """
 """
 
 
-@pytest.fixture(scope="module", params=get_args(PartitionLayout))
+@pytest.fixture(scope="module", params=LAYOUTS)
 def layout(request: pytest.FixtureRequest) -> PartitionLayout:
     wanted: PartitionLayout = request.param
     return wanted
@@ -81,9 +79,7 @@ def dataset(layout: PartitionLayout, tmp_path_factory: pytest.TempPathFactory) -
     body = log_file(RECORD)
     name = "012345678901_CloudTrail_us-east-1_20260109T0810Z_0123456789abcdef.json.gz"
     (logs / name).write_bytes(body)
-    stores = Stores(*(open_store(root / name) for name in ("logs", "default", "state")))
-    assert convert_unit(UNIT, [TRAIL], stores, Settings()) is not None
-    return in_layout(root / "default", root / "dataset", layout)
+    return convert_in(layout, root / "logs", root / "dataset")
 
 
 @pytest.fixture(scope="module")
