@@ -282,8 +282,8 @@ def in_duckdb(question: Question) -> Callable[[Dataset, NotingFileSystem], int]:
             connection.execute(
                 f"""CREATE VIEW cloudtrail AS SELECT * FROM read_parquet(
                       'noted://{dataset.folder}/**/*.parquet', hive_partitioning = true,
-                      hive_types = {{'account': VARCHAR, 'region': VARCHAR, 'year': BIGINT,
-                                     'month': BIGINT, 'day': BIGINT}})"""
+                      hive_types_autocast = false,
+                      hive_types = {{'year': BIGINT, 'month': BIGINT, 'day': BIGINT}})"""
             )
             files.reads.clear()  # the view has looked at a footer
             rows = 0

@@ -17,9 +17,8 @@ LOGS, DATASET = HERE / "logs", HERE / "dataset"
 
 DUCKDB_VIEW = """
     CREATE VIEW cloudtrail AS SELECT * FROM read_parquet('build/demo/dataset/**/*.parquet',
-        hive_partitioning = true,
-        hive_types = {'account': VARCHAR, 'region': VARCHAR,
-                      'year': BIGINT, 'month': BIGINT, 'day': BIGINT})"""
+        hive_partitioning = true, hive_types_autocast = false,
+        hive_types = {'year': BIGINT, 'month': BIGINT, 'day': BIGINT})"""
 
 QUESTIONS = {
     "Which services are busiest?": """

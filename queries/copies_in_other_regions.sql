@@ -1,4 +1,4 @@
--- Which events are in the folders of more than one region, and how often?
+-- Which events were delivered to more than one region, and how often?
 -- Sign-ins and calls of global services (IAM, STS) may be delivered to several, as when two trails
 -- write to one bucket. copies is how many rows a plain count has too many. Events without an
 -- eventID cannot be matched. Let the view hold weeks, not years.

@@ -1,8 +1,8 @@
 -- Which records came late, or correct an earlier one?
 -- Variable: dataset, its folder, default cloudtrail. This reads the files itself: only their names
 -- say that a record came after the window of its day, and on which day. AWS's own mark is addendum.
--- An UPDATED_DATA record does not replace the one it corrects: both are there. A record in the
--- folders of several regions is listed for each.
+-- An UPDATED_DATA record does not replace the one it corrects: both are there. A record that was
+-- delivered to several regions is listed for each.
 SELECT eventTime, account, region,
     try_strptime(
         regexp_extract(filename, 'straggler-([0-9]{8})-[0-9of-]+\.parquet$', 1), '%Y%m%d')::DATE
@@ -11,6 +11,6 @@ SELECT eventTime, account, region,
     eventSource, eventName, eventID
 FROM read_parquet(
     coalesce(getvariable('dataset'), 'cloudtrail') || '/**/*.parquet', filename = true,
-    hive_partitioning = true, hive_types = {'account': VARCHAR, 'region': VARCHAR})
+    hive_partitioning = true, hive_types_autocast = false)
 WHERE deliveredOn IS NOT NULL OR addendum IS NOT NULL
 ORDER BY ALL;

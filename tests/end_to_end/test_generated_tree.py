@@ -32,8 +32,8 @@ def query(dataset: Path, select: str) -> list[tuple[Any, ...]]:
         connection.execute(f"""
             CREATE VIEW records AS FROM read_parquet(
                 '{dataset}/**/*.parquet', filename = true, hive_partitioning = true,
-                hive_types = {{'account': VARCHAR, 'region': VARCHAR,
-                               'year': BIGINT, 'month': BIGINT, 'day': BIGINT}})""")
+                hive_types_autocast = false,
+                hive_types = {{'year': BIGINT, 'month': BIGINT, 'day': BIGINT}})""")
         return connection.execute(select).fetchall()
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.builders import ACCOUNT, REGION, as_text, exact, log_file, log_key, normal, record
 from tests.end_to_end.program import succeed
-from tests.end_to_end.test_queries import DAY, QUERIES, VIEW
+from tests.end_to_end.test_queries import DAY, QUERIES, view
 
 ODD = {
     "surrogate": r'{"secretId":"nope\udbff"}',
@@ -106,7 +106,7 @@ def test_the_receipt_counts_what_is_not_held_exactly(converted: Converted) -> No
 def test_the_queries_of_the_repository_find_all_rows(as_texts: Converted) -> None:
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(VIEW.format(dataset=as_texts.dataset))
+        connection.execute(view(as_texts.dataset))
         read, fields = (
             connection.sql(QUERIES[name].read_text()).to_arrow_table().to_pylist()
             for name in ("secrets_read", "fields_without_a_column")
@@ -121,7 +121,7 @@ def test_the_queries_of_the_repository_find_all_rows(as_texts: Converted) -> Non
 
 def test_duckdb_parses_all_that_people_parse(as_texts: Converted) -> None:
     with duckdb.connect() as connection:
-        connection.execute(VIEW.format(dataset=as_texts.dataset))
+        connection.execute(view(as_texts.dataset))
         everything = connection.sql("FROM cloudtrail")
         for column in ("requestParameters", "eventContext.tagContext", "unmapped"):
             assert not everything.filter(f"NOT json_valid({column}::VARCHAR)").fetchall(), column

@@ -17,23 +17,21 @@ from typing import Any
 import duckdb
 import pytest
 
+from cloudtrail_parquet.contract import DEFAULT_LAYOUT, PARTITION_COLUMNS, PartitionLayout
 from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.layout import Shard, Unit
+from cloudtrail_parquet.reference.ddl import DATASET, render
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.storage import open_store
 from tests.builders import WritableStores, log_file, log_key, record
 from tests.end_to_end.program import succeed
+from tests.layouts import LAYOUTS, convert_in
 
 ROOT = Path(__file__).parents[2]
 QUERIES = {path.stem: path for path in sorted((ROOT / "queries").glob("*.sql"))}
 REGION, COPY_REGION = "us-east-1", "ap-south-1"  # of the records, and where copies lie
 DAY = datetime(2026, 2, 3, tzinfo=UTC)
 WEEK_BEFORE = "2026-01-27T10:00:00Z"
-VIEW = """
-    CREATE VIEW cloudtrail AS SELECT * FROM read_parquet('{dataset}/**/*.parquet',
-        hive_partitioning = true,
-        hive_types = {{'account': VARCHAR, 'region': VARCHAR,
-                       'year': BIGINT, 'month': BIGINT, 'day': BIGINT}})"""
 
 Row = dict[str, Any]
 Convert = Callable[[dict[str, list[Row]]], Path]
@@ -461,21 +459,36 @@ def named(event_id: str, second: int, changes: Row) -> Row:
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("queries")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    logs = tmp_path_factory.mktemp("queries") / "logs"
     tree = "--accounts 1 --regions 1 --days 2 --records 500 --late 0.02"
-    succeed("generate", folder / "logs", *tree.split(), folder=folder)
+    succeed("generate", logs, *tree.split())
     for name, case in CASES.items():
-        plant(folder / "logs", name, case)
-    succeed("convert", folder / "logs", folder / "cloudtrail", "--workers", 1, folder=folder)
-    return folder / "cloudtrail"
+        plant(logs, name, case)
+    return logs
+
+
+@pytest.fixture(scope="module", params=LAYOUTS)
+def layout(request: pytest.FixtureRequest) -> PartitionLayout:
+    wanted: PartitionLayout = request.param
+    return wanted
+
+
+@pytest.fixture(scope="module")
+def dataset(layout: PartitionLayout, logs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return convert_in(layout, logs, tmp_path_factory.mktemp("layout") / "cloudtrail")
+
+
+def view(dataset: Path, layout: PartitionLayout = DEFAULT_LAYOUT) -> str:
+    """What ``schema --format duckdb`` prints for a layout."""
+    return render("duckdb", Settings(partition_layout=layout)).replace(DATASET, str(dataset))
 
 
 @pytest.fixture
-def con(dataset: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def con(dataset: Path, layout: PartitionLayout) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(VIEW.format(dataset=dataset))
+        connection.execute(view(dataset, layout))
         yield connection
 
 
@@ -519,7 +532,7 @@ def convert(tmp_path: Path) -> Convert:
 
 def calls_of_the_day(dataset: Path) -> list[tuple[str, int]]:
     with duckdb.connect() as con:
-        con.execute(VIEW.format(dataset=dataset))
+        con.execute(view(dataset))
         rows = ask(con, "services_and_errors_of_a_day", dataset)
     return [(row["eventSource"], row["calls"]) for row in rows]
 
@@ -574,6 +587,7 @@ def test_records_that_shards_of_a_day_found_late_are_told_with_the_day_of_their_
     assert shown == [("late-5", delivered.date()), ("late-17", delivered.date())]
 
 
+@pytest.mark.parametrize("layout", [DEFAULT_LAYOUT], indirect=True, scope="module")
 @pytest.mark.parametrize("name", [name for name in CASES if CASES[name].variables])
 def test_a_query_without_its_variables_finds_what_its_comment_says(
     con: duckdb.DuckDBPyConnection, name: str
@@ -590,6 +604,7 @@ def test_a_query_without_its_variables_finds_what_its_comment_says(
     assert rows == []
 
 
+@pytest.mark.parametrize("layout", [DEFAULT_LAYOUT, "dt"], indirect=True, scope="module")
 @pytest.mark.parametrize("name", CASES)
 def test_rows_come_in_the_same_order_whatever_the_threads_do(
     con: duckdb.DuckDBPyConnection, dataset: Path, name: str
@@ -639,16 +654,21 @@ def row_of(path: Path) -> str:
 
 
 def test_the_readmes_smaller_view_shows_and_reads_one_month_of_one_account(
-    con: duckdb.DuckDBPyConnection, dataset: Path
+    con: duckdb.DuckDBPyConnection, dataset: Path, layout: PartitionLayout
 ) -> None:
+    if "dt" in PARTITION_COLUMNS[layout]:
+        pytest.skip("its view is that of folders by year, month and day")
     text = (ROOT / "queries/README.md").read_text()
-    (view,) = re.findall(r"```sql\n(CREATE OR REPLACE VIEW.*?)```", text, re.DOTALL)
+    (smaller,) = re.findall(r"```sql\n(CREATE OR REPLACE VIEW.*?)```", text, re.DOTALL)
     account = account_of("calls_from_a_new_address")
-    view = view.replace("'cloudtrail/", f"'{dataset}/").replace("012345678901", account)
+    smaller = smaller.replace("'cloudtrail/", f"'{dataset}/").replace("012345678901", account)
 
-    con.execute(view)
+    con.execute(smaller)
 
     days = con.sql("SELECT DISTINCT account, month, day FROM cloudtrail").fetchall()
     assert days == [(account, 1, 27)]
     plan = con.execute("EXPLAIN ANALYZE SELECT eventName FROM cloudtrail").fetchall()[0][1]
-    assert re.search(r"Total Files Read: 2\b", plan)
+    (read,) = re.findall(r"Total Files Read: (\d+)", plan)
+    folder = f"account={account}" if "account" in PARTITION_COLUMNS[layout] else "year=2026"
+    parts = map(str, (dataset / folder).rglob("*.parquet"))
+    assert int(read) == sum("/year=2026/month=01/" in part for part in parts)

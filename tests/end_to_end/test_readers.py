@@ -1,4 +1,7 @@
-"""One dataset, read by programs that share no code: the same rows, types and values."""
+"""Datasets, read by programs that share no code: the same rows, types and values.
+
+The recipes are those of the README, for account and region as folders and as columns.
+"""
 
 import io
 import json
@@ -6,7 +9,6 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,16 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 import pytest
 
+from cloudtrail_parquet.contract import (
+    DEFAULT_LAYOUT,
+    PARTITION_COLUMNS,
+    PLACE_COLUMNS,
+    PartitionLayout,
+)
+from cloudtrail_parquet.layout import Unit, partition
 from cloudtrail_parquet.schema.columns import PARTITION_SCHEMA, SCHEMA, kind
 from tests.end_to_end.program import succeed
+from tests.layouts import convert_in
 
 TREE = "--accounts 2 --regions 2 --days 3 --records 3000 --late 0.02 --json"
 PARTITION = PARTITION_SCHEMA.names
@@ -38,18 +48,17 @@ Row = dict[str, Any]
 class Planted:
     """A converted tree and what is known about it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.dataset = folder / "dataset"
-        run = partial(succeed, folder=folder)
-        self.units = json.loads(run("generate", folder / "logs", *TREE.split()))["units"]
-        run("convert", folder / "logs", self.dataset, "--workers", 2)
-        lines = run("export", self.dataset).splitlines()
+    def __init__(self, folder: Path, layout: PartitionLayout) -> None:
+        self.layout = layout
+        self.units = json.loads(succeed("generate", folder / "logs", *TREE.split()))["units"]
+        self.dataset = convert_in(layout, folder / "logs", folder / "dataset")
+        lines = succeed("export", self.dataset).splitlines()
         self.exported = [json.loads(line) for line in lines]
 
 
-@pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
-    return Planted(tmp_path_factory.mktemp("readers"))
+@pytest.fixture(scope="module", params=[DEFAULT_LAYOUT, "year/month/day"])
+def planted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Planted:
+    return Planted(tmp_path_factory.mktemp("readers"), request.param)
 
 
 # Each reader gives all rows, sorted, as plain Python values.
@@ -70,9 +79,8 @@ def duck(dataset: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(f"""
             CREATE VIEW records AS FROM read_parquet(
-                '{dataset}/**/*.parquet', hive_partitioning = true,
-                hive_types = {{'account': VARCHAR, 'region': VARCHAR,
-                               'year': BIGINT, 'month': BIGINT, 'day': BIGINT}})""")
+                '{dataset}/**/*.parquet', hive_partitioning = true, hive_types_autocast = false,
+                hive_types = {{'year': BIGINT, 'month': BIGINT, 'day': BIGINT}})""")
         yield connection
 
 
@@ -124,7 +132,7 @@ def by_fastparquet(dataset: Path) -> list[Row]:
             name: int(text) if name in {"year", "month", "day"} else text
             for name, text in folders.items()
         }
-        names = [".".join(leaf) for leaf in leaves.values() if leaf[0] not in PARTITION]
+        names = [".".join(leaf) for leaf in leaves.values() if leaf[0] not in where]
         frame = fastparquet.ParquetFile(io.BytesIO(path.read_bytes())).to_pandas(columns=names)
         for values in zip(*(frame[name] for name in names), strict=True):
             found = where | dict(zip(names, map(_plain, values), strict=True))
@@ -227,7 +235,9 @@ def test_duckdb_sees_the_types_of_the_schema(planted: Planted) -> None:
         described = connection.execute("DESCRIBE records").fetchall()
     types = {name: of for name, of, *_ in described}
 
-    assert list(types) == SCHEMA.names + sorted(PARTITION)
+    places = PLACE_COLUMNS[planted.layout]
+    folders = PARTITION_COLUMNS[planted.layout]
+    assert list(types) == [*SCHEMA.names, *places, *sorted(folders)]
     assert {name: types[name] for name in SCALARS} == {
         name: names[str(SCHEMA.field(name).type)] for name in SCALARS
     }
@@ -294,10 +304,8 @@ def ruined(planted: Planted, tmp_path: Path) -> tuple[Path, dict[str, Any]]:
         and unit["region"] == "us-east-1"
     ]
     where = datetime.fromisoformat(unit["day"])
-    mine = (
-        f"account={unit['account']}/region={unit['region']}/"
-        f"year={where:%Y}/month={where:%m}/day={where:%d}/"
-    )
+    of_day = Unit(unit["account"], unit["region"], where.date())
+    mine = partition(of_day, planted.layout)
     _, *others = sorted(dataset.rglob("*.parquet"))
     for path in others:
         if not str(path.relative_to(dataset)).startswith(mine):
