@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -30,10 +31,15 @@ def corpus(name: str, records: int) -> Path:
         FileNotFoundError: ``real`` needs CLOUDTRAIL_CORPUS.
     """
     make = MAKERS[name]
-    folder = FOLDER / f"{name}-{records}"
+    return made(FOLDER / f"{name}-{records}", lambda folder: make(folder, records))
+
+
+def made(folder: Path, make: Callable[[Path], object]) -> Path:
+    """A folder, made if it is not there; what an interrupted run leaves is made again."""
     if not folder.exists():
         unfinished = folder.with_suffix(".unfinished")
-        make(unfinished, records)
+        shutil.rmtree(unfinished, ignore_errors=True)
+        make(unfinished)
         unfinished.rename(folder)
     return folder
 

@@ -31,7 +31,7 @@ from fsspec.implementations.local import (  # type: ignore[import-untyped]
     LocalFileSystem,
 )
 
-from bench.corpora import FOLDER
+from bench.corpora import FOLDER, made
 from cloudtrail_parquet.reference.markdown import table
 from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
 from cloudtrail_parquet.schema.columns import JSON_COLUMNS, PARTITION_SCHEMA, TIMESTAMP
@@ -346,12 +346,8 @@ def known_values(dataset: Dataset) -> dict[str, Any]:
 
 def logs_of(records: int) -> Path:
     """A month of one account in one region, made once."""
-    folder = FOLDER / f"month-{records}"
-    if not folder.exists():
-        unfinished = folder.with_suffix(".unfinished")
-        generate_tree(unfinished, TreeSpec(accounts=1, regions=1, days=DAYS, records=records))
-        unfinished.rename(folder)
-    return folder
+    spec = TreeSpec(accounts=1, regions=1, days=DAYS, records=records)
+    return made(FOLDER / f"month-{records}", lambda folder: generate_tree(folder, spec))
 
 
 def main() -> None:
