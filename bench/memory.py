@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import struct
-import subprocess
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 
+from bench.apart import run_apart
 from bench.corpora import ACCOUNT, DAY, FOLDER, REGION
 from cloudtrail_parquet.contract import MEMORY_MB
 from cloudtrail_parquet.reference.markdown import table
@@ -29,17 +29,6 @@ BOMB_BYTES, BOMB_STORED = 10 << 30, 10 * 10**6
 LARGE_BYTES = 600 * 10**6
 MANY_RECORDS, RECORDS_A_FILE = 2_000_000, 5_000
 TINY_FILES = 100_000
-
-_APART = """
-import json, os, subprocess, sys, time
-started = time.monotonic()
-process = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-output = process.stdout.read().decode()
-_, status, used = os.wait4(process.pid, 0)
-seconds, status = time.monotonic() - started, os.waitstatus_to_exitcode(status)
-print(json.dumps([used.ru_maxrss, seconds, status, output]))
-"""
-"""A small process to run commands: they start with the peak of the one they are forked from."""
 
 
 def _event(number: int) -> bytes:
@@ -185,18 +174,12 @@ def rows(names: list[str], options: list[str]) -> Iterator[tuple[tuple[str, ...]
             shutil.rmtree(folder, ignore_errors=True)
         convert = [sys.executable, "-m", "cloudtrail_parquet.cli", "convert", str(logs), str(out)]
         convert += ["--workers", "1", "--day", f"{DAY:%Y-%m-%d}", "--json", *options]
-        apart = [sys.executable, "-c", _APART, *convert]
-        done = subprocess.run(apart, check=True, capture_output=True, env=os.environ)
-        peak_kib, seconds, status, output = json.loads(done.stdout)
-        if status not in {0, 3}:
-            raise SystemExit(f"{name} failed with {status}")
-        records = json.loads(output)["records"]
-        peak = peak_kib / 1024 if sys.platform != "darwin" else peak_kib / _MIB
-        about = MAKERS[name].__doc__ or ""
-        yield (
-            (name, about.rstrip("."), f"{records['written']:,}", f"{seconds:.0f}", f"{peak:.0f}"),
-            peak,
-        )
+        usage = run_apart(convert, os.environ)
+        if usage.status not in {0, 3}:
+            raise SystemExit(f"{name} failed with {usage.status}")
+        written, about = json.loads(usage.output)["records"]["written"], MAKERS[name].__doc__ or ""
+        figures = f"{written:,}", f"{usage.wall_s:.0f}", f"{usage.peak_mib:.0f}"
+        yield (name, about.rstrip("."), *figures), usage.peak_mib
 
 
 def main() -> int:
