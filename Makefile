@@ -22,11 +22,13 @@ UV_VERSION := 0.13.9
 DEPENDENCIES := $(VENV)/.dependencies
 READY := $(VENV)/.ready
 INFRA := $(VENV)/.infra
-# What these two pin does not go together with the rest: each has an environment of its own.
+# What these pin does not go together with the rest: each has an environment of its own.
 CHECKOV_VENV := .cache/checkov-venv
 CHECKOV_READY := $(CHECKOV_VENV)/.ready
 CDKTN_VENV := .cache/cdktn-venv
 CDKTN_READY := $(CDKTN_VENV)/.ready
+HTTPFS_VENV := .cache/httpfs-venv
+HTTPFS_READY := $(HTTPFS_VENV)/.ready
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 
 # mypy refuses to be given a folder without a single Python file.
@@ -106,6 +108,9 @@ format: $(READY) ## format the code and apply the safe fixes
 bench: $(READY) ## measure a conversion: seconds, peak memory, sizes
 	@$(PY) -m bench.convert $(BENCH_ARGS)
 
+.PHONY: httpfs
+httpfs: $(HTTPFS_READY) ## install the DuckDB that reads S3 for bench.organisation
+
 .PHONY: package
 package: $(READY) ## build the Lambda zip, its digest and its bill of materials in dist/
 	@$(PY) -m bundle.package $(PACKAGE_ARGS)
@@ -150,6 +155,7 @@ lock: ## pin the dependencies again; LOCK_ARGS=--upgrade takes newer versions
 	$$compile pyproject.toml --extra cdktn --constraints requirements/dev.txt \
 	  --output-file requirements/cdktn.txt; \
 	$$compile --group policy --output-file requirements/checkov.txt; \
+	$$compile --group httpfs --output-file requirements/httpfs.txt; \
 	if grep -n '://' requirements/*.txt; then echo "error: a lock names a host" >&2; exit 1; fi
 
 .PHONY: clean
@@ -184,3 +190,6 @@ $(CHECKOV_READY): requirements/checkov.txt
 
 $(CDKTN_READY): requirements/cdktn.txt
 	@$(call make_tool,$(CDKTN_VENV))
+
+$(HTTPFS_READY): requirements/httpfs.txt
+	@$(call make_tool,$(HTTPFS_VENV))
