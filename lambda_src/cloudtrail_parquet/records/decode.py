@@ -6,17 +6,14 @@ of `coerce`: their columns hold what can be coerced, and the rest is unmapped.
 """
 
 import base64
-import codecs
 import re
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 import pyarrow as pa
 
-from cloudtrail_parquet.errors import UnreadableLogError
 from cloudtrail_parquet.formats import jsontext
 from cloudtrail_parquet.formats.eventtime import format_time
 from cloudtrail_parquet.formats.jsontext import NULL
@@ -28,6 +25,7 @@ from cloudtrail_parquet.records.coerce import (
     coerce_members,
     coercer,
 )
+from cloudtrail_parquet.records.envelope import is_utf8, plain_list, raw_records
 from cloudtrail_parquet.schema.columns import RECORD, kind
 
 INVALID_UTF8 = "invalidUtf8"
@@ -39,9 +37,6 @@ ABSENT = msgspec.Raw(NULL)
 _WHOLE_MAX_BYTES = 4 << 20  # beyond this the structs of one file would fill the memory caches
 _SLICE_RECORDS = 1024
 
-_HEAD = re.compile(rb'[ \t\n\r]*\{[ \t\n\r]*"Records"[ \t\n\r]*:[ \t\n\r]*(?=\[)')
-_TAIL = re.compile(rb"\][ \t\n\r]*\}[ \t\n\r]*\Z")
-_TAIL_BYTES = 64
 _VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})", re.ASCII)
 
 
@@ -69,8 +64,6 @@ _OpenRecord: Any = msgspec.defstruct(
 _RECORD_LIST = msgspec.json.Decoder(list[Record])
 _RECORD = msgspec.json.Decoder(Record)
 _OPEN_RECORD = msgspec.json.Decoder(_OpenRecord)
-_RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
-_ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def _decoded_coercer(field: pa.Field) -> Coercer:
@@ -120,12 +113,11 @@ def decode(text: bytes, where: str) -> Iterator[Batch]:
         All its records in file order, in one batch or, for a large file, in several.
 
     Raises:
-        UnreadableLogError: The text is not a JSON object with one list ``Records``, or it is so
-            damaged that the ends of its records cannot be determined. This is raised before the
-            first batch: no file is half decoded.
+        UnreadableLogError: As `envelope.raw_records` does, before the first batch: no file is half
+            decoded.
     """
-    body, is_utf8 = _body(text), _is_utf8(text)
-    if body is not None and len(text) <= _WHOLE_MAX_BYTES and is_utf8:
+    body, checked = plain_list(text), is_utf8(text)
+    if body is not None and len(text) <= _WHOLE_MAX_BYTES and checked:
         try:
             records = _RECORD_LIST.decode(body)
         except jsontext.FAILURES:
@@ -133,93 +125,7 @@ def decode(text: bytes, where: str) -> Iterator[Batch]:
         else:
             if all(map(is_compatible, {record.eventVersion for record in records})):
                 return iter([Batch(records, list(range(len(records))), {}, [])])
-    return _decode_each(raw_records(text, where), checked=is_utf8)
-
-
-def raw_records(text: bytes, where: str) -> list[Any]:
-    """The elements of ``Records``, each as its JSON text (bytes, or anything with a buffer).
-
-    Raises:
-        UnreadableLogError: As `decode` does.
-    """
-    body = _body(text)
-    if body is not None:
-        with suppress(ValueError):  # not the plain envelope: look closely
-            return _elements(body)
-    return _enveloped(text.removeprefix(codecs.BOM_UTF8), where)
-
-
-def _body(text: bytes) -> memoryview | None:
-    head = _HEAD.match(text)
-    tail = _TAIL.search(text, max(0, len(text) - _TAIL_BYTES))
-    return memoryview(text)[head.end() : tail.start() + 1] if head and tail else None
-
-
-def _enveloped(text: bytes, where: str) -> list[Any]:
-    try:
-        members = [(name, bytes(raw)) for name, raw in _ENVELOPE.decode(text).items()]
-        if text.count(b'"Records"') > 1 or b"\\u" in text:  # a name may be written in escapes
-            members = _split_members(text)
-    except jsontext.FAILURES as error:
-        try:
-            members = _split_members(text)
-        except (ValueError, RecursionError) as invalid:
-            try:
-                members = _split_members(text, jsontext.split_loosely)
-            except ValueError:
-                reason = invalid if isinstance(error, RecursionError) else error
-                what = _not_an_envelope(text, reason)
-                raise UnreadableLogError(what, where, _SET_ASIDE) from error
-    lists = [raw for name, raw in members if name == "Records"]
-    if len(lists) != 1:
-        count = "no" if not lists else str(len(lists))
-        raise UnreadableLogError(f"the JSON object has {count} Records", where, _SET_ASIDE)
-    try:
-        return _elements(memoryview(lists[0]))
-    except ValueError as error:
-        raise UnreadableLogError(f"Records is {error}", where, _SET_ASIDE) from error
-
-
-def _elements(text: memoryview) -> list[Any]:
-    """The elements of a list, some of which may be damaged: each is checked by itself later."""
-    if bytes(text[:1]) != b"[":
-        raise ValueError("not a JSON array")
-    try:
-        return _RAW_LIST.decode(text)
-    except jsontext.FAILURES:  # or deeper than the decoder goes
-        return [element for _, element in jsontext.split_loosely(text)]
-
-
-def _split_members(
-    text: bytes, split: Callable[[bytes], Iterable[tuple[bytes, Any]]] = jsontext.split
-) -> list[tuple[str, Any]]:
-    if text.lstrip()[:1] != b"{":
-        raise ValueError("not a JSON object")
-    return [(jsontext.string(name)[0] or "", raw) for name, raw in split(text)]
-
-
-def _not_an_envelope(text: bytes, error: Exception) -> str:
-    start = text.lstrip()[:1]
-    if not start:
-        return "the file is empty"
-    if start == b"[":
-        return "a JSON list, not an object with Records"
-    return f"not one JSON object with Records ({str(error) or type(error).__name__})"
-
-
-_SET_ASIDE = "Copy the object again, or set it aside"
-
-
-def _is_utf8(text: bytes) -> bool:
-    if text.isascii():
-        return True
-    offsets = pa.array([0, len(text)], pa.int64()).buffers()[1]
-    whole = pa.Array.from_buffers(pa.large_string(), 1, [None, offsets, pa.py_buffer(text)])
-    try:
-        whole.validate(full=True)  # without making a string of it
-    except pa.ArrowInvalid:
-        return False
-    return True
+    return _decode_each(raw_records(text, where), checked=checked)
 
 
 def _decode_each(raws: list[Any], *, checked: bool) -> Iterator[Batch]:

@@ -15,9 +15,9 @@ from cloudtrail_parquet.records.decode import (
     _coerce_record,
     decode,
     is_compatible,
-    raw_records,
     version_numbers,
 )
+from cloudtrail_parquet.records.envelope import raw_records
 from cloudtrail_parquet.records.from_arrow import restore, restore_json
 from tests.builders import (
     SURROGATE_NAME,
