@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from itertools import islice
+from itertools import islice, pairwise
 from typing import TypeVar
 
 from cloudtrail_parquet.deliveries import LogFile, Window, day_folder, log_file
@@ -105,7 +105,9 @@ def window_files(  # noqa: PLR0913, PLR0917
     unplaced: Unplaced | None = None,
     refused: set[Place] | None = None,
 ) -> list[LogFile]:
-    """The log files that a unit reads, from all layouts of the source: by place, then as delivered.
+    """The log files that a unit reads, from all layouts of the source.
+
+    They are sorted by place and, within each, in delivery order.
 
     Objects without bytes are folder markers and left out, as are names that begin with a dot.
 
@@ -120,50 +122,67 @@ def window_files(  # noqa: PLR0913, PLR0917
     Raises:
         RefusedError: A place may not be listed, and ``refused`` is not given.
     """
-    folders = [(trail, day) for trail in trails for day in window.delivery_days(unit.day)]
-
-    def look(folder: tuple[str, date]) -> tuple[list[LogFile], Unplaced] | None:
+    def look(trail: str) -> tuple[list[LogFile], Unplaced]:
         try:
-            return _files_of_day(source, unit.day, window, folder)
+            return _files_of_trail(source, unit.day, window, trail)
         except RefusedError:
             if refused is None:
                 raise
-            refused.add(Place.of_trail(folder[0]))
-            return None
+            refused.add(Place.of_trail(trail))
+            return [], Unplaced()
 
-    found = list[LogFile]()
-    for (_, day), listing in zip(folders, each(source, look, folders), strict=True):
-        files, empty = listing or ([], Unplaced())
-        found += files
-        if unplaced is not None and day == unit.day:
+    listings = each(source, look, trails)
+    if unplaced is not None:
+        for _, empty in listings:
             unplaced.merge(empty.folders)
+    found = (file for files, _ in listings for file in files)
     return sorted(
         (file for file in found if not refused or file.place not in refused),
         key=lambda file: (file.place, file.delivered, file.key),
     )
 
 
-def _files_of_day(
-    source: ReadStore, event_day: date, window: Window, folder: tuple[str, date]
+def _files_of_trail(
+    source: ReadStore, event_day: date, window: Window, trail: str
 ) -> tuple[list[LogFile], Unplaced]:
-    """The log files of a folder that are in the window of a day, and those without any bytes."""
-    trail, day = folder
-    usual, place = usual_keys(trail, day), Place.of_trail(trail)
-    files, empty = list[LogFile](), Unplaced()
-    prefix = f"{trail}{day_folder(day)}"
-    for entry in source.files(prefix, _outside(usual, day, event_day, window)):
-        if not is_log_file(entry):
-            empty.add(entry.key)
+    """The log files in the window of a day, and those without any bytes of the day itself.
+
+    One listing, from the first folder of the window to the last, has all of its days: a page of it
+    holds the names of several days in most places.
+    """
+    place, files, empty = Place.of_trail(trail), list[LogFile](), Unplaced()
+    days = {f"{trail}{day_folder(day)}": day for day in window.delivery_days(event_day)}
+    usual = {folder: usual_keys(trail, day) for folder, day in days.items()}
+    folders = list(days)
+    first, end, length = folders[0], _end_of(folders[-1]), len(folders[0])
+    skip = [(_end_of(folder), following) for folder, following in pairwise(folders)]
+    for folder, day in days.items():
+        skip += _outside(usual[folder], day, event_day, window)
+    for entry in source.files(trail, *skip, after=first):
+        if entry.key >= end:
+            break
+        folder = entry.key[:length]
+        if folder not in days:
             continue
-        file = delivered_file(entry, day, usual)
-        if window.holds(file.delivered, event_day):
-            files.append(file._replace(place=place))
+        day = days[folder]
+        if is_log_file(entry):
+            file = delivered_file(entry, day, usual[folder])._replace(place=place)
+            if window.holds(file.delivered, event_day):
+                files.append(file)
+        elif day == event_day:
+            empty.add(entry.key)
     return files, empty
+
+
+def _end_of(folder: str) -> str:
+    """The first of the names that sort after all keys of a folder."""
+    return f"{folder[:-1]}0"  # which follows the slash in ASCII
 
 
 def is_log_file(entry: Entry) -> bool:
     """Whether a unit reads an object in its folders: not folder markers, nor hidden files."""
-    return entry.size > 0 and not entry.key.rpartition("/")[2].startswith(".")
+    name = entry.key.rpartition("/")[2]
+    return entry.size > 0 and bool(name) and not name.startswith(".")
 
 
 def usual_keys(trail: str, day: date) -> str:
@@ -206,8 +225,8 @@ def delivered_file(entry: Entry, day: date, usual: str) -> LogFile:
     return file._replace(delivered=start + timedelta(minutes=minute))
 
 
-def _outside(usual: str, day: date, event_day: date, window: Window) -> tuple[str, str] | None:
-    """The first and the last of the usual keys of a day that are outside a window.
+def _outside(usual: str, day: date, event_day: date, window: Window) -> list[tuple[str, str]]:
+    """The first and the last of the usual keys of a day that are outside a window, if any are.
 
     A listing may leave out this range of keys: names that do not sort among the usual ones are
     not in it, and so are listed.
@@ -220,6 +239,6 @@ def _outside(usual: str, day: date, event_day: date, window: Window) -> tuple[st
     elif end < _DAY_MINUTES:
         minutes = end, _DAY_MINUTES - 1
     else:
-        return None
+        return []
     first, last = (f"{usual}{_TIMES[minute]}" for minute in minutes)
-    return first, f"{last}~"
+    return [(first, f"{last}~")]

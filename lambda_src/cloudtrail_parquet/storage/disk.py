@@ -61,13 +61,17 @@ class LocalStore:
         path, steps = self.root, prefix.split("/")
         return any((path := path / step).is_symlink() for step in steps if step)
 
-    def files(self, prefix: str, skip: tuple[str, str] | None = None) -> Iterator[Entry]:
+    def files(self, prefix: str, *skip: tuple[str, str], after: str = "") -> Iterator[Entry]:
         del skip  # a folder is read whole
         entries = self._entries(prefix)
         entries.sort(key=lambda entry: entry.name + "/" * _is_folder(entry))
         for entry in entries:
             if _is_folder(entry):
-                yield from self.files(f"{prefix}{entry.name}/")
+                folder = f"{prefix}{entry.name}/"
+                if folder > after or after.startswith(folder):
+                    yield from self.files(folder, after=after)
+                continue
+            if f"{prefix}{entry.name}" <= after:
                 continue
             try:
                 status = entry.stat()

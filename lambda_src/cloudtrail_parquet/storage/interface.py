@@ -115,13 +115,15 @@ class ReadStore(Protocol):
         """The same with the names of the objects there: one listing has both."""
         ...
 
-    def files(self, prefix: str, skip: tuple[str, str] | None = None) -> Iterator[Entry]:
+    def files(self, prefix: str, *skip: tuple[str, str], after: str = "") -> Iterator[Entry]:
         """All objects below a prefix, sorted by key; listed page by page as they are needed.
 
         Args:
             prefix: "" or ending in "/".
-            skip: Keys from the first of these to the second need not be listed. A store whose
-                listings cost requests leaves them out without requesting their pages.
+            skip: Keys from the first to the second of each of these, which do not overlap, need
+                not be listed. A store whose listings cost requests leaves them out without
+                requesting their pages.
+            after: Only keys after this one are listed.
         """
         ...
 

@@ -1,6 +1,7 @@
 """An object store behind obstore: S3, or memory for tests."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -85,17 +86,28 @@ class ObjectStore:
             sorted(meta["path"].rpartition("/")[2] for meta in listed["objects"]),
         )
 
-    def files(self, prefix: str, skip: tuple[str, str] | None = None) -> Iterator[Entry]:
-        first, last = skip or (None, "")
-        for number, entry in enumerate(self._listed(prefix), start=1):
-            if first is None or not first <= entry.key <= last:
-                yield entry
-            elif number % _PAGE == 0:  # the rest would be further requests
-                yield from self._listed(prefix, after=last)
-                return
+    def files(self, prefix: str, *skip: tuple[str, str], after: str = "") -> Iterator[Entry]:
+        ranges = deque(sorted(skip))
+        start: str | None = after
+        while start is not None:
+            start = yield from self._files(prefix, start, ranges)
 
-    def _listed(self, prefix: str, after: str | None = None) -> Iterator[Entry]:
-        listing = ResumableListing(prefix.rstrip("/") or None, after)
+    def _files(
+        self, prefix: str, after: str, skip: deque[tuple[str, str]]
+    ) -> Generator[Entry, None, str | None]:
+        """The objects up to a page that ends in a range to skip; returns the end of that range."""
+        for number, entry in enumerate(self._listed(prefix, after), start=1):
+            while skip and skip[0][1] < entry.key:
+                skip.popleft()
+            if not skip or entry.key < skip[0][0]:
+                if entry.key > after:  # the client leaves out the slash at its end
+                    yield entry
+            elif number % _PAGE == 0:  # the rest would be further requests
+                return skip.popleft()[1]
+        return None
+
+    def _listed(self, prefix: str, after: str) -> Iterator[Entry]:
+        listing = ResumableListing(prefix.rstrip("/") or None, after or None)
         while chunk := self._ask("listed", prefix, listing.next_chunk):
             for meta in chunk:
                 yield Entry(meta["path"], meta["size"], meta["last_modified"], _version(meta))

@@ -42,10 +42,13 @@ class UnionStore:
         below = (top[len(prefix) :] for top in self.tops if top.startswith(prefix))
         return Level(sorted({rest.partition("/")[0] for rest in below}), [])
 
-    def files(self, prefix: str, skip: tuple[str, str] | None = None) -> Iterator[Entry]:
+    def files(self, prefix: str, *skip: tuple[str, str], after: str = "") -> Iterator[Entry]:
         for top, store in self._stores.items():
-            if prefix.startswith(top) or top.startswith(prefix):
-                for entry in store.files(prefix[len(top) :], _below(top, skip)):
+            if not (prefix.startswith(top) or top.startswith(prefix)):
+                continue
+            if after.startswith(top) or top > after:
+                start = after.removeprefix(top) if after.startswith(top) else ""
+                for entry in store.files(prefix[len(top) :], *_below(top, skip), after=start):
                     yield entry._replace(key=top + entry.key)
 
     def read(self, key: str) -> bytes:
@@ -77,9 +80,10 @@ def _top(uri: str) -> str:
     return f"{name}/"
 
 
-def _below(top: str, skip: tuple[str, str] | None) -> tuple[str, str] | None:
-    """The keys to skip within one location, if both ends are in it."""
-    if skip is None or not all(key.startswith(top) for key in skip):
-        return None
-    first, last = (key[len(top) :] for key in skip)
-    return first, last
+def _below(top: str, skip: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The ranges of keys to skip within one location: those of which both ends are in it."""
+    return [
+        (first[len(top) :], last[len(top) :])
+        for first, last in skip
+        if first.startswith(top) and last.startswith(top)
+    ]

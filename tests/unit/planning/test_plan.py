@@ -419,7 +419,8 @@ class Slow:
                 names = [f"region-{number}" for number in range(self.regions)]
         return Level(names, [])
 
-    def files(self, prefix: str, skip: tuple[str, str] | None = None) -> Iterator[Entry]:
+    def files(self, prefix: str, *skip: tuple[str, str], after: str = "") -> Iterator[Entry]:
+        assert not after
         self.requests += 1
         if prefix.startswith(("receipts/", "intents/", "shards/")):
             return
@@ -428,7 +429,7 @@ class Slow:
             for hour in range(3, 21, 6):
                 delivered = at(day, hour)
                 key = log_key(account, region, delivered)
-                if skip is None or key > skip[1]:
+                if not skip or key > skip[0][1]:
                     yield Entry(key, 1000, delivered)
 
 

@@ -174,11 +174,15 @@ class Skipping:
     def __init__(self, entries: list[Entry]) -> None:
         self._entries = sorted(entries)
 
-    def files(self, prefix: str, skip: tuple[str, str] | None = None) -> list[Entry]:
+    def files(self, prefix: str, *skip: tuple[str, str], after: str = "") -> list[Entry]:
         below = [entry for entry in self._entries if entry.key.startswith(prefix)]
-        if skip is None or not self.skips:
+        if not self.skips:
             return below
-        return [entry for entry in below if not skip[0] <= entry.key <= skip[1]]
+        return [
+            entry
+            for entry in below
+            if entry.key > after and not any(first <= entry.key <= last for first, last in skip)
+        ]
 
 
 @given(

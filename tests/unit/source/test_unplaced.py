@@ -192,10 +192,10 @@ def in_memory() -> WritableStores:
 class Refusing(ObjectStore):
     """Lists nothing below a folder."""
 
-    def files(self, prefix: str, skip: tuple[str, str] | None = None) -> Iterator[Entry]:
+    def files(self, prefix: str, *skip: tuple[str, str], after: str = "") -> Iterator[Entry]:
         if "/odd/" in prefix:
             raise RefusedError("cannot be listed (AccessDenied)", prefix, "Allow it")
-        return super().files(prefix, skip)
+        return super().files(prefix, *skip, after=after)
 
 
 def test_an_odd_folder_that_may_not_be_listed_stops_nothing() -> None:

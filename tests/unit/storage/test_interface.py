@@ -128,6 +128,19 @@ def test_objects_are_listed_sorted_by_key_in_every_kind_of_store(
         assert disk.level(prefix) == memory.level(prefix)
 
 
+def test_a_listing_may_begin_after_a_key(store: Store) -> None:
+    keys = ["a-b/1", "a/1", "a/2/3", "a/2/4", "a/9", "b"]
+    for key in keys:
+        store.write(key, b"x")
+
+    for after in ["", *keys, "a", "a/", "a/2", "a/2/", "a/2/3x", "a/3", "c"]:
+        assert [entry.key for entry in store.files("", after=after)] == [
+            key for key in keys if key > after
+        ]
+    assert [entry.key for entry in store.files("a/", after="a/2/3")] == ["a/2/4", "a/9"]
+    assert [entry.key for entry in store.files("a/", after="b")] == []
+
+
 def test_folders_are_those_directly_below_and_no_objects(store: Store) -> None:
     for key in ("a/b/c", "a/b2", "a/d/e/f", "ab/c", "g"):
         store.write(key, b"x")

@@ -11,6 +11,7 @@ from cloudtrail_parquet.storage import (
     Level,
     LocalStore,
     ObjectStore,
+    ReadStore,
     UnionStore,
     open_source,
     open_store,
@@ -23,15 +24,15 @@ class Asked(ObjectStore):
 
     def __init__(self, uri: str) -> None:
         super().__init__(uri, obstore.store.MemoryStore())
-        self.prefixes: list[tuple[str, tuple[str, str] | None]] = []
+        self.prefixes: list[tuple[str, tuple[tuple[str, str], ...]]] = []
 
     def level(self, prefix: str) -> Level:
-        self.prefixes.append((prefix, None))
+        self.prefixes.append((prefix, ()))
         return super().level(prefix)
 
-    def files(self, prefix: str, skip: tuple[str, str] | None = None) -> Iterator[Entry]:
+    def files(self, prefix: str, *skip: tuple[str, str], after: str = "") -> Iterator[Entry]:
         self.prefixes.append((prefix, skip))
-        return super().files(prefix, skip)
+        return super().files(prefix, *skip, after=after)
 
 
 @pytest.fixture
@@ -47,6 +48,10 @@ def members() -> list[Asked]:
 TOPS = ["one/", "two/a-b/", "two/a/b/", "two/a/c/"]
 
 
+def list_after(store: ReadStore, prefix: str, after: str) -> list[str]:
+    return [entry.key for entry in store.files(prefix, after=after)]
+
+
 def test_several_places_are_listed_like_one(members: list[Asked]) -> None:
     union, single = UnionStore(members), open_store("memory:///")
     for top in TOPS:
@@ -59,6 +64,8 @@ def test_several_places_are_listed_like_one(members: list[Asked]) -> None:
         assert union.level(prefix) == single.level(prefix)
         assert union.folders(prefix) == single.folders(prefix)
         assert keys(union, prefix) == keys(single, prefix)
+        for after in ("one/x/y/1", "two/a", "two/a/b/", "two/a/b/x/y/1", "two/b"):
+            assert list_after(union, prefix, after) == list_after(single, prefix, after)
     for key in keys(single):
         assert union.read(key) == union.read_if_there(key) == single.read(key)
         with union.open(key) as file:
@@ -81,7 +88,7 @@ def test_a_listing_of_one_of_several_places_is_asked_of_it_alone(members: list[A
     list(union.files("two/a/b/x/", ("two/a/b/x/y/1", "two/a/b/x/y/1~")))
     union.folders("two/a/b/x/")
 
-    assert members[0].prefixes == [("x/", ("x/y/1", "x/y/1~")), ("x/", None)]
+    assert members[0].prefixes == [("x/", (("x/y/1", "x/y/1~"),)), ("x/", ())]
     assert [store.prefixes for store in members[1:]] == [[]] * 3
 
 
