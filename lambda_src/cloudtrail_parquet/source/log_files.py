@@ -122,6 +122,7 @@ def window_files(  # noqa: PLR0913, PLR0917
     Raises:
         RefusedError: A place may not be listed, and ``refused`` is not given.
     """
+
     def look(trail: str) -> tuple[list[LogFile], Unplaced]:
         try:
             return _files_of_trail(source, unit.day, window, trail)

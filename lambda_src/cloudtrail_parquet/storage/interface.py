@@ -206,8 +206,7 @@ def files_between(store: ReadStore, first: str, last: str) -> Iterator[Entry]:
     """
     common = commonprefix((first, last))  # noqa: RUF071 - of keys, up to their last slash
     folder = common[: common.rfind("/") + 1]
-    for entry in store.files(folder, (folder, first)):
+    for entry in store.files(folder, after=first):
         if entry.key > last and not entry.key.startswith(last):
             return
-        if entry.key > first:
-            yield entry
+        yield entry

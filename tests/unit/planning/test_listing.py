@@ -331,8 +331,8 @@ class Listed(ObjectStore):
         super().__init__("memory:///", memory._client)  # noqa: SLF001
         self.entries = self.reads = 0
 
-    def files(self, prefix: str, skip: tuple[str, str] | None = None) -> Iterator[Entry]:
-        for entry in super().files(prefix, skip):
+    def files(self, prefix: str, *skip: tuple[str, str], after: str = "") -> Iterator[Entry]:
+        for entry in super().files(prefix, *skip, after=after):
             self.entries += 1
             yield entry
 
