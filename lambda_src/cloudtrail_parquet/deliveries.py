@@ -7,12 +7,13 @@ CloudTrail Processing Library. YYYY/MM/DD is the UTC day of delivery.
 """
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 from zlib import crc32
 
-from cloudtrail_parquet.layout import Place, Shard
+from cloudtrail_parquet.layout import Bound, Place, Shard
 from cloudtrail_parquet.storage import Entry
 
 _STAMP = re.compile(
@@ -48,16 +49,29 @@ class Window:
     def takes(self, shard: Shard, file: "LogFile", day: date) -> bool:
         """Whether a shard of a unit reads a log file in the window of the unit's day.
 
-        The window is cut into ranges of delivery time, one for each shard. A log file whose name
-        bears no time is assigned by its name, since its object time changes when it is copied and
-        may be the same for all files of a tree.
+        The window is cut into ranges of delivery time, one for each shard, unless the shards have
+        bounds. A log file whose name bears no time is assigned by its name, since its object time
+        changes when it is copied and may be the same for all files of a tree.
         """
+        if shard.cut:
+            return bisect_right(shard.bounds, self.position(file, day)) == shard.number - 1
         if file.stamped:
             since = file.delivered - _midnight(day) + timedelta(seconds=self.lookbehind_s)
             whole = _DAY + timedelta(seconds=self.lookbehind_s + self.lookahead_s)
             return since * shard.of // whole == shard.number - 1
-        name = file.key.rpartition("/")[2].encode(errors="surrogateescape")
-        return crc32(name) % shard.of == shard.number - 1
+        return crc32(_name(file)) % shard.of == shard.number - 1
+
+    def position(self, file: "LogFile", day: date) -> Bound:
+        """The position of a log file in the order in which the unit of a day reads its log files.
+
+        One whose name bears no time is somewhere in the window, which depends on the name alone.
+        """
+        whole_s = self.lookbehind_s + _DAY_S + self.lookahead_s
+        if file.stamped:
+            second = int(self.second(file.delivered, day)) + self.lookbehind_s
+        else:
+            second = crc32(_name(file)) * whole_s >> 32
+        return Bound(*file.place, second)
 
     def delivery_days(self, day: date) -> list[date]:
         """The delivery days that the window of a day touches."""
@@ -80,6 +94,10 @@ def _days_around(day: date, before_s: int, after_s: int) -> list[date]:
     last = day.toordinal() - after_s // -_DAY_S
     in_calendar = range(max(first, 1), min(last, date.max.toordinal()) + 1)
     return [date.fromordinal(ordinal) for ordinal in in_calendar]
+
+
+def _name(file: "LogFile") -> bytes:
+    return file.key.rpartition("/")[2].encode(errors="surrogateescape")
 
 
 def _midnight(day: date) -> datetime:

@@ -100,11 +100,23 @@ class NotEnoughTimeError(CloudTrailParquetError):
 
 
 class TooLargeError(CloudTrailParquetError):
-    """A unit needs more time than any invocation has; ``shards`` is how many to split it into."""
+    """A unit needs more time than any invocation has.
 
-    def __init__(self, what: str, where: str, hint: str, shards: int = 2) -> None:
+    Attributes:
+        shards: How many shards to split it into.
+        bounds: The bounds to cut it at, as `layout.Bound`; empty for slices of its window.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        where: str,
+        hint: str,
+        shards: int = 2,
+        bounds: tuple[tuple[str, str, int], ...] = (),
+    ) -> None:
         super().__init__(what, where, hint)
-        self.shards = shards
+        self.shards, self.bounds = shards, bounds
 
 
 class ReconciliationError(CloudTrailParquetError):

@@ -1,16 +1,20 @@
 """Units, and the keys of the parts and of the state that are theirs.
 
-account=ACCOUNT/region=REGION/year=YYYY/month=MM/day=DD/part-00000.parquet        written
-account=ACCOUNT/region=REGION/dt=YYYY-MM-DD/part-00000.parquet                    or so
-account=ACCOUNT/dt=YYYY-MM-DD/part-00000.parquet, dt=YYYY-MM-DD/part-00000.parquet   folded
-.../straggler-YYYYMMDD-00000.parquet                records that were delivered on another day
-.../part-03of12-00000.parquet, .../straggler-YYYYMMDD-03of12-00000.parquet      of one shard
+    account=ACCOUNT/region=REGION/year=YYYY/month=MM/day=DD/part-00000.parquet
+    account=ACCOUNT/dt=YYYY-MM-DD/part-00000.parquet    in another layout
+    .../straggler-YYYYMMDD-00000.parquet                of records delivered on that day
+    .../part-03of12-00000.parquet                       of a shard
+    .../part-03of12-1a2b3c4d-00000.parquet              of a shard between bounds of that digest
+
+Days are days of events, UTC, but for those of stragglers.
 """
 
 import re
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
+from hashlib import sha256
+from itertools import pairwise
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
@@ -26,10 +30,11 @@ ACCOUNT = re.compile(r"[0-9]{12}")
 _OF_SPAN = ("account=", "region=")
 
 _PART = re.compile(
-    r"(?:part|straggler-(?P<day>\d{8}))-(?:(?P<number>\d\d)of(?P<of>\d\d)-)?(?P<part>\d+)\.parquet",
+    r"(?:part|straggler-(?P<day>\d{8}))-"
+    r"(?:(?P<number>\d\d)of(?P<of>\d\d)-(?:(?P<cut>[0-9a-f]{8})-)?)?(?P<part>\d+)\.parquet",
     re.ASCII,
 )
-_SHARD = re.compile(r"(\d\d)of(\d\d)", re.ASCII)
+_SHARD = re.compile(r"(\d\d)of(\d\d)(?:-([0-9a-f]{8}))?", re.ASCII)
 MAX_SHARDS = 99
 
 
@@ -141,6 +146,27 @@ def span_folder(unit: Unit, layout: PartitionLayout = DEFAULT_LAYOUT) -> str:
     return "".join(f"{name}/" for name in folders if name.startswith(_OF_SPAN))
 
 
+class Bound(NamedTuple):
+    """A position in the order in which the log files of a unit are read.
+
+    Attributes:
+        account: With ``region`` a place.
+        region: See ``account``.
+        second: A second of the window, from its beginning; 0 for all of the place.
+    """
+
+    account: str
+    region: str
+    second: int
+
+
+class SplitId(NamedTuple):
+    """What the shards of a unit have in common: their number, and the digest of their bounds."""
+
+    of: int
+    cut: str
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Shard:
     """The share of a unit's log files that a conversion reads: the third of twelve, or all of them.
@@ -148,10 +174,14 @@ class Shard:
     Attributes:
         number: Which shard it is, from 1.
         of: How many shards there are; 1 for a unit that is not split.
+        cut: The digest of the bounds between the shards; empty if they are slices of the window.
+        bounds: These bounds, one less than shards, sorted; empty where only a key is known.
     """
 
     number: int
     of: int
+    cut: str = ""
+    bounds: tuple[Bound, ...] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not 1 <= self.number <= self.of <= MAX_SHARDS:
@@ -161,23 +191,40 @@ class Shard:
         return f"{self.number} of {self.of}"
 
     @classmethod
+    def between(cls, number: int, bounds: tuple[Bound, ...]) -> "Shard":
+        """The shard of this number of a unit that is cut at some bounds.
+
+        Raises:
+            ValueError: The bounds are not in order, or there is no such shard.
+        """
+        if not bounds or any(one >= other for one, other in pairwise(bounds)):
+            raise ValueError("bounds are in order, and each is there once")
+        digest = sha256(repr([tuple(bound) for bound in bounds]).encode()).hexdigest()[:8]
+        return cls(number, len(bounds) + 1, digest, bounds)
+
+    @classmethod
     def named(cls, name: str) -> "Shard | None":
         """The shard with this `name`; None for any other text."""
         match = _SHARD.fullmatch(name)
         try:
-            return cls(int(match[1]), int(match[2])) if match else None
+            return cls(int(match[1]), int(match[2]), match[3] or "") if match else None
         except ValueError:
             return None
 
     @property
     def name(self) -> str:
-        """``03of12``, for keys."""
-        return f"{self.number:02d}of{self.of:02d}"
+        """``03of12``, or ``03of12-1a2b3c4d`` with the digest of its bounds, for keys."""
+        return f"{self.number:02d}of{self.of:02d}" + (f"-{self.cut}" if self.cut else "")
+
+    @property
+    def split(self) -> SplitId:
+        """What it has in common with the other shards."""
+        return SplitId(self.of, self.cut)
 
     @property
     def siblings(self) -> "list[Shard]":
         """All shards of the same split, including this one."""
-        return [Shard(number, self.of) for number in range(1, self.of + 1)]
+        return [replace(self, number=number) for number in range(1, self.of + 1)]
 
 
 WHOLE = Shard(1, 1)
@@ -225,7 +272,8 @@ def owner_of(key: str, day: date) -> Owner | None:
     if match is None:
         return None
     try:
-        shard = Shard(int(match["number"]), int(match["of"])) if match["of"] else WHOLE
+        of, cut = match["of"], match["cut"] or ""
+        shard = Shard(int(match["number"]), int(of), cut) if of else WHOLE
         stamp = match["day"]
         own = day if stamp is None else date(int(stamp[:4]), int(stamp[4:6]), int(stamp[6:]))
     except ValueError:  # not a day of the calendar, or not a shard

@@ -38,11 +38,18 @@ from cloudtrail_parquet.errors import (
     TooLargeError,
     UsageError,
 )
-from cloudtrail_parquet.function.events import ConvertEvent, DailyEvent, Event, PlanEvent, to_text
+from cloudtrail_parquet.function.events import (
+    ConvertEvent,
+    DailyEvent,
+    Event,
+    PlanEvent,
+    parse,
+    to_text,
+)
 from cloudtrail_parquet.function.service import Function
 from cloudtrail_parquet.function.telemetry import Telemetry
 from cloudtrail_parquet.function.wiring import function_of
-from cloudtrail_parquet.layout import Unit, unit_of
+from cloudtrail_parquet.layout import Unit, shard_of, unit_of
 from cloudtrail_parquet.sample_logs import TreeSpec, Truth, generate_tree
 from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions
 from cloudtrail_parquet.settings.settings import Settings
@@ -570,6 +577,35 @@ def test_a_unit_too_large_for_an_invocation_is_converted_in_shards() -> None:
     assert receipt is not None
     assert (receipt.records.written, receipt.files.read) == (8, 8)
     assert len(list(bench.stores.dataset.files(""))) > 2
+
+
+def test_a_folded_unit_too_large_is_cut_between_its_places_and_within_large_ones() -> None:
+    bench = Workbench(whole_s=35, left_s=35, days=0, layout="dt")  # 5 s for a unit
+    places = [(ACCOUNT, REGION), *((f"00000000000{n}", "eu-west-1") for n in range(4))]
+    for account, region in places:
+        for hour in range(1, 22 if region == REGION else 3, 3):
+            happened = f"{DAY}T{hour:02d}:00:00Z"
+            text = log_file(record(eventTime=happened, eventID=f"id-{hour}")) + blank(5_000_000)
+            bench.stores.source.write(log_key(account, region, at(DAY, hour, 10)), text)
+    unit = Unit("", "", DAY)
+
+    assert bench.work(ConvertEvent.of([unit])) == {"converted": 0, "handed_back": 0}
+    assert bench.sent is not None
+    shards = [event for event in bench.sent if isinstance(event, ConvertEvent)]
+    (bounds,) = {event.units[0].bounds for event in shards}
+    assert len(bounds) == len(shards) - 1 > 2
+    assert {second > 0 for _, _, second in bounds} == {True, False}
+
+    for event in reversed(shards):
+        again = Workbench(whole_s=35, left_s=35, days=0, layout="dt")
+        again.stores = bench.stores
+        assert again.work(parse(json.loads(to_text(event))))["handed_back"] == 0
+
+    receipt = read_notes(bench.stores.state, unit).receipt
+    assert receipt is not None
+    assert (receipt.records.written, receipt.files.read) == (11, 11)
+    assert {key[:1] for key in receipt.places} == {"0", ACCOUNT[0]}
+    assert all(shard_of(part.key).cut for part in receipt.parts)
 
 
 def test_a_unit_too_large_stops_no_other_where_there_is_nowhere_to_send_shards() -> None:

@@ -10,13 +10,16 @@ from cloudtrail_parquet.deliveries import LogFile, Window, day_folder, log_file
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import (
     WHOLE,
+    Bound,
     Owner,
+    Place,
     Shard,
     Unit,
     check_unit,
     owner_day,
     owner_of,
     part_key,
+    part_number,
     partition,
     shard_of,
     span_folder,
@@ -379,6 +382,56 @@ def test_the_name_of_a_shard_tells_it(shard: Shard) -> None:
     assert Shard.named(shard.name) == shard
     assert len(shard.siblings) == shard.of
     assert shard in shard.siblings
+
+
+bounds_ = st.lists(
+    st.builds(
+        Bound, st.sampled_from(["1", "2"]), st.sampled_from(["a", "b"]), st.integers(0, 90_000)
+    ),
+    min_size=1,
+    max_size=6,
+    unique=True,
+).map(lambda bounds: tuple(sorted(bounds)))
+
+
+@given(units, st.dates(), bounds_)
+def test_a_part_of_a_unit_that_is_cut_names_its_shard_and_the_digest_of_the_bounds(
+    unit: Unit, delivered: date, bounds: tuple[Bound, ...]
+) -> None:
+    for shard in Shard.between(1, bounds).siblings:
+        own = part_key(unit, 7, shard=shard)
+
+        assert shard_of(own) == Shard.named(shard.name) == shard
+        assert owner_of(straggler_key(unit, delivered, 0, shard=shard), unit.day) == Owner(
+            delivered, shard
+        )
+        assert part_number(own) == 7
+        assert shard.split == (len(bounds) + 1, shard.cut)
+        assert shard != Shard(shard.number, shard.of)
+
+
+@given(bounds_, st.sampled_from(["1", "2"]), st.sampled_from(["a", "b"]), delivery_times)
+def test_every_log_file_is_read_by_one_of_the_shards_between_bounds(
+    bounds: tuple[Bound, ...], account: str, region: str, delivered: datetime
+) -> None:
+    window, name = Window(900, 7200), f"x/{delivered}.json"
+    for stamped in (True, False):
+        file = LogFile(name, 1, delivered, stamped, Place(account, region))
+        taken = [
+            shard.number
+            for shard in Shard.between(1, bounds).siblings
+            if window.takes(shard, file, DAY)
+        ]
+        assert len(taken) == 1
+        assert taken[0] == 1 + sum(bound <= window.position(file, DAY) for bound in bounds)
+
+
+@pytest.mark.parametrize(
+    "bounds", [(), (Bound("1", "a", 0),) * 2, (Bound("2", "a", 0), Bound("1", "a", 0))]
+)
+def test_bounds_out_of_order_make_no_shards(bounds: tuple[Bound, ...]) -> None:
+    with pytest.raises(ValueError, match="bounds are in order"):
+        Shard.between(1, bounds)
 
 
 @pytest.mark.parametrize("name", ["", "1of2", "00of02", "03of02", "01of02.json", "aaofbb"])

@@ -21,7 +21,16 @@ from cloudtrail_parquet.dataset.parts import (
     readable,
     row_group_keys,
 )
-from cloudtrail_parquet.layout import Owner, Shard, Unit, owner_of, shard_of, span_folder, unit_of
+from cloudtrail_parquet.layout import (
+    Owner,
+    Shard,
+    SplitId,
+    Unit,
+    owner_of,
+    shard_of,
+    span_folder,
+    unit_of,
+)
 from cloudtrail_parquet.settings.options import DatasetOptions
 from cloudtrail_parquet.settings.rules import Discard, Discarder
 from cloudtrail_parquet.state.figures import Part, PlaceFigures, Records, by_place
@@ -85,13 +94,13 @@ def lost_rows(
         StorageError: A part is damaged, so that its rows are unknown.
     """
     rows = gone = 0
-    splits: dict[tuple[date, int], list[Entry]] = {}  # each of which may hold all records
+    splits: dict[tuple[date, SplitId], list[Entry]] = {}  # each of which may hold all records
     for entry in going:
         footer = read_footer(stores.dataset, entry.key)
         unit = unit_of(entry.key)
         if unit is not None and footer_value(footer, "source_fingerprint") != fingerprint:
             rows += footer.num_rows
-            splits.setdefault((unit.day, shard_of(entry.key).of), []).append(entry)
+            splits.setdefault((unit.day, shard_of(entry.key).split), []).append(entry)
     for (day, _), entries in splits.items():
         gone += _missing(stores.dataset, entries, keys(day), discard)
     return f"{gone} of {rows} records that it holds are not in the source" if gone else ""

@@ -28,7 +28,7 @@ from cloudtrail_parquet.conversion.publish import (
 from cloudtrail_parquet.conversion.run import Run
 from cloudtrail_parquet.conversion.task import ShardTask
 from cloudtrail_parquet.errors import UsageError, listed
-from cloudtrail_parquet.layout import Shard, shard_of
+from cloudtrail_parquet.layout import Shard, SplitId, shard_of
 from cloudtrail_parquet.state.figures import first_of
 from cloudtrail_parquet.state.identities import Identities
 from cloudtrail_parquet.state.keys import StateKeys
@@ -93,12 +93,14 @@ def keep(run: Run, kept: Receipt, others: NotesByShard, held: HeldLeases) -> Rec
     entries = parts_of(stores.dataset, task.unit, task.options.dataset.layout, task.goes)
     sizes = {entry.key: entry.size for entry in entries}
     is_true = sizes == {part.key: part.bytes for part in kept.parts}
-    is_mixed = len({shard_of(entry.key).of for entry in entries}) > 1
-    gone, forgotten = set[int](), NotesByShard()
+    is_mixed = len({shard_of(entry.key).split for entry in entries}) > 1
+    gone, forgotten = set[SplitId](), NotesByShard()
     if not is_true or is_mixed:
-        recorded = {shard_of(part.key).of for part in kept.parts} if notes.is_true else set[int]()
+        recorded = (
+            {shard_of(part.key).split for part in kept.parts} if notes.is_true else set[SplitId]()
+        )
         gone = _dispensable(run, entries, recorded)
-        rest = [entry for entry in entries if shard_of(entry.key).of not in gone]
+        rest = [entry for entry in entries if shard_of(entry.key).split not in gone]
         kept = as_kept_by(run, _receipt_of(run, rest), kept.kept)
         forgotten = others  # their parts may be gone
     elif notes.intent is None and not any(other.intent for other in others.values()):
@@ -142,23 +144,23 @@ def _receipt_of(run: Run, entries: list[Entry]) -> Receipt:
     return own
 
 
-def _is_among(splits: set[int], shard: Shard) -> bool:
-    return shard.of in splits
+def _is_among(splits: set[SplitId], shard: Shard) -> bool:
+    return shard.split in splits
 
 
-def _dispensable(run: Run, entries: list[Entry], recorded: set[int]) -> set[int]:
-    """The splits without whose parts nothing would be lost, by their number of shards; 1 is whole.
+def _dispensable(run: Run, entries: list[Entry], recorded: set[SplitId]) -> set[SplitId]:
+    """The splits without whose parts nothing would be lost; that of one shard is the whole unit.
 
     Args:
         run: A run of the unit, or of a shard, which has parts of one split only.
         entries: All parts of its owner.
         recorded: The splits that a true receipt is about, which go last.
     """
-    task, gone = run.task, set[int]()
+    task, gone = run.task, set[SplitId]()
     layout, discard = task.options.dataset.layout, task.options.rows.discard
-    splits = {shard_of(entry.key).of for entry in entries}
-    for split in sorted(splits, key=lambda of: (of in recorded, -of)):
-        going = [entry for entry in entries if shard_of(entry.key).of == split]
+    splits = {shard_of(entry.key).split for entry in entries}
+    for split in sorted(splits, key=lambda split: (split in recorded, -split.of, split)):
+        going = [entry for entry in entries if shard_of(entry.key).split == split]
         candidates = gone | {split}
         keys = remaining_keys(
             task.stores.dataset, task.unit, layout, partial(_is_among, candidates)
@@ -167,12 +169,16 @@ def _dispensable(run: Run, entries: list[Entry], recorded: set[int]) -> set[int]
             gone = candidates
     if len(splits - gone) > 1:
         raise UsageError(
-            f"it has parts of splits of {listed(map(str, splits - gone))} shards (1 is whole), "
+            f"it has parts of splits of {_numbers(splits - gone)} shards (1 is whole), "
             "each with records that are no longer in the source",
             task.unit.name,
             "Convert all shards of a split again, or replace it with replace_shrunk",
         )
     return gone
+
+
+def _numbers(splits: set[SplitId]) -> str:
+    return listed(str(split.of) for split in sorted(splits))
 
 
 def as_kept_by(run: Run, before: Receipt, why: str) -> Receipt:

@@ -154,7 +154,7 @@ class PublishedParts:
     def _is_anothers(self, owner: Owner | None) -> bool:
         if owner is None or owner.day != self._owner.day:
             return owner is not None
-        return owner.shard.of == self._owner.shard.of and owner != self._owner
+        return owner.shard.split == self._owner.shard.split and owner != self._owner
 
     def _counts(self, entry: Entry, day: date, footer: pq.FileMetaData) -> bool:
         """Whether records may be left out for those of a part; see ``source_fingerprint``."""

@@ -94,7 +94,7 @@ class Split:
 
     def __init__(self, task: ShardTask) -> None:
         """``task`` is the task of one of its shards."""
-        self._task, self._unit, self._of = task, task.unit, task.shard.of
+        self._task, self._unit, self._shard = task, task.unit, task.shard
         self._stores, self._options = task.stores, task.options
         self._layout = task.options.dataset.layout
 
@@ -118,10 +118,10 @@ class Split:
         return self._replace(receipt, unit, by_shard, held, goes=self._is_other)
 
     def _is_other(self, shard: Shard) -> bool:
-        return shard.of != self._of
+        return shard.split != self._shard.split
 
     def _is_ours(self, shard: Shard) -> bool:
-        return shard.of == self._of
+        return shard.split == self._shard.split
 
     def keep(self, held: HeldLeases) -> Receipt | None:
         """Remove the split if the source has shrunk since the unit that it is to replace was made.
@@ -188,13 +188,13 @@ class Split:
         )
 
     def _identities(self) -> Identities:
-        siblings = Shard(1, self._of).siblings
+        siblings = self._shard.siblings
         return read_identities(self._stores.state, self._unit, siblings) or Identities()
 
     def _complete(self, by_shard: NotesByShard) -> list[ShardReceipt] | None:
         """The receipts of all shards, if all are true and of one source, and their parts exist."""
         receipts: list[ShardReceipt] = []
-        for shard in Shard(1, self._of).siblings:
+        for shard in self._shard.siblings:
             notes = by_shard.get(shard, Notes())
             if notes.receipt is None or not notes.is_true:
                 return None

@@ -12,12 +12,13 @@ import msgspec
 
 from cloudtrail_parquet.contract import MAX_UNITS
 from cloudtrail_parquet.errors import UsageError
-from cloudtrail_parquet.layout import WHOLE, Shard, Unit
+from cloudtrail_parquet.layout import MAX_SHARDS, WHOLE, Bound, Shard, Unit
 from cloudtrail_parquet.planning.plan import Only
 
 _EXPECTED = """\
 Expected {"kind": "daily"}, {"kind": "convert", "units": [...]} or \
 {"kind": "plan", "from": ..., "to": ...}; see docs/events.md"""
+_Bounds = tuple[tuple[str, str, int], ...]
 _Days = Annotated[int, msgspec.Meta(ge=0, le=366)]
 
 
@@ -31,15 +32,27 @@ class UnitRef(
         region: See ``account``.
         day: See ``account``.
         shard: The number of a shard, from 1, and how many there are.
+        bounds: Account, region and second of the bounds between the shards of a folded unit.
     """
 
     account: str = ""
     region: str = ""
     day: date
     shard: tuple[int, int] = (WHOLE.number, WHOLE.of)
+    bounds: Annotated[
+        tuple[tuple[str, str, int], ...], msgspec.Meta(max_length=MAX_SHARDS - 1)
+    ] = ()
 
     def __post_init__(self) -> None:
-        Shard(*self.shard)  # raises what is wrong with it
+        if self.one.of != self.shard[1]:  # which also raises what else is wrong with it
+            raise ValueError(f"{len(self.bounds)} bounds are not those of {self.shard[1]} shards")
+
+    @property
+    def one(self) -> Shard:
+        """The shard; `WHOLE` for a whole unit."""
+        if not self.bounds:
+            return Shard(*self.shard)
+        return Shard.between(self.shard[0], tuple(Bound(*bound) for bound in self.bounds))
 
     @classmethod
     def of(cls, unit: Unit) -> "UnitRef":
@@ -51,10 +64,11 @@ class UnitRef(
         """The unit, without the shard."""
         return Unit(self.account, self.region, self.day)
 
-    def split(self, of: int) -> "list[UnitRef]":
-        """The shards of the unit, of so many."""
+    def split(self, of: int, bounds: _Bounds = ()) -> "list[UnitRef]":
+        """The shards of the unit: slices of its window, or as many as some bounds make."""
+        of = len(bounds) + 1 if bounds else of
         refs = ((number, of) for number in range(1, of + 1))
-        return [msgspec.structs.replace(self, shard=shard) for shard in refs]
+        return [msgspec.structs.replace(self, shard=shard, bounds=bounds) for shard in refs]
 
 
 class ConvertEvent(

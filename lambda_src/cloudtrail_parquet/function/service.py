@@ -25,7 +25,7 @@ from cloudtrail_parquet.function.events import ConvertEvent, DailyEvent, Event, 
 from cloudtrail_parquet.function.fanout import Fanout
 from cloudtrail_parquet.function.telemetry import Telemetry
 from cloudtrail_parquet.layout import MAX_SHARDS, WHOLE, Shard, Unit, check_unit
-from cloudtrail_parquet.planning.batches import BATCH_S, pack
+from cloudtrail_parquet.planning.batches import BATCH_S, cut, pack
 from cloudtrail_parquet.planning.plan import PlannedUnit, Receipts, UnitRange, plan_units
 from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions, PlanOptions
 from cloudtrail_parquet.settings.reach import scheduled_days
@@ -195,7 +195,7 @@ class Function:
                 break
             except CloudTrailParquetError as error:
                 if isinstance(error, TooLargeError) and self.fanout is not None:
-                    shards = unit.split(error.shards)
+                    shards = unit.split(error.shards, error.bounds)
                     self.fanout().send(ConvertEvent((shard,)) for shard in shards)
                     self.telemetry.handed_back(len(shards))
                     has_progress = True
@@ -222,7 +222,7 @@ class Function:
             UsageError: It is not a unit of the layout; or the source has no logs for it, and it
                 was never converted.
         """
-        unit, shard = ref.unit, Shard(*ref.shard)
+        unit, shard = ref.unit, ref.one
         check_unit(unit, self.settings.partition_layout)
         self._admit(unit, shard, [])
         holds_logs = False
@@ -268,7 +268,10 @@ class Function:
             hint = "Give the function more time, or convert it with the command line"
             if shard == WHOLE and limit_s > 0:
                 shards = min(ceil(needed_s / limit_s * SHARDS_MORE), MAX_SHARDS)
-                raise TooLargeError(what, unit.name, hint, shards)
+                bounds = (
+                    () if all(unit.span) else cut(files, shards, self.settings.window, unit.day)
+                )
+                raise TooLargeError(what, unit.name, hint, shards, bounds)
             raise UsageError(what, unit.name, hint)
         if needed_s > left_s:
             what = f"needs about {needed_s:.0f} s; {max(left_s, 0):.0f} s are left"

@@ -1,12 +1,16 @@
 """Packing planned units into batches, one for each invocation, and estimating their cost."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from datetime import date
 from operator import attrgetter
 
 import msgspec
 
 from cloudtrail_parquet.contract import MAX_UNITS, MEMORY_MB
-from cloudtrail_parquet.planning.cost import cost
+from cloudtrail_parquet.deliveries import LogFile, Window
+from cloudtrail_parquet.layout import Bound
+from cloudtrail_parquet.planning.cost import BYTES_PER_S, FILE_S, cost
 from cloudtrail_parquet.planning.plan import PlannedUnit
 
 BATCH_S = 240
@@ -33,6 +37,31 @@ def pack(
         taken += unit.seconds
     if batch:
         yield batch
+
+
+def cut(files: Iterable[LogFile], shards: int, window: Window, day: date) -> tuple[Bound, ...]:
+    """Cut a unit that spans many places into shards that take about the same time.
+
+    Bounds are at the beginning of a place, or within one that takes longer than a shard should.
+    The same log files are cut in the same way, whenever that is.
+
+    Args:
+        files: The log files of its window.
+        shards: How many shards there should be; there may be fewer.
+        window: The window.
+        day: The day of the unit.
+    """
+    seconds = defaultdict[Bound, float](float)
+    for file in files:
+        seconds[window.position(file, day)] += FILE_S + file.size / BYTES_PER_S
+    bounds, share, taken, before = list[Bound](), sum(seconds.values()) / shards, 0.0, None
+    for position in sorted(seconds):
+        if taken >= share * (len(bounds) + 1):
+            begins = before is None or before[:2] != position[:2]
+            bounds.append(position._replace(second=0) if begins else position)
+        taken += seconds[position]
+        before = position
+    return tuple(bounds)
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):

@@ -183,7 +183,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     def of_shard(self, shard: Shard, seen: str) -> "ShardReceipt":
         """This receipt as the receipt of a shard."""
         facts = {name: getattr(self, name) for name in Receipt.__struct_fields__}
-        return ShardReceipt(**facts, number=shard.number, of=shard.of, seen=seen)
+        return ShardReceipt(**facts, number=shard.number, of=shard.of, cut=shard.cut, seen=seen)
 
     @property
     def unit(self) -> Unit:
@@ -240,6 +240,7 @@ class ShardReceipt(Receipt, frozen=True, kw_only=True):
     Attributes:
         number: With ``of`` the shard.
         of: See ``number``.
+        cut: The digest of the bounds between the shards; empty if they are slices of the window.
         seen: A digest of what the last run worked from: all log files of the window, the schema and
             the settings. Shards add up to a unit only if these are equal.
     """
@@ -247,11 +248,12 @@ class ShardReceipt(Receipt, frozen=True, kw_only=True):
     number: int
     of: int
     seen: str
+    cut: str = ""
 
     @property
     def shard(self) -> Shard:
         """The shard that was converted."""
-        return Shard(self.number, self.of)
+        return Shard(self.number, self.of, self.cut)
 
 
 def to_text(receipt: Receipt) -> bytes:

@@ -17,7 +17,7 @@ from cloudtrail_parquet.api import make_settings
 from cloudtrail_parquet.contract import PLACE_COLUMNS, PartitionLayout
 from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.errors import RefusedError, UsageError
-from cloudtrail_parquet.layout import WHOLE, Place, Shard, Unit, span_of, unit_of
+from cloudtrail_parquet.layout import WHOLE, Bound, Place, Shard, Unit, span_of, unit_of
 from cloudtrail_parquet.records.from_arrow import restore_json
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import Discovery, discover, units
@@ -107,8 +107,7 @@ def test_every_layout_has_the_same_rows_whatever_the_order_and_the_splits(
     stores = memory()
     known = deliver(stores, files)
     for unit in data.draw(st.permutations(units_of(stores, known, layout)), label="order"):
-        of = data.draw(st.sampled_from([1, 1, 3]), label="shards")
-        for shard in Shard(1, of).siblings:
+        for shard in data.draw(st.sampled_from([[WHOLE], [WHOLE], *splits(unit)]), label="shards"):
             receipt = convert(stores, known, unit, layout, shard)
             assert receipt is None or add_up(receipt)
 
@@ -116,6 +115,16 @@ def test_every_layout_has_the_same_rows_whatever_the_order_and_the_splits(
     for unit in units_of(stores, known, layout):
         convert(stores, known, unit, layout)
     assert found(stores) == expected(files)
+
+
+def splits(unit: Unit) -> list[list[Shard]]:
+    """Slices of the window; and cuts between places, or within one."""
+    slices = Shard(1, 3).siblings
+    if all(unit.span):
+        return [slices]
+    first, *others = (place for place in PLACES if unit.holds(*place))
+    cuts = [Bound(*first, 30_000)], [Bound(*first, 90_000), *(Bound(*place, 0) for place in others)]
+    return [slices, *(Shard.between(1, tuple(bounds)).siblings for bounds in cuts)]
 
 
 def add_up(receipt: Receipt) -> bool:
