@@ -8,7 +8,14 @@ from pathlib import Path
 from string import Template
 from textwrap import fill
 
-from cloudtrail_parquet.contract import DETAIL_TYPE, EVENT_SOURCE, LOGS_ROOT, setting_variable
+from cloudtrail_parquet.contract import (
+    DETAIL_TYPE,
+    EVENT_SOURCE,
+    LOGS_ROOT,
+    PARTITION_COLUMNS,
+    PLACE_COLUMNS,
+    setting_variable,
+)
 from cloudtrail_parquet.reference.markdown import table
 from cloudtrail_parquet.settings.reach import catch_up_days
 from cloudtrail_parquet.settings.settings import Settings
@@ -43,6 +50,7 @@ def readme(
         function=environment.name,
         name=name,
         region=environment.region,
+        unit=_unit(environment),
         state=environment.state_location.uri(),
         files=table(("file", "what it is"), _files(files)),
         chosen=table(("it", "what"), _chosen(stack, environment)),
@@ -71,6 +79,13 @@ def readme(
     return "\n\n".join(map(_wrapped, blocks)) + "\n"
 
 
+def _unit(environment: Environment) -> str:
+    """What a partition is for, such as ``account, region and day``."""
+    folders = PARTITION_COLUMNS[environment.settings.partition_layout]
+    names = [name for name in ("account", "region") if name in folders]
+    return f"{', '.join(names)} and day" if names else "day"
+
+
 def _wrapped(block: str) -> str:
     """A block of Markdown; prose is filled to the line length."""
     if block.startswith(("#", "|", "-", "```")):
@@ -94,6 +109,9 @@ def _chosen(stack: Json, environment: Environment) -> Iterator[tuple[str, str]]:
     settings, schedule = environment.function, environment.schedule
     yield "reads", ", ".join(f"`{source.uri()}`" for source in environment.sources)
     yield "writes", f"`{environment.dataset.uri()}`"
+    layout = environment.settings.partition_layout
+    columns = " and ".join(PLACE_COLUMNS[layout])
+    yield "has the folders", f"`{layout}`" + (f"; {columns} in columns" if columns else "")
     yield "keeps receipts and leases in", f"`{environment.state_location.uri()}`"
     times = [f"`{cron}`" for cron in (schedule.daily, schedule.provisional) if cron]
     yield "runs", f"{' and '.join(times)}, UTC" + ("" if schedule.enabled else ", but is disabled")

@@ -73,6 +73,24 @@ def test_the_readme_says_what_has_to_be_there(given: Path, environment: Environm
     assert {one for one in wanted if one not in inputs} == set()
 
 
+@pytest.mark.parametrize(
+    ("name", "unit", "columns"),
+    [
+        ("minimal", "account, region and day", ""),
+        ("story-dt", "day", "; account and region in columns"),
+    ],
+)
+def test_the_readme_says_what_a_unit_is(
+    made_twice: tuple[Path, Path], name: str, unit: str, columns: str
+) -> None:
+    readme = (made_twice[0] / name / "README.md").read_text().replace("\n", " ")
+    layout = environment_of(name).settings.partition_layout
+
+    assert f"one folder for each {unit}, every record" in readme
+    assert f"each unit (one {unit}) has a line" in readme
+    assert f"| has the folders | `{layout}`{columns} |" in readme
+
+
 def test_the_readme_holds_nothing_unfinished(given: Path, case: str) -> None:
     readme = (given / "README.md").read_text()
 
