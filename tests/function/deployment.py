@@ -51,18 +51,24 @@ class Carrier:
     def __init__(self) -> None:
         self.failed: list[Any] = []
 
-    def connect(self, sqs: Any, delivered: str, queue: str, dead_letters: str) -> None:  # noqa: ANN401
+    def connect(
+        self,
+        sqs: Any,  # noqa: ANN401
+        delivered: str,
+        queue: str = "",
+        dead_letters: str = "",
+    ) -> None:
         """Say where events are: a client, and the URLs of queues.
 
         Args:
             sqs: A client.
             delivered: What the rule for the function sends its events to in the function's place.
-            queue: The backfill queue.
+            queue: The backfill queue, if there is one.
             dead_letters: What it has given up.
         """
         self._sqs, self._delivered, self._queue = sqs, delivered, queue
         self._dead_letters = dead_letters
-        self._queue_arn = self._arn_of(queue)
+        self._queue_arn = self._arn_of(queue) if queue else ""
 
     def _arn_of(self, queue: str) -> str:
         asked = self._sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])

@@ -8,11 +8,13 @@ projection".
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
+
+from tests.builders import ago
 
 _LEAVES = {
     "string": "VARCHAR",
@@ -187,4 +189,8 @@ class Table:
             case "integer":
                 first, last = map(int, of("range").split(","))
                 return first <= int(value) <= last and len(value) == int(of("digits"))
+            case "date":
+                assert of("format") == "yyyy-MM-dd"
+                oldest, newest = of("range").replace("NOW", str(ago(0))).split(",")
+                return oldest <= value <= newest and str(date.fromisoformat(value)) == value
         raise AssertionError(of("type"))
