@@ -17,6 +17,7 @@ import fastparquet
 import polars as pl
 import pyarrow as pa
 import pyarrow.dataset as pads
+import pyarrow.parquet as pq
 import pytest
 
 from cloudtrail_parquet.contract import (
@@ -27,7 +28,8 @@ from cloudtrail_parquet.contract import (
 )
 from cloudtrail_parquet.layout import Unit, partition
 from cloudtrail_parquet.schema.columns import PARTITION_SCHEMA, SCHEMA, kind
-from tests.end_to_end.program import succeed
+from tests.builders import log_file, log_key, record
+from tests.end_to_end.program import run, succeed
 from tests.layouts import convert_in
 
 TREE = "--accounts 2 --regions 2 --days 3 --records 3000 --late 0.02 --json"
@@ -364,6 +366,66 @@ def test_a_filter_in_pyarrow_reads_only_the_folders_it_names(
     assert opened.to_table(["eventName"], filter=condition).num_rows == unit["records"]
     with pytest.raises(pa.ArrowInvalid):
         opened.to_table(["eventName"])
+
+
+# Where accounts are a column, a filter on them must not touch the row groups of others.
+
+BUSY, OTHER = "012345678901", "123456789012"
+BUSY_RECORDS = 8500  # a row group ends where an account does from 8,192 rows on
+
+
+@pytest.fixture(scope="module")
+def half_ruined(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of two accounts in one part, in which the pages of the second are garbage."""
+    folder = tmp_path_factory.mktemp("columns")
+    for account in (BUSY, OTHER):
+        path = (
+            folder / "logs" / log_key(account, "us-east-1", datetime(2026, 1, 10, 13, tzinfo=UTC))
+        )
+        path.parent.mkdir(parents=True)
+        path.write_bytes(log_file(*(record(eventID=f"{n}") for n in range(BUSY_RECORDS))))
+    (part,) = convert_in("year/month/day", folder / "logs", folder / "dataset").rglob("*.parquet")
+    _, theirs = pq.read_metadata(part).to_dict()["row_groups"]
+    ruined = bytearray(part.read_bytes())
+    for chunk in theirs["columns"]:
+        start = chunk["dictionary_page_offset"] or chunk["data_page_offset"]
+        ruined[start : start + chunk["total_compressed_size"]] = bytes(
+            chunk["total_compressed_size"]
+        )
+    part.write_bytes(ruined)
+    return folder / "dataset"
+
+
+def test_an_account_that_is_a_column_chooses_row_groups_in_duckdb(half_ruined: Path) -> None:
+    with duck(half_ruined) as connection:
+        everything = connection.sql("FROM records").project("account, eventName")
+
+        assert len(everything.filter(f"account = '{BUSY}'").fetchall()) == BUSY_RECORDS
+        with pytest.raises(duckdb.Error):
+            everything.fetchall()
+
+
+def test_an_account_that_is_a_column_chooses_row_groups_in_polars(half_ruined: Path) -> None:
+    names = polars(half_ruined).select("account", "eventName")
+
+    assert names.filter(pl.col("account") == BUSY).collect().height == BUSY_RECORDS
+    with pytest.raises(pl.exceptions.PolarsError):
+        names.collect()
+
+
+def test_an_account_that_is_a_column_chooses_row_groups_in_pyarrow(half_ruined: Path) -> None:
+    mine = pads.field("account") == BUSY
+
+    assert arrow(half_ruined).to_table(["eventName"], filter=mine).num_rows == BUSY_RECORDS
+    with pytest.raises(OSError, match="page header"):
+        arrow(half_ruined).to_table(["eventName"])
+
+
+def test_an_account_that_is_a_column_chooses_row_groups_in_an_export(half_ruined: Path) -> None:
+    lines = succeed("export", half_ruined, "--account", BUSY).splitlines()
+
+    assert len(lines) == BUSY_RECORDS
+    assert run("export", half_ruined).returncode == 1
 
 
 def test_spark_reads_the_same_counts(planted: Planted) -> None:
