@@ -8,20 +8,25 @@ from collections.abc import Collection, Iterator
 from datetime import date
 from itertools import chain
 from pathlib import Path
+from typing import get_args
 
 import pyarrow as pa
 
-from cloudtrail_parquet.conversion.workers import Job, Outcome, convert_all, jobs_of
+from cloudtrail_parquet.conversion.workers import Outcome, convert_all, jobs_of
 from cloudtrail_parquet.dataset.export import export_records
 from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
 from cloudtrail_parquet.layout import Unit
-from cloudtrail_parquet.planning.plan import UnitRange
-from cloudtrail_parquet.planning.remarks import unfinished_lines, unplaced_lines, without_logs_lines
+from cloudtrail_parquet.planning.plan import Only, UnitRange
+from cloudtrail_parquet.planning.remarks import (
+    unfinished_except,
+    unfinished_lines,
+    unplaced_lines,
+    without_logs_lines,
+)
 from cloudtrail_parquet.planning.selection import Selection
 from cloudtrail_parquet.printable import printable
 from cloudtrail_parquet.records.json_columns import file_schema
 from cloudtrail_parquet.schema.columns import PARTITION_SCHEMAS
-from cloudtrail_parquet.settings.options import DatasetOptions
 from cloudtrail_parquet.settings.settings import (
     Settings,
     SettingSource,
@@ -60,11 +65,14 @@ def convert(  # noqa: PLR0913 - all but the locations by name
     last: date | None = None,
     accounts: Collection[str] = (),
     regions: Collection[str] = (),
+    only: Only = "outdated",
     workers: int = 1,
 ) -> Iterator[Outcome]:
     """Convert log files to partitions, as the command ``convert`` does.
 
-    The selection is checked at once. Units are converted as their outcomes are asked for.
+    By default, what is not converted yet or would come out differently: the same call goes on
+    after an interruption. The selection is checked at once, and units are converted as their
+    outcomes are asked for.
 
     Args:
         source: Folder or URI at or above ``AWSLogs``; or several URIs with spaces between them.
@@ -75,19 +83,20 @@ def convert(  # noqa: PLR0913 - all but the locations by name
         last: The last day (UTC) to convert; by default the last that there is.
         accounts: Accounts of 12 digits; by default all.
         regions: Regions such as ``eu-central-1``; by default all.
+        only: Which to convert: ``missing``, ``outdated``, ``reshaped`` or ``all`` (docs/events.md).
         workers: Processes that convert; 1 is this one. More of them import the main module again,
             which then has to start its work below ``if __name__ == "__main__":``.
 
     Returns:
-        An outcome for each unit that had log files or a receipt, in the order in which they finish:
-        with a ``receipt``, or with an ``error`` if the unit failed and kept what it had. If no log
-        file was selected, a `UsageError` ends them. Log files that no unit reads, units that
-        another run has left unfinished, and locations without logs are warnings of the logger
+        An outcome for each unit that was converted, in the order in which they finish: with a
+        ``receipt``, or with an ``error`` if the unit failed and kept what it had. If no log file
+        was selected, a `UsageError` ends them. Log files that no unit reads, units that another
+        run has left unfinished, and locations without logs are warnings of the logger
         ``cloudtrail_parquet``.
 
     Raises:
         UsageError: Locations, settings or selection are wrong, or nothing is there; says what there
-            is. A dataset that was made with other settings is one of the first outcome.
+            is. With ``all``, other settings than the dataset's are told of by the first outcome.
         CloudTrailParquetError: The source, or a selected account of it, cannot be listed.
 
     Example:
@@ -98,40 +107,47 @@ def convert(  # noqa: PLR0913 - all but the locations by name
         ...         print(f"error: {outcome.error}")
     """
     settings = _checked(settings)
-    if type(workers) is not int or workers < 1:
-        raise UsageError(f"{workers!r} is not a whole number from 1", "workers", "Use 1 or more")
+    _check_choices(only, workers)
     wanted = _range(first, last, accounts, regions)
-    beside = None if state is None else _location("state", state)
-    locations = Locations.of(_location("source", source), _location("dataset", dataset), beside)
+    locations = _locations(source, dataset, state)
     locations.check(settings.part_bytes)
     selection = Selection.of(locations.source, wanted, settings.folders)
-    return _outcomes(_jobs(selection, settings), selection, locations, settings, workers)
+    units = _due(selection, locations, only, settings)
+    return _outcomes(units, selection, locations, settings, workers)
 
 
-def _jobs(selection: Selection, settings: Settings) -> list[Job]:
+def _check_choices(only: object, workers: object) -> None:
+    if only not in get_args(Only):
+        hint = f"Use one of {', '.join(get_args(Only))}"
+        raise UsageError(f"{only!r} is not a choice", "only", hint)
+    if type(workers) is not int or workers < 1:
+        raise UsageError(f"{workers!r} is not a whole number from 1", "workers", "Use 1 or more")
+
+
+def _due(selection: Selection, locations: Locations, only: Only, settings: Settings) -> list[Unit]:
     for error in selection.refused.values():
         raise error
-    units = selection.units(DatasetOptions.of(settings))
-    if not units:
+    due = selection.due(locations.open(), only, settings)
+    if not due and not selection.discovery.with_logs:
         raise selection.no_logs()
-    return jobs_of(units, selection.discovery)
+    return [planned.unit for planned in due]
 
 
 def _outcomes(
-    jobs: list[Job], selection: Selection, locations: Locations, settings: Settings, workers: int
+    units: list[Unit], selection: Selection, locations: Locations, settings: Settings, workers: int
 ) -> Iterator[Outcome]:
-    looked, unplaced = False, selection.discovery.unplaced
-    for outcome in convert_all(jobs, locations, settings, workers):
+    discovery = selection.discovery
+    looked = bool(discovery.with_logs)
+    for outcome in convert_all(jobs_of(units, discovery), locations, settings, workers):
         looked |= outcome.looked
-        unplaced.merge(outcome.receipt.unplaced if outcome.receipt else ())
+        discovery.unplaced.merge(outcome.receipt.unplaced if outcome.receipt else ())
         if outcome.receipt or outcome.error:
             yield outcome
-    look_into_odd_siblings(selection.source, selection.discovery)
-    state, units = locations.open().state, {job.unit for job in jobs}
+    look_into_odd_siblings(selection.source, discovery)
     for line in chain(
-        without_logs_lines(selection.discovery),
-        unplaced_lines(unplaced),
-        unfinished_lines(state, units),
+        without_logs_lines(discovery),
+        unplaced_lines(discovery.unplaced),
+        unfinished_lines(unfinished_except(locations.open().state, units)),
     ):
         _LOG.warning("%s", printable(line))
     if not looked:
@@ -219,6 +235,11 @@ def _checked(settings: Settings | None) -> Settings:
         return Settings()
     check_settings(settings)
     return settings
+
+
+def _locations(source: str | Path, dataset: str | Path, state: str | Path | None) -> Locations:
+    beside = None if state is None else _location("state", state)
+    return Locations.of(_location("source", source), _location("dataset", dataset), beside)
 
 
 def _location(name: str, location: str | Path) -> str:

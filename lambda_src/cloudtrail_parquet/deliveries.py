@@ -88,6 +88,10 @@ class Window:
         except OverflowError:
             return datetime.max.replace(tzinfo=UTC)
 
+    def has_passed(self, day: date, now: datetime, margin_s: float) -> bool:
+        """Whether the window of a day has ended so many seconds ago, or earlier."""
+        return now - timedelta(seconds=margin_s) >= self.ends(day)
+
 
 def _days_around(day: date, before_s: int, after_s: int) -> list[date]:
     first = day.toordinal() + before_s // -_DAY_S

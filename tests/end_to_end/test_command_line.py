@@ -199,6 +199,84 @@ def test_a_part_that_was_damaged_is_mended_by_converting_again(tmp_path: Path) -
     assert contents(tmp_path / "out") == whole
 
 
+# What is up to date already.
+
+
+def test_a_second_conversion_reads_no_log_file_and_writes_nothing(tmp_path: Path) -> None:
+    logs, lake = tmp_path / "logs", tmp_path / "lake"
+    for hour, minute in ((12, 0), (0, 5), (23, 50)):  # the last two are in windows of other days
+        when = NOON.replace(hour=hour, minute=minute)
+        deliver(logs, event(f"{hour}", when), delivered=when)
+    first = run("convert", logs, lake, "--workers", 1)
+    assert first.returncode == 0, first.stderr
+    written = stamps(tmp_path)
+    for path in logs.rglob("*.json.gz"):
+        path.write_bytes(bytes(path.stat().st_size))  # which nobody can read
+
+    again = run("convert", logs, lake, "--workers", 1)
+
+    line = "nothing to convert: 3 units are up to date; --only all converts them again\n"
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", line)
+    for options in (["--json"], ["--dry-run"], ["--only", "missing"], ["--only", "reshaped"]):
+        assert run("convert", logs, lake, *options) == again
+    assert stamps(tmp_path) == written | {path: written[path] for path in written}
+    assert run("convert", logs, lake, "--only", "all", "--workers", 1).returncode == 3
+
+
+def stamps(folder: Path) -> dict[str, int]:
+    """When each file below a folder was last written, but for log files."""
+    return {
+        str(path): path.stat().st_mtime_ns
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.endswith(".json.gz")
+    }
+
+
+def test_a_conversion_goes_on_where_another_one_was_interrupted(
+    tree: Path, dataset: Path, tmp_path: Path
+) -> None:
+    lake = shutil.copytree(dataset, tmp_path / "lake")
+    state = shutil.copytree(f"{dataset}.state", tmp_path / "lake.state")
+    (left,) = state.glob(f"receipts/account={ACCOUNT}/region=us-east-1/**/day=11.json")
+    left.unlink()
+
+    done = run("convert", tree, lake, "--workers", 1, "--json")
+
+    (receipt,) = map(json.loads, done.stdout.splitlines())
+    assert (receipt["region"], receipt["day"]) == ("us-east-1", "2026-01-11")
+    assert contents(lake) == contents(dataset)
+
+
+def test_a_selection_of_what_is_up_to_date_beside_what_is_not_has_nothing_to_do(
+    tree: Path, dataset: Path, tmp_path: Path
+) -> None:
+    lake = shutil.copytree(dataset, tmp_path / "lake")
+    state = shutil.copytree(f"{dataset}.state", tmp_path / "lake.state")
+    (left,) = state.glob(f"receipts/account={ACCOUNT}/region=us-east-1/**/day=11.json")
+    left.unlink()
+
+    done = run("convert", tree, lake, "--account", OTHER_ACCOUNT, "--day", "2026-01-11")
+
+    assert done.returncode == 0
+    assert "nothing to convert: 2 units are up to date" in done.stderr
+
+
+def test_a_partition_that_was_kept_is_replaced_when_that_is_asked_for(tmp_path: Path) -> None:
+    logs, lake = tmp_path / "logs", tmp_path / "lake"
+    gone = deliver(logs, event("gone"))
+    deliver(logs, event("there"), unique="B" * 16)
+    convert(logs, lake)
+    gone.unlink()
+    assert run("convert", logs, lake, "--workers", 1).returncode == 3
+    assert exported(lake) == ["gone", "there"]
+
+    again = run("convert", logs, lake, "--workers", 1)
+    assert "nothing to convert: 1 unit is up to date" in again.stderr
+
+    convert(logs, lake, "--replace-shrunk")
+    assert exported(lake) == ["there"]
+
+
 # What is printed.
 
 

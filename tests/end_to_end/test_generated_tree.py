@@ -194,7 +194,8 @@ def test_converting_again_leaves_every_byte_of_the_dataset_as_it_was(
     dataset = shutil.copytree(converted.dataset, tmp_path / "dataset")
     shutil.copytree(f"{converted.dataset}.state", tmp_path / "dataset.state")
 
-    again = run_apart("convert", converted.tree, dataset, "--json", "--workers", 2)
+    arguments = ("convert", converted.tree, dataset, "--only", "all", "--json", "--workers", 2)
+    again = run_apart(*arguments)
 
     assert again.returncode == 3, again.stderr
     assert contents(dataset) == contents(converted.dataset)
@@ -231,7 +232,8 @@ def test_two_runs_at_the_same_time_give_what_one_gives(
     shutil.copytree(f"{converted.dataset}.state", tmp_path / "dataset.state")
 
     def convert(_: int) -> Done:
-        return run_apart("convert", converted.tree, tmp_path / "dataset", "--workers", 2)
+        places = converted.tree, tmp_path / "dataset"
+        return run_apart("convert", *places, "--only", "all", "--workers", 2)
 
     with ThreadPoolExecutor(2) as both:
         done = list(both.map(convert, range(2)))

@@ -175,7 +175,7 @@ def test_converting_again_leaves_every_byte_as_it_was(ruled: Ruled, tmp_path: Pa
     dataset = shutil.copytree(ruled.dataset, tmp_path / "dataset")
     shutil.copytree(f"{ruled.dataset}.state", tmp_path / "dataset.state")
 
-    again = convert(ruled.logs, dataset, toml=block("toml"))
+    again = convert(ruled.logs, dataset, "--only", "all", toml=block("toml"))
 
     assert contents(dataset) == contents(ruled.dataset)
     assert sorted(map(_lasting, again)) == sorted(map(_lasting, ruled.receipts))
@@ -303,7 +303,7 @@ def test_a_dry_run_of_a_dataset_that_stands_prints_the_receipts_that_stand(ruled
     before = everything(ruled.dataset.parent)
 
     arguments = ("convert", ruled.logs, ruled.dataset, "--dry-run", "--json", "--workers", 1)
-    done = run(*arguments, "--settings", ruled.dataset.with_suffix(".toml"))
+    done = run(*arguments, "--only", "all", "--settings", ruled.dataset.with_suffix(".toml"))
 
     assert done.returncode == 0, done.stderr
     receipts = [json.loads(line) for line in done.stdout.splitlines()]

@@ -246,8 +246,8 @@ def test_a_unit_is_converted_again_until_it_is_final(deployed: Deployment) -> No
     schedule = {"kind": "daily", "days_back": 4}
 
     early = deployed.start(CLOUDTRAIL_PARQUET_SETTLE_MARGIN_S=week)
-    for _ in range(2):
-        assert early.invoke(schedule).payload == {"converted": 2, "handed_back": 0}
+    for converted in (2, 0):  # while nothing changes, nothing is done
+        assert early.invoke(schedule).payload == {"converted": converted, "handed_back": 0}
     assert [one.settled for one in deployed.receipts()] == [False, False]
 
     later = deployed.start()
@@ -266,7 +266,7 @@ def test_a_day_without_records_beside_a_log_file_is_not_told_as_unsettled(
 
     assert [one["converted"] for one in counts] == [1, 0]
     assert box.metrics()["OldestUnsettledDays"] == 5
-    assert len(deployed.receipts()) == 1
+    assert sorted(one.bytes_in > 0 for one in deployed.receipts()) == [False, True]
 
 
 def test_a_window_of_days_is_looked_at_by_the_daily_run_until_it_has_passed(
@@ -1117,6 +1117,36 @@ def test_units_that_span_accounts_are_planned_without_those_that_refuse(
         bench.work(PlanEvent(DAY, days[-1], accounts=(OTHER,)))
 
 
+@pytest.mark.parametrize("layout", [DEFAULT_LAYOUT, "year/month/day"])
+def test_an_hourly_run_after_which_nothing_was_delivered_reads_no_log_file_and_writes_nothing(
+    layout: PartitionLayout,
+) -> None:
+    bench, today = Workbench(days=0, layout=layout), datetime.now(UTC).date()
+    for days_back in range(5):
+        day = today - timedelta(days=days_back)
+        delivered = at(day, 0, 30)
+        happened = f"{delivered - timedelta(minutes=5):%Y-%m-%dT%H:%M:%SZ}"
+        key = log_key(ACCOUNT, REGION, delivered)
+        bench.stores.source.write(key, log_file(record(eventTime=happened)))
+    hourly = DailyEvent(days_back=0)
+    assert bench.work(hourly)["converted"] > 0
+    before = bench.stores
+
+    def fail(*_: Any) -> Any:  # noqa: ANN401
+        raise AssertionError
+
+    bench.stores = WritableStores(
+        Changed(before.source, read=fail, open=fail),
+        Changed(before.dataset, swap=fail, write=fail, remove=fail, staging=fail),
+        Changed(before.state, swap=fail, write=fail, remove=fail, lease=fail),
+    )
+    assert bench.work(hourly) == {"converted": 0, "handed_back": 0}
+
+    bench.stores = before
+    bench.stores.source.write(log_key(ACCOUNT, REGION, at(today, 0, 31)), log_file(record()))
+    assert bench.work(hourly)["converted"] >= 1
+
+
 def test_a_unit_that_spans_accounts_is_named_by_its_day_alone() -> None:
     bench = Workbench(whole_s=1, layout="dt")
     bench.work(PlanEvent(DAY, DAY + timedelta(days=1)))
@@ -1140,8 +1170,8 @@ def test_a_unit_that_spans_accounts_and_is_not_finished_is_completed_by_the_dail
     state = bench.stores.state
     state.write(StateKeys.of(old).intent, b"{}")
 
-    def files(prefix: str, *skip: Any) -> Iterator[Entry]:  # noqa: ANN401
-        return (entry._replace(modified=begun) for entry in state.files(prefix, *skip))
+    def files(prefix: str, *skip: Any, **after: Any) -> Iterator[Entry]:  # noqa: ANN401
+        return (entry._replace(modified=begun) for entry in state.files(prefix, *skip, **after))
 
     bench.stores = dataclasses.replace(bench.stores, state=Changed(state, files=files))
 

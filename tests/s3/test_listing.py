@@ -249,7 +249,7 @@ def test_what_is_unplaced_costs_an_ordinary_source_no_request(
         for day in range(3)
     ]
     store = fill(keys)
-    receipts = Receipts(open_store("memory:///"))
+    receipts = Receipts(open_store("memory:///"), datetime.now(UTC))
 
     def planned() -> Discovery:
         found = discover(store, FOLDERS)

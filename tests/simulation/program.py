@@ -62,6 +62,6 @@ def outdated(stores: Stores, settings: Settings, account: str, region: str, day:
     found = discover(stores.source, settings.folders)
     first, last = max(day - _WIDEST, date.min), day + _WIDEST
     of = UnitRange(first, last, frozenset({account}), frozenset({region}))
-    receipts = Receipts(stores.state, stores.dataset)
+    receipts = Receipts(stores.state, stores.clock.now(), stores.dataset)
     planned = plan_units(stores.source, receipts, found, of, "outdated", PlanOptions.of(settings))
     return any(one.unit == (account, region, day) for one in planned)

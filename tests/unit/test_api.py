@@ -81,6 +81,21 @@ def test_a_unit_that_fails_has_an_error(logs: Path, tmp_path: Path) -> None:
     assert outcome.error
 
 
+def test_what_is_up_to_date_is_converted_again_only_if_that_is_asked_for(
+    logs: Path, tmp_path: Path
+) -> None:
+    assert len(list(convert(logs, tmp_path / "lake"))) == 1
+    everything = contents(tmp_path)
+
+    assert list(convert(logs, tmp_path / "lake")) == []
+    assert list(convert(logs, tmp_path / "lake", only="missing")) == []
+    assert contents(tmp_path) == everything
+    assert len(list(convert(logs, tmp_path / "lake", only="all"))) == 1
+    other = make_settings(compression="gzip", compression_level=1)
+    assert list(convert(logs, tmp_path / "lake", settings=other)) == []
+    assert len(list(convert(logs, tmp_path / "lake", settings=other, only="reshaped"))) == 1
+
+
 WRONG: dict[str, dict[str, Any]] = {
     "Use datetime.date, in UTC": {"first": datetime(2026, 1, 10, tzinfo=UTC)},
     "'2026-01-10' is not a date": {"last": "2026-01-10"},
@@ -100,6 +115,12 @@ def test_a_wrong_selection_is_refused_at_once(said: str, logs: Path, tmp_path: P
     with pytest.raises(UsageError, match=said):
         export(tmp_path / "lake", **WRONG[said])
     assert not (tmp_path / "other").exists()
+
+
+def test_only_what_can_be_chosen_is_taken(logs: Path, tmp_path: Path) -> None:
+    chosen: Any = "new"
+    with pytest.raises(UsageError, match="Use one of missing, outdated, reshaped, all"):
+        convert(logs, tmp_path / "lake", only=chosen)
 
 
 @pytest.mark.parametrize("last", [date(2020, 1, 1), date(2026, 1, 9)])

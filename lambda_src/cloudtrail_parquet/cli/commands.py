@@ -8,61 +8,31 @@ it.
 import json
 import os
 import sys
-import time
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
-from cloudtrail_parquet.cli.arguments import (
-    Accounts,
-    AsJson,
-    Day,
-    From,
-    Logs,
-    Regions,
-    To,
-    range_of,
-    with_folders,
-)
+from cloudtrail_parquet.cli.arguments import Accounts, AsJson, Day, From, Regions, To, range_of
+from cloudtrail_parquet.cli.converting import convert, plan
 from cloudtrail_parquet.cli.inspection_tables import tables
 from cloudtrail_parquet.cli.options import with_settings
 from cloudtrail_parquet.cli.output import (
     FAILED,
-    INTERRUPTED,
-    QUARANTINED,
     STDOUT,
     WRONG_USAGE,
-    beside,
-    collect,
-    note,
     note_error,
-    note_left_out,
-    note_unfinished,
-    note_unplaced,
-    plan_table,
-    report,
-    summary,
     two_columns,
 )
-from cloudtrail_parquet.conversion.workers import Outcome, convert_all, cores, jobs_of
 from cloudtrail_parquet.dataset.export import export_records
 from cloudtrail_parquet.dataset.inspection import inspect_location
 from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
-from cloudtrail_parquet.planning.batches import estimate
-from cloudtrail_parquet.planning.plan import Only, Receipts, plan_units
-from cloudtrail_parquet.planning.selection import Selection
 from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.reference.ddl import DdlFormat, render
 from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
-from cloudtrail_parquet.settings.options import DatasetOptions, PlanOptions
-from cloudtrail_parquet.settings.settings import OPTIONAL_LOG_FOLDERS, Settings
-from cloudtrail_parquet.source.siblings import count_siblings, look_into_odd_siblings
+from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.storage import open_store
-from cloudtrail_parquet.storage.locations import Locations
 from cloudtrail_parquet.version import __version__
 
 app = typer.Typer(
@@ -92,141 +62,8 @@ def _options(
     """AWS CloudTrail log files as small, fast, typed Parquet."""
 
 
-@app.command()
-@with_settings
-def convert(  # noqa: PLR0913, PLR0917 - each is an option
-    source: Logs,
-    dataset: Annotated[str, typer.Argument(help="Folder or URI that receives the partitions.")],
-    state: Annotated[
-        str | None,
-        typer.Option(help="Receipts and leases; by default DATASET with .state appended."),
-    ] = None,
-    day: Day = None,
-    first: From = None,
-    last: To = None,
-    account: Accounts = None,
-    region: Regions = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; by default one for each processor.")
-    ] = None,
-    folder: Annotated[
-        list[str] | None,
-        typer.Option(help=f"Also read this folder of logs: {' or '.join(OPTIONAL_LOG_FOLDERS)}."),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only report what would be done; write nothing.")
-    ] = False,
-    as_json: AsJson = False,
-    *,
-    settings: Settings,
-) -> None:
-    """Convert log files to partitions: all days found, or those selected."""
-    started = time.monotonic()
-    wanted = range_of(day, first, last, account, region)
-    locations = Locations.of(source, dataset, state)
-    locations.check(settings.part_bytes)
-    settings = replace(settings, folders=with_folders(settings.folders, folder or []))
-    selection = Selection.of(locations.source, wanted, settings.folders)
-    discovery, units = selection.discovery, selection.units(DatasetOptions.of(settings))
-    if not units and not selection.refused:
-        look_into_odd_siblings(selection.source, discovery)
-        note_unplaced(discovery.unplaced)
-        raise selection.no_logs()
-    jobs = jobs_of(units, discovery)
-    converting = convert_all(jobs, locations, settings, workers or cores(), dry_run=dry_run)
-    outcomes = _collected(converting, len(jobs), as_json=as_json)
-    note_unfinished(locations.open().state, set(units))
-    for name, count in sorted(count_siblings(selection.source, discovery).items()):
-        note(beside(name, count))
-    done = [outcome for outcome in outcomes if outcome.receipt or outcome.error]
-    for outcome in done:
-        discovery.unplaced.merge(outcome.receipt.unplaced if outcome.receipt else ())
-    note_unplaced(discovery.unplaced)
-    if not any(outcome.looked for outcome in outcomes) and not selection.refused:
-        raise selection.no_logs()
-    if dry_run:
-        note("dry run: nothing was written; this is what would be")
-    if not as_json:
-        STDOUT.print(summary(done, time.monotonic() - started))
-    raise typer.Exit(_status_of(done, selection))
-
-
-def _collected(converting: Iterator[Outcome], total: int, *, as_json: bool) -> list[Outcome]:
-    try:
-        return collect(converting, total, as_json=as_json)
-    except KeyboardInterrupt:
-        note(
-            "interrupted: a unit that was being replaced is named by the next run; "
-            "the same command converts all selected units again"
-        )
-        os._exit(INTERRUPTED)  # the workers end with this process
-
-
-def _status_of(done: list[Outcome], selection: Selection) -> int:
-    """Report what went wrong; returns the exit status."""
-    status = report(done)
-    if note_left_out(selection):
-        return FAILED
-    return QUARANTINED if status == 0 and selection.discovery.unplaced else status
-
-
-@app.command()
-@with_settings
-def plan(  # noqa: PLR0913, PLR0917 - each is an option
-    source: Logs,
-    dataset: Annotated[
-        str | None, typer.Argument(help="Folder or URI of the partitions; not needed with --state.")
-    ] = None,
-    state: Annotated[
-        str | None,
-        typer.Option(help="Where receipts are; by default DATASET with .state appended."),
-    ] = None,
-    first: From = None,
-    last: To = None,
-    account: Accounts = None,
-    region: Regions = None,
-    only: Annotated[
-        Only, typer.Option(help="Never converted; also outdated ones; also reshaped ones; all.")
-    ] = "all",
-    as_json: AsJson = False,
-    *,
-    settings: Settings,
-) -> None:
-    """Report what is to be converted, and its time and cost in AWS; convert nothing."""
-    wanted = range_of(None, first, last, account, region)
-    state = state or (Locations.of(source, dataset).state if dataset else None)
-    if only != "all" and not state:
-        raise UsageError(f"--only {only} needs receipts", "plan", "Name the DATASET or --state")
-    selection = Selection.of(source, wanted, settings.folders)
-    store, discovery = selection.source, selection.discovery
-    receipts = Receipts(
-        open_store(state) if state else store,  # never read when all units are planned
-        open_store(dataset) if dataset else None,
-    )
-    planned = list(plan_units(store, receipts, discovery, wanted, only, PlanOptions.of(settings)))
-    if state:
-        note_unfinished(receipts.state, {entry.unit for entry in planned})
-    look_into_odd_siblings(store, discovery)
-    note_unplaced(discovery.unplaced)
-    if not discovery.with_logs and not selection.refused:
-        raise selection.no_logs()
-    total = estimate(planned)
-    if as_json:
-        rows = [
-            {**entry.unit.to_json(), "files": entry.files, "bytes": entry.bytes, "why": entry.why}
-            for entry in planned
-        ]
-        unplaced = msgspec.to_builtins(discovery.unplaced.folders)
-        total_ = msgspec.to_builtins(total)
-        print(json.dumps({"units": rows, "total": total_, "unplaced": unplaced}))
-    else:
-        for entry in planned if only != "all" else ():
-            STDOUT.print(f"{entry.unit.name}: {entry.why}", markup=False, soft_wrap=True)
-        STDOUT.print(plan_table(total))
-    if note_left_out(selection):
-        raise typer.Exit(FAILED)
-    if discovery.unplaced:
-        raise typer.Exit(QUARANTINED)
+app.command()(convert)
+app.command()(plan)
 
 
 @app.command()

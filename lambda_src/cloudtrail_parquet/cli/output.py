@@ -3,7 +3,8 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -14,7 +15,6 @@ from rich.text import Text
 from cloudtrail_parquet.conversion.workers import Outcome
 from cloudtrail_parquet.errors import CloudTrailParquetError
 from cloudtrail_parquet.layout import Unit
-from cloudtrail_parquet.planning.batches import Estimate
 from cloudtrail_parquet.planning.remarks import unfinished_lines, unplaced_lines, without_logs_lines
 from cloudtrail_parquet.planning.selection import Selection
 from cloudtrail_parquet.printable import printable
@@ -26,7 +26,6 @@ from cloudtrail_parquet.settings.settings import (
 )
 from cloudtrail_parquet.source.unplaced import Unplaced
 from cloudtrail_parquet.state.figures import Quarantined
-from cloudtrail_parquet.storage import ReadStore
 
 FAILED, WRONG_USAGE, QUARANTINED, INTERRUPTED = 1, 2, 3, 130
 
@@ -66,9 +65,9 @@ def note_unplaced(unplaced: Unplaced) -> None:
         note(line)
 
 
-def note_unfinished(state: ReadStore, units: Collection[Unit]) -> None:
-    """Print which units, except the given ones, a run has begun to replace and not finished."""
-    for line in unfinished_lines(state, units):
+def note_unfinished(open_units: Mapping[Unit, datetime]) -> None:
+    """Print which units a run has begun to replace and not finished, and since when."""
+    for line in unfinished_lines(open_units):
         note(line)
 
 
@@ -172,20 +171,6 @@ def report(outcomes: list[Outcome]) -> int:
     for error in failures:
         note_error(error)
     return FAILED if failures else QUARANTINED if quarantined or kept else 0
-
-
-def plan_table(total: Estimate) -> Table:
-    """The totals of a plan."""
-    rows = {
-        "units": f"{total.units:,}",
-        "log files": f"{total.files:,}",
-        "bytes in": f"{total.bytes:,}",
-        "largest unit": total.largest or "",
-        "invocations": f"{total.batches:,}",
-        "seconds in all": f"{total.seconds:,.0f}",
-        "dollars": f"{total.dollars:,.2f}",
-    }
-    return two_columns(rows)
 
 
 def two_columns(rows: dict[str, str]) -> Table:

@@ -28,7 +28,7 @@ from cloudtrail_parquet.layout import WHOLE, Shard, Unit
 from cloudtrail_parquet.settings.options import ConversionOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.state.keys import StateKeys
-from cloudtrail_parquet.state.receipt import Receipt
+from cloudtrail_parquet.state.receipt import Receipt, to_text
 from cloudtrail_parquet.storage import Lease, Stores, open_store
 
 _ATTEMPTS = 10
@@ -138,6 +138,7 @@ def _attempt(task: Task[Any], lease: Lease, started: float) -> Receipt | None:
         run = Run(task, staging)
         run.read()
         if _is_nothing(run):
+            _note_nothing(run, task.stores.clock.monotonic() - started, lease)
             return None
         with _unit_held(task, lease) as held:
             if isinstance(task, ShardTask):
@@ -149,11 +150,22 @@ def _attempt(task: Task[Any], lease: Lease, started: float) -> Receipt | None:
 
 
 def _is_nothing(run: Run) -> bool:
-    """Whether a run found nothing of a unit that has neither notes nor parts."""
-    task = run.task
-    if task.shard != WHOLE or run.has_findings or not task.notes.is_void or task.has_other_notes():
+    """Whether a run found nothing of a unit that has no parts, and nothing ever did."""
+    task, notes = run.task, run.task.notes
+    if task.shard != WHOLE or run.has_findings or task.has_other_notes():
         return False
-    return not run.published.own(task.unit.day)
+    has_nothing = notes.receipt is not None and not notes.parts and notes.intent_version is None
+    return (notes.is_void or has_nothing) and not run.published.own(task.unit.day)
+
+
+def _note_nothing(run: Run, seconds: float, lease: Lease) -> None:
+    """Write the receipt of a unit without records, so that nobody looks at its log files again.
+
+    They were delivered beside its day, in its window.
+    """
+    key, version = StateKeys.of(run.task.unit).receipt, run.task.notes.receipt_version
+    lease.confirm()
+    run.task.stores.state.swap(key, to_text(run.receipt(seconds)), version)
 
 
 @contextmanager

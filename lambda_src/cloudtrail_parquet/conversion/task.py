@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date
 from hashlib import sha256
 from typing import Any, Generic, Self
 from uuid import uuid4
@@ -135,8 +135,8 @@ class Task(ABC, Generic[R]):
     @property
     def is_settled(self) -> bool:
         """Whether the window has passed, with a margin."""
-        margin = timedelta(seconds=self.options.settle_margin_s)
-        return self.stores.now() - margin >= self.options.dataset.window.ends(self.unit.day)
+        window, margin_s = self.options.dataset.window, self.options.settle_margin_s
+        return window.has_passed(self.unit.day, self.stores.now(), margin_s)
 
     def entries(self, day: date) -> list[Entry]:
         """The parts of a day's partition."""

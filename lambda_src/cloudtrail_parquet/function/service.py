@@ -110,7 +110,8 @@ class Function:
         for account, error in refused.items():
             self.telemetry.account_refused(account, error)
         # All parts are compared only on request; the daily run would list thousands of folders.
-        receipts = Receipts(state, None if scheduled else self.stores.dataset)
+        now = self.stores.clock.now()
+        receipts = Receipts(state, now, None if scheduled else self.stores.dataset)
         units = plan_units(source, receipts, discovery, wanted, event.only, options)
         others = self._unfinished(wanted)
         if scheduled:

@@ -5,15 +5,16 @@ look (codec, sizes, filters, order) are asked about separately, as ``reshaped``:
 default would cause years of logs to be converted again.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from cloudtrail_parquet.layout import Unit, owner_day, unit_of
 from cloudtrail_parquet.planning.part_sizes import PartSizes
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
 from cloudtrail_parquet.settings.options import PlanOptions
-from cloudtrail_parquet.state.identities import is_fingerprint
+from cloudtrail_parquet.state.identities import is_fingerprint, is_without
 from cloudtrail_parquet.state.keys import StateKeys
 from cloudtrail_parquet.state.notes import decode_receipt
 from cloudtrail_parquet.state.receipt import Receipt
@@ -22,24 +23,37 @@ from cloudtrail_parquet.storage import ReadStore
 NEVER = "never converted"
 NO_RECEIPT = "it has parts, no log files, and no receipt"
 UNFINISHED = "a run that was replacing it has not finished"
+SETTLES = "its window had not passed"
 
 
-def why_outdated(  # noqa: PLR0913
-    state: ReadStore,
-    unit: Unit,
-    fingerprint: str,
-    parts: PartSizes | None,
-    options: PlanOptions,
-    *,
-    reshaped: bool = False,
+class Present(NamedTuple):
+    """What is true of a unit now.
+
+    Attributes:
+        fingerprint: The fingerprint of the log files that are in its window.
+        is_settled: Whether this window has passed, with a margin.
+        refused: Accounts that may not be listed.
+        parts: The parts that there are; None if these are not compared.
+    """
+
+    fingerprint: str
+    is_settled: bool
+    refused: Collection[str] = ()
+    parts: PartSizes | None = None
+
+
+def why_outdated(
+    state: ReadStore, unit: Unit, present: Present, options: PlanOptions, *, reshaped: bool = False
 ) -> str:
     """Why a unit that has a receipt is to be converted again, in words; empty if it is not.
+
+    A unit whose window has not passed is only due if its log files have changed. Once the window
+    has passed it is due a last time, for the receipt to say so.
 
     Args:
         state: The store of the receipt.
         unit: The unit.
-        fingerprint: The fingerprint of the log files that are in its window now.
-        parts: The parts that there are now; None if these are not compared.
+        present: What is true of it now.
         options: The current options.
         reshaped: Whether settings that only change how files look count as well.
     """
@@ -49,27 +63,39 @@ def why_outdated(  # noqa: PLR0913
     receipt = decode_receipt(text, unit, Receipt)
     if receipt is None:
         return "its receipt cannot be read"
-    reasons = _reasons(receipt, fingerprint, options, reshaped=reshaped)
-    damage = _damage(receipt, parts) if parts is not None else ()
-    return next(chain(reasons, damage), "")
+    reasons = _if_kept if receipt.kept else partial(_if_made, reshaped=reshaped)
+    return next(
+        chain(
+            _of_quarantine(receipt),
+            reasons(receipt, present, options),
+            _of_parts(receipt, present),
+            [SETTLES] if present.is_settled and not receipt.settled else [],
+        ),
+        "",
+    )
 
 
-def _reasons(
-    receipt: Receipt, fingerprint: str, options: PlanOptions, *, reshaped: bool
-) -> Iterator[str]:
+def _of_quarantine(receipt: Receipt) -> Iterator[str]:
     if any(bad.retryable for bad in receipt.quarantined):
         yield "a log file could not be read that may be readable now"
-    if not receipt.settled:
-        yield "its window had not passed"
-    if receipt.kept:  # as another run would do, unless its source is another one
-        if fingerprint != receipt.kept_source:
-            yield "log files of its window have changed since it was kept"
-        return
+
+
+def _if_kept(receipt: Receipt, present: Present, options: PlanOptions) -> Iterator[str]:
+    """Another run would keep the parts as well, unless its source is another one."""
+    if options.replace_shrunk and not present.refused:
+        yield "it was kept as it was, and replace_shrunk replaces it"
+    if present.fingerprint != receipt.kept_source:
+        yield "log files of its window have changed since it was kept"
+
+
+def _if_made(
+    receipt: Receipt, present: Present, options: PlanOptions, *, reshaped: bool
+) -> Iterator[str]:
     if receipt.schema_version < SCHEMA_VERSION:
         yield f"of schema version {receipt.schema_version}; now it is {SCHEMA_VERSION}"
     if not is_fingerprint(receipt.source_fingerprint):
         yield "its receipt does not say which log files it was made of"
-    elif receipt.source_fingerprint != fingerprint:
+    elif not _is_same_source(receipt, present):
         yield "log files of its window have changed"
     if names := _differing(receipt.settings, options.rows):
         yield f"made with other {names}"
@@ -77,14 +103,30 @@ def _reasons(
         yield f"its files were made with other {names}"
 
 
+def _is_same_source(receipt: Receipt, present: Present) -> bool:
+    """Whether a unit was made of the log files that there are now.
+
+    Those of an account that may not be listed for now are taken to be there still: what was made
+    of them would be kept.
+    """
+    if receipt.source_fingerprint == present.fingerprint:
+        return True
+    by_region = (receipt.places.get(account, {}) for account in present.refused)
+    places = [place.fingerprint for places in by_region for place in places.values()]
+    known = [fingerprint for fingerprint in places if fingerprint]
+    return is_without(present.fingerprint, receipt.source_fingerprint, known)
+
+
 def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """The names of settings that differ; settings that did not exist before do not count."""
     return ", ".join(name for name, value in now.items() if before.get(name, value) != value)
 
 
-def _damage(receipt: Receipt, parts: PartSizes) -> Iterator[str]:
-    """How the parts of a unit differ from its receipt, in words."""
-    unit = receipt.unit
+def _of_parts(receipt: Receipt, present: Present) -> Iterator[str]:
+    """How the parts of a unit differ from its receipt."""
+    unit, parts = receipt.unit, present.parts
+    if parts is None:
+        return
     for part in receipt.parts:
         partition_of = unit_of(part.key)
         size = parts.on(partition_of.day).get(part.key) if partition_of else None

@@ -8,15 +8,21 @@ of accounts. Estimates are for a Lambda function of `MEMORY_MB`.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from itertools import chain, starmap
 from typing import Literal, NamedTuple
 
-from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.errors import RefusedError, UsageError
 from cloudtrail_parquet.layout import Place, Unit, fits, span_of
 from cloudtrail_parquet.planning.ahead import ahead
 from cloudtrail_parquet.planning.cost import BYTES_PER_S, FILE_S, PLACE_S, UNIT_S
-from cloudtrail_parquet.planning.due import NEVER, NO_RECEIPT, UNFINISHED, why_outdated
+from cloudtrail_parquet.planning.due import (
+    NEVER,
+    NO_RECEIPT,
+    UNFINISHED,
+    Present,
+    why_outdated,
+)
 from cloudtrail_parquet.planning.listing import Deliveries, Listing, list_place
 from cloudtrail_parquet.planning.part_sizes import PartSizes
 from cloudtrail_parquet.settings.options import PlanOptions
@@ -97,15 +103,17 @@ class UnitRange(NamedTuple):
 
 
 class Receipts(NamedTuple):
-    """The stores that say which units were converted before.
+    """What units are compared with.
 
     Attributes:
         state: The store of the receipts.
+        now: The time, which tells whether a unit can be settled.
         dataset: The store of the parts, if these are to be compared with the receipts as well,
-            which lists them all.
+            which lists them.
     """
 
     state: ReadStore
+    now: datetime
     dataset: ReadStore | None = None
 
 
@@ -125,9 +133,9 @@ def plan_units(  # noqa: PLR0913, PLR0917
 
     Args:
         source: The source of the logs.
-        receipts: The stores that say which units were converted before.
-        discovery: What `discover.discover` found; receives the places that have log files, and the
-            log files that no unit reads, as far as they are listed.
+        receipts: What the units are compared with.
+        discovery: What `discover.discover` found; receives the places that have log files, their
+            grain, and the log files that no unit reads, as far as they are listed.
         wanted: The range of units.
         only: Which of these to select.
         options: How they would be converted.
@@ -203,6 +211,8 @@ class _Plan:
             span = _Span(name, defaultdict(Deliveries), set())
             for place in places:
                 self._add(place, next(listings), span)
+            for unit in span.units():
+                self.discovery.grain.add(unit.unit.day, unit.files, unit.bytes)
             yield span
 
     def _places(self) -> dict[Place, list[Place]]:
@@ -222,12 +232,22 @@ class _Plan:
                 chosen.add(unit.span)
         return {span: places_of.get(span, []) for span in sorted(chosen)}
 
-    def _list(self, place: Place) -> Listing:
-        trails, window = self.discovery.trails[place], self.options.dataset.window
-        return list_place(self.source, trails, self.wanted.first, self.wanted.last, window)
+    def _list(self, place: Place) -> Listing | RefusedError:
+        """List a place; one that may not be listed keeps no other of its unit from being read."""
+        trails, dataset = self.discovery.trails[place], self.options.dataset
+        first, last = self.wanted.first, self.wanted.last
+        try:
+            return list_place(self.source, trails, first, last, dataset.window)
+        except RefusedError as error:
+            if span_of(place, dataset.layout) == place:
+                raise
+            return error
 
-    def _add(self, place: Place, listing: Listing, span: _Span) -> None:
+    def _add(self, place: Place, listing: Listing | RefusedError, span: _Span) -> None:
         """Add the listing of a place to its span, and tell the discovery what it has shown."""
+        if isinstance(listing, RefusedError):
+            self.discovery.refused.setdefault(place.account, listing)
+            return
         for day, of_day in listing.days.items():
             span.days[day].merge(of_day)
         if self.wanted.holds(*place):
@@ -250,6 +270,8 @@ class _Plan:
         converted = receipt_days(self.receipts.state, span.span, first, last)
         owners = parts.owners() if parts else ()
         others.update(owner for owner in owners if owner.day not in converted)
+        if self.options.replace_shrunk:  # else what is left of those without log files is kept
+            others.update(Unit(*span.span, day) for day in converted)
         with_files = {day for day, of_day in span.days.items() if of_day.places}
         units += (
             PlannedUnit(unit, 0, 0, _NO_FILES, places=0)
@@ -267,12 +289,14 @@ class _Plan:
             return None
         if unit in self.open_units:
             return planned._replace(why=UNFINISHED)
-        why = why_outdated(
-            self.receipts.state,
-            unit,
-            planned.fingerprint,
-            candidate.parts,
-            self.options,
-            reshaped=self.only == "reshaped",
+        options, dataset = self.options, self.options.dataset
+        margin_s = options.settle_margin_s
+        present = Present(
+            fingerprint=planned.fingerprint,
+            is_settled=dataset.window.has_passed(unit.day, self.receipts.now, margin_s),
+            refused=self.discovery.refused_in(unit),
+            parts=candidate.parts,
         )
+        is_reshaped = self.only == "reshaped"
+        why = why_outdated(self.receipts.state, unit, present, options, reshaped=is_reshaped)
         return planned._replace(why=why) if why else None

@@ -1,6 +1,7 @@
 """What is said beside the results of a conversion, line by line, whoever says it."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 
 from cloudtrail_parquet.contract import LOGS_ROOT
 from cloudtrail_parquet.layout import Unit
@@ -24,12 +25,24 @@ def unplaced_lines(unplaced: Unplaced) -> Iterator[str]:
         )
 
 
-def unfinished_lines(state: ReadStore, units: Collection[Unit]) -> Iterator[str]:
-    """Which units, except the given ones, a run has begun to replace and not finished."""
-    for unit, since in sorted(unfinished(state).items()):
-        if unit not in units:
-            began = f"a run began to replace it at {since:%Y-%m-%d %H:%M} UTC"
-            yield f"not finished: {unit.name}: {began}; if it has ended, convert that day again"
+def unfinished_except(state: ReadStore, units: Iterable[Unit]) -> dict[Unit, datetime]:
+    """The units, without the given ones, that are not finished, and since when."""
+    known = set(units)
+    return {unit: since for unit, since in unfinished(state).items() if unit not in known}
+
+
+def unfinished_lines(open_units: Mapping[Unit, datetime]) -> Iterator[str]:
+    """Which units a run has begun to replace and not finished, and since when."""
+    for unit, since in sorted(open_units.items()):
+        began = f"a run began to replace it at {since:%Y-%m-%d %H:%M} UTC"
+        yield f"not finished: {unit.name}: {began}; if it has ended, convert that day again"
+
+
+def up_to_date_line(discovery: Discovery) -> str:
+    """That nothing is due of what was planned."""
+    units = discovery.grain.units
+    are = "1 unit is" if units == 1 else f"{units:,} units are"
+    return f"nothing to convert: {are} up to date; --only all converts them again"
 
 
 def without_logs_lines(discovery: Discovery) -> Iterator[str]:

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
+from cloudtrail_parquet.dataset.properties import check_properties
 from cloudtrail_parquet.errors import RefusedError, UsageError
 from cloudtrail_parquet.layout import Unit, span_of
-from cloudtrail_parquet.planning.plan import UnitRange
-from cloudtrail_parquet.settings.options import DatasetOptions
+from cloudtrail_parquet.planning.plan import Only, PlannedUnit, Receipts, UnitRange, plan_units
+from cloudtrail_parquet.settings.options import DatasetOptions, PlanOptions
+from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import Discovery, discover, units
-from cloudtrail_parquet.storage import ReadStore, open_source
+from cloudtrail_parquet.storage import ReadStore, Stores, open_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,20 @@ class Selection:
     def refused(self) -> dict[str, RefusedError]:
         """Selected accounts that may not be listed, and why."""
         return self.discovery.refused_of(self.range.accounts)
+
+    def due(self, stores: Stores, only: Only, settings: Settings) -> list[PlannedUnit]:
+        """The selected units that are due for conversion, sorted; parts are compared as well.
+
+        Raises:
+            UsageError: The dataset was made with settings that it must not be mixed with.
+        """
+        options = PlanOptions.of(settings)
+        if only == "all":  # their log files need not be listed to know that
+            return [PlannedUnit(unit, 0, 0) for unit in self.units(options.dataset)]
+        check_properties(stores, options.dataset)
+        receipts = Receipts(stores.state, stores.clock.now(), stores.dataset)
+        planned = plan_units(self.source, receipts, self.discovery, self.range, only, options)
+        return list(planned)
 
     def units(self, options: DatasetOptions) -> list[Unit]:
         """The units whose windows touch a day of a selected place, sorted."""

@@ -188,14 +188,24 @@ class PlanOptions(NamedTuple):
     Attributes:
         rows: The settings that rows depend on, by name.
         files: The settings that only the look of files depends on, by name.
+        settle_margin_s: Seconds after its window until a day is settled.
+        replace_shrunk: Whether a partition is replaced even when its source has lost something.
     """
 
     dataset: DatasetOptions
     rows: Mapping[str, Any]
     files: Mapping[str, Any]
+    settle_margin_s: int
+    replace_shrunk: bool
 
     @classmethod
     def of(cls, settings: Settings) -> "PlanOptions":
         """Take them from all settings."""
         rows, files = settings.shaping("rows"), settings.shaping("files")
-        return cls(DatasetOptions.of(settings), rows, files)
+        return cls(
+            dataset=DatasetOptions.of(settings),
+            rows=rows,
+            files=files,
+            settle_margin_s=settings.settle_margin_s,
+            replace_shrunk=settings.replace_shrunk,
+        )

@@ -13,6 +13,7 @@ from cloudtrail_parquet.contract import LOGS_ROOT
 from cloudtrail_parquet.deliveries import Window
 from cloudtrail_parquet.errors import RefusedError, UsageError, listed
 from cloudtrail_parquet.layout import ACCOUNT, LIKE_ORGANIZATION, ORGANIZATION, Unit, is_name
+from cloudtrail_parquet.source.grain import Grain
 from cloudtrail_parquet.source.log_files import days_known, delivery_days, each
 from cloudtrail_parquet.source.unplaced import Unplaced
 from cloudtrail_parquet.storage import Level, ReadStore
@@ -36,6 +37,7 @@ class Discovery:
         unplaced: Log files that no unit reads, as far as they have been listed; further listings
             of the source add to it.
         with_logs: The places in which a plan has found log files.
+        grain: How these are spread over the units of the plan.
     """
 
     trails: dict[tuple[str, str], list[str]] = field(default_factory=dict)
@@ -44,11 +46,12 @@ class Discovery:
     without_logs: list[str] = field(default_factory=list)
     unplaced: Unplaced = field(default_factory=Unplaced)
     with_logs: set[tuple[str, str]] = field(default_factory=set)
+    grain: Grain = field(default_factory=Grain)
 
     def trails_of(self, unit: Unit) -> list[str]:
         """The prefixes that hold the days of all places of a unit."""
         if all(unit.span):
-            return self.trails[unit.span]
+            return self.trails.get(unit.span, [])
         return [
             trail for place in self.trails if unit.holds(*place) for trail in self.trails[place]
         ]

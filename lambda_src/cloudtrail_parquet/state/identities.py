@@ -11,7 +11,7 @@ were made of no other files.
 """
 
 import struct
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Container, Iterable
 from hashlib import blake2b, sha256
 from typing import Self
 
@@ -69,6 +69,21 @@ def fingerprint_of(text: str) -> Fingerprint:
 def is_fingerprint(text: str) -> bool:
     """Whether a text is a fingerprint of this version; others cannot be compared with it."""
     return text.startswith(_FORM)
+
+
+def is_without(now: str, before: str, places: Collection[str]) -> bool:
+    """Whether a fingerprint is that of another one's log files without those of some places.
+
+    Args:
+        now: The fingerprint.
+        before: The other one.
+        places: `Fingerprint.short` of the places: without the digits that may carry into it.
+    """
+    if not places or not (is_fingerprint(now) and is_fingerprint(before)):
+        return False
+    of_now, of_before = (int(text.removeprefix(_FORM), 16) >> 128 for text in (now, before))
+    carried = of_before - of_now - sum(int(place, 16) for place in places)
+    return carried % (_MODULUS >> 128) <= len(places)
 
 
 class Identities:

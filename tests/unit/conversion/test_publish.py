@@ -72,7 +72,7 @@ def convert(
 def outdated(stores: WritableStores, settings: Settings = SMALL) -> dict[Unit, str]:
     """What an operator's plan would convert, and why."""
     discovery = discover(stores.source, settings.folders)
-    receipts = Receipts(stores.state, stores.dataset)
+    receipts = Receipts(stores.state, stores.now(), stores.dataset)
     units = plan_units(
         stores.source, receipts, discovery, BEFORE, "outdated", PlanOptions.of(settings)
     )

@@ -22,7 +22,14 @@ from cloudtrail_parquet.settings.options import ConversionOptions, DatasetOption
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.accounts import Accounts
 from cloudtrail_parquet.source.discover import Discovery, discover
-from cloudtrail_parquet.state.figures import Files, Part, Records
+from cloudtrail_parquet.state.figures import (
+    Files,
+    Part,
+    PlaceFigures,
+    PlaceTable,
+    Records,
+    by_place,
+)
 from cloudtrail_parquet.state.keys import StateKeys
 from cloudtrail_parquet.state.receipt import Made, Read, Receipt, Rows, receipt_of, to_text
 from cloudtrail_parquet.storage import Entry, Level, ObjectStore, open_store
@@ -76,7 +83,7 @@ def planned(
     only: Only = "all",
 ) -> list[PlannedUnit]:
     options, found = PlanOptions.of(settings_of(layout)), discovered(stores)
-    receipts = Receipts(stores.state, stores.dataset)
+    receipts = Receipts(stores.state, stores.now(), stores.dataset)
     return list(plan_units(stores.source, receipts, found, wanted, only, options))
 
 
@@ -318,6 +325,55 @@ def test_a_refused_account_makes_units_outdated_only_when_it_can_be_listed_again
     assert [(one.files, one.why) for one in planned(stores, FOLDED, only="outdated")] == [
         (6, "log files of its window have changed")
     ] * 2
+
+
+def test_an_account_that_was_read_and_is_refused_now_makes_no_unit_outdated() -> None:
+    stores = org()
+    for one in planned(stores, FOLDED, only="missing"):
+        note_as_converted(stores, FOLDED, one, places=tables(stores, one.unit))
+    assert planned(stores, FOLDED, only="outdated") == []
+
+    stores.source.refused = {ACCOUNTS[0], ACCOUNTS[2]}  # type: ignore[attr-defined]
+    assert planned(stores, FOLDED, only="outdated") == []
+
+    stores.source.deliver(ACCOUNTS[1], REGIONS[1], at(12, 13), "Z" * 16)  # type: ignore[attr-defined]
+    assert [one.unit.day.day for one in planned(stores, FOLDED, only="outdated")] == [12]
+
+
+def tables(stores: WritableStores, unit: Unit) -> PlaceTable:
+    found, options = discovered(stores), ConversionOptions.of(settings_of(FOLDED))
+    task = task_of(unit, found.trails_of(unit), stores, options, WHOLE)
+    return by_place(
+        {
+            place: PlaceFigures("read", fingerprint=fingerprint.short)
+            for place, fingerprint in task.fingerprints.items()
+        }
+    )
+
+
+@pytest.mark.parametrize("layout", [DEFAULT_LAYOUT, FOLDED])
+def test_a_region_that_may_not_be_listed_stops_only_units_of_its_own(
+    layout: PartitionLayout,
+) -> None:
+    stores = org()
+    files = stores.source.files
+
+    def some(prefix: str, *skip: Any, **after: Any) -> Iterator[Entry]:  # noqa: ANN401
+        if f"{ACCOUNTS[0]}/CloudTrail/{REGIONS[1]}" in prefix:
+            raise RefusedError("cannot be listed", prefix, "Allow it")
+        return files(prefix, *skip, **after)
+
+    vars(stores.source)["files"] = some
+    found, options = discovered(stores), PlanOptions.of(settings_of(layout))
+    receipts = Receipts(stores.state, stores.now())
+    plan = plan_units(stores.source, receipts, found, JANUARY, "all", options)
+
+    if layout == DEFAULT_LAYOUT:
+        with pytest.raises(RefusedError):
+            list(plan)
+        return
+    assert [one.files for one in plan] == [5, 5]
+    assert set(found.refused) == {ACCOUNTS[0]}
 
 
 # What it takes.

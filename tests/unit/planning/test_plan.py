@@ -1,5 +1,6 @@
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -41,12 +42,18 @@ def deliver(store: Store, delivered: datetime, size: int = 0, **where: str) -> N
     store.write(key, log_file(record(eventTime=when)) + b"\0" * size)
 
 
-def planned(
-    stores: WritableStores, of: UnitRange = ALWAYS, only: Only = "all", *, with_parts: bool = False
+def planned(  # noqa: PLR0913
+    stores: WritableStores,
+    of: UnitRange = ALWAYS,
+    only: Only = "all",
+    *,
+    with_parts: bool = False,
+    now: datetime | None = None,
+    settings: Settings = SETTINGS,
 ) -> list[PlannedUnit]:
-    found = discover(stores.source, SETTINGS.folders)
-    receipts = Receipts(stores.state, stores.dataset if with_parts else None)
-    return list(plan_units(stores.source, receipts, found, of, only, PlanOptions.of(SETTINGS)))
+    found, options = discover(stores.source, settings.folders), PlanOptions.of(settings)
+    receipts = Receipts(stores.state, now or stores.now(), stores.dataset if with_parts else None)
+    return list(plan_units(stores.source, receipts, found, of, only, options))
 
 
 def convert(stores: WritableStores, unit: Unit) -> Receipt:
@@ -121,7 +128,7 @@ def test_the_units_whose_windows_hold_a_file_are_planned_and_no_others(
     of = {
         one.unit.day
         for one in plan_units(
-            source, Receipts(source), found, ALWAYS, "all", PlanOptions.of(SETTINGS)
+            source, Receipts(source, at(31)), found, ALWAYS, "all", PlanOptions.of(SETTINGS)
         )
     }
 
@@ -194,11 +201,11 @@ def test_a_unit_is_outdated_when_its_log_files_have_changed(stores: WritableStor
     ("change", "why"),
     [
         ({"settled": False}, "its window had not passed"),
+        ({"settled": False, "schema_version": 0}, "of schema version 0"),
         ({"schema_version": 0}, f"of schema version 0; now it is {SCHEMA_VERSION}"),
         ({"source_fingerprint": "sum:00"}, "log files of its window have changed"),
         ({"source_fingerprint": "00"}, "its receipt does not say which log files it was made of"),
         ({"kept": "gone", "kept_source": "x"}, "log files of its window have changed since it was"),
-        ({"kept": "gone", "settled": False}, "its window had not passed"),
         ({"quarantined": [Quarantined(key="a", reason="b", retryable=True)]}, "may be readable"),
         ({"settings": {"json_encoding": "json", "redact": [1]}}, "other json_encoding, redact"),
         ({"settings": {"page_rows": 1, "folders": ["A"]}}, "made with other folders"),
@@ -220,6 +227,45 @@ def put_receipt(stores: WritableStores, **change: Any) -> None:  # noqa: ANN401
     assert receipt is not None
     changed = msgspec.structs.replace(receipt, **change)
     stores.state.write(StateKeys.of(receipt.unit).receipt, to_text(changed))
+
+
+@pytest.mark.parametrize("kept", ["", "gone"])
+def test_a_unit_that_is_not_settled_is_due_when_its_log_files_change_or_its_window_has_passed(
+    kept: str,
+) -> None:
+    stores = WritableStores(*(open_store("memory:///") for _ in range(3)))
+    deliver(stores.source, at(10))
+    unit = convert(stores, Unit(ACCOUNT, REGION, TENTH))
+    put_receipt(stores, settled=False, kept=kept, kept_source=unit.source_fingerprint)
+
+    def due(now: datetime) -> list[str]:
+        return [one.why for one in planned(stores, only="outdated", now=now)]
+
+    assert due(at(11, 2, 59)) == []  # two hours of the window, and one more
+    assert due(at(11, 3)) == ["its window had not passed"]
+    deliver(stores.source, at(10, 23), unique="Z" * 16)
+    assert len(due(at(11, 2, 59))) == 1
+
+
+def test_replacing_what_shrank_makes_what_was_kept_and_what_has_no_log_files_due() -> None:
+    stores = WritableStores(*(open_store("memory:///") for _ in range(3)))
+    for day in (10, 14, 18):
+        deliver(stores.source, at(day))
+        convert(stores, Unit(ACCOUNT, REGION, date(2026, 1, day)))
+    receipt = read_notes(stores.state, Unit(ACCOUNT, REGION, TENTH)).receipt
+    assert receipt
+    put_receipt(stores, kept="gone", kept_source=receipt.source_fingerprint)
+    (second,) = [entry.key for entry in stores.source.files("") if "/14/" in entry.key]
+    stores.source.delete([second])
+    replacing = replace(SETTINGS, replace_shrunk=True)
+
+    assert planned(stores, only="outdated") == []
+    due = planned(stores, only="outdated", settings=replacing)
+
+    assert [(one.unit.day.day, one.files, one.why) for one in due] == [
+        (10, 1, "it was kept as it was, and replace_shrunk replaces it"),
+        (14, 0, "log files of its window have changed"),
+    ]
 
 
 def test_other_settings_of_files_are_asked_for_by_themselves(stores: WritableStores) -> None:
@@ -420,10 +466,10 @@ class Slow:
         return Level(names, [])
 
     def files(self, prefix: str, *skip: tuple[str, str], after: str = "") -> Iterator[Entry]:
-        assert not after
         self.requests += 1
         if prefix.startswith(("receipts/", "intents/", "shards/")):
             return
+        assert not after
         _, account, _, region, _ = prefix.split("/")
         for day in range(1, self.days + 1):
             for hour in range(3, 21, 6):
@@ -440,7 +486,7 @@ def test_an_organization_is_planned_with_a_request_for_each_region_of_an_account
 
     source: Any = store
     options = PlanOptions.of(SETTINGS)
-    total = estimate(plan_units(source, Receipts(source), found, of, "missing", options))
+    total = estimate(plan_units(source, Receipts(source, at(31)), found, of, "missing", options))
 
     assert total.units == 300 * 17 * 6
     assert total.files == total.units * 3

@@ -75,7 +75,7 @@ def found_by_planning(source: Store) -> Discovery:
     list(
         plan_units(
             source,
-            Receipts(source),
+            Receipts(source, datetime.now(UTC)),
             found,
             UnitRange(date.min, date.max),
             "all",

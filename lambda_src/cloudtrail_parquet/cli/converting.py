@@ -1,0 +1,207 @@
+"""The commands that look at a source: ``convert``, and ``plan``, which says what it would do."""
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from cloudtrail_parquet.cli.arguments import (
+    Accounts,
+    AsJson,
+    Day,
+    From,
+    Logs,
+    Regions,
+    To,
+    range_of,
+    with_folders,
+)
+from cloudtrail_parquet.cli.options import with_settings
+from cloudtrail_parquet.cli.output import (
+    FAILED,
+    INTERRUPTED,
+    QUARANTINED,
+    STDOUT,
+    beside,
+    collect,
+    note,
+    note_left_out,
+    note_unfinished,
+    note_unplaced,
+    report,
+    summary,
+)
+from cloudtrail_parquet.cli.plan_output import plan_table, print_reasons, print_rest, print_rows
+from cloudtrail_parquet.clock import SYSTEM_CLOCK
+from cloudtrail_parquet.conversion.workers import Outcome, convert_all, cores, jobs_of
+from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.planning.batches import estimate
+from cloudtrail_parquet.planning.plan import Only, PlannedUnit, Receipts, plan_units
+from cloudtrail_parquet.planning.remarks import unfinished_except, up_to_date_line
+from cloudtrail_parquet.planning.selection import Selection
+from cloudtrail_parquet.settings.options import PlanOptions
+from cloudtrail_parquet.settings.settings import OPTIONAL_LOG_FOLDERS, Settings
+from cloudtrail_parquet.source.siblings import count_siblings, look_into_odd_siblings
+from cloudtrail_parquet.state.notes import unfinished
+from cloudtrail_parquet.storage import open_store
+from cloudtrail_parquet.storage.locations import Locations
+
+
+@with_settings
+def convert(  # noqa: PLR0913, PLR0917 - each is an option
+    source: Logs,
+    dataset: Annotated[str, typer.Argument(help="Folder or URI that receives the partitions.")],
+    state: Annotated[
+        str | None,
+        typer.Option(help="Receipts and leases; by default DATASET with .state appended."),
+    ] = None,
+    day: Day = None,
+    first: From = None,
+    last: To = None,
+    account: Accounts = None,
+    region: Regions = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; by default one for each processor.")
+    ] = None,
+    folder: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Also read this folder of logs: {' or '.join(OPTIONAL_LOG_FOLDERS)}."),
+    ] = None,
+    only: Annotated[
+        Only, typer.Option(help="Never converted; also outdated ones; also reshaped ones; all.")
+    ] = "outdated",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only report what would be done; write nothing.")
+    ] = False,
+    as_json: AsJson = False,
+    *,
+    settings: Settings,
+) -> None:
+    """Convert log files to partitions: of all days found, or some, those that are not up to date.
+
+    The same command goes on after an interruption, and has nothing to do where nothing has changed.
+    """
+    started = time.monotonic()
+    wanted = range_of(day, first, last, account, region)
+    locations = Locations.of(source, dataset, state)
+    locations.check(settings.part_bytes)
+    settings = replace(settings, folders=with_folders(settings.folders, folder or []))
+    selection, stores = Selection.of(locations.source, wanted, settings.folders), locations.open()
+    due = [planned.unit for planned in selection.due(stores, only, settings)]
+    jobs = jobs_of(due, selection.discovery)
+    converting = convert_all(jobs, locations, settings, workers or cores(), dry_run=dry_run)
+    outcomes = _collected(converting, len(jobs), as_json=as_json) if jobs else []
+    _check_logs(selection, outcomes)
+    note_unfinished(unfinished_except(stores.state, due))
+    for name, count in sorted(count_siblings(selection.source, selection.discovery).items()):
+        note(beside(name, count))
+    note_unplaced(selection.discovery.unplaced)
+    done = [outcome for outcome in outcomes if outcome.receipt or outcome.error]
+    if not jobs:
+        note(up_to_date_line(selection.discovery))
+    elif dry_run:
+        note("dry run: nothing was written; this is what would be")
+    if jobs and not as_json:
+        STDOUT.print(summary(done, time.monotonic() - started))
+    raise typer.Exit(_status_of(done, selection))
+
+
+def _collected(converting: Iterator[Outcome], total: int, *, as_json: bool) -> list[Outcome]:
+    try:
+        return collect(converting, total, as_json=as_json)
+    except KeyboardInterrupt:
+        note(
+            "interrupted: a unit that was being replaced is named by the next run; "
+            "the same command goes on with what is left, unless it has --only all"
+        )
+        os._exit(INTERRUPTED)  # the workers end with this process
+
+
+def _check_logs(selection: Selection, outcomes: list[Outcome]) -> None:
+    """Collect what no unit reads, and make sure that there was a log file.
+
+    Raises:
+        UsageError: There was not; says what there is.
+    """
+    discovery = selection.discovery
+    for outcome in outcomes:
+        discovery.unplaced.merge(outcome.receipt.unplaced if outcome.receipt else ())
+    looked = discovery.with_logs or any(outcome.looked for outcome in outcomes)
+    if not looked and not selection.refused:
+        look_into_odd_siblings(selection.source, discovery)
+        note_unplaced(discovery.unplaced)
+        raise selection.no_logs()
+
+
+def _status_of(done: list[Outcome], selection: Selection) -> int:
+    """Report what went wrong; returns the exit status."""
+    status = report(done)
+    if note_left_out(selection):
+        return FAILED
+    return QUARANTINED if status == 0 and selection.discovery.unplaced else status
+
+
+@with_settings
+def plan(  # noqa: PLR0913, PLR0917 - each is an option
+    source: Logs,
+    dataset: Annotated[
+        str | None, typer.Argument(help="Folder or URI of the partitions; not needed with --state.")
+    ] = None,
+    state: Annotated[
+        str | None,
+        typer.Option(help="Where receipts are; by default DATASET with .state appended."),
+    ] = None,
+    first: From = None,
+    last: To = None,
+    account: Accounts = None,
+    region: Regions = None,
+    only: Annotated[
+        Only, typer.Option(help="Never converted; also outdated ones; also reshaped ones; all.")
+    ] = "all",
+    as_json: AsJson = False,
+    *,
+    settings: Settings,
+) -> None:
+    """Report what is to be converted, and its time and cost in AWS; convert nothing."""
+    wanted = range_of(None, first, last, account, region)
+    state = state or (Locations.of(source, dataset).state if dataset else None)
+    if only != "all" and not state:
+        raise UsageError(f"--only {only} needs receipts", "plan", "Name the DATASET or --state")
+    selection = Selection.of(source, wanted, settings.folders)
+    store, discovery = selection.source, selection.discovery
+    receipts = Receipts(
+        open_store(state) if state else store,  # never read when all units are planned
+        SYSTEM_CLOCK.now(),
+        open_store(dataset) if dataset else None,
+    )
+    open_units = unfinished(receipts.state) if state else {}
+    planned = plan_units(store, receipts, discovery, wanted, only, PlanOptions.of(settings))
+    printed = print_rows(planned) if as_json else print_reasons(planned)
+    total = estimate(_without(open_units, printed))
+    note_unfinished(open_units)
+    look_into_odd_siblings(store, discovery)
+    note_unplaced(discovery.unplaced)
+    if not total.units and not discovery.with_logs and not selection.refused:
+        raise selection.no_logs()
+    if as_json:
+        print_rest(total, discovery.unplaced)
+    else:
+        STDOUT.print(plan_table(total))
+    if note_left_out(selection):
+        raise typer.Exit(FAILED)
+    if discovery.unplaced:
+        raise typer.Exit(QUARANTINED)
+
+
+def _without(
+    open_units: dict[Unit, datetime], planned: Iterable[PlannedUnit]
+) -> Iterator[PlannedUnit]:
+    """Planned units, each of which is taken out of those that are not finished."""
+    for entry in planned:
+        open_units.pop(entry.unit, None)
+        yield entry
