@@ -11,22 +11,20 @@ import pytest
 import typer.main
 
 from cloudtrail_parquet.cli import commands as cli
+from cloudtrail_parquet.contract import DEFAULT_LAYOUT
 from cloudtrail_parquet.reference.ddl import DdlFormat
 from cloudtrail_parquet.settings.settings import Settings
 from tests.end_to_end.program import succeed
+from tests.layouts import convert_in
 
 README = Path(__file__).parents[2] / "README.md"
 
 
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=[DEFAULT_LAYOUT, "year/month/day"])
+def dataset(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("readme")
-    for arguments in (
-        ["generate", "logs", "--records", "500", "--days", "2"],
-        ["convert", "logs", "cloudtrail", "--workers", "1"],
-    ):
-        succeed(*arguments, folder=folder)
-    return folder / "cloudtrail"
+    succeed("generate", folder / "logs", "--records", 500, "--days", 2)
+    return convert_in(request.param, folder / "logs", folder / "cloudtrail")
 
 
 def block(language: str, containing: str) -> str:

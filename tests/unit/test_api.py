@@ -6,17 +6,21 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 
 import cloudtrail_parquet
 from cloudtrail_parquet import UsageError, convert, export, make_settings, read_schema
+from cloudtrail_parquet.contract import PartitionLayout
 from cloudtrail_parquet.errors import MistakesError
 from cloudtrail_parquet.schema.columns import SCHEMA
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.version import __version__
 from tests.builders import ACCOUNT, REGION
 from tests.end_to_end.trees import NOON, contents, deliver, event
+from tests.layouts import LAYOUTS, convert_in
 
 DAY = NOON.date()
 SOURCES = str(Path(__file__).parents[2] / "lambda_src")
@@ -135,6 +139,22 @@ def test_the_schema_is_that_of_the_settings() -> None:
     assert read_schema(settings).names[-3:] == ["account", "region", "dt"]
     assert read_schema(settings).field("dt").type == pa.date32()
     assert read_schema(settings).field("requestParameters").type == pa.json_()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_dataset_of_any_layout_is_read_with_its_schema(
+    layout: PartitionLayout, logs: Path, tmp_path: Path
+) -> None:
+    lake = convert_in(layout, logs, tmp_path / "lake")
+    schema = read_schema(make_settings(partition_layout=layout))
+
+    rows = ds.dataset(lake, schema, partitioning="hive").to_table()
+    frame = pl.scan_parquet(lake / "**/*.parquet", hive_partitioning=True, schema=pl.Schema(schema))
+
+    place = {"account": ACCOUNT, "region": REGION}
+    assert rows.schema == schema
+    assert rows.select(list(place)).to_pylist() == [place]
+    assert frame.select(*place).collect().to_dicts() == [place]
 
 
 def test_settings_are_checked_all_at_once(tmp_path: Path) -> None:
