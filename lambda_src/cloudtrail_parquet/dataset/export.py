@@ -1,8 +1,9 @@
 """Exporting the records of a dataset as CloudTrail delivered them."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
+from typing import NamedTuple
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 from cloudtrail_parquet.dataset.parts import readable
 from cloudtrail_parquet.dataset.places import Names, are_wanted, batches_of, places_in
 from cloudtrail_parquet.errors import UsageError, listed
-from cloudtrail_parquet.layout import Place, Unit, unit_of
+from cloudtrail_parquet.layout import Unit, unit_of
 from cloudtrail_parquet.records.from_arrow import restore_json
 from cloudtrail_parquet.source.discover import check_known
 from cloudtrail_parquet.storage import ReadStore
@@ -43,44 +44,49 @@ def export_records(
             those that are there.
         StorageError: A part is damaged in which accounts or regions were looked for.
     """
-    units = {entry.key: unit for entry in dataset.files("") if (unit := unit_of(entry.key))}
-    if not units:
-        raise UsageError("no partitions", dataset.uri, "Name the folder that convert has written")
     names = {"account": frozenset(accounts), "region": frozenset(regions)}
-    folders, columns = _told_apart(names, next(iter(units.values())))
-    for name, wanted in folders.items():
-        check_known(name, wanted, {getattr(unit, name) for unit in units.values()}, dataset.uri)
-    keys = [
-        key
-        for key, unit in units.items()
-        if first <= unit.day <= last
-        and all(getattr(unit, name) in wanted for name, wanted in folders.items())
-    ]
+    there = _There({name: set() for name in names}, set())
+    keys = []
+    for entry in dataset.files(""):
+        unit = unit_of(entry.key)
+        if unit is not None:
+            there.add(unit)
+            if first <= unit.day <= last and _may_hold(unit, names):
+                keys.append(entry.key)
+    if not there.days:
+        raise UsageError("no partitions", dataset.uri, "Name the folder that convert has written")
+    columns = {name: wanted for name, wanted in names.items() if wanted and not there.names[name]}
+    for name, wanted in names.items():
+        if name not in columns:
+            check_known(name, wanted, there.names[name], dataset.uri)
     if not keys:
-        raise _no_partitions(dataset, units.values())
+        what = "no partitions of the accounts, regions and days asked for"
+        raise UsageError(what, dataset.uri, f"There are: {there}")
     if columns:
         _check_columns(dataset, keys, columns)
     return _texts(dataset, keys, columns)
 
 
-def _told_apart(names: Names, unit: Unit) -> tuple[Names, Names]:
-    """What is wanted of names of folders, and what of columns, in the layout of a unit."""
-    folders, columns = dict[str, frozenset[str]](), dict[str, frozenset[str]]()
-    for name, wanted in names.items():
-        if wanted:
-            (folders if getattr(unit, name) else columns)[name] = wanted
-    return folders, columns
+class _There(NamedTuple):
+    """What the folders of a dataset name: accounts and regions, unless they are columns; days."""
+
+    names: dict[str, set[str]]
+    days: set[date]
+
+    def add(self, unit: Unit) -> None:
+        self.days.add(unit.day)
+        for name, known in self.names.items():
+            if value := getattr(unit, name):
+                known.add(value)
+
+    def __str__(self) -> str:
+        names = [f"{name}s {listed(known)}" for name, known in self.names.items() if known]
+        return "; ".join([*names, f"days from {min(self.days)} to {max(self.days)}"])
 
 
-def _no_partitions(dataset: ReadStore, units: Collection[Unit]) -> UsageError:
-    there = {name: {getattr(unit, name) for unit in units} - {""} for name in Place._fields}
-    names = [f"{name}s {listed(values)}" for name, values in there.items() if values]
-    days = sorted({unit.day for unit in units})
-    return UsageError(
-        "no partitions of the accounts, regions and days asked for",
-        dataset.uri,
-        f"There are: {'; '.join([*names, f'days from {days[0]} to {days[-1]}'])}",
-    )
+def _may_hold(unit: Unit, names: Names) -> bool:
+    """Whether a unit is of wanted accounts and regions, as far as it names its own."""
+    return all(not wanted or getattr(unit, name) in {"", *wanted} for name, wanted in names.items())
 
 
 def _check_columns(dataset: ReadStore, keys: Iterable[str], columns: Names) -> None:
