@@ -26,7 +26,7 @@ from cloudtrail_parquet.reference.markdown import table
 _MIB = 1 << 20
 MAY_TAKE = 0.75  # of the function's memory; the rest is for the runtime and what else runs in it
 BOMB_BYTES, BOMB_STORED = 10 << 30, 10 * 10**6
-LARGE_BYTES = 600 * 10**6
+LARGE_BYTES, HALF_BYTES = 600 * 10**6, 300 * 10**6
 MANY_RECORDS, RECORDS_A_FILE = 2_000_000, 5_000
 TINY_FILES = 100_000
 
@@ -114,20 +114,29 @@ def _bomb(folder: Path) -> None:
     _path(folder, 1, 2).write_bytes(_log([_event(1)]))
 
 
-def _large(folder: Path, last: bytes = b"") -> None:
+def _half(folder: Path) -> None:
+    """One log file of 300 MB of JSON."""
+    _one_file(folder, HALF_BYTES)
+
+
+def _large(folder: Path) -> None:
     """One log file of 600 MB of JSON."""
-    path, size, numbers = _path(folder, 0, 1), 0, count(1)
-    with gzip.GzipFile(path, "wb", compresslevel=1, mtime=0) as file:
-        file.write(b'{"Records":[' + _event(0))
-        while size < LARGE_BYTES:
-            text = b"," + _event(next(numbers) * 4 % MANY_RECORDS)
-            size += file.write(text)
-        file.write(last + b"]}")
+    _one_file(folder, LARGE_BYTES)
 
 
 def _damaged(folder: Path) -> None:
     """The same with a NaN in its last record."""
-    _large(folder, b',{"eventVersion":NaN}')
+    _one_file(folder, LARGE_BYTES, b',{"eventVersion":NaN}')
+
+
+def _one_file(folder: Path, bytes_: int, last: bytes = b"") -> None:
+    path, size, numbers = _path(folder, 0, 1), 0, count(1)
+    with gzip.GzipFile(path, "wb", compresslevel=1, mtime=0) as file:
+        file.write(b'{"Records":[' + _event(0))
+        while size < bytes_:
+            text = b"," + _event(next(numbers) * 4 % MANY_RECORDS)
+            size += file.write(text)
+        file.write(last + b"]}")
 
 
 def _many(folder: Path) -> None:
@@ -148,6 +157,7 @@ def _tiny(folder: Path) -> None:
 
 MAKERS: dict[str, Callable[[Path], None]] = {
     "bomb": _bomb,
+    "half": _half,
     "large": _large,
     "damaged": _damaged,
     "many": _many,

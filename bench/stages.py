@@ -28,7 +28,7 @@ from cloudtrail_parquet.storage.locations import Locations
 STAGES = {
     "going on, freeing records": (run.Run, "read"),
     "read": (fetch, "fetch_text"),
-    "inflate": (fetch, "inflate"),
+    "inflate": (fetch, "text_of"),
     "decode": (run, "decode"),
     "event times": (collate, "event_times"),
     "keys for duplicates": (collate, "keys_of"),

@@ -16,7 +16,7 @@ import pytest
 from isal import igzip
 
 from cloudtrail_parquet.settings.settings import Settings
-from tests.builders import ACCOUNT, REGION, envelope, log_key, record
+from tests.builders import ACCOUNT, REGION, as_text, envelope, log_key, record
 from tests.end_to_end.program import command, succeed
 
 pytestmark = pytest.mark.slow
@@ -152,3 +152,21 @@ def test_of_many_files_that_become_large_one_is_in_memory(tmp_path: Path) -> Non
 
     assert measured.receipt["records"]["written"] == 4
     assert measured.peak_bytes < 128 * 2**20 + 220 * 10**6
+
+
+def test_a_log_file_of_300_mb_of_json_is_never_held_whole(tmp_path: Path) -> None:
+    noon = datetime(2026, 1, 10, 12, tzinfo=UTC)
+    path = tmp_path / "logs" / log_key(ACCOUNT, REGION, noon)
+    path.parent.mkdir(parents=True)
+    one = as_text(record(eventID="00000000")).encode()
+    count = 300 * 10**6 // len(one)
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(_HEAD + one)
+        for number in range(1, count):
+            file.write(b"," + one.replace(b"00000000", b"%08d" % number))
+        file.write(_TAIL)
+
+    measured = measure(tmp_path / "logs", tmp_path / "out")
+
+    assert measured.receipt["records"]["written"] == count
+    assert measured.peak_bytes < 400 * 2**20

@@ -17,6 +17,7 @@ from cloudtrail_parquet.conversion.task import Task
 from cloudtrail_parquet.dataset.writer import PartsWriter, in_background
 from cloudtrail_parquet.deliveries import LogFile
 from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError, UnreadableLogError
+from cloudtrail_parquet.formats.gzip_text import LargeText
 from cloudtrail_parquet.layout import Place, Unit, part_key, straggler_key
 from cloudtrail_parquet.records.decode import decode
 from cloudtrail_parquet.records.envelope import raw_records
@@ -76,7 +77,7 @@ class Run:
         )
         self._straggler_parts: dict[date, list[Part]] = {}
         self._read: list[LogFile] = []
-        self._text: bytes | None = None  # of the last one, while its records are taken
+        self._text: bytes | LargeText | None = None  # of the last one, while its records are taken
         self._bytes_inflated = 0
         self._inexact: Counter[str] = Counter()
 

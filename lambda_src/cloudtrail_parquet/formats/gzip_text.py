@@ -12,8 +12,65 @@ from cloudtrail_parquet.errors import UnreadableLogError
 _GZIP_MAGIC = b"\x1f\x8b"
 _SIZE_BYTES = 4  # at the end of a member: what it inflates to, modulo 2**32
 _USUAL_RATIO = 32  # CloudTrail text inflates about tenfold, a bomb a thousandfold
+_LARGE_BYTES = 64 << 20  # of text; CloudTrail writes 50 MB at most
 _PIECE_BYTES = 1 << 20
+_STORED_BYTES = 256 << 10  # with so little at a time, a piece is inflated within the memory caches
 _COPY = "Copy the object again, or set it aside"
+
+
+class LargeText:
+    """The text of a large gzipped log file, which is inflated anew each time it is asked for.
+
+    Its length is that in the trailer, until `whole` tells otherwise.
+    """
+
+    def __init__(self, data: bytes, max_bytes: int, where: str) -> None:
+        self._data, self._max_bytes, self._where = data, max_bytes, where
+        self._whole: bytes | None = None
+
+    def __len__(self) -> int:
+        return _declared_size(self._data) if self._whole is None else len(self._whole)
+
+    def pieces(self) -> Iterator[bytes]:
+        """The text, in pieces of a mebibyte at most.
+
+        Raises:
+            ValueError: The file is not a single undamaged member of the size in its trailer; this
+                may come after all pieces. `whole` knows whether it can be read nevertheless.
+        """
+        stream, stored, size = IgzipDecompressor(flag=DECOMP_GZIP), memoryview(self._data), 0
+        try:
+            while not stream.eof and size <= len(self) and (stored or not stream.needs_input):
+                taken = _STORED_BYTES if stream.needs_input else 0
+                piece = stream.decompress(stored[:taken], _PIECE_BYTES)
+                stored, size = stored[taken:], size + len(piece)
+                yield piece
+        except IsalError as error:  # type: ignore[misc]  # stub
+            raise ValueError("the gzip stream is damaged") from error
+        if not stream.eof or stored or stream.unused_data:
+            raise ValueError("not one gzip member of the size in its trailer")
+
+    def whole(self) -> bytes:
+        """The whole text, which is kept from here on in place of the file.
+
+        Raises:
+            UnreadableLogError: As `inflate` does.
+        """
+        if self._whole is None:
+            self._whole = inflate(self._data, self._max_bytes, self._where)
+            self._data = b""
+        return self._whole
+
+
+def text_of(data: bytes, max_bytes: int, where: str) -> bytes | LargeText:
+    """The text of a log file; a large one is not inflated yet.
+
+    Raises:
+        UnreadableLogError: As `inflate` does.
+    """
+    if data.startswith(_GZIP_MAGIC) and _LARGE_BYTES < _declared_size(data) <= max_bytes:
+        return LargeText(data, max_bytes, where)
+    return inflate(data, max_bytes, where)
 
 
 def inflate(data: bytes, max_bytes: int, where: str) -> bytes:

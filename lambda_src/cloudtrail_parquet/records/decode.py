@@ -7,7 +7,7 @@ of `coerce`: their columns hold what can be coerced, and the rest is unmapped.
 
 import base64
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from cloudtrail_parquet.formats import jsontext
 from cloudtrail_parquet.formats.eventtime import format_time
+from cloudtrail_parquet.formats.gzip_text import LargeText
 from cloudtrail_parquet.formats.jsontext import NULL
 from cloudtrail_parquet.records.coerce import (
     Coerced,
@@ -25,7 +26,13 @@ from cloudtrail_parquet.records.coerce import (
     coerce_members,
     coercer,
 )
-from cloudtrail_parquet.records.envelope import is_utf8, plain_list, raw_records
+from cloudtrail_parquet.records.envelope import (
+    find_cuts,
+    is_utf8,
+    plain_list,
+    raw_records,
+    records_between,
+)
 from cloudtrail_parquet.schema.columns import RECORD, kind
 
 INVALID_UTF8 = "invalidUtf8"
@@ -106,7 +113,7 @@ class Batch(NamedTuple):
     rejected: list[tuple[int, str]]
 
 
-def decode(text: bytes, where: str) -> Iterator[Batch]:
+def decode(text: bytes | LargeText, where: str) -> Iterator[Batch]:
     """Decode the JSON text of one log file.
 
     Returns:
@@ -116,6 +123,11 @@ def decode(text: bytes, where: str) -> Iterator[Batch]:
         UnreadableLogError: As `envelope.raw_records` does, before the first batch: no file is half
             decoded.
     """
+    if isinstance(text, LargeText):
+        cuts = find_cuts(text)
+        if cuts is not None:
+            return _decode_each(records_between(text, cuts), checked=True)
+        text = text.whole()
     body, checked = plain_list(text), is_utf8(text)
     if body is not None and len(text) <= _WHOLE_MAX_BYTES and checked:
         try:
@@ -128,7 +140,7 @@ def decode(text: bytes, where: str) -> Iterator[Batch]:
     return _decode_each(raw_records(text, where), checked=checked)
 
 
-def _decode_each(raws: list[Any], *, checked: bool) -> Iterator[Batch]:
+def _decode_each(raws: Iterable[Any], *, checked: bool) -> Iterator[Batch]:
     numbered = enumerate(raws)
     while piece := list(islice(numbered, _SLICE_RECORDS)):
         batch = Batch([], [], {}, [])

@@ -6,8 +6,9 @@ as well, as long as they hold one such list and tell where its elements end.
 
 import codecs
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -15,23 +16,29 @@ import pyarrow as pa
 
 from cloudtrail_parquet.errors import UnreadableLogError
 from cloudtrail_parquet.formats import jsontext
+from cloudtrail_parquet.formats.gzip_text import LargeText
 
 _HEAD = re.compile(rb'[ \t\n\r]*\{[ \t\n\r]*"Records"[ \t\n\r]*:[ \t\n\r]*(?=\[)')
+_FIRST = re.compile(_HEAD.pattern + rb'\[[ \t\n\r]*(\{[ \t\n\r]*"[^"\\]*+"[ \t\n\r]*:)')
 _TAIL = re.compile(rb"\][ \t\n\r]*\}[ \t\n\r]*\Z")
 _TAIL_BYTES = 64
+_SPACE = b" \t\n\r"
+_MAX_WAITING_BYTES = 16 << 20  # a record has a megabyte at most
 _SET_ASIDE = "Copy the object again, or set it aside"
 
 _RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def raw_records(text: bytes, where: str) -> list[Any]:
+def raw_records(text: bytes | LargeText, where: str) -> list[Any]:
     """The elements of ``Records``, each as its JSON text (bytes, or anything with a buffer).
 
     Raises:
         UnreadableLogError: The text is not a JSON object with one list ``Records``, or it is so
             damaged that the ends of its elements cannot be determined.
     """
+    if isinstance(text, LargeText):
+        text = text.whole()
     body = plain_list(text)
     if body is not None:
         with suppress(ValueError):  # not the plain envelope: look closely
@@ -41,9 +48,75 @@ def raw_records(text: bytes, where: str) -> list[Any]:
 
 def plain_list(text: bytes) -> memoryview | None:
     """What may be the list ``Records``, if nothing is around it; None if something may be."""
-    head = _HEAD.match(text)
-    tail = _TAIL.search(text, max(0, len(text) - _TAIL_BYTES))
+    head, tail = _HEAD.match(text), _tail(text)
     return memoryview(text)[head.end() : tail.start() + 1] if head and tail else None
+
+
+def _tail(text: bytes) -> re.Match[bytes] | None:
+    return _TAIL.search(text, max(0, len(text) - _TAIL_BYTES))
+
+
+def find_cuts(text: LargeText) -> list[int] | None:
+    """Where a large text can be cut between records, so that it need not be held whole.
+
+    Records of one file begin with the same member. So the beginning of another one is searched for,
+    not parsed, and it is one if all that lies between the last cut and it are values.
+
+    Returns:
+        Offsets in ascending order: of the first record, of some others, and of the bracket behind
+        the last one. None if there is anything but the plain envelope, or a value that is not JSON,
+        not UTF-8, or deeper than the decoder goes: that is for `raw_records`.
+    """
+    try:
+        return _cuts(text.pieces())
+    except ValueError:
+        return None
+
+
+def _cuts(pieces: Iterator[bytes]) -> list[int]:
+    waiting = next(pieces, b"")
+    first = _FIRST.match(waiting)
+    if not first:
+        raise ValueError("not the plain envelope")
+    cuts, beginning = [first.start(1)], first[1]
+    waiting = waiting[cuts[0] :]
+    for piece in pieces:
+        waiting += piece
+        at = max(waiting.rfind(beginning), 0)
+        if _are_values(_before_comma(waiting[:at])):
+            cuts.append(cuts[-1] + at)
+            waiting = waiting[at:]
+        elif len(waiting) > _MAX_WAITING_BYTES:
+            raise ValueError("no beginning of another record")
+    tail = _tail(waiting)
+    if not tail or not _are_values(waiting[: tail.start()]):
+        raise ValueError("not the plain envelope")
+    return [*cuts, cuts[-1] + tail.start()]
+
+
+def _before_comma(text: bytes) -> bytes:
+    """A text without the comma that it ends with; nothing if it does not."""
+    text = text.rstrip(_SPACE)
+    return text[:-1] if text.endswith(b",") else b""
+
+
+def _are_values(text: bytes) -> bool:
+    """Whether a text is JSON values, one or more, with commas between them."""
+    try:
+        return is_utf8(text) and bool(_RAW_LIST.decode(b"[" + text + b"]"))
+    except jsontext.FAILURES:
+        return False
+
+
+def records_between(text: LargeText, cuts: list[int]) -> Iterator[Any]:
+    """The elements of ``Records`` as `raw_records` has them, but from one cut to the next."""
+    pieces, waiting, at = text.pieces(), b"", 0
+    for start, end in pairwise(cuts):
+        while at + len(waiting) < end:
+            waiting += next(pieces)
+        run = waiting[start - at : end - at].rstrip(_SPACE).removesuffix(b",")
+        waiting, at = waiting[end - at :], end
+        yield from _elements(memoryview(b"[" + run + b"]"))
 
 
 def _enveloped(text: bytes, where: str) -> list[Any]:

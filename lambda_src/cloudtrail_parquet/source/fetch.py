@@ -10,11 +10,11 @@ from functools import partial
 
 from cloudtrail_parquet.deliveries import LogFile
 from cloudtrail_parquet.errors import CloudTrailParquetError
-from cloudtrail_parquet.formats.gzip_text import inflate, is_usual
+from cloudtrail_parquet.formats.gzip_text import LargeText, inflate, is_usual, text_of
 from cloudtrail_parquet.settings.options import FetchOptions
 from cloudtrail_parquet.storage import ReadStore
 
-Fetched = bytes | CloudTrailParquetError
+Fetched = bytes | LargeText | CloudTrailParquetError
 """The JSON text of a log file, or why there is none."""
 
 _SMALL_BYTES = (
@@ -81,6 +81,6 @@ def fetch(
 
 def _inflated(data: bytes, file: LogFile, max_inflated_bytes: int) -> Fetched:
     try:
-        return inflate(data, max_inflated_bytes, file.key)
+        return text_of(data, max_inflated_bytes, file.key)
     except CloudTrailParquetError as error:
         return error

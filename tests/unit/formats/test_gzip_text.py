@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudtrail_parquet.errors import UnreadableLogError
-from cloudtrail_parquet.formats.gzip_text import inflate
+from cloudtrail_parquet.formats.gzip_text import LargeText, inflate, text_of
 from cloudtrail_parquet.records.decode import decode
 from tests.builders import broken, envelope, log_file, record
 
@@ -129,7 +129,7 @@ INFLATE = """
 import resource, sys
 from pathlib import Path
 from cloudtrail_parquet.errors import UnreadableLogError
-from cloudtrail_parquet.formats.gzip_text import inflate
+from cloudtrail_parquet.formats.gzip_text import LargeText, inflate, text_of
 data = Path(sys.argv[1]).read_bytes()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
@@ -196,3 +196,80 @@ def test_a_large_genuine_file_beyond_the_usual_ratio_is_read() -> None:
 def test_a_file_whose_header_alone_is_there_is_cut_short() -> None:
     with pytest.raises(UnreadableLogError, match="cut short"):
         take(log_file(record())[:10])
+
+
+# Large files.
+
+
+def in_pieces(data: bytes) -> list[bytes]:
+    return list(LargeText(data, 64 * MIB, "a.json.gz").pieces())
+
+
+@pytest.mark.parametrize("level", [0, 1, 9])
+def test_a_large_text_comes_in_small_pieces_as_often_as_it_is_asked_for(level: int) -> None:
+    text = bytes(range(256)) * (3 * MIB // 256 + 1)
+    large = LargeText(gzip.compress(text, level), 64 * MIB, "a.json.gz")
+
+    for _ in range(2):
+        pieces = list(large.pieces())
+        assert b"".join(pieces) == text
+        assert max(map(len, pieces)) <= MIB
+    assert len(large) == len(text)
+    assert large.whole() == text
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(GZIPPED[:-1], GZIPPED[:-9], GZIPPED[: len(GZIPPED) // 2], GZIPPED[:10]),
+        *(GZIPPED + b"x", GZIPPED + bytes(9), GZIPPED * 2, gzip.compress(b"") + GZIPPED),
+        GZIPPED[:-4] + (len(TEXT) - 1).to_bytes(4, "little"),
+        GZIPPED[:-4] + (len(TEXT) + 1).to_bytes(4, "little"),
+    ],
+)
+def test_only_one_whole_member_comes_in_pieces(data: bytes) -> None:
+    with pytest.raises(ValueError, match="gzip"):
+        in_pieces(data)
+
+
+@given(broken(GZIPPED))
+def test_pieces_of_a_damaged_file_are_refused_or_its_text(data: bytes) -> None:
+    with suppress(ValueError):
+        assert b"".join(in_pieces(data)) == TEXT
+        assert take(data) == TEXT
+
+
+@pytest.mark.parametrize(("data", "size"), [(GZIPPED * 2, 2 * len(TEXT)), (GZIPPED, len(TEXT))])
+def test_a_large_text_that_was_inflated_whole_tells_its_size(data: bytes, size: int) -> None:
+    large = LargeText(data, 64 * MIB, "a.json.gz")
+
+    assert len(large.whole()) == len(large) == size
+
+
+def test_a_large_text_that_cannot_be_read_says_what_others_say() -> None:
+    for data in (GZIPPED[:-1], GZIPPED + b"x", bomb(65 * MIB)):
+        with pytest.raises(UnreadableLogError) as expected:
+            take(data)
+        with pytest.raises(UnreadableLogError) as error:
+            LargeText(data, 64 * MIB, "a.json.gz").whole()
+        assert error.value.args == expected.value.args
+
+
+@pytest.mark.parametrize(
+    ("size", "max_bytes", "large"),
+    [
+        (64 * MIB, 1 << 30, False),  # what CloudTrail writes is inflated at once
+        (64 * MIB + 1, 1 << 30, True),
+        (64 * MIB + 1, 64 * MIB + 1, True),
+        (64 * MIB + 1, 64 * MIB, False),
+    ],
+)
+def test_only_a_large_file_is_not_inflated_yet(size: int, max_bytes: int, *, large: bool) -> None:
+    data = gzip.compress(bytes(size), compresslevel=0)
+    try:
+        text = text_of(data, max_bytes, "a.json.gz")
+    except UnreadableLogError:
+        assert size > max_bytes
+        return
+    assert isinstance(text, LargeText) == large
+    assert len(text) == size

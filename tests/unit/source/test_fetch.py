@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from cloudtrail_parquet.deliveries import LogFile
 from cloudtrail_parquet.errors import StorageError, UnreadableLogError
+from cloudtrail_parquet.formats.gzip_text import LargeText
 from cloudtrail_parquet.settings.options import FetchOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.fetch import fetch
@@ -49,6 +50,16 @@ def test_what_cannot_be_read_comes_as_an_error_in_its_place(tmp_path: Path, size
     assert [fetched[1], fetched[3]] == [text, text]
     assert isinstance(fetched[0], UnreadableLogError)
     assert isinstance(fetched[2], StorageError)
+
+
+def test_a_large_file_comes_uninflated(tmp_path: Path) -> None:
+    store, text = open_store(str(tmp_path)), bytes(65 << 20)
+    file = put(store, "large", gzip.compress(text, compresslevel=0))
+
+    ((_, large),) = fetch(store, [file], FetchOptions.of(Settings()))
+
+    assert isinstance(large, LargeText)
+    assert large.whole() == text
 
 
 @pytest.mark.parametrize(("size", "elsewhere"), [(16_384, False), (16_385, True)])
