@@ -13,6 +13,7 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import lru_cache
 from hashlib import sha256
 from itertools import pairwise
 from typing import NamedTuple
@@ -126,6 +127,7 @@ def is_name(text: str) -> bool:
     return text not in {"", ".", ".."} and "/" not in text and text.isprintable()
 
 
+@lru_cache(4096)  # each is asked for some twenty times
 def partition(unit: Unit, layout: PartitionLayout = DEFAULT_LAYOUT) -> str:
     """The folder of a unit's partition, in Hive's style, with a slash at its end."""
     year, month, day = f"{unit.day:%Y}".zfill(4), f"{unit.day:%m}", f"{unit.day:%d}"
@@ -334,6 +336,7 @@ def state_unit(key: str) -> Unit | None:
     return _unit(key.rpartition(".")[0], _STATE_FOLDERS)
 
 
+@lru_cache(4096)
 def state_key(kind: str, unit: Unit, ending: str = ".json") -> str:
     """The key, below the state prefix, of something about a unit: its receipt, its lease, ...
 

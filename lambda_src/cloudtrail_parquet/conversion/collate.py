@@ -108,7 +108,8 @@ class Collation:
         self._files: list[LogFile] = []
         self._piece = _Piece([], [], [], {})
         self._fresh: list[pa.RecordBatch] = []
-        self._waiting: pa.Table = self.columns.encoded_schema.empty_table()
+        self._nothing: pa.Table = self.columns.encoded_schema.empty_table()
+        self._waiting = self._nothing
         self._bytes = 0  # of the fresh and the waiting rows
         self._late: list[pa.RecordBatch] = []
 
@@ -287,7 +288,8 @@ class Collation:
         gone = self._waiting.select(["#file"]).take(order[:rows])
         for records, count in self.places.counts(gone):
             records.written += count
-        self._waiting = self._waiting.take(rest.take(pc.sort_indices(rest)))
+        in_turn = rest.take(pc.sort_indices(rest))
+        self._waiting = self._waiting.take(in_turn) if len(rest) else self._nothing
         self._bytes = self._waiting.nbytes
         self.columns.forget(
             [self._waiting, pa.Table.from_batches(self._late, self.columns.encoded_schema)]
