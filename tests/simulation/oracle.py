@@ -107,7 +107,7 @@ def _is_same(change: Change) -> bool:
 
 
 class _Terms:
-    """Who held the lease of a unit when: a term ends when somebody else takes it."""
+    """Who held the lease of a unit's partition when: a term ends when somebody else takes it."""
 
     def __init__(self) -> None:
         self._holders: dict[Unit, Actor | None] = {}
@@ -181,7 +181,7 @@ class Watch:
             return
         kind, unit, rest = found
         match kind:
-            case "leases/units":
+            case "leases/partitions":
                 self._terms.see(unit, change)
             case "receipts":
                 receipt = _parsed(change.after.data) if change.after else None

@@ -81,7 +81,9 @@ def addition_of(
         is_settled: Whether the unit would be settled.
     """
     before = notes.receipt
-    if before is None or known is None or not _is_like(before, options):
+    if before is None or known is None:
+        return None
+    if not is_made_alike(before, options) or may_retry(before):
         return None
     new, gone = known.unknown(window), known.missing_among(file.key for file in window)
     if not new:
@@ -101,16 +103,19 @@ def addition_of(
     return Addition(before, known, new, gone, str(fingerprint))
 
 
-def _is_like(before: Receipt, options: ConversionOptions) -> bool:
-    """Whether rows of today may join those of a receipt, of which a retry would mend nothing."""
+def is_made_alike(before: Receipt, options: ConversionOptions) -> bool:
+    """Whether a receipt is about rows like those that would be made today."""
     window = options.dataset.window
     made = before.lookbehind_s, before.lookahead_s, before.schema_version, before.folders
     today = window.lookbehind_s, window.lookahead_s, SCHEMA_VERSION, options.dataset.folders
-    return (
-        made == today
-        and all(before.settings.get(name) == value for name, value in options.row_shaping.items())
-        and not any(bad.retryable for bad in before.quarantined)
+    return made == today and all(
+        before.settings.get(name) == value for name, value in options.row_shaping.items()
     )
+
+
+def may_retry(before: Receipt) -> bool:
+    """Whether something that could not be read may be readable now."""
+    return any(bad.retryable for bad in before.quarantined)
 
 
 def day_of_part(key: str) -> date | None:

@@ -1,10 +1,12 @@
 """Converting one unit: from its log files to its parts and its receipt."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from cloudtrail_parquet.conversion.addition import is_made_alike, may_retry
 from cloudtrail_parquet.conversion.keep import (
     add,
     added_receipt,
@@ -23,15 +25,17 @@ from cloudtrail_parquet.conversion.run import Run
 from cloudtrail_parquet.conversion.shards import Split, guard_others
 from cloudtrail_parquet.conversion.task import ShardTask, Task, WholeTask, task_of
 from cloudtrail_parquet.deliveries import LogFile
-from cloudtrail_parquet.errors import LeaseTimeoutError
-from cloudtrail_parquet.layout import WHOLE, Shard, Unit
-from cloudtrail_parquet.settings.options import ConversionOptions
+from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError
+from cloudtrail_parquet.layout import WHOLE, Shard, Unit, shard_of
+from cloudtrail_parquet.settings.options import ConversionOptions, LeaseOptions
 from cloudtrail_parquet.settings.settings import Settings
-from cloudtrail_parquet.state.keys import StateKeys
+from cloudtrail_parquet.state.keys import StateKeys, partition_lease
+from cloudtrail_parquet.state.notes import NotesByShard
 from cloudtrail_parquet.state.receipt import Receipt, to_text
-from cloudtrail_parquet.storage import Lease, Stores, open_store
+from cloudtrail_parquet.storage import Stores, open_store
 
 _ATTEMPTS = 10
+_SMALL_BYTES = 8 << 20  # stored: two seconds of work
 
 
 def convert_unit(  # noqa: PLR0913, PLR0917
@@ -42,6 +46,7 @@ def convert_unit(  # noqa: PLR0913, PLR0917
     admit: Callable[[list[LogFile]], None] | None = None,
     shard: Shard = WHOLE,
     refused: Iterable[str] = (),
+    splits: Container[Unit] | None = None,
 ) -> Receipt | None:
     """Convert one unit, or a shard of it: replace all that it owns in the dataset.
 
@@ -60,6 +65,8 @@ def convert_unit(  # noqa: PLR0913, PLR0917
             same time, and more than once.
         refused: Accounts of a folded unit that may not be listed. What was read of them before is
             kept; else the unit is converted without them, and its receipt says so.
+        splits: The units of whose shards the state knew something when the run began, if that was
+            asked: a run of many units lists them once.
 
     Returns:
         The receipt that was written, of the unit or of the shard; None when there was nothing to
@@ -71,26 +78,29 @@ def convert_unit(  # noqa: PLR0913, PLR0917
         UsageError: The layout has no such units; or shards of a split that was never completed
             were made of log files that are gone from the source.
     """
-    started = stores.clock.monotonic()
-    options = ConversionOptions.of(settings)
-    key = StateKeys.of(unit, shard).lease
-    with stores.state.lease(key, options.lease.wait_s, options.lease.expires_s) as lease:
-        task = task_of(unit, trails, stores, options, shard, refused)
+    started, options = stores.clock.monotonic(), ConversionOptions.of(settings)
+
+    with _alone(unit, shard, stores, options.lease) as held:
+        task: Task[Any] = task_of(unit, trails, stores, options, shard, refused)
         if task.is_void:
             return None
         if admit is not None:
             admit(task.files)
         if isinstance(task, ShardTask):
-            kept = _keep_unit(task, lease)
+            kept = _keep_unit(task, held)
             if kept is not None:
                 return kept
+        was_split = splits is None or unit in splits
+        task = replace(task, own_first=not _is_small(task), was_split=was_split)
         for _ in range(_ATTEMPTS):
             try:
-                return _attempt(task, lease, started)
+                return _attempt(task, held, started)
             except PartitionsChangedError:
-                task = task.with_current_notes()
+                before, task = task, task_of(unit, trails, stores, options, shard, refused)
+            if _is_done_by_another(before, task):
+                return task.last_receipt
         raise LeaseTimeoutError(
-            f"its partitions changed {_ATTEMPTS} times while it was read",
+            f"it or its partitions changed {_ATTEMPTS} times while it was read",
             unit.name,
             "Run it again later",
         )
@@ -128,7 +138,45 @@ def preview_unit(  # noqa: PLR0913, PLR0917
         return kept if kept is not None else run.receipt(seconds)
 
 
-def _attempt(task: Task[Any], lease: Lease, started: float) -> Receipt | None:
+def _is_small(task: Task[Any]) -> bool:
+    """Whether reading again, in the rare case, costs less than listing the partition first."""
+    is_whole = isinstance(task, WholeTask) and all(task.unit.span) and task.addition is None
+    return is_whole and sum(file.size for file in task.window) <= _SMALL_BYTES
+
+
+@contextmanager
+def _alone(unit: Unit, shard: Shard, stores: Stores, options: LeaseOptions) -> Iterator[HeldLeases]:
+    """Let no other run read the same shard or folded unit meanwhile: that would be much in vain."""
+    if shard == WHOLE and all(unit.span):
+        yield HeldLeases()
+        return
+    key = StateKeys.of(unit, shard).lease
+    with stores.state.lease(key, options.wait_s, options.expires_s) as lease:
+        yield HeldLeases(lease)
+
+
+def _is_done_by_another(before: Task[Any], task: Task[Any]) -> bool:
+    """Whether another run has meanwhile converted the same log files in the same way.
+
+    Raises:
+        StorageError: Another run has published with other settings. Perhaps it is the newer one, so
+            nothing of it is replaced.
+    """
+    receipt: Receipt | None = task.last_receipt
+    if receipt is None or task.notes.receipt_version == before.notes.receipt_version:
+        return False
+    if not is_made_alike(receipt, task.options):
+        raise StorageError(
+            "a run with other settings has converted it meanwhile",
+            task.unit.name,
+            "Run it again",
+        )
+    if not task.notes.is_true or receipt.kept or may_retry(receipt):
+        return False
+    return receipt.source_fingerprint == task.fingerprint
+
+
+def _attempt(task: Task[Any], early: HeldLeases, started: float) -> Receipt | None:
     """Read and publish once.
 
     Raises:
@@ -137,13 +185,14 @@ def _attempt(task: Task[Any], lease: Lease, started: float) -> Receipt | None:
     with task.stores.dataset.staging() as staging:
         run = Run(task, staging)
         run.read()
-        if _is_nothing(run):
-            _note_nothing(run, task.stores.clock.monotonic() - started, lease)
-            return None
-        with _unit_held(task, lease) as held:
-            if isinstance(task, ShardTask):
-                run.task = task.with_current_notes()  # other shards may have published meanwhile
-            receipt = _replace(run, task.stores.clock.monotonic() - started, held)
+        is_nothing = _is_nothing(run)
+        with _unit_held(task, early) as held:
+            run.task = _seen_again(run)
+            seconds = task.stores.clock.monotonic() - started
+            if is_nothing:
+                _note_nothing(run, seconds, held)
+                return None
+            receipt = _replace(run, seconds, held)
             if isinstance(task, ShardTask):
                 Split(task).finish(held)
             return receipt
@@ -158,32 +207,48 @@ def _is_nothing(run: Run) -> bool:
     return (notes.is_void or has_nothing) and not run.published.own(task.unit.day)
 
 
-def _note_nothing(run: Run, seconds: float, lease: Lease) -> None:
+def _note_nothing(run: Run, seconds: float, held: HeldLeases) -> None:
     """Write the receipt of a unit without records, so that nobody looks at its log files again.
 
     They were delivered beside its day, in its window.
+
+    Raises:
+        PartitionsChangedError: It has parts.
     """
-    key, version = StateKeys.of(run.task.unit).receipt, run.task.notes.receipt_version
-    lease.confirm()
-    run.task.stores.state.swap(key, to_text(run.receipt(seconds)), version)
+    task = run.task
+    if run.published.own(task.unit.day):
+        raise PartitionsChangedError(task.unit.name)
+    held.confirm()
+    key, version = StateKeys.of(task.unit).receipt, task.notes.receipt_version
+    task.stores.state.swap(key, to_text(run.receipt(seconds)), version)
 
 
 @contextmanager
-def _unit_held(task: Task[Any], lease: Lease) -> Iterator[HeldLeases]:
-    """Hold the unit's lease, which a shard needs only while it replaces something.
+def _unit_held(task: Task[Any], early: HeldLeases) -> Iterator[HeldLeases]:
+    """Hold the lease of the unit's own partition, under which the unit is published.
 
-    So shards are read at the same time and published one after the other, and none is published
-    while the whole unit is converted.
+    So whole units and shards are read at the same time, and published one after the other.
     """
-    if not isinstance(task, ShardTask):
-        yield HeldLeases(lease)
-        return
-    key, options = StateKeys.of(task.unit).lease, task.options.lease
-    with task.stores.state.lease(key, options.wait_s, options.expires_s) as unit_lease:
-        yield HeldLeases(lease, unit_lease)
+    key, options = partition_lease(task.unit), task.options.lease
+    with task.stores.state.lease(key, options.wait_s, options.expires_s) as lease:
+        yield early.plus(lease)
 
 
-def _keep_unit(task: ShardTask, lease: Lease) -> Receipt | None:
+def _seen_again(run: Run) -> Task[Any]:
+    """The task with what the state says under the lease; the unit's partition is listed as well.
+
+    Raises:
+        PartitionsChangedError: What the run has worked from is no longer so.
+    """
+    task, day = run.task.with_current_notes(), run.task.unit.day
+    if task.shard == WHOLE and task.notes.versions != run.task.notes.versions:
+        raise PartitionsChangedError(task.unit.name)
+    if run.published.refresh(day, run.duplicates.keys(day)):
+        raise PartitionsChangedError(task.unit.name)
+    return task
+
+
+def _keep_unit(task: ShardTask, early: HeldLeases) -> Receipt | None:
     """Keep the unit if a split must not replace it, since log files are gone.
 
     Returns:
@@ -192,7 +257,7 @@ def _keep_unit(task: ShardTask, lease: Lease) -> Receipt | None:
     split = Split(task)
     if not split.would_be_kept():
         return None
-    with _unit_held(task, lease) as held:
+    with _unit_held(task, early) as held:
         return split.keep(held)
 
 
@@ -208,7 +273,7 @@ def _replace(run: Run, seconds: float, held: HeldLeases) -> Receipt:
     if isinstance(run.task, WholeTask) and run.task.addition is not None:
         return add(run, run.task.addition, seconds, held)
     task, notes = run.task, run.task.notes
-    others, unrecorded = task.other_shards(), unrecorded_parts(run)
+    others, unrecorded = _other_shards(run), unrecorded_parts(run)
     only_shards = notes.is_void and bool(others)
     # While there are log files, mere shards are not kept: the rest of their split may complete it.
     kept = None if only_shards and task.window else kept_receipt(run, unrecorded)
@@ -233,6 +298,19 @@ def _replace(run: Run, seconds: float, held: HeldLeases) -> Receipt:
     )
     publish(change, task.stores, task.options.lease, held)
     return receipt
+
+
+def _other_shards(run: Run) -> NotesByShard:
+    """What the state says about shards that go; asked if there may be any.
+
+    A split since the run began shows in the unit's partition. Of one that does not yet, the intent
+    that its shard leaves behind makes the unit be converted again.
+    """
+    task, own = run.task, run.published.own(run.task.unit.day)
+    keys = [*task.notes.parts, *(entry.key for entry in own)]
+    if not task.was_split and all(shard_of(key) == WHOLE for key in keys):
+        return {}
+    return task.other_shards()
 
 
 def _is_same_source(run: Run) -> bool:

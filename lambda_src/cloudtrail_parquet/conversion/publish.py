@@ -100,10 +100,24 @@ class Change(NamedTuple):
     staged: frozenset[str] | None = None
     adds: frozenset[int] | None = None
 
+    def listed(self, target: Unit) -> dict[str, Entry]:
+        """The parts in a unit's partition, by key."""
+        return {entry.key: entry for entry in self.partitions.entries(target.day)}
+
     @property
     def new(self) -> frozenset[str]:
         """The keys of the parts that there will be."""
         return frozenset(part.key for part in self.receipt.parts)
+
+    @property
+    def is_first_part(self) -> bool:
+        """Whether a single part is put where the unit has none; nothing else is touched.
+
+        Until it has a receipt, its unit is found as one that was never converted.
+        """
+        is_new = self.shard == WHOLE and self.notes.is_void and not (self.unknown or self.others)
+        own = all(unit_of(key) == self.unit for key in self.new)
+        return is_new and own and len(self.new) <= 1 and not self.finished
 
     @property
     def touched(self) -> frozenset[str]:
@@ -113,13 +127,13 @@ class Change(NamedTuple):
 
 
 def publish(change: Change, stores: Stores, options: LeaseOptions, held: HeldLeases) -> None:
-    """Apply a change to the dataset and the state.
+    """Apply a change to the dataset and the state; the unit's own partition was listed before.
 
     Args:
         change: What is to be replaced, and by what.
         stores: Source, dataset and state.
         options: How the leases of partitions are held.
-        held: The leases of the unit and of the shard.
+        held: The lease of the unit's own partition, and what else the run holds.
 
     Raises:
         PartitionsChangedError: Others have meanwhile put a record of the new parts into a
@@ -130,11 +144,14 @@ def publish(change: Change, stores: Stores, options: LeaseOptions, held: HeldLea
     unit, shard, state = change.unit, change.shard, stores.state
     keys = StateKeys.of(unit, shard)
     stored = None if change.identities is None else state.look(keys.identities)
+    own = change.listed(unit)
     held.confirm()
 
-    # 1. The intent: from here on the old receipt is not believed.
-    intent = Intent(change.receipt.run, stores.now(), change.touched, change.adds)
-    intent_version = state.swap(keys.intent, _text(intent), change.notes.intent_version)
+    # 1. The intent: from here on the old receipt is not believed. There may be none to believe.
+    intent_version = None
+    if not change.is_first_part:
+        intent = Intent(change.receipt.run, stores.now(), change.touched, change.adds)
+        intent_version = state.swap(keys.intent, _text(intent), change.notes.intent_version)
 
     # 2. The identities: no part of the unit, old or new, is made of other log files than these.
     if change.identities is not None:
@@ -145,13 +162,17 @@ def publish(change: Change, stores: Stores, options: LeaseOptions, held: HeldLea
 
     # 3. One partition after the other, the unit's own first: add new parts, then remove old ones.
     with _begun(change):
-        for target in _targets(change):
+        _replace(change, unit, own, stores, held)
+        for target in _others(change):
             key = partition_lease(target)
             with state.lease(key, options.wait_s, options.expires_s) as lease:
+                both = held.plus(lease)
                 has_changed = change.partitions.refresh(target.day)
                 if has_changed:
                     raise PartitionsChangedError(target.name)
-                _replace(change, target, stores, held.plus(lease))
+                entries = change.listed(target)
+                both.confirm()
+                _replace(change, target, entries, stores, both)
 
         # 4. The receipt, of the same run as the intent: from here on it is believed.
         held.check()
@@ -180,16 +201,23 @@ def _begun(change: Change) -> Iterator[None]:
         raise type(error)(what, where, hint) from error
 
 
-def _targets(change: Change) -> list[Unit]:
-    """The partitions to change, as the units of their days: the own one first."""
-    others = {unit_of(key) or change.unit for key in change.touched} - {change.unit}
-    return [change.unit, *sorted(others)]
+def _others(change: Change) -> list[Unit]:
+    """The partitions to change beside the unit's own one, as the units of their days."""
+    return sorted({unit_of(key) or change.unit for key in change.touched} - {change.unit})
 
 
-def _replace(change: Change, target: Unit, stores: Stores, held: HeldLeases) -> None:
-    """Change one partition: publish the new parts, then remove the owner's others."""
-    entries = {entry.key: entry for entry in change.partitions.entries(target.day)}
-    held.confirm()
+def _replace(
+    change: Change, target: Unit, entries: dict[str, Entry], stores: Stores, held: HeldLeases
+) -> None:
+    """Change one partition: publish the new parts, then remove the owner's others.
+
+    Args:
+        change: What is to be replaced, and by what.
+        target: The unit of the partition.
+        entries: The parts in it by key, as listed before the leases were confirmed.
+        stores: Source, dataset and state.
+        held: The leases, of which one is that of the partition.
+    """
     if change.staging is not None:
         staged = change.new if change.staged is None else change.staged
         for key in sorted(key for key in staged if unit_of(key) == target):

@@ -47,6 +47,8 @@ class PublishedParts:
         shard: Shard = WHOLE,
         source_fingerprint: str | None = None,
         kept: frozenset[str] = frozenset(),
+        *,
+        own_first: bool = True,
     ) -> None:
         """Prepare; nothing is listed yet.
 
@@ -58,12 +60,15 @@ class PublishedParts:
             source_fingerprint: If given, other shards' parts count only if they were made of this
                 source: those made of another one will be replaced, perhaps by less.
             kept: The keys of own parts that this run does not replace.
+            own_first: Whether to list the unit's own partition before records are compared with it.
+                If not, it has no parts until `refresh`, which finds whether one of them matters.
         """
         self._dataset = dataset
         self._unit = unit
         self._layout = layout
         self._owner = Owner(unit.day, shard)
         self._source, self._kept = source_fingerprint, kept
+        self._own_first = own_first
         self._listed: dict[date, list[Entry]] = {}
         self._relied_on: dict[date, set[Entry]] = defaultdict(set)
         self._times: dict[date, list[pa.Array | None]] = defaultdict(list)
@@ -112,6 +117,8 @@ class PublishedParts:
 
     def _at(self, day: date) -> list[Entry]:
         if day not in self._listed:
+            if day == self._owner.day and not self._own_first:
+                return []
             self._listed[day] = self._list(day)
         return self._listed[day]
 

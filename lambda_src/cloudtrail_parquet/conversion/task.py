@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from hashlib import sha256
 from typing import Any, Generic, Self
 from uuid import uuid4
@@ -31,7 +31,7 @@ from cloudtrail_parquet.state.notes import (
     shard_notes,
 )
 from cloudtrail_parquet.state.receipt import R, Receipt, ShardReceipt
-from cloudtrail_parquet.storage import Entry, Stores
+from cloudtrail_parquet.storage import Entry, ReadStore, Stores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +48,12 @@ class Task(ABC, Generic[R]):
         fingerprints: The fingerprints of the log files of each place.
         refused: Places of a folded unit that may not be listed; the region is "" for an account.
         unplaced: Log files without bytes in the folders of the unit's day.
-        notes: What the state says about the unit, or about the shard.
+        listed: When the log files began to be listed.
+        notes: What the state said about the unit, or about the shard, before that.
         addition: What the parts of the unit are added to; None if they are replaced.
+        own_first: Whether the unit's partition is listed before log files are read; else what
+            others have published there is first seen under the lease.
+        was_split: Whether the state may know of shards of the unit since before the run began.
         run: The name of this run.
     """
 
@@ -62,13 +66,12 @@ class Task(ABC, Generic[R]):
     fingerprints: dict[Place, Fingerprint]
     refused: frozenset[Place]
     unplaced: list[Misplaced]
+    listed: datetime
     notes: Notes[R] = field(default_factory=Notes)
     addition: Addition | None = None
+    own_first: bool = True
+    was_split: bool = True
     run: str = field(default_factory=lambda: uuid4().hex)
-
-    @abstractmethod
-    def read_notes(self) -> Notes[R]:
-        """Read what the state says about the unit, or about the shard."""
 
     @abstractmethod
     def has_other_notes(self) -> bool:
@@ -91,8 +94,8 @@ class Task(ABC, Generic[R]):
         """A receipt as the one of the unit, or of the shard."""
 
     def with_current_notes(self) -> Self:
-        """This task with what the state says now; of use only under the unit's lease."""
-        return replace(self, notes=self.read_notes())
+        """This task with what the state says now."""
+        return replace(self, notes=_read_notes(self.stores.state, self.unit, self.shard))
 
     @property
     def files(self) -> list[LogFile]:
@@ -134,9 +137,9 @@ class Task(ABC, Generic[R]):
 
     @property
     def is_settled(self) -> bool:
-        """Whether the window has passed, with a margin."""
+        """Whether the window had passed, with a margin, when the log files were listed."""
         window, margin_s = self.options.dataset.window, self.options.settle_margin_s
-        return window.has_passed(self.unit.day, self.stores.now(), margin_s)
+        return window.has_passed(self.unit.day, self.listed, margin_s)
 
     def entries(self, day: date) -> list[Entry]:
         """The parts of a day's partition."""
@@ -145,15 +148,6 @@ class Task(ABC, Generic[R]):
 
 class WholeTask(Task[Receipt]):
     """A unit that is read as a whole; it also owns what was written when it was split."""
-
-    def read_notes(self) -> Notes[Receipt]:
-        """See `Task`."""
-        return read_notes(self.stores.state, self.unit)
-
-    def with_current_notes(self) -> Self:
-        """See `Task`; also finds out whether log files can be added to what there is."""
-        task = super().with_current_notes()
-        return replace(task, addition=task.find_addition())
 
     def find_addition(self) -> Addition | None:
         """What can be added to the parts of the unit, if the state knows all of these."""
@@ -190,7 +184,9 @@ class WholeTask(Task[Receipt]):
         """See `Task`."""
         kept = self.addition.kept if self.addition else frozenset[str]()
         layout = self.options.dataset.layout
-        return PublishedParts(self.stores.dataset, self.unit, layout, kept=kept)
+        return PublishedParts(
+            self.stores.dataset, self.unit, layout, kept=kept, own_first=self.own_first
+        )
 
     def as_own(self, receipt: Receipt) -> Receipt:
         """See `Task`."""
@@ -199,10 +195,6 @@ class WholeTask(Task[Receipt]):
 
 class ShardTask(Task[ShardReceipt]):
     """A shard of a unit, which owns what it has written itself."""
-
-    def read_notes(self) -> Notes[ShardReceipt]:
-        """See `Task`."""
-        return read_shard_notes(self.stores.state, self.unit, self.shard)
 
     def has_other_notes(self) -> bool:
         """See `Task`."""
@@ -252,7 +244,9 @@ def task_of(  # noqa: PLR0913, PLR0917
     shard: Shard,
     refused: Iterable[str] = (),
 ) -> WholeTask | ShardTask:
-    """List the log files of a unit and read what the state says about it.
+    """Read what the state says about a unit and list its log files.
+
+    In this order: who has seen newer log files publishes after these notes were read.
 
     Args:
         unit: The unit.
@@ -268,7 +262,8 @@ def task_of(  # noqa: PLR0913, PLR0917
             a place that may not be listed does not keep the others from being read.
     """
     check_unit(unit, options.dataset.layout)
-    empty, unlisted = Unplaced(), set[Place]()
+    notes = _read_notes(stores.state, unit, shard)
+    listed, empty, unlisted = stores.now(), Unplaced(), set[Place]()
     window = window_files(
         stores.source,
         trails,
@@ -292,6 +287,14 @@ def task_of(  # noqa: PLR0913, PLR0917
         "fingerprints": dict(fingerprints),
         "refused": frozenset(unlisted.union(Place(account, "") for account in refused)),
         "unplaced": empty.folders,
+        "listed": listed,
+        "notes": notes,
     }
-    task = WholeTask(**facts) if shard == WHOLE else ShardTask(**facts)
-    return task.with_current_notes()
+    if shard != WHOLE:
+        return ShardTask(**facts)
+    task = WholeTask(**facts)
+    return replace(task, addition=task.find_addition())
+
+
+def _read_notes(state: ReadStore, unit: Unit, shard: Shard) -> Notes[Any]:
+    return read_notes(state, unit) if shard == WHOLE else read_shard_notes(state, unit, shard)

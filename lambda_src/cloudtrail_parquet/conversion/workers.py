@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple, Protocol
 
 import pyarrow as pa
@@ -22,6 +22,7 @@ from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import Discovery
+from cloudtrail_parquet.state.keys import split_units
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import Stores
 from cloudtrail_parquet.storage.locations import Locations
@@ -120,7 +121,9 @@ def convert_all(
         check_properties(locations.open(), dataset)
     else:
         record_properties(locations.open(), dataset, LeaseOptions.of(settings))
-    act: UnitAction = preview_unit if dry_run else convert_unit
+    act: UnitAction = preview_unit
+    if not dry_run:
+        act = partial(convert_unit, splits=split_units(locations.open().state))
     workers = min(workers, len(jobs))
     if workers <= 1:
         for job in jobs:

@@ -33,6 +33,7 @@ from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.accounts import Accounts
 from cloudtrail_parquet.source.discover import discover
 from cloudtrail_parquet.source.siblings import look_into_odd_siblings
+from cloudtrail_parquet.state.keys import split_units
 from cloudtrail_parquet.state.notes import read_notes, shard_notes, unfinished
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import Stores
@@ -186,9 +187,10 @@ class Function:
         dataset, lease = DatasetOptions.of(self.settings), LeaseOptions.of(self.settings)
         record_properties(self.stores, dataset, lease)
         accounts = Accounts(self.stores.source, self.settings.folders)
+        splits = split_units(self.stores.state)
         for number, unit in enumerate(units):
             try:
-                receipt = self._convert_unit(unit, accounts)
+                receipt = self._convert_unit(unit, accounts, splits)
             except NotEnoughTimeError as error:
                 left += units[number:]
                 failures.append(error)
@@ -216,7 +218,9 @@ class Function:
             self.telemetry.handed_back(len(left))
         return {"converted": converted, "handed_back": len(left)}
 
-    def _convert_unit(self, ref: UnitRef, accounts: Accounts) -> Receipt | None:
+    def _convert_unit(
+        self, ref: UnitRef, accounts: Accounts, splits: frozenset[Unit]
+    ) -> Receipt | None:
         """Convert a unit or a shard of it.
 
         Raises:
@@ -238,7 +242,9 @@ class Function:
         settings = replace(self.settings, lease_wait_s=wait_s)
         with translated_errors(unit.name):
             trails, refused = self._trails(unit, accounts), accounts.refused(unit)
-            receipt = convert_unit(unit, trails, self.stores, settings, admit, shard, refused)
+            receipt = convert_unit(
+                unit, trails, self.stores, settings, admit, shard, refused, splits
+            )
             if receipt is None and not holds_logs:
                 raise accounts.no_logs(unit)
         return receipt

@@ -51,6 +51,12 @@ def shards_of(state: ReadStore, unit: Unit) -> list[Shard]:
     return sorted(filter(None, map(Shard.named, names)))
 
 
+def split_units(state: ReadStore) -> frozenset[Unit]:
+    """The units of whose shards the state knows something."""
+    units = (state_unit(entry.key) for entry in state.files("shards/"))
+    return frozenset(filter(None, units))
+
+
 def receipt_days(
     state: ReadStore, span: Place, first: date = date.min, last: date = date.max
 ) -> set[date]:

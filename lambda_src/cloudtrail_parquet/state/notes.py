@@ -62,6 +62,11 @@ class Notes(NamedTuple, Generic[R]):
         return self.receipt_version is None and self.intent_version is None
 
     @property
+    def versions(self) -> tuple[str | None, str | None]:
+        """What others change when they publish."""
+        return self.receipt_version, self.intent_version
+
+    @property
     def is_true(self) -> bool:
         """Whether the receipt describes the published parts."""
         if self.receipt is None:

@@ -20,10 +20,11 @@ from cloudtrail_parquet.contract import DEFAULT_LAYOUT
 from cloudtrail_parquet.conversion.convert import convert_unit, preview_unit
 from cloudtrail_parquet.conversion.published import PublishedParts
 from cloudtrail_parquet.errors import LeaseTimeoutError, UsageError
-from cloudtrail_parquet.layout import WHOLE, Shard, Unit, owner_of, shard_of, state_key, unit_of
+from cloudtrail_parquet.layout import WHOLE, Shard, Unit, owner_of, shard_of, unit_of
 from cloudtrail_parquet.schema.columns import TIMESTAMP
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.log_files import window_files
+from cloudtrail_parquet.state.keys import partition_lease
 from cloudtrail_parquet.state.notes import read_notes
 from cloudtrail_parquet.state.receipt import Receipt, ShardReceipt
 from cloudtrail_parquet.storage import Staging, Store, open_store
@@ -295,12 +296,12 @@ def test_stragglers_of_a_killed_shard_go_with_a_whole_conversion(changes: int) -
 # At the same time.
 
 
-def test_a_shard_publishes_nothing_while_the_unit_is_converted() -> None:
+def test_a_shard_publishes_nothing_while_its_unit_is_published() -> None:
     stores = of_files(WITH_STRAGGLERS)
     impatient = dataclasses.replace(SETTINGS, lease_wait_s=0)
 
     with (
-        stores.state.lease(state_key("leases/units", UNIT), 0, 60),
+        stores.state.lease(partition_lease(UNIT), 0, 60),
         pytest.raises(LeaseTimeoutError),
     ):
         convert(stores, Shard(1, 2), settings=impatient)
