@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "lambda_src"
 PACKAGE = "cloudtrail_parquet"
 CONVERTER = (
-    {"contract", "printable", "process", "clock", "version", "sample_logs"},
+    {"contract", "printable", "process", "together", "clock", "version", "sample_logs"},
     {"errors", "schema"},
     {"formats", "storage"},
     {"layout"},

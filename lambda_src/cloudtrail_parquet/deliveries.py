@@ -8,6 +8,7 @@ CloudTrail Processing Library. YYYY/MM/DD is the UTC day of delivery.
 
 import re
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
@@ -21,6 +22,7 @@ _STAMP = re.compile(
 )
 _DAY_S = 86_400
 _DAY = timedelta(days=1)
+_LEAST_BYTES = 2_000  # that a log file counts when its memory is estimated
 _LAST_MOMENT = timedelta(days=1, microseconds=-1)
 
 
@@ -125,6 +127,11 @@ class LogFile(NamedTuple):
     delivered: datetime
     stamped: bool
     place: Place = Place("", "")
+
+
+def memory_of(files: Iterable[LogFile]) -> int:
+    """The stored bytes of log files; a small one counts more, as it costs memory beside them."""
+    return sum(max(file.size, _LEAST_BYTES) for file in files)
 
 
 def log_file(entry: Entry, delivery_day: date) -> LogFile:

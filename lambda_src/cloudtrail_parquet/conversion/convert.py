@@ -80,8 +80,11 @@ def convert_unit(  # noqa: PLR0913, PLR0917
     """
     started, options = stores.clock.monotonic(), ConversionOptions.of(settings)
 
+    def look() -> Task[Any]:
+        return task_of(unit, trails, stores, options, shard, refused)
+
     with _alone(unit, shard, stores, options.lease) as held:
-        task: Task[Any] = task_of(unit, trails, stores, options, shard, refused)
+        task = look()
         if task.is_void:
             return None
         if admit is not None:
@@ -92,18 +95,24 @@ def convert_unit(  # noqa: PLR0913, PLR0917
                 return kept
         was_split = splits is None or unit in splits
         task = replace(task, own_first=not _is_small(task), was_split=was_split)
-        for _ in range(_ATTEMPTS):
-            try:
-                return _attempt(task, held, started)
-            except PartitionsChangedError:
-                before, task = task, task_of(unit, trails, stores, options, shard, refused)
-            if _is_done_by_another(before, task):
-                return task.last_receipt
-        raise LeaseTimeoutError(
-            f"it or its partitions changed {_ATTEMPTS} times while it was read",
-            unit.name,
-            "Run it again later",
-        )
+        return _attempts(task, look, held, started)
+
+
+def _attempts(
+    task: Task[Any], look: Callable[[], Task[Any]], held: HeldLeases, started: float
+) -> Receipt | None:
+    for _ in range(_ATTEMPTS):
+        try:
+            return _attempt(task, held, started)
+        except PartitionsChangedError:
+            before, task = task, look()
+        if _is_done_by_another(before, task):
+            return task.last_receipt
+    raise LeaseTimeoutError(
+        f"it or its partitions changed {_ATTEMPTS} times while it was read",
+        task.unit.name,
+        "Run it again later",
+    )
 
 
 def preview_unit(  # noqa: PLR0913, PLR0917

@@ -166,13 +166,7 @@ def publish(change: Change, stores: Stores, options: LeaseOptions, held: HeldLea
         for target in _others(change):
             key = partition_lease(target)
             with state.lease(key, options.wait_s, options.expires_s) as lease:
-                both = held.plus(lease)
-                has_changed = change.partitions.refresh(target.day)
-                if has_changed:
-                    raise PartitionsChangedError(target.name)
-                entries = change.listed(target)
-                both.confirm()
-                _replace(change, target, entries, stores, both)
+                _replace_elsewhere(change, target, stores, held.plus(lease))
 
         # 4. The receipt, of the same run as the intent: from here on it is believed.
         held.check()
@@ -204,6 +198,15 @@ def _begun(change: Change) -> Iterator[None]:
 def _others(change: Change) -> list[Unit]:
     """The partitions to change beside the unit's own one, as the units of their days."""
     return sorted({unit_of(key) or change.unit for key in change.touched} - {change.unit})
+
+
+def _replace_elsewhere(change: Change, target: Unit, stores: Stores, held: HeldLeases) -> None:
+    has_changed = change.partitions.refresh(target.day)
+    if has_changed:
+        raise PartitionsChangedError(target.name)
+    entries = change.listed(target)
+    held.confirm()
+    _replace(change, target, entries, stores, held)
 
 
 def _replace(

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from cloudtrail_parquet.conversion.convert import convert_unit, preview_unit
 from cloudtrail_parquet.dataset.properties import check_properties, record_properties
-from cloudtrail_parquet.deliveries import LogFile
+from cloudtrail_parquet.deliveries import LogFile, memory_of
 from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.process import prepare_process
@@ -26,6 +26,7 @@ from cloudtrail_parquet.state.keys import split_units
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import Stores
 from cloudtrail_parquet.storage.locations import Locations
+from cloudtrail_parquet.together import Budget, at_a_time, side_by_side
 
 
 class Job(NamedTuple):
@@ -106,7 +107,8 @@ def convert_all(
         jobs: The units.
         locations: Locations of source, dataset and state.
         settings: Conversion settings.
-        workers: How many worker processes; with one, the units are converted in this process.
+        workers: How many worker processes; with one, the units are converted in this process. Each
+            converts several units at a time where it has to wait for a store.
         dry_run: Whether only to find out what would be done.
 
     Yields:
@@ -124,30 +126,37 @@ def convert_all(
     act: UnitAction = preview_unit
     if not dry_run:
         act = partial(convert_unit, splits=split_units(locations.open().state))
+    number = at_a_time(locations.open().parallel)
     workers = min(workers, len(jobs))
     if workers <= 1:
-        for job in jobs:
-            yield _convert(act, job, locations, settings)
+        yield from _convert_some(act, jobs, locations, settings, number)
         return
+    size = max(1, min(2 * number, len(jobs) // (4 * workers))) if number > 1 else 1
+    portions = [jobs[first : first + size] for first in range(0, len(jobs), size)]
     spawn = multiprocessing.get_context("spawn")  # fork would copy Arrow's threads' locks
     pool = ProcessPoolExecutor(workers, spawn, _prepare_worker)
-    futures: dict[Future[Outcome], Job] = {
-        pool.submit(_convert, act, job, locations, settings): job for job in jobs
+    futures: dict[Future[list[Outcome]], list[Job]] = {
+        pool.submit(_convert_portion, act, portion, locations, settings, number): portion
+        for portion in portions
     }
     try:
         for future in as_completed(futures):
             try:
-                yield future.result()
+                yield from future.result()
             except BrokenProcessPool:
-                unit = futures[future].unit
-                what = "a worker process was killed before this unit was done"
-                hint = (
-                    "If memory ran out, use fewer workers; a program with several has to start "
-                    "its work below if __name__ == '__main__'. Then run it again"
-                )
-                yield Outcome(unit, None, StorageError(what, unit.name, hint))
+                for job in futures[future]:
+                    yield Outcome(job.unit, None, _killed(job.unit))
     finally:  # at once, if the caller stops early
         pool.shutdown(wait=all(future.done() for future in futures), cancel_futures=True)
+
+
+def _killed(unit: Unit) -> StorageError:
+    what = "a worker process was killed before this unit was done"
+    hint = (
+        "If memory ran out, use fewer workers; a program with several has to start "
+        "its work below if __name__ == '__main__'. Then run it again"
+    )
+    return StorageError(what, unit.name, hint)
 
 
 def _prepare_worker() -> None:
@@ -164,17 +173,36 @@ def _end_with(sentinel: int) -> None:
     os._exit(1)
 
 
-def _convert(act: UnitAction, job: Job, locations: Locations, settings: Settings) -> Outcome:
+def _convert_some(
+    act: UnitAction, jobs: list[Job], locations: Locations, settings: Settings, number: int
+) -> Iterator[Outcome]:
+    """Convert units in this process, a number of them at a time."""
+    convert = partial(_convert, act, locations=locations, settings=settings, budget=Budget())
+    return side_by_side(convert, jobs, number)
+
+
+def _convert_portion(
+    act: UnitAction, jobs: list[Job], locations: Locations, settings: Settings, number: int
+) -> list[Outcome]:
+    return list(_convert_some(act, jobs, locations, settings, number))
+
+
+def _convert(
+    act: UnitAction, job: Job, locations: Locations, settings: Settings, budget: Budget
+) -> Outcome:
     looked = False
 
-    def admit(_: list[LogFile]) -> None:
-        nonlocal looked
-        looked = True
-
     try:
-        receipt = act(
-            job.unit, job.trails, _opened(locations), settings, admit=admit, refused=job.refused
-        )
+        with budget.share() as take:
+
+            def admit(files: list[LogFile]) -> None:
+                nonlocal looked
+                looked = True
+                take(memory_of(files))
+
+            receipt = act(
+                job.unit, job.trails, _opened(locations), settings, admit=admit, refused=job.refused
+            )
     except CloudTrailParquetError as error:
         return Outcome(job.unit, None, error)
     except (OSError, pa.ArrowException) as error:  # such as a full disk

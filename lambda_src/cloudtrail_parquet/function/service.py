@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from functools import partial
 from itertools import chain
 from math import ceil
 from traceback import walk_tb
@@ -13,7 +14,7 @@ from msgspec.structs import replace as replace_in
 from cloudtrail_parquet.contract import FUNCTION_S, MAX_UNITS, PLACE_COLUMNS
 from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.dataset.properties import record_properties
-from cloudtrail_parquet.deliveries import LogFile
+from cloudtrail_parquet.deliveries import LogFile, memory_of
 from cloudtrail_parquet.errors import (
     CloudTrailParquetError,
     NotEnoughTimeError,
@@ -37,6 +38,7 @@ from cloudtrail_parquet.state.keys import split_units
 from cloudtrail_parquet.state.notes import read_notes, shard_notes, unfinished
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import Stores
+from cloudtrail_parquet.together import Budget, at_a_time, side_by_side
 
 START_S = 10
 """The seconds that an invocation may take before its first unit, mostly for listings."""
@@ -186,30 +188,29 @@ class Function:
             return {"converted": 0, "handed_back": 0}
         dataset, lease = DatasetOptions.of(self.settings), LeaseOptions.of(self.settings)
         record_properties(self.stores, dataset, lease)
-        accounts = Accounts(self.stores.source, self.settings.folders)
-        splits = split_units(self.stores.state)
-        for number, unit in enumerate(units):
-            try:
-                receipt = self._convert_unit(unit, accounts, splits)
-            except NotEnoughTimeError as error:
-                left += units[number:]
-                failures.append(error)
-                has_progress = has_progress or late
-                break
-            except CloudTrailParquetError as error:
-                if isinstance(error, TooLargeError) and self.fanout is not None:
-                    shards = unit.split(error.shards, error.bounds)
-                    self.fanout().send(ConvertEvent((shard,)) for shard in shards)
-                    self.telemetry.handed_back(len(shards))
-                    has_progress = True
-                    continue
-                self.telemetry.failed(unit.unit, error)
+        batch = _Batch(
+            Accounts(self.stores.source, self.settings.folders), split_units(self.stores.state)
+        )
+        attempt = partial(self._attempt, batch)
+        results = side_by_side(attempt, units, at_a_time(self.stores.parallel))
+        for unit, result in zip(units, results, strict=True):
+            if isinstance(result, NotEnoughTimeError):
                 left.append(unit)
-                failures.append(error)
+                failures.append(result)
+                has_progress = has_progress or late
+            elif isinstance(result, TooLargeError) and self.fanout is not None:
+                shards = unit.split(result.shards, result.bounds)
+                self.fanout().send(ConvertEvent((shard,)) for shard in shards)
+                self.telemetry.handed_back(len(shards))
+                has_progress = True
+            elif isinstance(result, CloudTrailParquetError):
+                self.telemetry.failed(unit.unit, result)
+                left.append(unit)
+                failures.append(result)
             else:
                 has_progress = True
-                if receipt is not None:
-                    self.telemetry.converted(receipt)
+                if result is not None:
+                    self.telemetry.converted(result)
                     converted += 1
         if failures and (self.fanout is None or not has_progress):
             raise failures[0]
@@ -218,35 +219,49 @@ class Function:
             self.telemetry.handed_back(len(left))
         return {"converted": converted, "handed_back": len(left)}
 
-    def _convert_unit(
-        self, ref: UnitRef, accounts: Accounts, splits: frozenset[Unit]
-    ) -> Receipt | None:
+    def _attempt(self, batch: "_Batch", ref: UnitRef) -> Receipt | CloudTrailParquetError | None:
+        """Convert a unit, or return why that failed; once time is short, none is begun."""
+        if batch.is_late is not None:
+            return batch.is_late
+        try:
+            return self._convert_unit(ref, batch)
+        except NotEnoughTimeError as error:
+            batch.is_late = error
+            return error
+        except CloudTrailParquetError as error:
+            return error
+
+    def _convert_unit(self, ref: UnitRef, batch: "_Batch") -> Receipt | None:
         """Convert a unit or a shard of it.
 
         Raises:
             UsageError: It is not a unit of the layout; or the source has no logs for it, and it
                 was never converted.
         """
-        unit, shard = ref.unit, ref.one
+        unit, shard, accounts = ref.unit, ref.one, batch.accounts
         check_unit(unit, self.settings.partition_layout)
-        self._admit(unit, shard, [])
+        self._admit(unit, shard, [], batch.seconds)
         holds_logs = False
 
         def admit(files: list[LogFile]) -> None:
             nonlocal holds_logs
             holds_logs = True  # called only when there is something to convert
-            self._admit(unit, shard, files)
+            batch.under_way[ref] = self._admit(unit, shard, files, batch.seconds)
+            take(memory_of(files))
 
         longest_s = LEASE_WAIT_S if shard == WHOLE else SHARD_WAIT_S
         wait_s = min(self.settings.lease_wait_s, longest_s, int(self.left_s() - MARGIN_S))
         settings = replace(self.settings, lease_wait_s=wait_s)
-        with translated_errors(unit.name):
-            trails, refused = self._trails(unit, accounts), accounts.refused(unit)
-            receipt = convert_unit(
-                unit, trails, self.stores, settings, admit, shard, refused, splits
-            )
-            if receipt is None and not holds_logs:
-                raise accounts.no_logs(unit)
+        try:
+            with translated_errors(unit.name), batch.budget.share() as take:
+                trails, refused = self._trails(unit, accounts), accounts.refused(unit)
+                receipt = convert_unit(
+                    unit, trails, self.stores, settings, admit, shard, refused, batch.splits
+                )
+                if receipt is None and not holds_logs:
+                    raise accounts.no_logs(unit)
+        finally:
+            batch.under_way.pop(ref, None)
         return receipt
 
     def _trails(self, unit: Unit, accounts: Accounts) -> list[str]:
@@ -259,8 +274,11 @@ class Function:
                 raise
             return []
 
-    def _admit(self, unit: Unit, shard: Shard, files: list[LogFile]) -> None:
-        """Raise unless there is time for the log files of a unit.
+    def _admit(self, unit: Unit, shard: Shard, files: list[LogFile], others_s: float) -> float:
+        """Raise unless there is time for the log files of a unit, and for others under way.
+
+        Returns:
+            The seconds that they need.
 
         Raises:
             NotEnoughTimeError: Another invocation would have the time.
@@ -280,9 +298,34 @@ class Function:
                 )
                 raise TooLargeError(what, unit.name, hint, shards, bounds)
             raise UsageError(what, unit.name, hint)
-        if needed_s > left_s:
-            what = f"needs about {needed_s:.0f} s; {max(left_s, 0):.0f} s are left"
+        if needed_s + others_s > left_s:
+            what = f"needs about {needed_s:.0f} s; {max(left_s - others_s, 0):.0f} s are left"
             raise NotEnoughTimeError(what, unit.name, "Another invocation has to convert it")
+        return needed_s
+
+
+@dataclass
+class _Batch:
+    """What the units of an event have in common.
+
+    Attributes:
+        accounts: The accounts of the source.
+        splits: The units that were split when the invocation began.
+        budget: What units under way may read together.
+        under_way: The units under way, with the seconds that each needs.
+        is_late: Why no further unit is begun, once there is not enough time.
+    """
+
+    accounts: Accounts
+    splits: frozenset[Unit]
+    budget: Budget = field(default_factory=Budget)
+    under_way: dict[UnitRef, float] = field(default_factory=dict)
+    is_late: NotEnoughTimeError | None = None
+
+    @property
+    def seconds(self) -> float:
+        """What the units under way need together."""
+        return sum(list(self.under_way.values()))
 
 
 @contextmanager

@@ -8,11 +8,8 @@ from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.function.fanout import EventsFanout, Fanout, QueueFanout
 from cloudtrail_parquet.function.service import Function
 from cloudtrail_parquet.function.telemetry import Telemetry
-from cloudtrail_parquet.settings.settings import SettingSource, settings_environment, settings_of
+from cloudtrail_parquet.settings.settings import settings_environment, settings_of
 from cloudtrail_parquet.storage.locations import Locations
-
-FETCH_THREADS = 32
-"""The default of log files fetched at a time: at 20 ms a GET, 1,500 files a second."""
 
 
 def function_of(environment: Mapping[str, str], *, by_queue: bool = False) -> Function:
@@ -25,8 +22,7 @@ def function_of(environment: Mapping[str, str], *, by_queue: bool = False) -> Fu
     Raises:
         UsageError: A variable is missing or not valid.
     """
-    defaults = SettingSource("function", {"fetch_threads": FETCH_THREADS})
-    settings = settings_of(defaults, *settings_environment(environment))
+    settings = settings_of(*settings_environment(environment))
     if missing := [name for name in _NEEDED if not environment.get(name)]:
         what = f"not set: {', '.join(missing)}"
         raise UsageError(what, "environment", "Set them to s3://bucket/prefix")

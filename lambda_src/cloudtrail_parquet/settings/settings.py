@@ -199,7 +199,9 @@ class Settings:
     max_inflated_bytes: int = setting(
         1 << 30, Number(1, _TIB), "bytes a log file may inflate to; larger ones are quarantined"
     )
-    fetch_threads: int = setting(4, Number(1, 256), "log files fetched at a time")
+    fetch_threads: int = setting(
+        32, Number(1, 256), "log files fetched at a time; at most 4 of them from a disk"
+    )
     fetch_ahead_bytes: int = setting(
         2 << 20, Number(1, _TIB), "stored bytes of log files fetched ahead of decoding"
     )

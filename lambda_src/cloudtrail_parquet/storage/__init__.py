@@ -75,6 +75,11 @@ class Stores:
     state: Store
     clock: Clock = field(default=SYSTEM_CLOCK, kw_only=True)
 
+    @property
+    def parallel(self) -> int:
+        """How many requests are worth making at a time; 1 if all stores are disks."""
+        return max(store.parallel for store in (self.source, self.dataset, self.state))
+
     def now(self) -> datetime:
         """The time to the second, as receipts have it."""
         return self.clock.now().replace(microsecond=0)

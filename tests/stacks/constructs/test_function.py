@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cloudtrail_parquet.contract import PREFIX
-from cloudtrail_parquet.function.wiring import FETCH_THREADS, function_of
+from cloudtrail_parquet.function.wiring import function_of
 from cloudtrail_parquet.settings.settings import SettingSource, settings_environment, settings_of
 from stacks.environment.fields import Environment
 from stacks.environment.validate import ENVIRONMENT_BYTES, OTHERS_BYTES
@@ -22,9 +22,7 @@ def test_the_function_accepts_the_environment_it_is_given(
 
     function = function_of(said)
 
-    threads = environment.converter.get("fetch_threads", FETCH_THREADS)
-    expected = {**environment.converter, "fetch_threads": threads}
-    assert function.settings == settings_of(SettingSource("file", expected))
+    assert function.settings == settings_of(SettingSource("file", environment.converter))
     assert function.stores.dataset.uri == environment.dataset.uri()
     assert function.stores.state.uri == environment.state_location.uri()
     assert function.fanout is not None

@@ -3,6 +3,7 @@ import os
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from cloudtrail_parquet.formats.gzip_text import LargeText
 from cloudtrail_parquet.settings.options import FetchOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.fetch import fetch
-from cloudtrail_parquet.storage import Store, open_store
+from cloudtrail_parquet.storage import ReadStore, Store, open_store
 
 DELIVERED = datetime(2026, 1, 10, tzinfo=UTC)
 
@@ -79,3 +80,41 @@ def test_only_what_is_worth_a_thread_is_read_in_one(
     list(fetch(store, [file], FetchOptions.of(Settings())))
 
     assert [reader != threading.get_ident() for reader in readers] == [elsewhere]
+
+
+def test_small_files_are_read_by_the_dozen_when_there_are_many() -> None:
+    store = open_store("memory:///")
+    options = FetchOptions.of(Settings(fetch_threads=2))
+    threads: dict[str, int] = {}
+
+    class Noting:
+        parallel = 16
+
+        def read(self, key: str) -> bytes:
+            threads[key] = threading.get_ident()
+            return store.read(key)
+
+    files = [put(store, f"{number:03d}", bytes([number % 7]) * 10) for number in range(300)]
+    files[40] = put(store, "large", bytes(20_000))
+
+    fetched = list(fetch(cast("ReadStore", Noting()), files, options))
+
+    assert [file for file, _ in fetched] == files
+    assert all(text == store.read(file.key) for file, text in fetched)
+    assert len({threads[file.key] for file in files[:16]}) == 1
+    assert len(set(threads.values())) <= 2
+
+
+def test_of_files_that_become_large_unexpectedly_one_is_in_memory_at_a_time() -> None:
+    store, options = open_store("memory:///"), FetchOptions.of(Settings())
+    bomb = put(store, "bomb", gzip.compress(bytes(40 << 20)))
+
+    first, second = (fetch(store, [bomb], options) for _ in range(2))
+    assert len(next(first)[1]) == 40 << 20  # type: ignore[arg-type]
+    waiting = threading.Thread(target=lambda: next(second), daemon=True)
+    waiting.start()
+    waiting.join(0.3)
+    assert waiting.is_alive()
+    assert list(first) == []
+    waiting.join(20)
+    assert not waiting.is_alive()
