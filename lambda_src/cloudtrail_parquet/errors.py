@@ -5,7 +5,8 @@ CloudTrailParquetError
 │   └── MistakesError    several of them, each on a line of its own
 ├── UnreadableLogError   the log file is damaged or not one at all: quarantined, the others go on
 ├── StorageError         retrying may help: nothing was replaced
-│   └── RefusedError     retrying helps only once the credentials are allowed to do it
+│   ├── RefusedError     retrying helps only once the credentials are allowed to do it
+│   └── ArchivedError    retrying helps only once the object is restored: not quarantined
 ├── LeaseTimeoutError    another run holds the unit: try again when it has finished
 ├── NotEnoughTimeError   the invocation ends too soon to start this: another one has to
 ├── TooLargeError        no invocation has the time for it: it has to be split
@@ -89,6 +90,10 @@ class StorageError(CloudTrailParquetError):
 
 class RefusedError(StorageError):
     """The store denies it to these credentials."""
+
+
+class ArchivedError(StorageError):
+    """The object lies in an archive, from which it has to be restored before it can be read."""
 
 
 class LeaseTimeoutError(CloudTrailParquetError):

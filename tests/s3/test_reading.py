@@ -2,19 +2,23 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 from mypy_boto3_s3 import S3Client
 
+from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.deliveries import LogFile
-from cloudtrail_parquet.errors import StorageError
+from cloudtrail_parquet.errors import ArchivedError, StorageError
+from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.settings.options import FetchOptions
 from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.source.discover import discover
 from cloudtrail_parquet.source.fetch import fetch
-from cloudtrail_parquet.storage import Store, open_store
-from tests.builders import log_file
-from tests.s3.faults import Fault, FaultProxy, Request, error, every
+from cloudtrail_parquet.storage import Details, Store, Stores, open_store
+from tests.builders import ACCOUNT, REGION, log_file, log_key, record
+from tests.s3.faults import Answer, Fault, FaultProxy, Request, error, every
 
 DATA = bytes(range(256)) * 8
 KEY = "AWSLogs/a.json.gz"
@@ -211,3 +215,91 @@ def test_a_file_that_cannot_be_read_is_given_back_as_an_error_and_the_others_are
 
     assert fetched[0] == fetched[2] == text
     assert isinstance(fetched[1], StorageError)
+
+
+# How objects are stored.
+
+
+@pytest.mark.parametrize(
+    ("put", "expected"),
+    [
+        ({}, Details()),
+        ({"StorageClass": "GLACIER"}, Details("GLACIER", is_archived=True)),
+        ({"StorageClass": "DEEP_ARCHIVE"}, Details("DEEP_ARCHIVE", is_archived=True)),
+        ({"StorageClass": "GLACIER_IR"}, Details("GLACIER_IR")),
+        ({"ServerSideEncryption": "AES256"}, Details()),
+        ({"ServerSideEncryption": "aws:kms"}, Details(needs_kms=True)),
+        ({"ServerSideEncryption": "aws:kms", "BucketKeyEnabled": True}, Details()),
+    ],
+)
+def test_a_bucket_tells_how_an_object_is_stored(
+    bucket: str, store: Store, s3: S3Client, put: dict[str, Any], expected: Details
+) -> None:
+    s3.put_object(Bucket=bucket, Key=KEY, Body=DATA, **put)
+
+    assert store.details(KEY) == expected
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        (
+            {
+                "x-amz-storage-class": "INTELLIGENT_TIERING",
+                "x-amz-archive-status": "ARCHIVE_ACCESS",
+            },
+            Details("ARCHIVE_ACCESS", is_archived=True),
+        ),
+        (
+            {"x-amz-storage-class": "GLACIER", "x-amz-restore": 'ongoing-request="true"'},
+            Details("GLACIER", is_archived=True),
+        ),
+        (
+            {
+                "x-amz-storage-class": "GLACIER",
+                "x-amz-restore": 'ongoing-request="false", expiry-date="Fri, 21 Dec 2026"',
+            },
+            Details("GLACIER"),
+        ),
+    ],
+)
+def test_what_is_restored_can_be_read_and_what_is_being_restored_cannot(
+    store: Store, proxy: FaultProxy, headers: dict[str, str], expected: Details
+) -> None:
+    proxy.add(Fault(method="HEAD", answer=Answer(200, list(headers.items()), b"")))
+
+    assert store.details(KEY) == expected
+
+
+def test_a_store_that_does_not_tell_how_an_object_is_stored_is_an_error(
+    store: Store, proxy: FaultProxy
+) -> None:
+    proxy.add(error(403, "AccessDenied", method="HEAD"))
+
+    with pytest.raises(StorageError) as raised:
+        store.details(KEY)
+
+    assert "Signature" not in str(raised.value)
+
+
+def test_an_archived_log_file_fails_its_unit_and_is_converted_once_it_is_restored(
+    bucket: str, store: Store, s3: S3Client
+) -> None:
+    keys = [log_key(ACCOUNT, REGION, datetime(2026, 1, 10, hour, tzinfo=UTC)) for hour in (3, 12)]
+    s3.put_object(Bucket=bucket, Key=keys[0], Body=log_file(record(eventID="a")))
+    archived = log_file(record(eventID="b"))
+    s3.put_object(Bucket=bucket, Key=keys[1], Body=archived, StorageClass="GLACIER")
+    stores = Stores(store, open_store("memory:///"), open_store("memory:///"))
+    unit = Unit(ACCOUNT, REGION, date(2026, 1, 10))
+    trails = discover(store, ("CloudTrail",)).trails_of(unit)
+
+    with pytest.raises(ArchivedError, match="It is archived: restore it"):
+        convert_unit(unit, trails, stores, Settings())
+    assert list(stores.dataset.files("")) == []
+    assert not list(stores.state.files("receipts/"))
+
+    s3.restore_object(Bucket=bucket, Key=keys[1], RestoreRequest={"Days": 1})
+    receipt = convert_unit(unit, trails, stores, Settings())
+
+    assert receipt is not None
+    assert (receipt.records.written, receipt.quarantined) == (2, [])

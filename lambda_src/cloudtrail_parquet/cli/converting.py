@@ -42,10 +42,13 @@ from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.batches import estimate
 from cloudtrail_parquet.planning.plan import Only, PlannedUnit, Receipts, plan_units
+from cloudtrail_parquet.planning.recommended import recommendation_line
 from cloudtrail_parquet.planning.remarks import unfinished_except, up_to_date_line
 from cloudtrail_parquet.planning.selection import Selection
+from cloudtrail_parquet.planning.stored import look_at, stored_lines
 from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.settings.settings import OPTIONAL_LOG_FOLDERS, Settings
+from cloudtrail_parquet.source.discover import Discovery
 from cloudtrail_parquet.source.siblings import count_siblings, look_into_odd_siblings
 from cloudtrail_parquet.state.notes import unfinished
 from cloudtrail_parquet.storage import open_store
@@ -94,6 +97,8 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
     selection, stores = Selection.of(locations.source, wanted, settings.folders), locations.open()
     due = [planned.unit for planned in selection.due(stores, only, settings)]
     jobs = jobs_of(due, selection.discovery)
+    if jobs:
+        note_recommendation(selection.discovery, settings)
     converting = convert_all(jobs, locations, settings, workers or cores(), dry_run=dry_run)
     outcomes = _collected(converting, len(jobs), as_json=as_json) if jobs else []
     _check_logs(selection, outcomes)
@@ -183,19 +188,29 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
     planned = plan_units(store, receipts, discovery, wanted, only, PlanOptions.of(settings))
     printed = print_rows(planned) if as_json else print_reasons(planned)
     total = estimate(_without(open_units, printed))
+    stored = look_at(store, discovery.grain.sample, total.files, total.bytes)
     note_unfinished(open_units)
     look_into_odd_siblings(store, discovery)
     note_unplaced(discovery.unplaced)
     if not total.units and not discovery.with_logs and not selection.refused:
         raise selection.no_logs()
     if as_json:
-        print_rest(total, discovery.unplaced)
+        print_rest(total, stored, discovery.unplaced)
     else:
         STDOUT.print(plan_table(total))
+    for line in stored_lines(stored) if stored else ():
+        note(line)
+    note_recommendation(discovery, settings)
     if note_left_out(selection):
         raise typer.Exit(FAILED)
     if discovery.unplaced:
         raise typer.Exit(QUARANTINED)
+
+
+def note_recommendation(discovery: Discovery, settings: Settings) -> None:
+    """Print which partition layout would suit the source better, if one would."""
+    if line := recommendation_line(discovery, settings.partition_layout):
+        note(line)
 
 
 def _without(

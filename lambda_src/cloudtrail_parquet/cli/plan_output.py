@@ -10,6 +10,7 @@ from rich.table import Table
 from cloudtrail_parquet.cli.output import STDOUT, two_columns
 from cloudtrail_parquet.planning.batches import Estimate
 from cloudtrail_parquet.planning.plan import PlannedUnit
+from cloudtrail_parquet.planning.stored import StorageFacts
 from cloudtrail_parquet.source.unplaced import Unplaced
 
 
@@ -31,12 +32,11 @@ def print_rows(planned: Iterable[PlannedUnit]) -> Iterator[PlannedUnit]:
         yield entry
 
 
-def print_rest(total: Estimate, unplaced: Unplaced) -> None:
+def print_rest(total: Estimate, stored: StorageFacts | None, unplaced: Unplaced) -> None:
     """Print the rest of the object that `print_rows` began, or all of it if there were no units."""
-    begun = "]" if total.units else '{"units": []'
-    folders = json.dumps(msgspec.to_builtins(unplaced.folders))
-    totals = json.dumps(msgspec.to_builtins(total))
-    sys.stdout.write(f'{begun}, "total": {totals}, "unplaced": {folders}}}\n')
+    rest = {"total": total, "stored": stored, "unplaced": unplaced.folders}
+    text = json.dumps(msgspec.to_builtins(rest))
+    sys.stdout.write(("]" if total.units else '{"units": []') + f", {text[1:]}\n")
 
 
 def plan_table(total: Estimate) -> Table:

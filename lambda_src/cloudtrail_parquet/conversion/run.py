@@ -16,7 +16,12 @@ from cloudtrail_parquet.conversion.duplicates import Duplicates
 from cloudtrail_parquet.conversion.task import Task
 from cloudtrail_parquet.dataset.writer import PartsWriter, in_background
 from cloudtrail_parquet.deliveries import LogFile
-from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError, UnreadableLogError
+from cloudtrail_parquet.errors import (
+    ArchivedError,
+    CloudTrailParquetError,
+    StorageError,
+    UnreadableLogError,
+)
 from cloudtrail_parquet.formats.gzip_text import LargeText
 from cloudtrail_parquet.layout import Place, Unit, part_key, straggler_key
 from cloudtrail_parquet.records.decode import decode
@@ -108,6 +113,8 @@ class Run:
             if isinstance(text, CloudTrailParquetError):
                 raise text
             batches = decode(text, file.key)
+        except ArchivedError:  # a partition without it would be replaced once it is restored
+            raise
         except (StorageError, UnreadableLogError) as error:
             self.identities.add(file.key, 0)
             retryable = isinstance(error, StorageError)

@@ -18,6 +18,36 @@ S3_GET = 0.0004 / 1000
 S3_PUT = 0.005 / 1000
 """One PUT or LIST of S3 Standard. Source: Amazon S3 pricing, requests."""
 
+KMS_REQUEST = 0.03 / 10_000
+"""One request to decrypt a key. Source: AWS KMS pricing, requests."""
+
+
+class Retrieval(NamedTuple):
+    """What reading an object of a storage class costs beside the price of S3 Standard.
+
+    Attributes:
+        request: Dollars for each object.
+        gigabyte: Dollars for each gigabyte.
+        hours: How long restoring it takes, in words; empty if it can be read at once.
+    """
+
+    request: float
+    gigabyte: float
+    hours: str = ""
+
+
+RETRIEVALS = {
+    "STANDARD_IA": Retrieval(0.0006 / 1000, 0.01),
+    "ONEZONE_IA": Retrieval(0.0006 / 1000, 0.01),
+    "GLACIER_IR": Retrieval(0.0096 / 1000, 0.03),
+    "GLACIER": Retrieval(0.05 / 1000, 0.01, "3 to 5 hours"),
+    "DEEP_ARCHIVE": Retrieval(0.10 / 1000, 0.02, "12 hours"),
+    "ARCHIVE_ACCESS": Retrieval(0, 0, "3 to 5 hours"),
+    "DEEP_ARCHIVE_ACCESS": Retrieval(0, 0, "12 hours"),
+}
+"""By storage class, restored by standard retrievals. Source: Amazon S3 pricing, requests and
+retrievals; Amazon S3 User Guide, "Understanding archive retrieval options"."""
+
 UNIT_PUTS = 12
 """PUT and LIST requests for a unit: three folders, leases, a part, a receipt."""
 

@@ -13,6 +13,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from cloudtrail_parquet.deliveries import Window, day_folder
+from cloudtrail_parquet.source.grain import Folder, Sample
 from cloudtrail_parquet.source.log_files import delivered_file, is_log_file, minute_of, usual_keys
 from cloudtrail_parquet.source.unplaced import Unplaced
 from cloudtrail_parquet.state.identities import Fingerprint
@@ -51,10 +52,12 @@ class Listing(NamedTuple):
     Attributes:
         days: Its log files by day, of the days that were asked for.
         unplaced: Log files that no unit reads.
+        sample: Some of the folders of its days.
     """
 
     days: dict[date, Deliveries]
     unplaced: Unplaced
+    sample: Sample
 
 
 def list_place(
@@ -69,7 +72,7 @@ def list_place(
         last: The last day.
         window: The window of a day.
     """
-    days, unplaced = defaultdict[date, Deliveries](Deliveries), Unplaced()
+    days, unplaced, sample = defaultdict[date, Deliveries](Deliveries), Unplaced(), Sample()
     for trail in trails:
         listed = _deliveries(source, trail, first, last, window, unplaced)
         for day, files in groupby(listed, itemgetter(0)):
@@ -77,15 +80,18 @@ def list_place(
                 (days[event_day], *window.seconds(event_day, day))
                 for event_day in window.event_days(day)
             ]
+            key, count, size = "", 0, 0
             for _, entry, second in files:
                 for totals, begin, end in windows:
                     if begin <= second < end:
                         totals.fingerprint.add(entry.key, entry.size)
                         totals.places = 1
-                days[day].files += 1
-                days[day].bytes += entry.size
+                key, count, size = entry.key, count + 1, size + entry.size
+            days[day].files += count
+            days[day].bytes += size
+            sample.add(Folder(key, count, size))
     in_range = {day: totals for day, totals in days.items() if first <= day <= last}
-    return Listing(in_range, unplaced)
+    return Listing(in_range, unplaced, sample)
 
 
 def _deliveries(  # noqa: PLR0913, PLR0917

@@ -146,7 +146,10 @@ def plan_units(  # noqa: PLR0913, PLR0917
         yield from chain.from_iterable(span.units() for span in plan.spans())
         return
     candidates = chain.from_iterable(ahead(receipts.state, plan.candidates, plan.spans()))
-    yield from filter(None, ahead(receipts.state, plan.compared, candidates))
+    if only == "missing":  # nothing has to be read for that
+        yield from filter(None, map(plan.compared, candidates))
+    else:
+        yield from filter(None, ahead(receipts.state, plan.compared, candidates))
 
 
 class _Span(NamedTuple):
@@ -211,8 +214,8 @@ class _Plan:
             span = _Span(name, defaultdict(Deliveries), set())
             for place in places:
                 self._add(place, next(listings), span)
-            for unit in span.units():
-                self.discovery.grain.add(unit.unit.day, unit.files, unit.bytes)
+            for day in span.wanted:
+                self.discovery.grain.add(day, span.days[day].files, span.days[day].bytes)
             yield span
 
     def _places(self) -> dict[Place, list[Place]]:
@@ -252,6 +255,7 @@ class _Plan:
             span.days[day].merge(of_day)
         if self.wanted.holds(*place):
             self.discovery.unplaced.merge(listing.unplaced.folders)
+            self.discovery.grain.sample.merge(listing.sample)
             touched = {day for day, of_day in listing.days.items() if of_day.places}
             span.wanted.update(touched)
             if touched:

@@ -20,6 +20,7 @@ from cloudtrail_parquet.clock import SYSTEM_CLOCK, Clock
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.storage.disk import LocalStore
 from cloudtrail_parquet.storage.interface import (
+    Details,
     Entry,
     Lease,
     Level,
@@ -31,10 +32,12 @@ from cloudtrail_parquet.storage.interface import (
 )
 from cloudtrail_parquet.storage.objects import ObjectStore
 from cloudtrail_parquet.storage.s3 import SCHEMES, Bucket, client_elsewhere, client_of, sibling
+from cloudtrail_parquet.storage.s3_details import details_of
 from cloudtrail_parquet.storage.s3_removal import remove_if
 from cloudtrail_parquet.storage.union import UnionStore
 
 __all__ = [
+    "Details",
     "Entry",
     "Lease",
     "Level",
@@ -105,7 +108,14 @@ def open_store(uri: str | Path, *, staging: Path | None = None) -> Store:
     if uri.startswith(SCHEMES):
         bucket = Bucket.of(uri)
         client, moved = client_of(bucket, os.environ), client_elsewhere(bucket, os.environ)
-        return ObjectStore(bucket.uri, client, scratch=staging, moved=moved, remove_if=remove_if)
+        return ObjectStore(
+            bucket.uri,
+            client,
+            scratch=staging,
+            moved=moved,
+            remove_if=remove_if,
+            details_of=details_of,
+        )
     try:
         return ObjectStore(uri, obstore.store.from_url(uri), scratch=staging)
     except (obstore.exceptions.BaseError, ValueError) as error:

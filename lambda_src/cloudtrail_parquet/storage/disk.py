@@ -103,6 +103,9 @@ class LocalStore:
         except OSError as error:
             raise _unreadable(self._path(key), error) from error
 
+    def details(self, key: str) -> None:
+        del key  # there is nothing to say of a file on a disk
+
     def open(self, key: str) -> BinaryIO:
         try:
             return self._path(key).open("rb")

@@ -36,6 +36,22 @@ class Stored(NamedTuple):
     modified: datetime
 
 
+class Details(NamedTuple):
+    """How an object is stored.
+
+    Attributes:
+        storage_class: ``STANDARD``, ``GLACIER``, ...; of one in an archive tier of Intelligent
+            Tiering, its name: ``ARCHIVE_ACCESS`` or ``DEEP_ARCHIVE_ACCESS``.
+        is_archived: Whether it cannot be read before it is restored.
+        needs_kms: Whether each reading asks KMS to decrypt its key: it is encrypted with a key of
+            KMS, and without a bucket key.
+    """
+
+    storage_class: str = "STANDARD"
+    is_archived: bool = False
+    needs_kms: bool = False
+
+
 class Level(NamedTuple):
     """What lies directly below a prefix: names of folders and of objects, each sorted."""
 
@@ -137,6 +153,10 @@ class ReadStore(Protocol):
 
     def look(self, key: str) -> Stored | None:
         """The content of an object with its version, or None if there is no such object."""
+        ...
+
+    def details(self, key: str) -> Details | None:
+        """How an object is stored; None if that is not known."""
         ...
 
     def open(self, key: str) -> BinaryIO:

@@ -10,7 +10,7 @@ import obstore.exceptions
 
 from cloudtrail_parquet.clock import SYSTEM_CLOCK, Clock
 from cloudtrail_parquet.errors import StorageError
-from cloudtrail_parquet.storage.interface import LOST, RUN_LATER, Entry, Level, Stored
+from cloudtrail_parquet.storage.interface import LOST, RUN_LATER, Details, Entry, Level, Stored
 from cloudtrail_parquet.storage.leases import ObjectLease
 from cloudtrail_parquet.storage.object_readers import ObjectFile, ResumableListing
 from cloudtrail_parquet.storage.s3_errors import (
@@ -49,6 +49,7 @@ class ObjectStore:
         scratch: Path | None = None,
         moved: Callable[[Exception], Any] | None = None,
         remove_if: Callable[[Any, str, str], bool] | None = None,
+        details_of: Callable[[Any, str], Details] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Use an obstore client.
@@ -63,6 +64,7 @@ class ObjectStore:
             remove_if: Has a client remove an object if it has a version, and returns whether it is
                 gone; may say no when it is not there. Without it objects are looked at and then
                 removed.
+            details_of: Asks how an object is stored; without it nothing is known of that.
             clock: For leases, and for pauses before requests are repeated.
         """
         self.uri = uri.rstrip("/")
@@ -70,6 +72,7 @@ class ObjectStore:
         self._scratch = scratch
         self._moved = moved
         self._remove_if = remove_if
+        self._details_of = details_of
         self._clock = clock
 
     def folders(self, prefix: str) -> list[str]:
@@ -130,6 +133,12 @@ class ObjectStore:
     def open(self, key: str) -> BinaryIO:
         size = self._ask("read", key, lambda client: client.head(key)["size"])
         return ObjectFile(self.read_range, key, size)  # type: ignore[return-value]  # all that readers use
+
+    def details(self, key: str) -> Details | None:
+        details_of = self._details_of
+        if details_of is None:
+            return None
+        return self._ask("looked at", key, lambda client: details_of(client, key))
 
     def read_range(self, key: str, start: int, length: int) -> bytes:
         """A range of an object's bytes."""

@@ -7,7 +7,7 @@ import re
 
 import obstore.exceptions
 
-from cloudtrail_parquet.errors import RefusedError, StorageError
+from cloudtrail_parquet.errors import ArchivedError, RefusedError, StorageError
 from cloudtrail_parquet.storage.interface import RUN_AGAIN
 
 CLIENT_ERRORS = (obstore.exceptions.BaseError, FileNotFoundError, ValueError)
@@ -40,6 +40,7 @@ _ALLOW = (
 )
 _RENEW = "Renew the credentials and run it again; nothing was replaced"
 _CHECK = "Check the credentials"
+_RESTORE = "It is archived: restore it, and run it again once S3 has done so (docs/s3.md)"
 _FORBIDDEN = "403 Forbidden"
 _HINTS = {
     "AccessDenied": _ALLOW,
@@ -54,11 +55,12 @@ _HINTS = {
     "RequestTimeTooSkewed": "Set the clock of this machine",
     "NoSuchBucket": "Check the name of the bucket",
     "NoSuchUpload": RUN_AGAIN,
-    "InvalidObjectState": "It is archived: restore a copy of it first",
+    "InvalidObjectState": _RESTORE,
     _FORBIDDEN: _ALLOW,
     "401 Unauthorized": _CHECK,
     "400 Bad Request": "Check that the credentials have not expired, and the region",
 }
+_TYPES = {_ALLOW: RefusedError, _RESTORE: ArchivedError}
 _PLAIN = {
     "NoSuchBucket": "there is no such bucket",
     "NoSuchKey": "there is no such object",
@@ -76,7 +78,7 @@ def explained(done: str, where: str, error: Exception) -> StorageError:
         hint = SIGN_IN
     if isinstance(error, obstore.exceptions.InvalidPathError | ValueError):
         hint = "Keys with empty folders, or ones named . or .., cannot be read: copy them elsewhere"
-    error_type = RefusedError if hint == _ALLOW else StorageError
+    error_type = _TYPES.get(hint, StorageError)
     return error_type(f"cannot be {done} ({_reason(code, text)})", where, hint)
 
 

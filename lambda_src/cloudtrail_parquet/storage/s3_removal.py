@@ -1,7 +1,7 @@
 """Conditional removal from a bucket, which the client does not offer."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import obstore
 import obstore.exceptions
@@ -53,7 +53,7 @@ def _remove_once(client: Any, key: str, version: str) -> bool:  # noqa: ANN401
     import urllib.request  # noqa: PLC0415
     from http.client import HTTPException  # noqa: PLC0415
 
-    url = _removal_url(client, key)
+    url = signed_url(client, "DELETE", key)
     request = urllib.request.Request(url, method="DELETE", headers={"If-Match": version})  # noqa: S310
     try:
         with urllib.request.build_opener().open(request, timeout=_REMOVE_S):
@@ -84,13 +84,13 @@ def _body_of(error: Any) -> str:  # noqa: ANN401 - an HTTPError
         return ""
 
 
-def _removal_url(client: Any, key: str) -> str:  # noqa: ANN401
-    """The URL that removes an object: signed, unless the client signs nothing."""
+def signed_url(client: Any, method: Literal["DELETE", "HEAD"], key: str) -> str:  # noqa: ANN401
+    """The URL that removes an object or looks at it: signed, unless the client signs nothing."""
     if client.config.get("skip_signature") != "true":
-        return str(obstore.sign(client, "DELETE", key, _SIGNED_FOR))
+        return str(obstore.sign(client, method, key, _SIGNED_FOR))
     kept = ("region", "endpoint", "virtual_hosted_style_request")
     config: Any = {name: client.config[name] for name in kept if name in client.config}
     config |= {"aws_endpoint_url_s3": config["endpoint"]}
     config |= {"access_key_id": "nobody", "secret_access_key": "nobody"}
     nobody = obstore.store.S3Store(client.config["bucket"], prefix=client.prefix, config=config)
-    return str(obstore.sign(nobody, "DELETE", key, _SIGNED_FOR)).partition("?")[0]
+    return str(obstore.sign(nobody, method, key, _SIGNED_FOR)).partition("?")[0]

@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import BinaryIO
 
 from cloudtrail_parquet.errors import StorageError, UsageError
-from cloudtrail_parquet.storage.interface import RUN_AGAIN, Entry, Level, ReadStore, Stored
+from cloudtrail_parquet.storage.interface import RUN_AGAIN, Details, Entry, Level, ReadStore, Stored
 
 
 class UnionStore:
@@ -62,6 +62,10 @@ class UnionStore:
     def look(self, key: str) -> Stored | None:
         store, key = self._locate(key)
         return store.look(key)
+
+    def details(self, key: str) -> Details | None:
+        store, key = self._locate(key)
+        return store.details(key)
 
     def open(self, key: str) -> BinaryIO:
         store, key = self._locate(key)
