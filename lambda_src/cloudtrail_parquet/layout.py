@@ -99,10 +99,7 @@ def span_of(place: Place, layout: PartitionLayout) -> Place:
 def fits(unit: Unit, layout: PartitionLayout) -> bool:
     """Whether a unit is one of a layout: it has an account and a region where there are folders."""
     folders = PARTITION_SCHEMAS[layout].names
-    return all(
-        (name in folders) == bool(value)
-        for name, value in zip(Place._fields, unit.span, strict=True)
-    )
+    return [name in folders for name in Place._fields] == list(map(bool, unit.span))
 
 
 def check_unit(unit: Unit, layout: PartitionLayout) -> None:
@@ -343,10 +340,6 @@ def state_key(kind: str, unit: Unit, ending: str = ".json") -> str:
     Whatever the layout, days are ``year=/month=/day=``; a span's account or region that is "" has
     no folder.
     """
-    day = partition(unit, "year/month/day")
-    return f"{kind}/{_span_folders(unit)}{day.rstrip('/')}{ending}"
-
-
-def _span_folders(unit: Unit) -> str:
-    values = zip(_OF_SPAN, unit.span, strict=True)
-    return "".join(f"{name}{quote(value, safe=' ')}/" for name, value in values if value)
+    names = zip(_OF_SPAN, unit.span, strict=True)
+    span = "".join(f"{name}{quote(value, safe=' ')}/" for name, value in names if value)
+    return f"{kind}/{span}{partition(unit, 'year/month/day').rstrip('/')}{ending}"
