@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import partial
 from itertools import chain
-from math import ceil
 from traceback import walk_tb
 
 from msgspec.structs import replace as replace_in
@@ -22,11 +21,12 @@ from cloudtrail_parquet.errors import (
     TooLargeError,
     UsageError,
 )
+from cloudtrail_parquet.function.admission import MARGIN_S, START_S, Admission
 from cloudtrail_parquet.function.events import ConvertEvent, DailyEvent, Event, PlanEvent, UnitRef
 from cloudtrail_parquet.function.fanout import Fanout
 from cloudtrail_parquet.function.telemetry import Telemetry
-from cloudtrail_parquet.layout import MAX_SHARDS, WHOLE, Shard, Unit, check_unit
-from cloudtrail_parquet.planning.batches import BATCH_S, cut, pack
+from cloudtrail_parquet.layout import WHOLE, Unit, check_unit
+from cloudtrail_parquet.planning.batches import BATCH_S, pack
 from cloudtrail_parquet.planning.plan import PlannedUnit, Receipts, UnitRange, plan_units
 from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions, PlanOptions
 from cloudtrail_parquet.settings.reach import scheduled_days
@@ -40,21 +40,11 @@ from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import Stores
 from cloudtrail_parquet.together import Budget, at_a_time, side_by_side
 
-START_S = 10
-"""The seconds that an invocation may take before its first unit, mostly for listings."""
-
-MARGIN_S = 20
-"""The seconds kept at the end of an invocation to finish a unit and hand back the rest."""
-
 LEASE_WAIT_S = 60
 """The longest wait for another run of a unit: a waiting invocation is paid for."""
 
 SHARD_WAIT_S = 300
 """The same for a shard: shards are ready together and published one after the other."""
-
-SHARDS_MORE = 2.5
-"""How many times more shards than needed a unit is split into: busy hours make larger shards, and a
-shard is read again when another one has published one of its records meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -240,13 +230,14 @@ class Function:
         """
         unit, shard, accounts = ref.unit, ref.one, batch.accounts
         check_unit(unit, self.settings.partition_layout)
-        self._admit(unit, shard, [], batch.seconds)
+        admission = Admission(self.whole_s, self.left_s, self.settings.window)
+        admission.admit(unit, shard, [], batch.seconds)
         holds_logs = False
 
         def admit(files: list[LogFile]) -> None:
             nonlocal holds_logs
             holds_logs = True  # called only when there is something to convert
-            batch.under_way[ref] = self._admit(unit, shard, files, batch.seconds)
+            batch.under_way[ref] = admission.admit(unit, shard, files, batch.seconds)
             take(memory_of(files))
 
         longest_s = LEASE_WAIT_S if shard == WHOLE else SHARD_WAIT_S
@@ -273,35 +264,6 @@ class Function:
             if read_notes(state, unit).is_void and not shard_notes(state, unit):
                 raise
             return []
-
-    def _admit(self, unit: Unit, shard: Shard, files: list[LogFile], others_s: float) -> float:
-        """Raise unless there is time for the log files of a unit, and for others under way.
-
-        Returns:
-            The seconds that they need.
-
-        Raises:
-            NotEnoughTimeError: Another invocation would have the time.
-            TooLargeError: No invocation would have the time, except for shards of the unit.
-            UsageError: No invocation would have the time for this shard.
-        """
-        size, places = sum(file.size for file in files), len({file.place for file in files})
-        needed_s = PlannedUnit(unit, len(files), size, places=places).seconds
-        limit_s, left_s = self.whole_s - START_S - MARGIN_S, self.left_s() - MARGIN_S
-        if needed_s > limit_s:
-            what = f"needs about {needed_s:.0f} s; an invocation has {max(limit_s, 0):.0f} s for it"
-            hint = "Give the function more time, or convert it with the command line"
-            if shard == WHOLE and limit_s > 0:
-                shards = min(ceil(needed_s / limit_s * SHARDS_MORE), MAX_SHARDS)
-                bounds = (
-                    () if all(unit.span) else cut(files, shards, self.settings.window, unit.day)
-                )
-                raise TooLargeError(what, unit.name, hint, shards, bounds)
-            raise UsageError(what, unit.name, hint)
-        if needed_s + others_s > left_s:
-            what = f"needs about {needed_s:.0f} s; {max(left_s - others_s, 0):.0f} s are left"
-            raise NotEnoughTimeError(what, unit.name, "Another invocation has to convert it")
-        return needed_s
 
 
 @dataclass
