@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
@@ -62,8 +62,9 @@ class Asker:
 
     def known(self, layout: PartitionLayout, folder: Path) -> Known:
         """Values to ask for, from the dataset in a folder."""
-        answers = self.ask(Reading("duckdb", "disk", layout), folder, {"known": KNOWN})
-        (values,) = answers.by_question["known"]["rows"]
+        reading = Reading("duckdb", "disk", layout)
+        answers = replace(self, runs=1).ask(reading, folder, {"values to ask for": KNOWN})
+        (values,) = answers.by_question["values to ask for"]["rows"]
         return Known(*values)
 
     def ask(self, reading: Reading, folder: Path, questions: Mapping[str, str]) -> Answers:
@@ -108,7 +109,7 @@ class Asker:
 
 def _median(answers: list[Answer]) -> Answer:
     by_time = sorted(answers, key=lambda answer: answer["seconds"])
-    return by_time[len(by_time) // 2]
+    return by_time[(len(by_time) - 1) // 2]
 
 
 def disagreements(answers: Mapping[Reading, Answers]) -> Iterator[str]:

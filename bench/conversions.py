@@ -83,8 +83,9 @@ class Converter:
             conversions.append(self._convert_once(layout, storage))
         unfinished = [conversion for conversion in conversions if not conversion.finished]
         by_cpu = unfinished or sorted(conversions, key=lambda conversion: conversion.cpu_s)
-        noted.write_text(json.dumps(by_cpu[len(by_cpu) // 2]._asdict()))
-        return by_cpu[len(by_cpu) // 2]
+        median = by_cpu[(len(by_cpu) - 1) // 2]
+        noted.write_text(json.dumps(median._asdict()))
+        return median
 
     def _convert_once(self, layout: PartitionLayout, storage: Storage) -> Conversion:
         home = self.home(layout, storage)

@@ -14,6 +14,8 @@ from importlib.resources import files
 from typing import Any, TypedDict
 from urllib.request import urlopen
 
+_LONG_S = 10
+
 
 class Request(TypedDict):
     """What is asked.
@@ -22,7 +24,7 @@ class Request(TypedDict):
         engine: ``duckdb`` or ``polars``.
         setup: What the engine's users run first, to have ``cloudtrail``.
         questions: SQL by name.
-        runs: How often each is asked.
+        runs: How often each is asked; one that takes more than ten seconds, only once.
         endpoint: Host and port of the slow S3 if the dataset is there; empty on a disk.
         counts: The URL where it tells what it has counted; empty on a disk.
     """
@@ -117,7 +119,9 @@ def main() -> None:
     answers: dict[str, list[Answer]] = {name: [] for name in request["questions"]}
     for _ in range(request["runs"]):
         for name, sql in request["questions"].items():
-            answers[name].append(answer(request, sql))
+            if not any(given["seconds"] > _LONG_S for given in answers[name]):
+                answers[name].append(answer(request, sql))
+                sys.stderr.write(f"  {answers[name][-1]['seconds']:.3f} s: {name}\n")
     version = sys.modules[request["engine"]].__version__
     json.dump(Reply(version=version, answers=answers), sys.stdout)
 
