@@ -97,10 +97,18 @@ def _if_made(
         yield "its receipt does not say which log files it was made of"
     elif not _is_same_source(receipt, present):
         yield "log files of its window have changed"
+    yield from _no_longer_refused(receipt, present)
     if names := _differing(receipt.settings, options.rows):
         yield f"made with other {names}"
     if reshaped and (names := _differing(receipt.settings, options.files)):
         yield f"its files were made with other {names}"
+
+
+def _no_longer_refused(receipt: Receipt, present: Present) -> Iterator[str]:
+    for account, regions in receipt.places.items():
+        was_refused = any(place.state == "refused" for place in regions.values())
+        if was_refused and account not in present.refused:
+            yield f"account {account} can be listed again"
 
 
 def _is_same_source(receipt: Receipt, present: Present) -> bool:

@@ -298,7 +298,7 @@ class _Plan:
         present = Present(
             fingerprint=planned.fingerprint,
             is_settled=dataset.window.has_passed(unit.day, self.receipts.now, margin_s),
-            refused=self.discovery.refused_in(unit),
+            refused=[name for name in self.discovery.refused if unit.account in {"", name}],
             parts=candidate.parts,
         )
         is_reshaped = self.only == "reshaped"

@@ -376,6 +376,22 @@ def test_a_region_that_may_not_be_listed_stops_only_units_of_its_own(
     assert set(found.refused) == {ACCOUNTS[0]}
 
 
+def test_an_account_without_log_files_is_said_to_be_refused_no_longer_than_it_is() -> None:
+    deliveries = [
+        (account, REGIONS[0], at(day)) for account, day in zip(ACCOUNTS, (10, 20, 20), strict=True)
+    ]
+    stores, wanted = stores_over(Source(deliveries)), UnitRange(TENTH, TENTH)
+    (unit,) = planned(stores, FOLDED, wanted)
+    note_as_converted(stores, FOLDED, unit, places={ACCOUNTS[1]: {"": PlaceFigures("refused")}})
+
+    stores.source.refused = {ACCOUNTS[1]}  # type: ignore[attr-defined]
+    assert planned(stores, FOLDED, wanted, "outdated") == []
+
+    stores.source.refused = set()  # type: ignore[attr-defined]
+    (outdated,) = planned(stores, FOLDED, wanted, "outdated")
+    assert outdated.why == f"account {ACCOUNTS[1]} can be listed again"
+
+
 # What it takes.
 
 
