@@ -208,9 +208,10 @@ def _attempt(task: Task[Any], early: HeldLeases, started: float) -> Receipt | No
 
 
 def _is_nothing(run: Run) -> bool:
-    """Whether a run found nothing of a unit that has no parts, and nothing ever did."""
+    """Whether a run of a whole unit found nothing, and nothing ever did; it has no parts."""
     task, notes = run.task, run.task.notes
-    if task.shard != WHOLE or run.has_findings or task.has_other_notes():
+    is_whole = task.shard == WHOLE and task.addition is None
+    if not is_whole or run.has_findings or task.has_other_notes():
         return False
     has_nothing = notes.receipt is not None and not notes.parts and notes.intent_version is None
     return (notes.is_void or has_nothing) and not run.published.own(task.unit.day)

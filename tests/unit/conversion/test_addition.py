@@ -105,6 +105,20 @@ def test_a_provisional_hour_reads_new_log_files_only() -> None:
     assert places.add_up(receipt)
 
 
+def test_an_addition_without_records_of_the_day_counts_what_was_read_before() -> None:
+    stores, day = during(48), datetime(2026, 1, 1, tzinfo=UTC)
+    for hours in (0.1, 24.1):  # in the window of the day, with a record of the day before or after
+        delivered = day + timedelta(hours=hours)
+        happened = delivered - timedelta(hours=0.2) if hours < 1 else delivered
+        places.deliver(stores, [(PLACE, delivered, [event(int(hours), happened)])])
+        known = places.deliver(stores, [])
+        places.convert(stores, known, UNIT, DEFAULT)
+
+    receipt = read_notes(stores.state, UNIT).receipt
+    assert receipt is not None
+    assert (receipt.files.listed, receipt.records.elsewhere, receipt.parts) == (2, 2, [])
+
+
 def test_the_run_that_settles_a_day_converts_it_as_a_whole() -> None:
     stores = during(5)
     records = put(stores, 1, 2)
