@@ -15,7 +15,7 @@ from typing import NamedTuple
 from tests.simulation.s3 import Bucket
 from tests.simulation.scheduler import Scheduler
 
-ACCOUNTS = ("111111111111", "222222222222")
+ACCOUNTS = ("111111111111", "222222222222", "033333333333")
 REGIONS = ("eu-central-1", "us-east-1")
 ORGANIZATION = "o-simulated01"
 SECRET = "hunter2"
@@ -32,7 +32,7 @@ class Place(NamedTuple):
     region: str
 
     def __str__(self) -> str:
-        return f"{self.account} {self.region}"
+        return f"{self.account} {self.region}".strip()
 
 
 class Record(NamedTuple):
@@ -108,20 +108,24 @@ class Habits:
     """How logs are delivered in a world.
 
     Attributes:
+        busy: Share of the days on which a place has log files.
         files: How many log files of a place there are in a day, at most.
         records: How many records of a log file, at most.
         late: Share of log files that come hours to weeks after what they tell of.
         repeated: Share of records that come again.
+        shared: Share of records that come to another place as well.
         replicated: Share of log files that appear later than their names say.
         damaged: Share of log files that are damaged at first.
         expire_days: After how many days log files go; None for never.
         layouts: Of each place: whether logs come with an organization, without or both.
     """
 
+    busy: float
     files: int
     records: int
     late: float
     repeated: float
+    shared: float
     replicated: float
     damaged: float
     expire_days: int | None
@@ -154,7 +158,7 @@ class Deliveries:
         """Draw all deliveries of some days."""
         for place in self.habits.layouts:
             for day in days:
-                if self.random.random() < 0.9:
+                if self.random.random() < self.habits.busy:
                     for _ in range(self.random.randint(1, self.habits.files)):
                         self._schedule_file(place, midnight(day) + self._moment_of_day())
 
@@ -181,6 +185,9 @@ class Deliveries:
             appears += random.uniform(600, 4 * DAY_S)
         self._deliver(place, at, records, appears)
         for record in records:
+            if habits.shared and random.random() < habits.shared:
+                other = random.choice([one for one in habits.layouts if one != place])
+                self._deliver(other, at, [record], at + random.uniform(1, 20))
             if random.random() < habits.repeated:
                 longest = random.choice([600, 12 * HOUR_S, DAY_S, 3 * DAY_S, 30 * DAY_S])
                 again = at + longest * random.uniform(0.2, 1)

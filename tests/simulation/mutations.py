@@ -17,18 +17,27 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
+import msgspec
+import pyarrow.compute as pc
+
 from cloudtrail_parquet import layout
 from cloudtrail_parquet.conversion import (
     collate,
     convert,
     duplicates,
     keep,
+    places,
     publish,
     published,
+    run,
     shards,
+    task,
 )
+from cloudtrail_parquet.dataset import parts
 from cloudtrail_parquet.function import service
 from cloudtrail_parquet.planning import due, plan
+from cloudtrail_parquet.records.from_arrow import restore_json
+from cloudtrail_parquet.records.keys import content
 from cloudtrail_parquet.state import notes, receipt
 from cloudtrail_parquet.state.keys import StateKeys
 from cloudtrail_parquet.storage import ObjectStore, leases
@@ -253,6 +262,104 @@ def same_id_same_record() -> Iterator[None]:
         return known._replace(content=b"") if known.event_id else known
 
     with patch.object(duplicates.Duplicates, "_identity", by_id):
+        yield
+
+
+# What folded layouts might bring.
+
+
+@_mutation("keys are the same in every place, and so are records: one place's copy is dropped")
+def places_not_told_apart() -> Iterator[None]:
+    identity = duplicates.Duplicates._identity  # noqa: SLF001
+
+    def of_no_place(one: duplicates.Duplicates, position: Any_) -> Any_:
+        return identity(one, position)._replace(place=layout.Place("", ""))
+
+    with (
+        patch.object(places, "place_salt", lambda _: 0),
+        patch.object(parts, "place_salt", lambda _: 0),
+        patch.object(published, "_content", lambda row: content(restore_json(row).encode())),
+        patch.object(duplicates.Duplicates, "_identity", of_no_place),
+    ):
+        yield
+
+
+@_mutation("a whole replacement drops the rows of an account that may not be listed")
+def refused_dropped() -> Iterator[None]:
+    with patch.object(task.Task, "may_shrink", property(lambda one: bool(one.refused))):
+        yield
+
+
+@_mutation("a unit is complete by its receipt, although an account may not be listed")
+def refused_untold() -> Iterator[None]:
+    def complete(*groups: Any_, **more: Any_) -> Any_:
+        made = receipt.receipt_of(*groups, **more)
+        return made if made.quarantined else msgspec.structs.replace(made, status="complete")
+
+    with patch.object(run, "receipt_of", complete):
+        yield
+
+
+@_mutation("once an account can be listed again, units without log files of it are not outdated")
+def refused_for_good() -> Iterator[None]:
+    with patch.object(due, "_no_longer_refused", lambda *_: ()):
+        yield
+
+
+@_mutation("what is known of a place's records is forgotten at the end of each log file")
+def forgotten_too_early() -> Iterator[None]:
+    begin = places.Places.begin
+
+    def begin_afresh(one: places.Places, file: Any_) -> None:
+        begin(one, file)
+        one.first_file = len(one._by_file) - 1  # noqa: SLF001
+
+    with patch.object(places.Places, "begin", begin_afresh):
+        yield
+
+
+@_mutation("all rows of a unit get the name of its first account")
+def first_account() -> Iterator[None]:
+    with_columns = places.Places.with_columns
+
+    def name_first(one: places.Places, table: Any_, encoded: Any_) -> Any_:
+        named = with_columns(one, table, encoded)
+        if "account" not in named.column_names:
+            return named
+        first = [one._known[0].account] * len(named)  # noqa: SLF001
+        return named.set_column(named.column_names.index("account"), "account", [first])
+
+    with patch.object(places.Places, "with_columns", name_first):
+        yield
+
+
+@_mutation("rows leave in the order of time alone, not place by place")
+def order_of_time() -> Iterator[None]:
+    def in_order(_: places.Places, encoded: Any_) -> Any_:
+        return pc.sort_indices(encoded["eventTime"])
+
+    with patch.object(places.Places, "in_order", in_order):
+        yield
+
+
+@_mutation("published rows are looked for in the first of the places in question only")
+def first_place_published() -> Iterator[None]:
+    bounds = places.Places.bounds
+
+    def first(one: places.Places, encoded: Any_) -> Any_:
+        found = bounds(one, encoded)
+        return found and (found[0], found[0])
+
+    with patch.object(places.Places, "bounds", first):
+        yield
+
+
+@_mutation("repeated records are counted for the place that is being read, whosever they are")
+def counted_elsewhere() -> Iterator[None]:
+    def counts(one: places.Places, encoded: Any_) -> Any_:
+        return [(one.records[one._known[-1]], encoded.num_rows)] if one._known else []  # noqa: SLF001
+
+    with patch.object(places.Places, "counts", counts):
         yield
 
 

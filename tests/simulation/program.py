@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pyarrow as pa
 
-from cloudtrail_parquet.conversion import run
+from cloudtrail_parquet.conversion import collate, run
 from cloudtrail_parquet.conversion import workers as dispatch
 from cloudtrail_parquet.planning.plan import Receipts, UnitRange, plan_units
 from cloudtrail_parquet.schema import columns as schema
@@ -29,6 +29,7 @@ def _at_once(write: Callable[[pa.Table], None]) -> Iterator[Callable[[pa.Table],
 
 
 run.in_background = _at_once  # type: ignore[attr-defined]  # where it is looked up
+collate._PIECE_ROWS = 4  # noqa: SLF001 - else a unit is one piece, and what joins pieces is not tried
 
 
 @cache
@@ -61,7 +62,8 @@ def outdated(stores: Stores, settings: Settings, account: str, region: str, day:
     """Whether a plan of outdated units, of many days, has a unit."""
     found = discover(stores.source, settings.folders)
     first, last = max(day - _WIDEST, date.min), day + _WIDEST
-    of = UnitRange(first, last, frozenset({account}), frozenset({region}))
+    accounts, regions = (frozenset({name} if name else ()) for name in (account, region))
+    of = UnitRange(first, last, accounts, regions)
     receipts = Receipts(stores.state, stores.clock.now(), stores.dataset)
     planned = plan_units(stores.source, receipts, found, of, "outdated", PlanOptions.of(settings))
     return any(one.unit == (account, region, day) for one in planned)

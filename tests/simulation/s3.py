@@ -19,6 +19,7 @@ from obstore.exceptions import (
     AlreadyExistsError,
     GenericError,
     NotFoundError,
+    PermissionDeniedError,
     PreconditionError,
 )
 
@@ -29,10 +30,14 @@ T = TypeVar("T")
 Meta = dict[str, Any]
 Metas = list[Meta]
 Keys = str | list[str]
-_REFUSALS = (AlreadyExistsError, NotFoundError, PreconditionError)
+_REFUSALS = (AlreadyExistsError, NotFoundError, PermissionDeniedError, PreconditionError)
 _SLOW_DOWN = (
     "Generic S3 error: Server returned status code: 503 Service Unavailable: "
     "<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
+)
+_DENIED = (
+    "Generic S3 error: Server returned status code: 403 Forbidden: "
+    "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 )
 _NO_ANSWER = "Generic S3 error: error sending request for url (https://s3.example/)"
 _CLIENT_TRIES_S = 30
@@ -66,6 +71,7 @@ class Bucket:
         tags_by_content: Whether equal bytes have equal tags; encrypted with KMS they have not.
         page: How many keys a page of a listing has.
         watch: Is told of every change.
+        refused: Names of folders that may not be listed, nor what is below them.
         objects: What there is.
         keys: The same, sorted.
     """
@@ -75,6 +81,7 @@ class Bucket:
     tags_by_content: bool = True
     page: int = 1000
     watch: Callable[[Change], None] = lambda _: None
+    refused: set[str] = field(default_factory=set)
     objects: dict[str, HeldObject] = field(default_factory=dict)
     keys: list[str] = field(default_factory=list)
     _written: int = 0
@@ -98,6 +105,12 @@ class Bucket:
             del self.keys[bisect_left(self.keys, key)]
             self.watch(Change(actor, key, before, None))
 
+    def listed(self, prefix: str, after: str = "") -> list[str]:
+        """The keys below a prefix, sorted, from one on, for somebody who may list them or not."""
+        if not self.refused.isdisjoint(prefix.split("/")):
+            raise PermissionDeniedError(_DENIED)
+        return self.below(prefix, after)
+
     def below(self, prefix: str, after: str = "") -> list[str]:
         """The keys below a prefix, sorted, from one on."""
         start = bisect_right(self.keys, after) if after > prefix else bisect_left(self.keys, prefix)
@@ -107,6 +120,14 @@ class Bucket:
                 break
             found.append(self.keys[number])
         return found
+
+
+class Buckets(NamedTuple):
+    """Where the logs, the parts and the receipts are."""
+
+    source: Bucket
+    dataset: Bucket
+    state: Bucket
 
 
 class Got(NamedTuple):
@@ -183,7 +204,7 @@ class Client:
 
         def look() -> dict[str, Any]:
             folders, objects = dict[str, None](), Metas()
-            for key in self._bucket.below(folder):
+            for key in self._bucket.listed(folder):
                 name, slash, _ = key[len(folder) :].partition("/")
                 if slash:
                     folders[folder + name] = None
@@ -216,7 +237,7 @@ class Client:
         return self._ask("DELETE if", key, delete)
 
     def _page(self, folder: str, after: str) -> tuple[Metas, bool]:
-        keys, size = self._bucket.below(folder, after), self._bucket.page
+        keys, size = self._bucket.listed(folder, after), self._bucket.page
         return [self._meta(key) for key in keys[:size]], len(keys) > size
 
     def _held(self, key: str) -> HeldObject:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from tests.simulation.oracle import part_name
+from tests.simulation.keys import part_name
 from tests.simulation.s3 import Bucket
 
 _CUT_BYTES = 200

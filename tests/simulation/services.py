@@ -20,13 +20,13 @@ from cloudtrail_parquet.errors import CloudTrailParquetError, ReconciliationErro
 from cloudtrail_parquet.function.events import Event, parse, parse_text, to_text
 from cloudtrail_parquet.function.service import Function
 from cloudtrail_parquet.function.telemetry import Telemetry
-from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.layout import Unit, span_of
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import discover, units
 from cloudtrail_parquet.storage import ObjectStore, Stores
 from cloudtrail_parquet.storage.locations import Locations
 from tests.simulation.faults import Faults
-from tests.simulation.s3 import Bucket, Client
+from tests.simulation.s3 import Bucket, Buckets, Client
 from tests.simulation.scheduler import Actor, ActorClock, Scheduler
 
 _RETRIES_AFTER_S = {2: 60, 1: 120}  # by how many attempts are left
@@ -69,9 +69,7 @@ class Services:
         scheduler: Tells the time.
         random: Draws delays, and what comes twice.
         faults: What befalls requests.
-        source: Where the logs are.
-        dataset: Where the parts are.
-        state: Where the receipts are.
+        buckets: Where logs, parts and receipts are.
         scratch: Where parts wait.
         program: What runs that begin now are made of.
         whole_s: How long an invocation may take.
@@ -86,9 +84,7 @@ class Services:
     scheduler: Scheduler
     random: Random
     faults: Faults
-    source: Bucket
-    dataset: Bucket
-    state: Bucket
+    buckets: Buckets
     scratch: Path
     program: Program
     whole_s: float = 900
@@ -122,7 +118,9 @@ class Services:
         def work(actor: Actor) -> None:
             stores = self.stores(actor)
             found = discover(stores.source, program.settings.folders)
-            wanted = units(stores.source, found, program.settings.window, first, last)
+            window, layout = program.settings.window, program.settings.partition_layout
+            of_places = units(stores.source, found, window, first, last)
+            wanted = sorted({Unit(*span_of(one.span, layout), one.day) for one in of_places})
             locations = cast("Locations", _Opened(stores))
             for outcome in convert_all(jobs_of(wanted, found), locations, program.settings, 1):
                 if outcome.error is not None:
@@ -151,7 +149,7 @@ class Services:
                 clock=clock,
             )
 
-        return Stores(store(self.source), store(self.dataset), store(self.state), clock=clock)
+        return Stores(*map(store, self.buckets), clock=clock)
 
     def _attempt(self, raw: dict[str, Any], more: int) -> None:
         def ended(*, well: bool) -> None:

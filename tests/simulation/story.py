@@ -4,53 +4,27 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import msgspec
 
-from cloudtrail_parquet.settings.rules import Discard, Redact
-from cloudtrail_parquet.settings.settings import Settings
 from tests.simulation import program
-from tests.simulation.deliveries import (
-    ACCOUNTS,
-    DAY_S,
-    HOUR_S,
-    NAMES,
-    ORGANIZATION,
-    REGIONS,
-    Deliveries,
-    Habits,
-    Place,
-    days_from,
-    midnight,
-)
-from tests.simulation.faults import Fate, Faults
-from tests.simulation.oracle import Unit, Verdict, Watch
-from tests.simulation.s3 import Bucket
+from tests.simulation.deliveries import DAY_S, HOUR_S, Deliveries, Place, days_from, midnight
+from tests.simulation.faults import Faults
+from tests.simulation.keys import Unit, span_of
+from tests.simulation.oracle import Verdict
+from tests.simulation.s3 import Bucket, Buckets
 from tests.simulation.sabotage import Saboteur
 from tests.simulation.scheduler import Actor, Line, Scheduler
-from tests.simulation.services import Program, Services
+from tests.simulation.services import Program
+from tests.simulation.watch import Watch
+from tests.simulation.world import World
 
 _DAILY_S = 3 * HOUR_S + 15 * 60  # cron(15 3 * * ? *)
 _FIRST_DAYS = (date(2026, 1, 9), date(2025, 12, 29), date(2026, 2, 25))
-_FIRST_VERSION = 10
 _SABOTAGED = 0.2
-_WINDOWS = (  # lookbehind, lookahead
-    *[(900, 2 * HOUR_S)] * 4,
-    (0, 0),
-    (DAY_S, 2 * HOUR_S),
-    (900, 2 * DAY_S),
-    (900, 5 * DAY_S),
-)
-_LATENCIES_S = ((0.02,), (0.02, 0.3), (0.02, 2.0), (0.05, 1.0, 10.0))
-_QUICK: dict[str, Any] = {
-    "bloom_columns": (),
-    "compression": "none",
-    "fetch_threads": 1,
-    "sort_by": (),
-}
 
 
 @dataclass(frozen=True)
@@ -87,88 +61,27 @@ class Story:
     def __init__(self, seed: int, scratch: Path, days: int = 0) -> None:
         """``days`` is how long it goes on; as the seed says when 0."""
         self.seed, self.findings = seed, list[str]()
-        self.random = random = Random(f"simulation/{seed}")
-        self.calm, self.is_damaged = random.random() < 0.25, False
-        length = random.randint(3, 6)
+        self.world = world = World(seed)
+        self.random, self.is_damaged = world.random, False
+        length = self.random.randint(3, 6)
         self.days = days or length
-        self.calendar = days_from(random.choice(_FIRST_DAYS), self.days)
+        self.calendar = days_from(self.random.choice(_FIRST_DAYS), self.days)
         self.end = midnight(self.calendar[-1]) + DAY_S
-        self.scheduler = Scheduler(midnight(self.calendar[0]))
-        self.watch = Watch(self._fail, self._is_outdated)
-        by_content, page = random.random() < 0.7, random.choice([1000, 1000, 3])
-        self.source, self.dataset, self.state = (
-            Bucket(name, self.scheduler, by_content, page) for name in ("logs", "lake", "state")
-        )
+        self.scheduler = scheduler = Scheduler(midnight(self.calendar[0]))
+        self.watch = Watch(self._fail, self._is_outdated, world.layout)
+        by_content, page = self.random.random() < 0.7, self.random.choice([1000, 1000, 3])
+        names = "logs", "lake", "state"
+        buckets = Buckets(*(Bucket(name, scheduler, by_content, page) for name in names))
+        self.source, self.dataset, self.state = buckets
         self.dataset.watch, self.state.watch = self.watch.dataset, self.watch.state
-        self.deliveries = Deliveries(self.scheduler, self.source, random, self._habits(), self.end)
-        self.faults = self._draw_faults()
-        self.programs = [Program(self._settings(), _FIRST_VERSION)]
-        self.services = self._draw_services(scratch)
-        self.scheduler.switched = lambda actor: program.install(actor.version)
-
-    # The world.
-
-    def _habits(self) -> Habits:
-        random, places = self.random, [Place(ACCOUNTS[0], REGIONS[0])]
-        if random.random() < 0.4:
-            others = Place(ACCOUNTS[0], REGIONS[1]), Place(ACCOUNTS[1], REGIONS[0])
-            places.append(random.choice(others))
-        layouts: list[tuple[str | None, ...]]
-        layouts = [(None,), (None,), (ORGANIZATION,), (None, ORGANIZATION)]
-        return Habits(
-            files=random.randint(1, 5),
-            records=random.randint(1, 4),
-            late=random.choice([0, 0.2, 0.5]),
-            repeated=random.choice([0, 0.2, 0.6]),
-            replicated=random.choice([0, 0, 0.15]),
-            damaged=random.choice([0, 0, 0.1]),
-            expire_days=random.choice([None, None, None, 2, 4]),
-            layouts={place: random.choice(layouts) for place in places},
-        )
-
-    def _draw_faults(self) -> Faults:
-        random = self.random
-        if self.calm:
-            return Faults(random, quiet=True)
-        writes = random.choice([0.005, 0.02, 0.05])
-        some = frozenset(fate for fate in Fate if random.random() < 0.6)
-        kinds = random.choice([frozenset(Fate), some])
-        return Faults(random, writes, writes / random.choice([5, 20]), kinds)
-
-    def _settings(self) -> Settings:
-        lookbehind_s, lookahead_s = self.random.choice(_WINDOWS)
-        return Settings(
-            lookbehind_s=lookbehind_s,
-            lookahead_s=lookahead_s,
-            lease_s=self.random.choice([120, 30]),
-            lease_wait_s=self.random.choice([900, 60, 0]),
-            **_QUICK,
-            **self._sizes(),
-        )
-
-    def _sizes(self) -> dict[str, Any]:
-        """Often many parts."""
-        rows, size = self.random.choice([2, 3, 1000]), self.random.choice([1, 1 << 20])
-        return {"row_group_rows": rows, "part_bytes": size}
-
-    def _draw_services(self, scratch: Path) -> Services:
-        random = self.random
-        return Services(
-            self.scheduler,
-            random,
-            self.faults,
-            self.source,
-            self.dataset,
-            self.state,
-            scratch,
-            self.programs[0],
-            whole_s=random.choice([900, 900, 300, 33]),
-            latencies_s=random.choice(_LATENCIES_S[: 2 if self.calm else None]),
-            clocks_off_s=0 if self.calm else random.choice([0, 5, 300, 3500]),
-            visibility_s=random.choice([600, 5400]),
-            double=0 if self.calm else random.choice([0, 0.1, 0.4]),
-            fanned_out=random.random() < 0.8,
-        )
+        habits = world.habits()
+        self.places = list(habits.layouts)
+        self.spans = list(dict.fromkeys(span_of(place, world.layout) for place in self.places))
+        self.deliveries = Deliveries(scheduler, self.source, self.random, habits, self.end)
+        self.faults = world.faults()
+        self.programs = [world.program()]
+        self.services = world.services(scheduler, self.faults, buckets, scratch, self.programs[0])
+        scheduler.switched = lambda actor: program.install(actor.version)
 
     # What happens.
 
@@ -177,6 +90,7 @@ class Story:
         scheduler = self.scheduler
         try:
             self.deliveries.schedule(self.calendar)
+            self._schedule_refusals()
             often = self.deliveries.habits.repeated > 0.5
             deployed = self.random.choice([0, 0, 2, *[self.days - 1] * (4 if often else 1)])
             for day in self.calendar[deployed:]:
@@ -186,7 +100,7 @@ class Story:
             for _ in range(self.random.choice([0, 1, 2, 3])):
                 when = midnight(self.calendar[0]) + self.random.uniform(1, self.days) * DAY_S
                 scheduler.at(when, self._change_program)
-            if not self.calm and self.random.random() < _SABOTAGED:
+            if not self.world.calm and self.random.random() < _SABOTAGED:
                 when = midnight(self.calendar[0]) + self.random.uniform(1.2, self.days) * DAY_S
                 scheduler.at(when, self._sabotage)
             scheduler.run_until(self.end)
@@ -198,6 +112,23 @@ class Story:
             program.install(None)
         self.findings[:0] = self.services.defects
         return Outcome(self.seed, self.findings, scheduler.counts, scheduler.trace)
+
+    def _schedule_refusals(self) -> None:
+        scheduler, refused = self.scheduler, self.source.refused
+        start, accounts = midnight(self.calendar[0]), {place.account for place in self.places}
+
+        def refuse(account: str) -> None:
+            refused.add(account)
+            scheduler.counts["refusals"] += 1
+            scheduler.note("operator", f"{account} may not be listed")
+
+        def allow(account: str) -> None:
+            refused.discard(account)
+            scheduler.note("operator", f"{account} may be listed")
+
+        for account, begin, end in self.world.refusals(accounts, self.days):
+            scheduler.at(start + begin, partial(refuse, account))
+            scheduler.at(min(start + end, self.end), partial(allow, account))
 
     def _schedule_runs(self, day: date) -> None:
         random, scheduler, services = self.random, self.scheduler, self.services
@@ -242,8 +173,8 @@ class Story:
         if self.random.random() < 0.5:
             self.services.invoke({"kind": "plan", "from": str(first), "to": str(last)})
         for day in days_from(first, (last - first).days):
-            for place in self.deliveries.habits.layouts:
-                self._invoke(day, place)
+            for span in self.spans:
+                self._invoke(day, span)
 
     def _burst(self) -> None:
         """Several days at once, each for itself."""
@@ -261,31 +192,19 @@ class Story:
         for number in numbers:
             self._invoke(day, shard=[number, of])
 
-    def _invoke(self, day: date, place: Place | None = None, **more: object) -> None:
-        place = place or self.random.choice(list(self.deliveries.habits.layouts))
-        unit = {"account": place.account, "region": place.region, "day": str(day), **more}
+    def _invoke(self, day: date, span: Place | None = None, **more: object) -> None:
+        span = span or self.random.choice(self.spans)
+        named = {name: value for name, value in span._asdict().items() if value}
+        unit = {**named, "day": str(day), **more}
         self.services.invoke({"kind": "convert", "units": [unit]})
 
     def _change_program(self) -> None:
         """Other settings, rules or another version from now on."""
-        before, random = self.services.program, self.random
-        change: dict[str, Any] = random.choice(
-            [
-                self._sizes(),
-                {"json_encoding": random.choice(["string", "json"])},
-                {"redact": random.choice([(), *[(Redact(name="p", keys=("password",)),)] * 2])},
-                {"discard": random.choice([(), *[(self._discard(),)] * 2])},
-                {},
-            ]
-        )
+        before, change = self.services.program, self.world.change()
         following = Program(replace(before.settings, **change), before.version + (not change))
         self.programs.append(following)
         self.services.program = following
         self.scheduler.note("operator", f"version {following.version}, {change}")
-
-    def _discard(self) -> Discard:
-        names = self.random.sample(NAMES, self.random.randint(1, len(NAMES) - 1))
-        return Discard(name="d", eventName=tuple(names))
 
     def _sabotage(self) -> None:
         """Damage something, as soon as no run is under way."""
@@ -322,7 +241,7 @@ class Story:
             scheduler.run_until(midnight(day) + _DAILY_S)
             self.services.invoke({"kind": "daily"})
         scheduler.run_until(scheduler.now + HOUR_S)
-        if self.calm:
+        if self.world.calm:
             self._judge("after quiet days", lambda verdict: list(verdict.lost()))
         first = self.calendar[0] - timedelta(days=45)
         last = scheduler.moment.date() - timedelta(days=1)
@@ -352,16 +271,18 @@ class Story:
         self.scheduler.stopped = True
 
     def _is_outdated(self, unit: Unit) -> bool:
-        """Whether a plan of today, made in no time, finds a unit."""
+        """Whether a plan of today, made in no time, finds a unit, or will when all is listed."""
         scheduler, now = self.scheduler, self.services.program
-        version = program.installed()
+        version, refused = program.installed(), self.source.refused
         requests, length = scheduler.counts["requests"], len(scheduler.trace)
         observer = _Observer(scheduler, "observer", lambda _: None)
         stores = self.services.stores(observer, Faults(Random(0), quiet=True))
         program.install(now.version)
+        self.source.refused = set()
         try:
-            return program.outdated(stores, now.settings, *unit.place, unit.day)
+            return program.outdated(stores, now.settings, *unit.span, unit.day)
         finally:
             program.install(version)
+            self.source.refused = refused
             scheduler.counts["requests"] = requests
             del scheduler.trace[length:]
