@@ -54,7 +54,7 @@ from cloudtrail_parquet.sample_logs import TreeSpec, Truth, generate_tree
 from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import discover, units
-from cloudtrail_parquet.state.keys import StateKeys
+from cloudtrail_parquet.state.keys import StateKeys, partition_lease
 from cloudtrail_parquet.state.notes import read_notes
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import Entry, Lease, Level, open_store
@@ -415,6 +415,8 @@ class Workbench:
     def __post_init__(self) -> None:
         self.clock = Clock(self.left_s)
         source, dataset, state = (open_store("memory:///") for _ in range(3))
+        for store in (source, dataset, state):
+            store.parallel = 1  # one unit after the other, as the clock is spent by each
         self.stores = WritableStores(source, dataset, state)
         self.units = [Unit(ACCOUNT, REGION, DAY + timedelta(days=n)) for n in range(self.days)]
         for unit in self.units:
@@ -464,20 +466,20 @@ def test_an_event_that_comes_late_in_an_invocation_goes_to_another_one(
     bench = Workbench(left_s=left_s)
     large = log_key(ACCOUNT, REGION, at(DAY, 13))
     bench.stores.source.write(large, bytes(20_000_000))  # 5 s
-    state, leased = bench.stores.state, list[str]()
+    source, listed = bench.stores.source, list[str]()
 
-    def lease(key: str, *seconds: float) -> Any:  # noqa: ANN401
-        leased.append(key)
-        return state.lease(key, *seconds)
+    def files(prefix: str, *skip: tuple[str, str], after: str = "") -> Iterator[Entry]:
+        listed.append(prefix)
+        return source.files(prefix, *skip, after=after)
 
-    watched: Any = Changed(state, lease=lease)
-    bench.stores = dataclasses.replace(bench.stores, state=watched)
+    watched: Any = Changed(source, files=files)
+    bench.stores = dataclasses.replace(bench.stores, source=watched)
 
     assert bench.run() == {"converted": 0, "handed_back": 4}
 
     assert bench.done == []
     assert bench.sent == [ConvertEvent.of(bench.units)]
-    assert any("leases/units/" in key for key in leased) == looks
+    assert bool(listed) == looks
 
 
 def test_without_anywhere_to_hand_units_back_to_the_event_fails() -> None:
@@ -510,7 +512,7 @@ def test_an_event_that_gets_no_further_in_a_new_invocation_fails() -> None:
 def test_another_run_is_not_waited_for_longer_than_there_is_time() -> None:
     bench = Workbench(left_s=22, days=1)
     unit = bench.units[0]
-    key = f"leases/units/account={unit.account}/region={unit.region}/year=2026/month=01/day=10.json"
+    key = partition_lease(unit)
     begun = time.monotonic()
 
     with bench.stores.state.lease(key, 0, 900), pytest.raises(LeaseTimeoutError):

@@ -5,6 +5,7 @@ For callers that are given the names of units, which may be misspelt or not be n
 
 from collections.abc import Iterable
 from itertools import chain
+from threading import Lock
 
 from cloudtrail_parquet.errors import RefusedError, UsageError
 from cloudtrail_parquet.layout import Unit, is_name
@@ -14,7 +15,10 @@ from cloudtrail_parquet.storage import ReadStore
 
 
 class Accounts:
-    """The accounts of a source, listed at once; the regions of each are listed on first use."""
+    """The accounts of a source, listed at once; the regions of each are listed on first use.
+
+    Several units may ask at a time, in threads.
+    """
 
     def __init__(self, source: ReadStore, folders: Iterable[str]) -> None:
         """List the accounts.
@@ -25,6 +29,8 @@ class Accounts:
         """
         self._source, self._folders = source, tuple(folders)
         self._roots = account_roots(source)
+        self._asking = {name: Lock() for names in self._roots.values() for name in names}
+        self._everything = Lock()
         self._trails: dict[str, dict[str, list[str]]] = {}
         self._all: dict[str, dict[str, list[str]] | None] | None = None
 
@@ -45,9 +51,10 @@ class Accounts:
         known = {name for names in self._roots.values() for name in names}
         if not is_name(unit.account) or unit.account not in known:
             check_known("account", [unit.account], _accounts(known), unit.name)
-        by_region = self._trails.get(unit.account)
-        if by_region is None:
-            by_region = self._trails[unit.account] = self._list_regions(unit.account)
+        with self._asking[unit.account]:
+            by_region = self._trails.get(unit.account)
+            if by_region is None:
+                by_region = self._trails[unit.account] = self._list_regions(unit.account)
         if not by_region:
             check_known("account", [unit.account], _accounts(known - {unit.account}), unit.name)
         if not unit.region:
@@ -62,18 +69,19 @@ class Accounts:
 
     def _listed(self) -> dict[str, dict[str, list[str]] | None]:
         """The prefixes of all accounts, by region; None for an account that may not be listed."""
-        if self._all is None:
 
-            def ask(account: str) -> dict[str, list[str]] | None:
-                try:
-                    return self._list_regions(account)
-                except RefusedError:
-                    return None
+        def ask(account: str) -> dict[str, list[str]] | None:
+            try:
+                return self._list_regions(account)
+            except RefusedError:
+                return None
 
-            known = sorted({name for names in self._roots.values() for name in names})
-            accounts = [name for name in known if name.isdigit()] or known
-            self._all = dict(zip(accounts, each(self._source, ask, accounts), strict=True))
-        return self._all
+        with self._everything:
+            if self._all is None:
+                known = sorted({name for names in self._roots.values() for name in names})
+                accounts = [name for name in known if name.isdigit()] or known
+                self._all = dict(zip(accounts, each(self._source, ask, accounts), strict=True))
+            return self._all
 
     def no_logs(self, unit: Unit) -> UsageError:
         """The error for a unit without a log file in its window; says which days have a folder."""
