@@ -48,24 +48,31 @@ RETRIEVALS = {
 """By storage class, restored by standard retrievals. Source: Amazon S3 pricing, requests and
 retrievals; Amazon S3 User Guide, "Understanding archive retrieval options"."""
 
-UNIT_PUTS = 12
-"""PUT and LIST requests for a unit: three folders, leases, a part, a receipt."""
+UNIT_PUTS = 6
+"""PUT and LIST requests for a new unit: its place, its partition; lease, identities, part, receipt.
 
-PLACE_PUTS = 3
-"""LIST requests for each further place of a unit: three folders."""
+tests/unit/conversion/test_convert.py counts them."""
 
-UNIT_GETS = 6
-"""GET and HEAD requests for a unit, beside those for its log files."""
+PLACE_PUTS = 1
+"""LIST requests for each further place of a unit."""
+
+UNIT_GETS = 7
+"""GET and HEAD requests for a unit beside its log files: its notes and its lease, twice each."""
 
 
 BYTES_PER_S = 4_000_000
 """Gzipped bytes that one vCPU converts in a second; docs/performance.md has the measurements."""
 
-FILE_S = 0.004
-"""Seconds that a log file takes beside its bytes: a GET, of which several are under way at once."""
+FILE_S = 0.002
+"""Seconds that a log file takes beside its bytes: a GET, of which 32 are under way at once.
+
+With a margin: 20,000 files of 1 kB take 0.001 s each, at 20 ms a GET; docs/performance.md."""
 
 UNIT_S = 0.6
-"""Seconds that a unit takes beside its files: leases, listings, a part and a receipt."""
+"""Seconds that a unit takes beside its files: a dozen requests one after the other.
+
+With a margin, as the first part of an invocation is slow: alone a unit takes 0.25 s at 20 ms a
+request, side by side with others 0.1 s."""
 
 PLACE_S = 0.016
 """Seconds that each further place of a unit takes: listings, and the beginning of its records."""
