@@ -202,7 +202,11 @@ def test_a_part_that_was_damaged_is_mended_by_converting_again(tmp_path: Path) -
 # What is up to date already.
 
 
-def test_a_second_conversion_reads_no_log_file_and_writes_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("layout", ["account/region/dt", "account/dt", "year/month/day"])
+def test_a_second_conversion_reads_no_log_file_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str
+) -> None:
+    monkeypatch.setenv("CLOUDTRAIL_PARQUET_PARTITION_LAYOUT", layout)
     logs, lake = tmp_path / "logs", tmp_path / "lake"
     for hour, minute in ((12, 0), (0, 5), (23, 50)):  # the last two are in windows of other days
         when = NOON.replace(hour=hour, minute=minute)
@@ -219,7 +223,7 @@ def test_a_second_conversion_reads_no_log_file_and_writes_nothing(tmp_path: Path
     assert (again.returncode, again.stdout, again.stderr) == (0, "", line)
     for options in (["--json"], ["--dry-run"], ["--only", "missing"], ["--only", "reshaped"]):
         assert run("convert", logs, lake, *options) == again
-    assert stamps(tmp_path) == written | {path: written[path] for path in written}
+    assert stamps(tmp_path) == written
     assert run("convert", logs, lake, "--only", "all", "--workers", 1).returncode == 3
 
 
@@ -259,6 +263,28 @@ def test_a_selection_of_what_is_up_to_date_beside_what_is_not_has_nothing_to_do(
 
     assert done.returncode == 0
     assert "nothing to convert: 2 units are up to date" in done.stderr
+
+
+def test_an_account_selects_days_that_are_converted_with_all_accounts(
+    tree: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "logs"
+    shutil.copytree(tree, other)
+    shutil.rmtree(other / "AWSLogs" / ACCOUNT / "CloudTrail" / "eu-central-1")
+    shutil.rmtree(other / "AWSLogs" / ACCOUNT / "CloudTrail" / "us-east-1" / "2026" / "01" / "11")
+    layout = ("--partition-layout", "dt")
+
+    convert(other, tmp_path / "lake", "--account", ACCOUNT, *layout)
+
+    days = ("10", "12")
+    assert exported(tmp_path / "lake") == sorted(
+        [f"{ACCOUNT} us-east-1 {day}" for day in days]
+        + [
+            f"{OTHER_ACCOUNT} {region} {day}"
+            for day in days
+            for region in ("eu-central-1", "us-east-1")
+        ]
+    )
 
 
 def test_a_partition_that_was_kept_is_replaced_when_that_is_asked_for(tmp_path: Path) -> None:

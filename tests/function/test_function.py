@@ -1150,6 +1150,25 @@ def test_an_hourly_run_after_which_nothing_was_delivered_reads_no_log_file_and_w
     assert bench.work(hourly)["converted"] >= 1
 
 
+def test_a_region_that_refuses_is_told_of_and_sends_no_plan_on() -> None:
+    bench = Workbench(days=1, layout="account/dt")
+    bench.stores.source.write(log_key(ACCOUNT, "us-east-1", at(DAY, 12)), log_file(record()))
+    source = bench.stores.source
+
+    def files(prefix: str, *skip: Any, **after: Any) -> Iterator[Entry]:  # noqa: ANN401
+        if "us-east-1" in prefix:
+            raise RefusedError("cannot be listed", prefix, "Allow it")
+        return source.files(prefix, *skip, **after)
+
+    bench.stores = dataclasses.replace(bench.stores, source=Changed(source, files=files))
+
+    assert bench.work(PlanEvent(DAY, DAY)) == {"converted": 1, "handed_back": 0}
+    assert bench.sent == []
+    receipt = read_notes(bench.stores.state, Unit(ACCOUNT, "", DAY)).receipt
+    assert receipt is not None
+    assert receipt.status == "partial"
+
+
 def test_a_unit_that_spans_accounts_is_named_by_its_day_alone() -> None:
     bench = Workbench(whole_s=1, layout="dt")
     bench.work(PlanEvent(DAY, DAY + timedelta(days=1)))

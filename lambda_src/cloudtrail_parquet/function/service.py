@@ -100,8 +100,6 @@ class Function:
             self.telemetry.without_logs(location)
         discovery.check(event.accounts, event.regions, "plan")
         refused = discovery.refused_of(wanted.accounts)
-        for account, error in refused.items():
-            self.telemetry.account_refused(account, error)
         # All parts are compared only on request; the daily run would list thousands of folders.
         now = self.stores.clock.now()
         receipts = Receipts(state, now, None if scheduled else self.stores.dataset)
@@ -118,6 +116,9 @@ class Function:
             counts = self._dispatch(units, scheduled=scheduled)
         finally:
             self.telemetry.unplaced(discovery.unplaced)
+            # Also those of which only a region is refused, without which units are converted.
+            for account, error in discovery.refused_of(wanted.accounts).items():
+                self.telemetry.account_refused(account, error)
         if not refused:
             if not discovery.with_logs:
                 raise discovery.no_logs(source, wanted.holds)
