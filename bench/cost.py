@@ -9,13 +9,14 @@ from bench.convert import run
 from bench.corpora import FOLDER, corpus
 from cloudtrail_parquet.contract import MEMORY_MB
 from cloudtrail_parquet.planning.batches import BATCH_S
-from cloudtrail_parquet.planning.cost import LAMBDA_GB_S, cost
+from cloudtrail_parquet.planning.cost import FILE_S, LAMBDA_GB_S, UNIT_S, cost
 from cloudtrail_parquet.reference.markdown import table
 
 TERABYTE = 10**12
 RECORDS = 120_000
 FILE_BYTES = {"1 kB": 1_000, "10 kB": 10_000, "80 kB": 80_000}
-UNIT_BYTES = 100_000_000  # of a busy account and region; a quiet one has more units for a terabyte
+UNIT_BYTES = 100_000_000  # of a busy account and region, as log files of a megabyte
+UNIT_FILES = 100  # of a quiet one, whose log files are small
 MEMORY_MBS = (885, MEMORY_MB, 3538)
 
 
@@ -33,16 +34,20 @@ def main() -> None:
     seconds = TERABYTE / bytes_per_s
     rows = []
     for name, size in FILE_BYTES.items():
-        spent = cost(
-            units=TERABYTE // UNIT_BYTES,
-            files=TERABYTE // size,
-            invocations=round(seconds / BATCH_S),
-            seconds=seconds,
-            memory_mb=MEMORY_MB,
-        )
-        cells = (f"{part:,.2f}" for part in (spent.compute, spent.requests, spent.total))
-        rows.append([name, *cells])
-    titles = ["log files of", "compute, dollars", "requests, dollars", "together, dollars"]
+        files = TERABYTE // size
+        for units in sorted({TERABYTE // UNIT_BYTES, files // UNIT_FILES}):
+            waiting_s = files * FILE_S + units * UNIT_S
+            spent = cost(
+                units=units,
+                files=files,
+                invocations=round((seconds + waiting_s) / BATCH_S),
+                seconds=seconds + waiting_s,
+                memory_mb=MEMORY_MB,
+            )
+            cells = (f"{part:,.2f}" for part in (spent.compute, spent.requests, spent.total))
+            rows.append([name, f"{files // units:,}", *cells])
+    titles = ["log files of", "files a unit"]
+    titles += ["compute, dollars", "requests, dollars", "together, dollars"]
     print(table(titles, rows), "\n")
     rows = []
     for memory_mb in MEMORY_MBS:

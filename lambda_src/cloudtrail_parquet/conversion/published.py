@@ -22,6 +22,7 @@ from cloudtrail_parquet.dataset.parts import (
     readable,
     row_group_keys,
 )
+from cloudtrail_parquet.dataset.places import ranges_of
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.layout import WHOLE, Owner, Place, Shard, Unit, owner_of
 from cloudtrail_parquet.records.from_arrow import restore_json
@@ -225,14 +226,12 @@ def _may_hold(
     group: pq.RowGroupMetaData, paths: Sequence[str], places: tuple[Place, Place]
 ) -> bool:
     """Whether a row group may hold a place between two, by the first of account and region."""
-    for name in Place._fields:
-        if name in paths:
-            bounds = group.column(paths.index(name)).statistics
-            if bounds is None or not bounds.has_min_max:
-                return True
-            first, last = (getattr(place, name) for place in places)
-            return bool(first <= bounds.max and bounds.min <= last)
-    return True
+    name = next((name for name in Place._fields if name in paths), "")
+    there = ranges_of(group).get(name)
+    if there is None:
+        return True
+    first, last = (getattr(place, name) for place in places)
+    return bool(first <= there.last and there.first <= last)
 
 
 def _content(row: dict[str, Any]) -> bytes:
