@@ -22,7 +22,7 @@ _STAMP = re.compile(
 )
 _DAY_S = 86_400
 _DAY = timedelta(days=1)
-_LEAST_BYTES = 2_000  # that a log file counts when its memory is estimated
+_LEAST_BYTES = 1_000  # that a log file counts when its memory is estimated
 _LAST_MOMENT = timedelta(days=1, microseconds=-1)
 
 

@@ -78,7 +78,7 @@ def test_a_large_unit_waits_for_those_under_way_and_then_others_for_it() -> None
 
 
 def test_tiny_log_files_count_more_than_their_bytes() -> None:
-    assert memory_of(files(1, 5_000, 1)) == 9_000
+    assert memory_of(files(1, 5_000, 1)) == 7_000
 
 
 def test_units_wait_for_a_store_of_objects_but_not_for_a_disk(tmp_path: object) -> None:
