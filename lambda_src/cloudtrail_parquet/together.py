@@ -12,8 +12,8 @@ from typing import TypeVar
 
 _AT_A_TIME = 8
 _TOGETHER_BYTES = 1 << 20
-"""Stored bytes of the log files of all units under way: they may inflate seventyfold, and their
-records take as much again. Eight units of 0.9 MB that do took 1.6 GB, and one after the other 0.5."""
+"""Stored bytes of the log files of all units under way, which may inflate seventyfold: eight units
+of 0.9 MB that do took 1.6 GB, and 1.2 when each waits for the one before."""
 
 T = TypeVar("T")
 R = TypeVar("R")
