@@ -128,6 +128,8 @@ def _due(selection: Selection, locations: Locations, only: Only, settings: Setti
     for error in selection.refused.values():
         raise error
     due = selection.due(locations.open(), only, settings)
+    for error in selection.refused.values():  # a region, which only the plan has listed
+        raise error
     if not due and not selection.discovery.with_logs:
         raise selection.no_logs()
     return [planned.unit for planned in due]

@@ -20,7 +20,7 @@ from cloudtrail_parquet.deliveries import LogFile
 from cloudtrail_parquet.layout import Unit, part_number, unit_of
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
 from cloudtrail_parquet.settings.options import ConversionOptions
-from cloudtrail_parquet.state.identities import Fingerprint, Identities, fingerprint_of
+from cloudtrail_parquet.state.identities import Fingerprint, Identities, fingerprint_of, known_as
 from cloudtrail_parquet.state.notes import Notes
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import ReadStore
@@ -29,21 +29,29 @@ MAX_ADDITIONS = 8
 """So many parts of additions a unit may have: readers open each of them."""
 
 
+def name_in(unit: Unit, file: LogFile) -> str:
+    """What a log file of a unit is known by in the unit's fingerprint and identities."""
+    return known_as(file.key, None if all(unit.span) else file.place)
+
+
 @dataclass(frozen=True)
 class Addition:
     """What an addition starts from.
 
     Attributes:
         before: The receipt of the parts that stay.
-        known: The identities of the log files that these were made of.
-        files: The log files of the window that are not among them.
-        gone: What the source has lost of them, in words; empty if nothing.
-        fingerprint: The fingerprint of all of them, those that are gone and the new ones.
+        known: The identities of the log files that these were made of; None if they are lost.
+        files: The log files of the window to read, in order: those that are not known, and some
+            of which nothing could be read.
+        again: The latter.
+        gone: What the source has lost of what is known, in words; empty if nothing.
+        fingerprint: The fingerprint of all log files, those that are gone and the new ones.
     """
 
     before: Receipt
-    known: Identities
+    known: Identities | None
     files: list[LogFile]
+    again: tuple[LogFile, ...]
     gone: str
     fingerprint: str
 
@@ -63,7 +71,8 @@ def first_number(unit: Unit, keys: Iterable[str]) -> int:
     return max(numbers, default=-1) + 1
 
 
-def addition_of(
+def addition_of(  # noqa: PLR0913
+    unit: Unit,
     notes: Notes[Receipt],
     known: Identities | None,
     window: list[LogFile],
@@ -74,33 +83,50 @@ def addition_of(
     """What can be added to a unit; None if it has to be converted as a whole, or kept.
 
     Args:
-        notes: What the state says about the unit.
+        unit: The unit.
+        notes: What the state says about it.
         known: The identities of the log files of the parts that its receipt names.
         window: All log files of the unit that there are now.
         options: How they would be converted.
         is_settled: Whether the unit would be settled.
     """
-    before = notes.receipt
-    if before is None or known is None:
+    before, names = notes.receipt, {name_in(unit, file): file for file in window}
+    if before is None or not is_made_alike(before, options) or may_retry(before):
         return None
-    if not is_made_alike(before, options) or may_retry(before):
+    if len(names) < len(window):  # of those with one name it is not known which are new
         return None
-    new, gone = known.unknown(window), known.missing_among(file.key for file in window)
-    if not new:
+    if known is None:  # all are read again where the parts had to be kept without
+        return Addition(before, None, window, (), before.kept, "") if before.kept else None
+    new = {name for name in names if known.records_of(name) is None}
+    gone = known.missing_among(names)
+    again = {name for name in names if gone and known.records_of(name) == 0}
+    if not new and not again:
         return None
     fingerprint = fingerprint_of(before.source_fingerprint)
-    for file in new:
-        fingerprint.add(file.key, file.size)
-    if not gone:
-        is_settling = is_settled and not before.settled
-        if is_settling or before.additions >= MAX_ADDITIONS or before.kept:
-            return None
-        now = Fingerprint()
-        for file in window:
-            now.add(file.key, file.size)
-        if str(now) != str(fingerprint):  # a log file was replaced by another of its name
-            return None
-    return Addition(before, known, new, gone, str(fingerprint))
+    for name in new:
+        fingerprint.add(name, names[name].size)
+    if not gone and not _is_due(before, names, str(fingerprint), is_settled=is_settled):
+        return None
+    files = [file for name, file in names.items() if name in new | again]
+    read_again = tuple(names[name] for name in sorted(again))
+    return Addition(before, known, files, read_again, gone, str(fingerprint))
+
+
+def _is_due(
+    before: Receipt, names: dict[str, LogFile], fingerprint: str, *, is_settled: bool
+) -> bool:
+    """Whether log files are added although the unit could be converted as a whole.
+
+    ``fingerprint`` is that of the known ones and the new ones. It is not that of all if one was
+    replaced by another of its name.
+    """
+    is_settling = is_settled and not before.settled
+    if is_settling or before.additions >= MAX_ADDITIONS or before.kept:
+        return False
+    now = Fingerprint()
+    for name, file in names.items():
+        now.add(name, file.size)
+    return str(now) == fingerprint
 
 
 def is_made_alike(before: Receipt, options: ConversionOptions) -> bool:

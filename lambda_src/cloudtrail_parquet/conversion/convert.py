@@ -1,7 +1,7 @@
 """Converting one unit: from its log files to its parts and its receipt."""
 
 from collections.abc import Callable, Container, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,7 +26,7 @@ from cloudtrail_parquet.conversion.shards import Split, guard_others
 from cloudtrail_parquet.conversion.task import ShardTask, Task, WholeTask, task_of
 from cloudtrail_parquet.deliveries import LogFile
 from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError
-from cloudtrail_parquet.layout import WHOLE, Shard, Unit, shard_of
+from cloudtrail_parquet.layout import WHOLE, Shard, Unit, shard_of, unit_of
 from cloudtrail_parquet.settings.options import ConversionOptions, LeaseOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.state.keys import StateKeys, partition_lease
@@ -195,7 +195,7 @@ def _attempt(task: Task[Any], early: HeldLeases, started: float) -> Receipt | No
         run = Run(task, staging)
         run.read()
         is_nothing = _is_nothing(run)
-        with _unit_held(task, early) as held:
+        with _unit_held(task, early, run.parts) as held:
             run.task = _seen_again(run)
             seconds = task.stores.clock.monotonic() - started
             if is_nothing:
@@ -234,14 +234,24 @@ def _note_nothing(run: Run, seconds: float, held: HeldLeases) -> None:
 
 
 @contextmanager
-def _unit_held(task: Task[Any], early: HeldLeases) -> Iterator[HeldLeases]:
+def _unit_held(
+    task: Task[Any], early: HeldLeases, parts: Iterable[str] = ()
+) -> Iterator[HeldLeases]:
     """Hold the lease of the unit's own partition, under which the unit is published.
 
-    So whole units and shards are read at the same time, and published one after the other.
+    So whole units and shards are read at the same time, and published one after the other. Those of
+    later days that the parts lie in are taken before, the last one first, and those of earlier days
+    after it. So no two runs wait for each other.
     """
-    key, options = partition_lease(task.unit), task.options.lease
-    with task.stores.state.lease(key, options.wait_s, options.expires_s) as lease:
-        yield early.plus(lease)
+    state, options = task.stores.state, task.options.lease
+    targets = {unit_of(key) or task.unit for key in (*parts, *task.notes.parts)}
+    later = sorted((unit for unit in targets if unit > task.unit), reverse=True)
+    with ExitStack() as stack:
+        held = early
+        for unit in (*later, task.unit):
+            lease = state.lease(partition_lease(unit), options.wait_s, options.expires_s)
+            held = held.plus(stack.enter_context(lease), None if unit == task.unit else unit)
+        yield held
 
 
 def _seen_again(run: Run) -> Task[Any]:

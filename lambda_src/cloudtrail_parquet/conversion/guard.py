@@ -6,9 +6,11 @@ because a receipt is damaged, of another form, or lost.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import date, datetime
+from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec.structs import astuple
@@ -185,10 +187,12 @@ def receipt_from_footers(
     In its table of places there is the unit's span: footers do not tell the places.
     """
     parts, schemas, days = list[Part](), list[int](), Counter[date]()
+    settings = set[str]()
     for entry in entries:
         footer = read_footer(dataset, entry.key)
         parts.append(Part(key=entry.key, rows=footer.num_rows, bytes=entry.size))
         schemas.append(int(footer_value(footer, "schema_version") or 0))
+        settings.add(footer_value(footer, "settings"))
         days[(unit_of(entry.key) or unit).day] += footer.num_rows
     written = days.pop(unit.day, 0)
     straggled = sum(days.values())
@@ -198,6 +202,7 @@ def receipt_from_footers(
         lookbehind_s=options.window.lookbehind_s,
         lookahead_s=options.window.lookahead_s,
         folders=options.folders,
+        settings=_settings(settings),
     )
     records = Records(read=written + straggled, written=written, straggled=straggled)
     figures = PlaceFigures("read", records=astuple(records))
@@ -207,6 +212,15 @@ def receipt_from_footers(
         stragglers={str(day): count for day, count in sorted(days.items())},
     )
     return receipt_of(unit, made, Read(), rows, parts, is_complete=False, settled=False)
+
+
+def _settings(texts: Collection[str]) -> dict[str, Any]:
+    """The settings in footers; none if they differ or cannot be read."""
+    try:
+        (text,) = texts
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except (ValueError, msgspec.DecodeError):
+        return {}
 
 
 def exist(keys: Iterable[str], dataset: ReadStore) -> list[bool]:

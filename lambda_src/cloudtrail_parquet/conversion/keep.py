@@ -29,6 +29,7 @@ from cloudtrail_parquet.conversion.run import Run
 from cloudtrail_parquet.conversion.task import ShardTask
 from cloudtrail_parquet.errors import UsageError, listed
 from cloudtrail_parquet.layout import Shard, SplitId, shard_of
+from cloudtrail_parquet.printable import writable
 from cloudtrail_parquet.state.figures import first_of
 from cloudtrail_parquet.state.identities import Identities
 from cloudtrail_parquet.state.keys import StateKeys
@@ -186,7 +187,7 @@ def as_kept_by(run: Run, before: Receipt, why: str) -> Receipt:
     kept = as_kept(
         before,
         why,
-        source=run.task.fingerprint,
+        source=run.task.kept_source(before),
         quarantined=first_of(run.quarantined),
         when=run.task.stores.now(),
         settled=run.task.is_settled,
@@ -199,7 +200,9 @@ def as_kept_by(run: Run, before: Receipt, why: str) -> Receipt:
 
 def added_receipt(run: Run, addition: Addition, seconds: float) -> Receipt:
     """The receipt of the parts that stay and of those that a run adds."""
-    receipt = with_addition(addition.before, run.receipt(seconds), addition.fingerprint)
+    again = {writable(file.key) for file in addition.again}
+    before, added = addition.before, run.receipt(seconds)
+    receipt = with_addition(before, added, addition.fingerprint, again)
     if not addition.gone:
         return receipt
     why = addition.gone + run.task.refused_words
@@ -229,13 +232,15 @@ def add(run: Run, addition: Addition, seconds: float, held: HeldLeases) -> Recei
         _adopt(run, addition, left, why, held)
         raise PartitionsChangedError(task.unit.name)
     receipt = added_receipt(run, addition, seconds)
-    change = _change(run, receipt, run.identities, left)._replace(
+    identities = None if addition.known is None else run.identities
+    before = addition.known.counts if addition.known else run.identities.counts
+    change = _change(run, receipt, identities, left)._replace(
         partitions=Partitions(
             lambda day: run.published.refresh(day, run.duplicates.keys(day)), run.published.latest
         ),
         staging=run.staging,
         staged=frozenset(part.key for part in receipt.parts) - addition.kept,
-        adds=frozenset(run.identities.counts) - frozenset(addition.known.counts),
+        adds=frozenset(run.identities.counts) - frozenset(before),
     )
     publish(change, task.stores, task.options.lease, held)
     return receipt
@@ -257,7 +262,7 @@ def _adopt(run: Run, addition: Addition, left: list[Entry], why: str, held: Held
     publish(_change(run, receipt, addition.known, left), task.stores, task.options.lease, held)
 
 
-def _change(run: Run, receipt: Receipt, identities: Identities, left: list[Entry]) -> Change:
+def _change(run: Run, receipt: Receipt, identities: Identities | None, left: list[Entry]) -> Change:
     """A change that leaves all parts of a receipt as they are."""
     task = run.task
     return Change(

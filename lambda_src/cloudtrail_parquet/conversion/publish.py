@@ -29,14 +29,19 @@ class PartitionsChangedError(Exception):
 
 
 class HeldLeases:
-    """The leases that a run holds, checked together."""
+    """The leases that a run holds, checked together.
 
-    def __init__(self, *leases: Lease) -> None:
-        self._leases = leases
+    Attributes:
+        later: The units of later days whose partitions are among them.
+    """
 
-    def plus(self, lease: Lease) -> "HeldLeases":
-        """These leases and another one."""
-        return HeldLeases(*self._leases, lease)
+    def __init__(self, *leases: Lease, later: frozenset[Unit] = frozenset()) -> None:
+        self._leases, self.later = leases, later
+
+    def plus(self, lease: Lease, later: Unit | None = None) -> "HeldLeases":
+        """These leases and another one, perhaps that of a later day's partition."""
+        days = self.later if later is None else self.later | {later}
+        return HeldLeases(*self._leases, lease, later=days)
 
     def check(self) -> None:
         """Raise if one may have been lost, by the clock; see `Lease.check`."""
@@ -164,6 +169,9 @@ def publish(change: Change, stores: Stores, options: LeaseOptions, held: HeldLea
     with _begun(change):
         _replace(change, unit, own, stores, held)
         for target in _others(change):
+            if target in held.later:
+                _replace_elsewhere(change, target, stores, held)
+                continue
             key = partition_lease(target)
             with state.lease(key, options.wait_s, options.expires_s) as lease:
                 _replace_elsewhere(change, target, stores, held.plus(lease))

@@ -5,12 +5,13 @@ Everything is read, counted and staged here; `convert` has it published.
 
 from collections import Counter
 from datetime import date
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
 from msgspec.structs import astuple
 
-from cloudtrail_parquet.conversion.addition import first_number
+from cloudtrail_parquet.conversion.addition import first_number, name_in
 from cloudtrail_parquet.conversion.collate import Collation
 from cloudtrail_parquet.conversion.duplicates import Duplicates
 from cloudtrail_parquet.conversion.task import Task
@@ -67,7 +68,12 @@ class Run:
         self.task, self.unit, self.staging = task, task.unit, staging
         self.published = task.published()
         self.duplicates = Duplicates(self._read_again, lambda number: self._read[number].place)
-        self.identities = Identities(task.addition.known.counts.items() if task.addition else ())
+        known = task.addition.known if task.addition else None
+        again = task.addition.again if task.addition else ()
+        self.identities = Identities(known.counts.items() if known else ())
+        for file in again:
+            self.identities.forget(name_in(self.unit, file))
+        self._counted = [file for file in task.files if file not in set(again)]
         self.quarantined: list[Quarantined] = []
         self._options, self._layout = task.options, task.options.dataset.layout
         self._source, self._files = task.stores.source, task.files
@@ -116,7 +122,7 @@ class Run:
         except ArchivedError:  # a partition without it would be replaced once it is restored
             raise
         except (StorageError, UnreadableLogError) as error:
-            self.identities.add(file.key, 0)
+            self.identities.add(name_in(self.unit, file), 0)
             retryable = isinstance(error, StorageError)
             self.quarantined.append(quarantined(file.key, error.what, retryable=retryable))
             return
@@ -128,7 +134,7 @@ class Run:
         for batch in batches:
             self.collation.add(batch)
             records += len(batch.records)
-        self.identities.add(file.key, records)
+        self.identities.add(name_in(self.unit, file), records)
         if len(text) > _LARGE_BYTES:
             self.collation.release_texts()
         self._text = None
@@ -162,6 +168,12 @@ class Run:
         return first_number(target, self.task.addition.kept) if self.task.addition else 0
 
     @property
+    def parts(self) -> list[str]:
+        """The keys of the new parts."""
+        stragglers = (part for parts in self._straggler_parts.values() for part in parts)
+        return [part.key for part in chain(self._own.parts, stragglers)]
+
+    @property
     def has_findings(self) -> bool:
         """Whether the run has something to report: files of the unit's day, rows, or bad files."""
         own_files = any(file.delivered.date() == self.unit.day for file in self._files)
@@ -185,8 +197,8 @@ class Run:
         return own
 
     def _read_facts(self) -> Read:
-        own_sizes = (file.size for file in self._files if file.delivered.date() == self.unit.day)
-        listed, read = len(self._files), len(self._read)
+        own_sizes = (file.size for file in self._counted if file.delivered.date() == self.unit.day)
+        listed, read = len(self._counted), len(self._read)
         return Read(
             files=Files(listed=listed, read=read, quarantined=listed - read),
             bytes_in=sum(own_sizes),
@@ -214,11 +226,11 @@ class Run:
 
     def _places(self) -> PlaceTable:
         day, files, sizes = self.unit.day, Counter[Place](), Counter[Place]()
-        for file in self._files:
+        for file in self._counted:
             files[file.place] += 1
             sizes[file.place] += file.size if file.delivered.date() == day else 0
         figures = {place: PlaceFigures("refused") for place in self.task.refused}
-        for place in files:
+        for place in files.keys() | self.collation.places.records.keys():
             records = self.collation.places.records.get(place, Records())
             fingerprint = self.task.fingerprints[place].short
             counts = astuple(records)

@@ -8,13 +8,14 @@ older receipt of the unit is not believed. The receipts of a complete split stay
 converted again, one by one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
 
+from cloudtrail_parquet.conversion.addition import name_in
 from cloudtrail_parquet.conversion.guard import (
     exist,
     lost,
@@ -146,8 +147,11 @@ class Split:
         if unit.receipt is None or self._task.may_shrink:
             return None
         known = read_identities(self._stores.state, self._unit, [WHOLE])
-        why = known.missing_among(file.key for file in self._task.window) if known else ""
+        why = known.missing_among(self._names()) if known else ""
         return self._as_kept(unit.receipt, why, unit.receipt.quarantined) if why else None
+
+    def _names(self) -> Iterator[str]:
+        return (name_in(self._unit, file) for file in self._task.window)
 
     def _kept(self, unit: Notes[Receipt], new: Receipt) -> Receipt | None:
         """The receipt of a unit that is kept, with the reason; None if the split may replace it."""
@@ -180,7 +184,7 @@ class Split:
         return as_kept(
             before,
             why,
-            source=task.fingerprint,
+            source=task.kept_source(before),
             quarantined=quarantined,
             when=now,
             settled=task.is_settled,

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any, Generic, Self
 from uuid import uuid4
 
-from cloudtrail_parquet.conversion.addition import Addition, addition_of
+from cloudtrail_parquet.conversion.addition import Addition, addition_of, name_in
 from cloudtrail_parquet.conversion.guard import belongs_to
 from cloudtrail_parquet.conversion.published import PublishedParts
 from cloudtrail_parquet.dataset.parts import parts_in
@@ -31,6 +31,7 @@ from cloudtrail_parquet.state.notes import (
     shard_notes,
 )
 from cloudtrail_parquet.state.receipt import R, Receipt, ShardReceipt
+from cloudtrail_parquet.state.sums import kept_source
 from cloudtrail_parquet.storage import Entry, ReadStore, Stores
 
 
@@ -135,6 +136,10 @@ class Task(ABC, Generic[R]):
         """Whether a replacement may lose records; never because a place may not be listed."""
         return self.options.replace_shrunk and not self.refused
 
+    def kept_source(self, before: Receipt) -> str:
+        """What the receipt of parts that stay says of the run that keeps them."""
+        return kept_source(before, self.fingerprint, self.options.row_shaping)
+
     @property
     def is_settled(self) -> bool:
         """Whether the window had passed, with a margin, when the log files were listed."""
@@ -157,7 +162,9 @@ class WholeTask(Task[Receipt]):
         if notes.receipt.source_fingerprint == self.fingerprint:
             return None
         known = base_identities(state, self.unit, notes)
-        addition = addition_of(notes, known, self.window, self.options, is_settled=self.is_settled)
+        addition = addition_of(
+            self.unit, notes, known, self.window, self.options, is_settled=self.is_settled
+        )
         if addition is None or (addition.gone and self.may_shrink) or self.has_other_notes():
             return None
         return addition if self._are_in_place(addition.before.parts) else None
@@ -274,7 +281,7 @@ def task_of(  # noqa: PLR0913, PLR0917
     )
     fingerprint, fingerprints = Fingerprint(), defaultdict[Place, Fingerprint](Fingerprint)
     for file in window:
-        fingerprints[file.place].add(file.key, file.size)
+        fingerprints[file.place].add(name_in(unit, file), file.size)
     for each in fingerprints.values():
         fingerprint.merge(each)
     facts: dict[str, Any] = {

@@ -18,6 +18,7 @@ from cloudtrail_parquet.state.identities import is_fingerprint, is_without
 from cloudtrail_parquet.state.keys import StateKeys
 from cloudtrail_parquet.state.notes import decode_receipt
 from cloudtrail_parquet.state.receipt import Receipt
+from cloudtrail_parquet.state.sums import kept_source
 from cloudtrail_parquet.storage import ReadStore
 
 NEVER = "never converted"
@@ -84,7 +85,7 @@ def _if_kept(receipt: Receipt, present: Present, options: PlanOptions) -> Iterat
     """Another run would keep the parts as well, unless its source is another one."""
     if options.replace_shrunk and not present.refused:
         yield "it was kept as it was, and replace_shrunk replaces it"
-    if present.fingerprint != receipt.kept_source:
+    if kept_source(receipt, present.fingerprint, options.rows) != receipt.kept_source:
         yield "log files of its window have changed since it was kept"
 
 

@@ -13,10 +13,11 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from cloudtrail_parquet.deliveries import Window, day_folder
+from cloudtrail_parquet.layout import Place
 from cloudtrail_parquet.source.grain import Folder, Sample
 from cloudtrail_parquet.source.log_files import delivered_file, is_log_file, minute_of, usual_keys
 from cloudtrail_parquet.source.unplaced import Unplaced
-from cloudtrail_parquet.state.identities import Fingerprint
+from cloudtrail_parquet.state.identities import Fingerprint, known_as
 from cloudtrail_parquet.storage import Entry, ReadStore
 
 _DAY_FOLDER = re.compile(r"(\d{4})/(\d\d)/(\d\d)/")
@@ -60,8 +61,13 @@ class Listing(NamedTuple):
     sample: Sample
 
 
-def list_place(
-    source: ReadStore, trails: Iterable[str], first: date, last: date, window: Window
+def list_place(  # noqa: PLR0913, PLR0917
+    source: ReadStore,
+    trails: Iterable[str],
+    first: date,
+    last: date,
+    window: Window,
+    named: Place | None = None,
 ) -> Listing:
     """List the log files in the windows of a place's days, from the first to the last one.
 
@@ -71,6 +77,7 @@ def list_place(
         first: The first day.
         last: The last day.
         window: The window of a day.
+        named: The place, if units span others as well: log files are known by it, too.
     """
     days, unplaced, sample = defaultdict[date, Deliveries](Deliveries), Unplaced(), Sample()
     for trail in trails:
@@ -84,7 +91,7 @@ def list_place(
             for _, entry, second in files:
                 for totals, begin, end in windows:
                     if begin <= second < end:
-                        totals.fingerprint.add(entry.key, entry.size)
+                        totals.fingerprint.add(known_as(entry.key, named), entry.size)
                         totals.places = 1
                 key, count, size = entry.key, count + 1, size + entry.size
             days[day].files += count

@@ -236,14 +236,13 @@ class _Plan:
         return {span: places_of.get(span, []) for span in sorted(chosen)}
 
     def _list(self, place: Place) -> Listing | RefusedError:
-        """List a place; one that may not be listed keeps no other of its unit from being read."""
+        """List a place; one that may not be listed keeps no other from being read."""
         trails, dataset = self.discovery.trails[place], self.options.dataset
         first, last = self.wanted.first, self.wanted.last
+        named = None if span_of(place, dataset.layout) == place else place
         try:
-            return list_place(self.source, trails, first, last, dataset.window)
+            return list_place(self.source, trails, first, last, dataset.window, named)
         except RefusedError as error:
-            if span_of(place, dataset.layout) == place:
-                raise
             return error
 
     def _add(self, place: Place, listing: Listing | RefusedError, span: _Span) -> None:

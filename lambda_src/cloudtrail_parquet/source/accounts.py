@@ -79,8 +79,7 @@ class Accounts:
         with self._everything:
             if self._all is None:
                 known = sorted({name for names in self._roots.values() for name in names})
-                accounts = [name for name in known if name.isdigit()] or known
-                self._all = dict(zip(accounts, each(self._source, ask, accounts), strict=True))
+                self._all = dict(zip(known, each(self._source, ask, known), strict=True))
             return self._all
 
     def no_logs(self, unit: Unit) -> UsageError:

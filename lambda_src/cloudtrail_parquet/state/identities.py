@@ -15,7 +15,7 @@ from collections.abc import Collection, Container, Iterable
 from hashlib import blake2b, sha256
 from typing import Self
 
-from cloudtrail_parquet.deliveries import LogFile
+from cloudtrail_parquet.layout import Place
 
 _MODULUS = 1 << 256
 _FORM = "sum:"  # begins the fingerprints of this version
@@ -25,8 +25,17 @@ _DIGEST_BYTES = 8
 _MAX_COUNT = (1 << 32) - 1
 
 
+def known_as(key: str, place: Place | None = None) -> str:
+    """What a log file is known by: its name, whatever its prefix; and its place, if one is given.
+
+    Names of CloudTrail's are unique. Others may be the same in the places that a unit spans.
+    """
+    name = key.rpartition("/")[2]
+    return name if place is None else "\0".join((*place, name))
+
+
 def _name(key: str) -> bytes:
-    """A log file's name, unique whatever its prefix; on a disk it need not be UTF-8."""
+    """A log file's name; on a disk it need not be UTF-8."""
     return key.rpartition("/")[2].encode(errors="surrogateescape")
 
 
@@ -41,7 +50,7 @@ class Fingerprint:
         self.total = 0
 
     def add(self, key: str, size: int) -> None:
-        """Add a log file, by its key and its size in bytes as stored."""
+        """Add a log file, by its key or what it is `known_as`, and its size in bytes as stored."""
         digest = sha256(b"%s\0%d" % (_name(key), size)).digest()
         self.total += int.from_bytes(digest)
 
@@ -105,7 +114,11 @@ class Identities:
     __hash__ = None  # type: ignore[assignment]  # instances are mutable
 
     def add(self, key: str, records: int) -> int:
-        """Add a log file, with the number of records that could be read; returns its number."""
+        """Add a log file, with the number of records that could be read.
+
+        Returns:
+            Its number, by which it is known.
+        """
         number = _number(key)
         while number in self.counts:  # only a copy of a file has the same name
             number = _next(number)
@@ -131,13 +144,13 @@ class Identities:
         total = sum(self.counts.values())
         return f"{unread} of {total} records can no longer be read" if unread else ""
 
-    def unknown(self, files: Iterable[LogFile]) -> list[LogFile]:
-        """The log files among some, in order, that these have not."""
-        present, unknown = Identities(), list[LogFile]()
-        for file in files:
-            if present.add(file.key, 0) not in self.counts:
-                unknown.append(file)
-        return unknown
+    def records_of(self, name: str) -> int | None:
+        """How many records of a log file could be read, by its name; None if it is not known."""
+        return self.counts.get(_number(name))
+
+    def forget(self, name: str) -> None:
+        """Leave out a log file, by its name."""
+        self.counts.pop(_number(name), None)
 
     def without(self, numbers: Iterable[int]) -> "Identities":
         """These without some log files, by their numbers."""

@@ -136,7 +136,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         redacted: Values that a rule removed, including those in repeated records, by rule.
         kept: Why the last run replaced nothing: its source had shrunk since the run that the
             other figures are about. Empty otherwise.
-        kept_source: The fingerprint of the log files that this last run saw.
+        kept_source: The fingerprint of the log files that this last run saw; after it, if the run
+            had other settings, a digest of these.
         settings: The settings that files depend on, by name, as in the parts' footers.
         run: The name of the run that wrote the parts, as in its intent.
         unplaced: Objects without bytes that are named like log files of the day, by folder.

@@ -1,7 +1,9 @@
 """Receipts made of receipts: those of shards, of an addition, and of what is kept."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Container, Mapping
 from datetime import datetime
+from hashlib import sha256
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -47,14 +49,19 @@ def total(receipts: Collection[ShardReceipt], run: str) -> Receipt:
     )
 
 
-def with_addition(before: Receipt, added: Receipt, fingerprint: str) -> Receipt:
+def with_addition(
+    before: Receipt, added: Receipt, fingerprint: str, again: Container[str] = ()
+) -> Receipt:
     """Add the receipt of an addition to that of the parts that stay.
 
     Args:
         before: The receipt of these.
         added: The receipt of the run that has read the new log files.
         fingerprint: The fingerprint of all log files together.
+        again: The keys of log files that the run has read although they were known.
     """
+    unread = [bad for bad in before.quarantined if bad.key not in again]
+    before = replace(before, quarantined=unread)
     both = (before, added)
     return receipt_of(
         added.unit,
@@ -87,6 +94,21 @@ def _places(before: Receipt, added: Receipt) -> PlaceTable:
     return added_places((stay, added.places))
 
 
+def kept_source(receipt: Receipt, fingerprint: str, rows: Mapping[str, Any]) -> str:
+    """What tells whether another run would keep the parts of a receipt as well.
+
+    Args:
+        receipt: The receipt.
+        fingerprint: The fingerprint of the log files that the run sees.
+        rows: The settings of the run that rows depend on, by name. With others than those of the
+            parts a run adds nothing to them.
+    """
+    if all(receipt.settings.get(name, value) == value for name, value in rows.items()):
+        return fingerprint
+    digest = sha256(msgspec.json.encode(rows, order="sorted")).hexdigest()
+    return f"{fingerprint} {digest[:8]}"
+
+
 def as_kept(  # noqa: PLR0913
     before: R,
     why: str,
@@ -102,7 +124,7 @@ def as_kept(  # noqa: PLR0913
     Args:
         before: The receipt of the run before.
         why: What the source has lost, in words.
-        source: The fingerprint of the log files that it holds now.
+        source: `kept_source` of this run.
         quarantined: What could not be read of those.
         when: The time of this run.
         settled: Whether the unit's window has passed by now.

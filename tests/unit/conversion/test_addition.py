@@ -1,6 +1,8 @@
 """Adding log files to a unit, of which the others need not be read again, or cannot be."""
 
 import dataclasses
+import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -10,10 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloudtrail_parquet.api import make_settings
 from cloudtrail_parquet.clock import SystemClock
 from cloudtrail_parquet.contract import PartitionLayout
 from cloudtrail_parquet.conversion.addition import MAX_ADDITIONS
-from cloudtrail_parquet.layout import WHOLE, Unit
+from cloudtrail_parquet.layout import WHOLE, Place, Unit
+from cloudtrail_parquet.planning.plan import Receipts, UnitRange, plan_units
+from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.state.notes import read_notes, unfinished
 from cloudtrail_parquet.state.receipt import Receipt
 from tests.builders import WritableStores
@@ -259,3 +264,122 @@ def test_a_source_that_grows_gives_the_same_rows_in_every_layout(
         places.convert(at(stores, 2000), known, unit, layout)
 
     assert places.found(stores) == places.expected(files)
+
+
+def odd(stores: WritableStores, place: Place, *numbers: int) -> str:
+    """Deliver a log file whose name bears neither place nor time; all have the same size."""
+    account, region = place
+    key = f"{account}/CloudTrail/{region}/2026/01/01/1.json"
+    text = json.dumps({"Records": [event(number, START) for number in numbers]})
+    stores.source.write(key, text.ljust(4000).encode())
+    return key
+
+
+def events(*numbers: int) -> Counter[str]:
+    return Counter(json.dumps(event(number, START), sort_keys=True) for number in numbers)
+
+
+def kept_rows(stores: WritableStores) -> Counter[str]:
+    return Counter(row[3] for row in places.found(stores).elements())
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("expired", [False, True])
+def test_log_files_of_one_name_in_several_places_are_told_apart(
+    layout: PartitionLayout,
+    expired: bool,  # noqa: FBT001
+) -> None:
+    stores, (first, second, third, _) = memory(), places.PLACES
+
+    def convert_all() -> None:
+        known = places.deliver(stores, [])
+        for unit in places.units_of(stores, known, layout):
+            places.convert(stores, known, unit, layout)
+
+    odd(stores, second, 2)
+    key = odd(stores, third, 3)
+    convert_all()
+    if expired:
+        stores.source.delete([key])
+    odd(stores, first, 1)
+    convert_all()
+
+    assert kept_rows(stores) == events(1, 2, 3)
+
+
+def test_log_files_of_one_name_in_one_place_are_read_as_a_whole() -> None:
+    stores = during(5)
+    convert_of = odd(stores, PLACE, 1)
+    convert(stores)
+    text = stores.source.read(convert_of).replace(b'"id-1"', b'"id-2"')
+    stores.source.write(f"o-abcdefghij/{convert_of}", text)
+
+    receipt = convert(stores)
+
+    assert receipt.additions == 0
+    assert kept_rows(stores) == events(1) + Counter(
+        json.dumps({**event(1, START), "eventID": "id-2"}, sort_keys=True) for _ in "x"
+    )
+
+
+def test_a_damaged_log_file_that_was_mended_is_read_when_another_has_expired() -> None:
+    stores = memory()
+    put(stores, 1)
+    (first,) = stores.source.files("")
+    put(stores, 2, minute=5)
+    (damaged,) = (one for one in stores.source.files("") if one.key != first.key)
+    good = stores.source.read(damaged.key)
+    stores.source.write(damaged.key, good[:-20])
+    assert convert(stores).files.quarantined == 1
+    stores.source.delete([first.key])
+    stores.source.write(damaged.key, good)
+
+    receipt = convert(stores)
+
+    assert (receipt.files.listed, receipt.files.read, receipt.files.quarantined) == (2, 2, 0)
+    assert sum(rows_of(stores).values()) == receipt.records.written == 2
+    assert receipt.quarantined == []
+    assert places.add_up(receipt)
+
+
+def test_what_a_run_with_other_settings_left_out_is_added_by_the_next_one() -> None:
+    stores = memory()
+    records = put(stores, 1)
+    convert(stores)
+    lose(stores)
+    records += put(stores, 2, minute=30)
+
+    def due(**settings: object) -> list[str]:
+        made = make_settings(**settings)
+        known = places.deliver(stores, [])
+        receipts = Receipts(stores.state, stores.clock.now(), stores.dataset)
+        everything, options = UnitRange.of(None, None), PlanOptions.of(made)
+        planned = plan_units(stores.source, receipts, known, everything, "outdated", options)
+        return [one.why for one in planned]
+
+    assert due(json_encoding="json")
+    convert(stores, json_encoding="json")
+
+    assert due(json_encoding="json") == []
+    assert due() == ["log files of its window have changed since it was kept"]
+    convert(stores)
+    assert rows_of(stores) == expected(records)
+    assert due() == []
+
+
+def test_a_unit_whose_state_is_lost_takes_what_comes_after_its_log_files_have_expired() -> None:
+    stores = memory()
+    records = put(stores, 1, 2)
+    convert(stores)
+    stores.state.delete(
+        [one.key for one in list(stores.state.files("")) if "dataset" not in one.key]
+    )
+    lose(stores)
+    records += put(stores, 3, minute=10)
+    convert(stores)
+
+    for number in (4, 5):
+        records += put(stores, number, minute=10 * number)
+        receipt = convert(stores)
+        assert rows_of(stores) == expected(records)
+        assert (receipt.status, bool(receipt.kept)) == ("partial", True)

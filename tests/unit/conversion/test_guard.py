@@ -125,7 +125,8 @@ def test_records_whose_log_file_has_expired_stay_when_a_larger_one_comes(broken:
     assert (receipt.records.written, receipt.records.straggled) == (25, 2)
     assert receipt.stragglers == {"2026-01-09": 2}
     assert convert(stores).kept, "once more, now with the receipt of what was kept"
-    assert checksums(stores) == stood
+    assert checksums(stores).items() >= stood.items()
+    assert ids(stores) >= {f"id-{n}" for n in (*range(25), *range(100, 130))}
 
     replaced = convert(stores, dataclasses.replace(SETTINGS, replace_shrunk=True))
     assert not replaced.kept

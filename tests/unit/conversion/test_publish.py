@@ -1,9 +1,11 @@
 """Replacing what stands: wherever a run ends, what is not whole is found, and made whole again."""
 
 import dataclasses
-from collections.abc import Callable
-from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from datetime import UTC, date, datetime, time, timedelta
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import pytest
@@ -263,6 +265,40 @@ def test_a_run_that_wakes_after_another_has_taken_over_changes_nothing_of_it() -
         assert checksums(stores) == after, changes
         assert left_over(stores) == [], changes
     assert points > 6
+
+
+def test_runs_that_write_to_the_days_of_each_other_do_not_wait_in_a_circle() -> None:
+    stores, days = memory(), [date(2026, 1, 9), date(2026, 1, 10)]
+    for number, day in enumerate(days):
+        noon = datetime.combine(day, time(12), UTC)
+        other = datetime.combine(days[1 - number], time(6), UTC)
+        deliver(stores, noon, [event(number, noon), event(10 + number, other)])
+    both, settings = Barrier(2), dataclasses.replace(SMALL, lease_wait_s=20)
+
+    class Waiting(Mortal):
+        """Holds the first lease until the other run has its own one as well."""
+
+        def lease(self, key: str, wait_s: float, expires_s: float) -> Any:  # noqa: ANN401
+            lease = self._store.lease(key, wait_s, expires_s)
+            return together(lease) if len(first) < 2 else lease
+
+    first = list[str]()
+
+    @contextmanager
+    def together(lease: Any) -> Iterator[Any]:  # noqa: ANN401
+        with lease as held:
+            first.append("")
+            with suppress(BrokenBarrierError):
+                both.wait(2)
+            yield held
+
+    waiting = WritableStores(stores.source, stores.dataset, Waiting(stores.state, lambda: None))
+    with ThreadPoolExecutor(2) as threads:
+        units = [Unit(ACCOUNT, REGION, day) for day in days]
+        receipts = list(threads.map(lambda unit: convert(waiting, settings, unit=unit), units))
+
+    assert [receipt and receipt.records.straggled for receipt in receipts] == [1, 1]
+    assert sum(found(stores).values()) == 4
 
 
 def test_what_is_begun_is_said_when_a_store_fails_amid_replacing() -> None:

@@ -368,12 +368,13 @@ def test_a_region_that_may_not_be_listed_stops_only_units_of_its_own(
     receipts = Receipts(stores.state, stores.now())
     plan = plan_units(stores.source, receipts, found, JANUARY, "all", options)
 
-    if layout == DEFAULT_LAYOUT:
-        with pytest.raises(RefusedError):
-            list(plan)
-        return
-    assert [one.files for one in plan] == [5, 5]
+    units = list(plan)
     assert set(found.refused) == {ACCOUNTS[0]}
+    if layout == DEFAULT_LAYOUT:
+        assert (ACCOUNTS[0], REGIONS[1]) not in {one.unit.span for one in units}
+        assert {account for account, _, _ in (one.unit for one in units)} == set(ACCOUNTS)
+    else:
+        assert [one.files for one in units] == [5, 5]
 
 
 def test_an_account_without_log_files_is_said_to_be_refused_no_longer_than_it_is() -> None:
