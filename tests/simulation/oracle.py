@@ -70,7 +70,7 @@ class Verdict:
         """All that is wrong."""
         yield from self._rows()
         for place in self._deliveries.habits.layouts:
-            yield from self._lost(place, lambda _: True)
+            yield from self._lost(place, lambda _: True, [self._settings])
             yield from self._lost_again(place)
             for serial, rows in self._standing[place].items():
                 yield from self._copies(self._deliveries.records[serial], rows)
@@ -79,13 +79,16 @@ class Verdict:
         yield from self._left_over()
 
     def lost(self) -> Iterator[str]:
-        """What daily runs alone should have done: all that came when its name says it did."""
+        """What daily runs alone should have done: all that came when its name says it did.
+
+        Daily runs do not look again at days long past when a rule discards less than before.
+        """
         yield from self._rows()
         for unit, receipt in self._watch.receipts.items():
             if not receipt["settled"] and self._has_source(unit):
                 yield f"RECEIPT of {unit}: not settled"
         for place in self._deliveries.habits.layouts:
-            yield from self._lost(place, lambda file: file.in_time)
+            yield from self._lost(place, lambda file: file.in_time, self._past)
 
     # Records.
 
@@ -112,8 +115,10 @@ class Verdict:
                     yield f"WRONG DAY: {key} has record {row.serial} of {day}"
                 self._standing[place][row.serial].append(Row(key, name.owner, row.redacted))
 
-    def _lost(self, place: Place, counts: Callable[[LogFile], bool]) -> Iterator[str]:
-        """Records of some log files that stand nowhere."""
+    def _lost(
+        self, place: Place, counts: Callable[[LogFile], bool], rules: list[Settings]
+    ) -> Iterator[str]:
+        """Records of some log files that stand nowhere, although no rule discards them."""
         wanted = {
             record.serial: record
             for file in filter(counts, self._deliveries.readable(place))
@@ -121,7 +126,8 @@ class Verdict:
             if self._owner(file, record) not in self._kept
         }
         for serial, record in wanted.items():
-            if serial not in self._standing[place] and not _is_discarded(record, self._settings):
+            is_discarded = any(_is_discarded(record, settings) for settings in rules)
+            if serial not in self._standing[place] and not is_discarded:
                 yield f"LOST: {place} record {serial} of {record.day}"
 
     def _lost_again(self, place: Place) -> Iterator[str]:
@@ -250,6 +256,8 @@ class Verdict:
             kind == "identities" and self._is_damaged
         ):  # the receipt beside it may be what was removed
             return True
+        if kind in {"intents", "shards"}:  # without any log file plans fail, so nobody completes it
+            return all(file.gone for file in self._deliveries.files.values())
         told = unit in self._watch.receipts or self._may_lack_a_receipt(unit)
         return kind in {"receipts", "identities"} and told
 

@@ -68,7 +68,7 @@ class Story:
         self.calendar = days_from(self.random.choice(_FIRST_DAYS), self.days)
         self.end = midnight(self.calendar[-1]) + DAY_S
         self.scheduler = scheduler = Scheduler(midnight(self.calendar[0]))
-        self.watch = Watch(self._fail, self._is_outdated, world.layout)
+        self.watch = Watch(self._fail, self._is_outdated, self._has_source, world.layout)
         by_content, page = self.random.random() < 0.7, self.random.choice([1000, 1000, 3])
         names = "logs", "lake", "state"
         buckets = Buckets(*(Bucket(name, scheduler, by_content, page) for name in names))
@@ -168,7 +168,10 @@ class Story:
             self._invoke(day)
 
     def _begin(self) -> None:
-        """All that was delivered before there was a function."""
+        """All that was delivered before there was a function, as soon as it may be listed."""
+        if self.source.refused:
+            self.scheduler.at(self.scheduler.now + HOUR_S, self._begin)
+            return
         first, last = self.calendar[0] - timedelta(days=1), self.scheduler.moment.date()
         if self.random.random() < 0.5:
             self.services.invoke({"kind": "plan", "from": str(first), "to": str(last)})
@@ -269,6 +272,14 @@ class Story:
         self.scheduler.note("ORACLE", what)
         self.findings.append(what)
         self.scheduler.stopped = True
+
+    def _has_source(self, unit: Unit) -> bool:
+        settings = self.services.program.settings
+        window = settings.lookbehind_s, settings.lookahead_s
+        return any(
+            unit.holds(file.place) and file.is_of(unit.day, *window) and not file.gone
+            for file in self.deliveries.files.values()
+        )
 
     def _is_outdated(self, unit: Unit) -> bool:
         """Whether a plan of today, made in no time, finds a unit, or will when all is listed."""

@@ -71,6 +71,7 @@ class Watch:
     Attributes:
         fail: Is told what is wrong.
         is_outdated: Says whether a plan finds a unit.
+        has_source: Says whether any of a unit's log files is left.
         layout: The folders of the dataset.
         history: All parts that have ever been put: their keys and bytes.
         receipts: Those that there are.
@@ -78,6 +79,7 @@ class Watch:
 
     fail: Callable[[str], None]
     is_outdated: Callable[[Unit], bool]
+    has_source: Callable[[Unit], bool]
     layout: str
     history: list[tuple[str, bytes]] = field(default_factory=list)
     receipts: dict[Unit, Json] = field(default_factory=dict)
@@ -140,9 +142,11 @@ class Watch:
             return
         if not receipt["settled"]:
             return
-        is_complete = receipt["status"] == "complete"
-        differences = self.differences(unit, receipt) if is_complete else figures.unread(receipt)
-        wrong = "; ".join(differences)
+        wrong = ""
+        if receipt["status"] == "complete":
+            wrong = "; ".join(self.differences(unit, receipt))
+        elif self.has_source(unit):
+            wrong = "; ".join(figures.unread(receipt))
         if wrong and not self.is_outdated(unit):
             self.fail(f"UNSEEN: {unit} is final by its receipt and found by no plan, but {wrong}")
 

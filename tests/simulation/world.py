@@ -37,7 +37,7 @@ _QUICK: dict[str, Any] = {
     "fetch_threads": 1,
     "sort_by": (),
 }
-_LAYOUTS: list[PartitionLayout] = [*get_args(PartitionLayout), *[DEFAULT_LAYOUT] * 4]
+_LAYOUTS: list[PartitionLayout] = [*get_args(PartitionLayout), *[DEFAULT_LAYOUT] * 2]
 _REFUSED = 0.6
 
 
