@@ -18,6 +18,7 @@ from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.plan import Only, UnitRange
 from cloudtrail_parquet.planning.remarks import (
+    incomplete_lines,
     unfinished_except,
     unfinished_lines,
     unplaced_lines,
@@ -148,6 +149,7 @@ def _outcomes(
     look_into_odd_siblings(selection.source, discovery)
     for line in chain(
         without_logs_lines(discovery),
+        incomplete_lines(discovery),
         unplaced_lines(discovery.unplaced),
         unfinished_lines(unfinished_except(locations.open().state, units)),
     ):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
 from cloudtrail_parquet.storage import LocalStore
 from tests.builders import ACCOUNT, envelope, exact, normal
 from tests.end_to_end.program import command, run, run_apart, succeed
@@ -197,6 +198,42 @@ def test_a_part_that_was_damaged_is_mended_by_converting_again(tmp_path: Path) -
     assert "Traceback" not in first.stderr
     assert second.returncode == 0, second.stderr
     assert contents(tmp_path / "out") == whole
+
+
+# What is incomplete, and stays so.
+
+
+@pytest.mark.parametrize("layout", ["account/region/dt", "dt"])
+def test_a_day_that_lacks_something_is_named_by_every_run(tmp_path: Path, layout: str) -> None:
+    source, dataset = tmp_path / "logs", tmp_path / "lake"
+    generate_tree(source, TreeSpec(accounts=1, regions=1, days=1, records=200))
+    first, second, *_ = sorted(source.rglob("*.json.gz"))
+    first.write_bytes(b"not gzip")
+    command = ["convert", str(source), str(dataset), "--partition-layout", layout]
+
+    assert run(*command).returncode == 3
+    again = run(*command)
+
+    assert again.returncode == 3
+    assert "nothing to convert" in again.stderr
+    assert "1 log files and 0 records are quarantined" in again.stderr
+
+    second.unlink()
+    assert run(*command).returncode == 3
+    assert "still incomplete: " in (last := run(*command)).stderr
+    assert "kept as it was: 1 of " in last.stderr
+    assert last.returncode == 3
+
+
+def test_a_plan_with_another_layout_than_the_dataset_is_refused(tmp_path: Path) -> None:
+    source, dataset = tmp_path / "logs", tmp_path / "lake"
+    generate_tree(source, TreeSpec(accounts=1, regions=1, days=1, records=50))
+    run("convert", str(source), str(dataset), "--partition-layout", "dt")
+
+    done = run("plan", str(source), str(dataset), "--only", "outdated")
+
+    assert done.returncode == 2
+    assert "partition_layout = dt" in done.stderr
 
 
 # What is up to date already.

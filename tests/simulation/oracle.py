@@ -239,7 +239,7 @@ class Verdict:
             if not self._may_stay(key, held.data, named):
                 yield f"LEFT OVER: state {key}: {held.data[:200]!r}"
 
-    def _may_stay(self, key: str, data: bytes, named: Counter[str]) -> bool:
+    def _may_stay(self, key: str, data: bytes, named: Counter[str]) -> bool:  # noqa: PLR0911
         if key == "dataset.json":
             return True
         if key.startswith("leases/"):

@@ -38,20 +38,21 @@ from cloudtrail_parquet.cli.output import (
 from cloudtrail_parquet.cli.plan_output import plan_table, print_reasons, print_rest, print_rows
 from cloudtrail_parquet.clock import SYSTEM_CLOCK
 from cloudtrail_parquet.conversion.workers import Outcome, convert_all, cores, jobs_of
+from cloudtrail_parquet.dataset.properties import check_properties
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.batches import estimate
 from cloudtrail_parquet.planning.plan import Only, PlannedUnit, Receipts, plan_units
 from cloudtrail_parquet.planning.recommended import recommendation_line
-from cloudtrail_parquet.planning.remarks import unfinished_except, up_to_date_line
+from cloudtrail_parquet.planning.remarks import incomplete_lines, unfinished_except, up_to_date_line
 from cloudtrail_parquet.planning.selection import Selection
 from cloudtrail_parquet.planning.stored import look_at, stored_lines
-from cloudtrail_parquet.settings.options import PlanOptions
+from cloudtrail_parquet.settings.options import DatasetOptions, PlanOptions
 from cloudtrail_parquet.settings.settings import OPTIONAL_LOG_FOLDERS, Settings
 from cloudtrail_parquet.source.discover import Discovery
 from cloudtrail_parquet.source.siblings import count_siblings, look_into_odd_siblings
 from cloudtrail_parquet.state.notes import unfinished
-from cloudtrail_parquet.storage import open_store
+from cloudtrail_parquet.storage import Stores, open_store
 from cloudtrail_parquet.storage.locations import Locations
 
 
@@ -145,10 +146,13 @@ def _check_logs(selection: Selection, outcomes: list[Outcome]) -> None:
 
 def _status_of(done: list[Outcome], selection: Selection) -> int:
     """Report what went wrong; returns the exit status."""
-    status = report(done)
+    status, discovery = report(done), selection.discovery
+    for line in incomplete_lines(discovery):
+        note(line)
     if note_left_out(selection):
         return FAILED
-    return QUARANTINED if status == 0 and selection.discovery.unplaced else status
+    needs_a_look = discovery.unplaced or discovery.incomplete
+    return QUARANTINED if status == 0 and needs_a_look else status
 
 
 @with_settings
@@ -184,6 +188,10 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
         SYSTEM_CLOCK.now(),
         open_store(dataset) if dataset else None,
     )
+    if state:
+        notes = open_store(state)
+        parts = open_store(dataset) if dataset else notes
+        check_properties(Stores(store, parts, notes), DatasetOptions.of(settings))
     open_units = unfinished(receipts.state) if state else {}
     planned = plan_units(store, receipts, discovery, wanted, only, PlanOptions.of(settings))
     printed = print_rows(planned) if as_json else print_reasons(planned)

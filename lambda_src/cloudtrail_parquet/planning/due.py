@@ -43,8 +43,14 @@ class Present(NamedTuple):
     parts: PartSizes | None = None
 
 
-def why_outdated(
-    state: ReadStore, unit: Unit, present: Present, options: PlanOptions, *, reshaped: bool = False
+def why_outdated(  # noqa: PLR0913
+    state: ReadStore,
+    unit: Unit,
+    present: Present,
+    options: PlanOptions,
+    *,
+    reshaped: bool = False,
+    incomplete: list[str] | None = None,
 ) -> str:
     """Why a unit that has a receipt is to be converted again, in words; empty if it is not.
 
@@ -57,6 +63,7 @@ def why_outdated(
         present: What is true of it now.
         options: The current options.
         reshaped: Whether settings that only change how files look count as well.
+        incomplete: Receives in words what a unit lacks that is not due.
     """
     text = state.read_if_there(StateKeys.of(unit).receipt)
     if text is None:
@@ -65,7 +72,7 @@ def why_outdated(
     if receipt is None:
         return "its receipt cannot be read"
     reasons = _if_kept if receipt.kept else partial(_if_made, reshaped=reshaped)
-    return next(
+    why = next(
         chain(
             _of_quarantine(receipt),
             reasons(receipt, present, options),
@@ -74,6 +81,19 @@ def why_outdated(
         ),
         "",
     )
+    if incomplete is not None and not why and receipt.status == "partial":
+        incomplete.append(f"{unit.name}: {_lacks(receipt)}")
+    return why
+
+
+def _lacks(receipt: Receipt) -> str:
+    """Why a receipt is of a part of its log files only, in words."""
+    if receipt.kept:
+        return f"kept as it was: {receipt.kept}"
+    files, records = receipt.files.quarantined, receipt.records.quarantined
+    if files or records:
+        return f"{files} log files and {records} records are quarantined"
+    return "an account may not be listed"
 
 
 def _of_quarantine(receipt: Receipt) -> Iterator[str]:

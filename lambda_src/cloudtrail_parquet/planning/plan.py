@@ -301,5 +301,12 @@ class _Plan:
             parts=candidate.parts,
         )
         is_reshaped = self.only == "reshaped"
-        why = why_outdated(self.receipts.state, unit, present, options, reshaped=is_reshaped)
+        why = why_outdated(
+            self.receipts.state,
+            unit,
+            present,
+            options,
+            reshaped=is_reshaped,
+            incomplete=self.discovery.incomplete,
+        )
         return planned._replace(why=why) if why else None

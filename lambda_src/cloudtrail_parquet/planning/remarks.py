@@ -10,6 +10,8 @@ from cloudtrail_parquet.source.unplaced import Unplaced
 from cloudtrail_parquet.state.notes import unfinished
 from cloudtrail_parquet.storage import ReadStore
 
+_MOST_LINES = 20
+
 
 def unplaced_lines(unplaced: Unplaced) -> Iterator[str]:
     """Which log files no unit reads, and where they would be read."""
@@ -43,6 +45,15 @@ def up_to_date_line(discovery: Discovery) -> str:
     units = discovery.grain.units
     are = "1 unit is" if units == 1 else f"{units:,} units are"
     return f"nothing to convert: {are} up to date; --only all converts them again"
+
+
+def incomplete_lines(discovery: Discovery) -> Iterator[str]:
+    """What units lack that are up to date otherwise, of some of them."""
+    found = sorted(discovery.incomplete)
+    for line in found[:_MOST_LINES]:
+        yield f"still incomplete: {line}"
+    if len(found) > _MOST_LINES:
+        yield f"still incomplete: {len(found) - _MOST_LINES:,} units more"
 
 
 def without_logs_lines(discovery: Discovery) -> Iterator[str]:

@@ -37,6 +37,7 @@ class Discovery:
         unplaced: Log files that no unit reads, as far as they have been listed; further listings
             of the source add to it.
         with_logs: The places in which a plan has found log files.
+        incomplete: What units lack, in words, that a plan has found to be up to date otherwise.
         grain: How these are spread over the units of the plan.
     """
 
@@ -46,6 +47,7 @@ class Discovery:
     without_logs: list[str] = field(default_factory=list)
     unplaced: Unplaced = field(default_factory=Unplaced)
     with_logs: set[tuple[str, str]] = field(default_factory=set)
+    incomplete: list[str] = field(default_factory=list)
     grain: Grain = field(default_factory=Grain)
 
     def trails_of(self, unit: Unit) -> list[str]:
