@@ -323,11 +323,6 @@ def _unit(folders: str, known: Container[tuple[str, ...]]) -> Unit | None:
         return None
 
 
-def state_folder(kind: str, span: Place) -> str:
-    """The folder, below the state prefix, of the `state_key` of all days of a span."""
-    return state_key(kind, Unit(*span, date.min)).partition("year=")[0]
-
-
 def state_unit(key: str) -> Unit | None:
     """The unit that a `state_key` is about; None for any other key."""
     return _unit(key.rpartition(".")[0], _STATE_FOLDERS)

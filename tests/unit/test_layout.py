@@ -24,7 +24,6 @@ from cloudtrail_parquet.layout import (
     shard_of,
     span_folder,
     span_of,
-    state_folder,
     state_key,
     state_unit,
     straggler_key,
@@ -192,7 +191,6 @@ def test_what_the_state_has_of_a_unit_names_it_in_every_layout(
     unit = within(unit, layout)
 
     assert state_unit(state_key("receipts", unit)) == unit
-    assert state_key("receipts", unit).startswith(state_folder("receipts", unit.span))
     assert partition(unit, layout).startswith(span_folder(unit, layout))
     assert "=/" not in partition(unit, layout) + state_key("receipts", unit)
 

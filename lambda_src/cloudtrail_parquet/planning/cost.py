@@ -59,7 +59,6 @@ PLACE_PUTS = 1
 UNIT_GETS = 7
 """GET and HEAD requests for a unit beside its log files: its notes and its lease, twice each."""
 
-
 BYTES_PER_S = 4_000_000
 """Gzipped bytes that one vCPU converts in a second; docs/performance.md has the measurements."""
 

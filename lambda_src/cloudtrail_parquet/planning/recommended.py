@@ -4,6 +4,7 @@ from math import ceil
 from typing import NamedTuple
 
 from cloudtrail_parquet.contract import MAX_BUCKET_PART_BYTES, PLACE_COLUMNS, PartitionLayout
+from cloudtrail_parquet.planning.remarks import size_of
 from cloudtrail_parquet.source.discover import Discovery
 from cloudtrail_parquet.source.grain import SMALL_BYTES
 
@@ -43,8 +44,6 @@ def recommended(discovery: Discovery, layout: PartitionLayout) -> Recommendation
     grain = discovery.grain
     if grain.filled < MANY_UNITS * len(grain.days) or 2 * grain.small <= grain.filled:
         return None
-    if not grain.days:
-        return None
     best, a_day = None, grain.bytes / len(grain.days)
     accounts = len({account for account, _ in discovery.with_logs})
     for coarser in _COARSER.get(layout, ()):
@@ -67,14 +66,5 @@ def recommendation_line(discovery: Discovery, layout: PartitionLayout) -> str:
     return (
         f"{units:,} units a day of {size_of(grain.bytes / grain.filled)} on average: "
         f'partition_layout = "{better.layout}" would make {files} of about '
-        f"{size_of(better.bytes)} a day instead (docs/tuning.md)"
+        f"{size_of(better.bytes)} a day instead, in a new DATASET (docs/tuning.md)"
     )
-
-
-def size_of(size: float) -> str:
-    """A size in words, to two digits or to the unit."""
-    for unit in ("bytes", "kB", "MB"):
-        if round(size) < 1000:  # noqa: PLR2004
-            return f"{size:.0f} {unit}"
-        size /= 1000
-    return f"{size:,.0f} GB"

@@ -60,3 +60,12 @@ def without_logs_lines(discovery: Discovery) -> Iterator[str]:
     """Which locations of the source have no logs yet."""
     for prefix in discovery.without_logs:
         yield f"no {LOGS_ROOT} folder yet in {prefix}"
+
+
+def size_of(size: float) -> str:
+    """A size in words, to the unit."""
+    for unit in ("bytes", "kB", "MB"):
+        if round(size) < 1000:  # noqa: PLR2004
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:,.0f} GB"

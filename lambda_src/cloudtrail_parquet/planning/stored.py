@@ -8,7 +8,7 @@ import msgspec
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.planning.ahead import ahead
 from cloudtrail_parquet.planning.cost import KMS_REQUEST, RETRIEVALS
-from cloudtrail_parquet.planning.recommended import size_of
+from cloudtrail_parquet.planning.remarks import size_of
 from cloudtrail_parquet.source.grain import Folder, Sample
 from cloudtrail_parquet.storage import Details, ReadStore
 

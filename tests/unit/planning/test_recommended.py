@@ -3,7 +3,8 @@ from datetime import date, timedelta
 import pytest
 
 from cloudtrail_parquet.contract import PartitionLayout
-from cloudtrail_parquet.planning.recommended import recommendation_line, recommended, size_of
+from cloudtrail_parquet.planning.recommended import recommendation_line, recommended
+from cloudtrail_parquet.planning.remarks import size_of
 from cloudtrail_parquet.source.discover import Discovery
 
 DAY = date(2026, 1, 10)
@@ -25,7 +26,7 @@ def test_an_organisation_of_quiet_accounts_is_better_off_with_one_partition_a_da
 
     assert line == (
         '5,100 units a day of 6 kB on average: partition_layout = "year/month/day" would make '
-        "1 file of about 16 MB a day instead (docs/tuning.md)"
+        "1 file of about 16 MB a day instead, in a new DATASET (docs/tuning.md)"
     )
 
 
