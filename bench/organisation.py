@@ -251,6 +251,15 @@ def print_answers(measured: Measured) -> None:
             print("there is no httpfs for the installed version. `make httpfs` installs another.")
 
 
+def _organisation_name(name: str) -> str:
+    """The name, which argparse refuses if there is no such organisation."""
+    try:
+        organisation(name)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return name
+
+
 def arguments(command_line: Sequence[str] | None) -> argparse.Namespace:
     """What the command line asks for."""
     parser = argparse.ArgumentParser(
@@ -258,7 +267,11 @@ def arguments(command_line: Sequence[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add(
-        "--organisation", action="append", metavar="AxRxD", help=f"default: {' and '.join(RECORDS)}"
+        "--organisation",
+        action="append",
+        type=_organisation_name,
+        metavar="AxRxD",
+        help=f"default: {' and '.join(RECORDS)}",
     )
     add("--layout", action="append", choices=LAYOUTS, help="default: all")
     add("--on", action="append", choices=STORAGES, help="default: both")

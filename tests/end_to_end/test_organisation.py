@@ -15,6 +15,7 @@ from bench.organisation import (
     TITLES,
     Measured,
     Options,
+    arguments,
     conversion_rows,
     measure,
     missing_records,
@@ -170,3 +171,10 @@ def test_an_organisation_has_a_name_of_three_numbers() -> None:
     assert (spec.accounts, spec.regions, spec.days, spec.records) == (300, 17, 1, 102_000)
     with pytest.raises(ValueError, match="ACCOUNTSxREGIONSxDAYS"):
         organisation("300x17")
+
+
+def test_an_organisation_of_another_name_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        arguments(["--organisation", "foo"])
+
+    assert "--organisation: foo is not ACCOUNTSxREGIONSxDAYS" in capsys.readouterr().err
