@@ -497,6 +497,17 @@ def test_a_plan_of_what_is_converted_already_is_a_success(tree: Path, dataset: P
         assert done.stderr == ""
 
 
+def test_a_plan_of_a_day_has_the_units_of_that_day(tree: Path) -> None:
+    day = ["--day", "2026-01-11"]
+
+    planned = run("plan", tree, *day, "--json")
+    both = run("plan", tree, *day, "--to", "2026-01-12")
+
+    assert {unit["day"] for unit in json.loads(planned.stdout)["units"]} == {"2026-01-11"}
+    assert both.returncode == 2
+    assert "--day goes without --from and --to" in both.stderr
+
+
 def test_a_source_of_nothing_but_unplaced_log_files_is_no_success(tmp_path: Path) -> None:
     folder = f"AWSLogs/team_a/{ACCOUNT}/CloudTrail/eu-central-1/2026/01/10"
     misplace(tmp_path / "logs", folder)

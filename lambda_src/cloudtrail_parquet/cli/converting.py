@@ -165,6 +165,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
         str | None,
         typer.Option(help="Where receipts are; by default DATASET with .state appended."),
     ] = None,
+    day: Day = None,
     first: From = None,
     last: To = None,
     account: Accounts = None,
@@ -176,8 +177,11 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
     *,
     settings: Settings,
 ) -> None:
-    """Report what is to be converted, and its time and cost in AWS; convert nothing."""
-    wanted = range_of(None, first, last, account, region)
+    """Report the units that are found, and their time and cost in AWS; convert nothing.
+
+    By default all, converted or not. What convert will do: plan SOURCE DATASET --only outdated.
+    """
+    wanted = range_of(day, first, last, account, region)
     state = state or (Locations.of(source, dataset).state if dataset else None)
     if only != "all" and not state:
         raise UsageError(f"--only {only} needs receipts", "plan", "Name the DATASET or --state")
