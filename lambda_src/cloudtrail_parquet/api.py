@@ -90,9 +90,10 @@ def convert(  # noqa: PLR0913 - all but the locations by name
 
     Returns:
         An outcome for each unit that was converted, in the order in which they finish: with a
-        ``receipt``, or with an ``error`` if the unit failed and kept what it had. If no log file
-        was selected, a `UsageError` ends them. Log files that no unit reads, units that another
-        run has left unfinished, and locations without logs are warnings of the logger
+        ``receipt``, or with an ``error`` if the unit failed and kept what it had. Units that are up
+        to date, and those with neither log files nor records of their day, have none. If no log
+        file was selected, a `UsageError` ends them. Log files that no unit reads, units that
+        another run has left unfinished, and locations without logs are warnings of the logger
         ``cloudtrail_parquet``.
 
     Raises:

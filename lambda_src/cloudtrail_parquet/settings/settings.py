@@ -106,7 +106,8 @@ class Settings:
     sort_by: tuple[str, ...] = setting(
         ("eventSource", "eventName", "userIdentity.arn", "eventTime"),
         Names("columns", sortable_column),
-        "columns that order the rows of a row group, empty for time; row groups are in time order",
+        "columns that order the rows of a row group, empty for time; row groups are in time order, "
+        "or by account and region before that where these are columns",
         shapes="files",
     )
     column_encoding: Mapping[str, str] = setting(
