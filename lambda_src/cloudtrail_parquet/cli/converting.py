@@ -52,7 +52,7 @@ from cloudtrail_parquet.settings.settings import OPTIONAL_LOG_FOLDERS, Settings
 from cloudtrail_parquet.source.discover import Discovery
 from cloudtrail_parquet.source.siblings import count_siblings, look_into_odd_siblings
 from cloudtrail_parquet.state.notes import unfinished
-from cloudtrail_parquet.storage import Stores, open_store
+from cloudtrail_parquet.storage import ReadStore, Stores, open_store
 from cloudtrail_parquet.storage.locations import Locations
 
 
@@ -193,9 +193,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
         open_store(dataset) if dataset else None,
     )
     if state:
-        notes = open_store(state)
-        parts = open_store(dataset) if dataset else notes
-        check_properties(Stores(store, parts, notes), DatasetOptions.of(settings))
+        _check_dataset(store, dataset, state, settings)
     open_units = unfinished(receipts.state) if state else {}
     planned = plan_units(store, receipts, discovery, wanted, only, PlanOptions.of(settings))
     printed = print_rows(planned) if as_json else print_reasons(planned)
@@ -217,6 +215,13 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
         raise typer.Exit(FAILED)
     if discovery.unplaced:
         raise typer.Exit(QUARANTINED)
+
+
+def _check_dataset(source: ReadStore, dataset: str | None, state: str, settings: Settings) -> None:
+    """Refuse settings that a dataset must not be mixed with, as its conversion would."""
+    notes = open_store(state)
+    parts = open_store(dataset) if dataset else notes
+    check_properties(Stores(source, parts, notes), DatasetOptions.of(settings))
 
 
 def note_recommendation(discovery: Discovery, settings: Settings) -> None:
