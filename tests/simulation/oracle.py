@@ -85,7 +85,8 @@ class Verdict:
         """
         yield from self._rows()
         for unit, receipt in self._watch.receipts.items():
-            if not receipt["settled"] and self._has_source(unit):
+            came = (file for file in self._window(unit) if file.in_time and not file.gone)
+            if not receipt["settled"] and any(came):
                 yield f"RECEIPT of {unit}: not settled"
         for place in self._deliveries.habits.layouts:
             yield from self._lost(place, lambda file: file.in_time, self._past)
@@ -239,7 +240,7 @@ class Verdict:
             if not self._may_stay(key, held.data, named):
                 yield f"LEFT OVER: state {key}: {held.data[:200]!r}"
 
-    def _may_stay(self, key: str, data: bytes, named: Counter[str]) -> bool:  # noqa: PLR0911
+    def _may_stay(self, key: str, data: bytes, named: Counter[str]) -> bool:
         if key == "dataset.json":
             return True
         if key.startswith("leases/"):
@@ -252,14 +253,15 @@ class Verdict:
         if kind == "shards" and rest.endswith(".json"):
             receipt = parsed(data) or {"parts": []}  # damaged, it is replaced by the next split
             return all(named[part["key"]] == 1 for part in receipt["parts"])
-        if (
-            kind == "identities" and self._is_damaged
-        ):  # the receipt beside it may be what was removed
-            return True
-        if kind in {"intents", "shards"}:  # without any log file plans fail, so nobody completes it
-            return all(file.gone for file in self._deliveries.files.values())
         told = unit in self._watch.receipts or self._may_lack_a_receipt(unit)
-        return kind in {"receipts", "identities"} and told
+        is_empty = all(file.gone for file in self._deliveries.files.values())
+        may_stay = {
+            "receipts": told,
+            "identities": told or self._is_damaged,  # the receipt beside it may have been removed
+            "intents": is_empty,  # without any log file plans fail, so nobody completes it
+            "shards": is_empty,
+        }
+        return may_stay.get(kind, False)
 
     def _may_lack_a_receipt(self, unit: Unit) -> bool:
         return self._is_damaged and not self._has_source(unit)
