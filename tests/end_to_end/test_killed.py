@@ -163,7 +163,7 @@ def test_the_receipts_tell_the_same_but_for_the_time(trial: Trial) -> None:
 def test_a_run_does_not_wait_for_one_that_was_killed_holding_its_leases(tmp_path: Path) -> None:
     trial = Trial(tmp_path, *ONE_LARGE_UNIT.split())
     arguments = ("convert", trial.tree, trial.killed, "--workers", 2)
-    leases = Path(f"{trial.killed}.state", "leases", "units")
+    leases = Path(f"{trial.killed}.state", "leases", "partitions")
     _kill_when(lambda: any(leases.rglob("day=1*.json")), *arguments)
     assert any(leases.rglob("day=1*.json"))
 

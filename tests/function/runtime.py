@@ -33,6 +33,8 @@ _ARN = "arn:aws:lambda:us-east-1:123456789012:function:convert"
 _WATCH_S = 0.02
 _MIB = 1 << 20
 
+_STACKS_BYTES = 100 * (8 << 20)  # units, fetches and listings under way
+
 
 class Code(NamedTuple):
     """What runs: the interpreter with its options, and where modules are, the function's first."""
@@ -220,7 +222,8 @@ class Sandbox:
         )
         # Lambda limits what is resident, which a plain process cannot be limited to. This counts
         # what it may write to and shares with nobody, touched or not: it reaches the limit first.
-        limit = (self._memory_bytes, self._memory_bytes)
+        # The stacks of threads, of which hardly anything is touched, come on top.
+        limit = (self._memory_bytes + _STACKS_BYTES,) * 2
         resource.prlimit(process.pid, resource.RLIMIT_DATA, limit)
         self._reading = threading.Thread(target=self._read, args=(process,))
         self._reading.start()

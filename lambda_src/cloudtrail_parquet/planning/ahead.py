@@ -8,24 +8,25 @@ from typing import TypeVar
 
 from cloudtrail_parquet.storage import ReadStore
 
-_AHEAD = 32
-
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ahead(store: ReadStore, ask: Callable[[T], R], questions: Iterable[T]) -> Iterator[R]:
+def ahead(
+    store: ReadStore, ask: Callable[[T], R], questions: Iterable[T], number: int
+) -> Iterator[R]:
     """The answers to many questions, in order, as they are taken.
 
-    A bounded number is under way or waits to be taken, however many questions there are. A store
-    that answers at once is asked only when it is a question's turn.
+    Only so many are under way or wait to be taken, however many questions there are, each with a
+    thread, whose stack takes memory. A store that answers at once is asked only when it is a
+    question's turn.
     """
     if store.parallel == 1:
         yield from map(ask, questions)
         return
     waiting = iter(questions)
-    with ThreadPoolExecutor(_AHEAD, "plan") as threads:
-        running = deque(threads.submit(ask, question) for question in islice(waiting, _AHEAD))
+    with ThreadPoolExecutor(number, "plan") as threads:
+        running = deque(threads.submit(ask, question) for question in islice(waiting, number))
         try:
             while running:
                 yield running.popleft().result()

@@ -33,6 +33,7 @@ from cloudtrail_parquet.state.notes import unfinished
 from cloudtrail_parquet.storage import ReadStore
 
 _NO_FILES = str(Fingerprint())
+_LISTINGS, _SPANS, _RECEIPTS = 32, 4, 16  # asked for at a time; of each place, span and unit
 
 Only = Literal["missing", "outdated", "reshaped", "all"]
 """Which units a plan selects: those never converted; also those that would get other rows, or whose
@@ -145,11 +146,11 @@ def plan_units(  # noqa: PLR0913, PLR0917
     if only == "all":
         yield from chain.from_iterable(span.units() for span in plan.spans())
         return
-    candidates = chain.from_iterable(ahead(receipts.state, plan.candidates, plan.spans()))
+    candidates = chain.from_iterable(ahead(receipts.state, plan.candidates, plan.spans(), _SPANS))
     if only == "missing":  # nothing has to be read for that
         yield from filter(None, map(plan.compared, candidates))
     else:
-        yield from filter(None, ahead(receipts.state, plan.compared, candidates))
+        yield from filter(None, ahead(receipts.state, plan.compared, candidates, _RECEIPTS))
 
 
 class _Span(NamedTuple):
@@ -209,7 +210,8 @@ class _Plan:
     def spans(self) -> Iterator[_Span]:
         """The spans of the range, sorted, with the log files of all their places."""
         places_of = self._places()
-        listings = ahead(self.source, self._list, chain.from_iterable(places_of.values()))
+        every = chain.from_iterable(places_of.values())
+        listings = ahead(self.source, self._list, every, _LISTINGS)
         for name, places in places_of.items():
             span = _Span(name, defaultdict(Deliveries), set())
             for place in places:

@@ -12,6 +12,8 @@ from cloudtrail_parquet.planning.remarks import size_of
 from cloudtrail_parquet.source.grain import Folder, Sample
 from cloudtrail_parquet.storage import Details, ReadStore
 
+_AT_A_TIME = 16
+
 
 class StorageClass(msgspec.Struct, frozen=True, kw_only=True):
     """The log files of a storage class that costs more to read than S3 Standard.
@@ -69,7 +71,7 @@ def look_at(source: ReadStore, sample: Sample, files: int, size: int) -> Storage
             return None
 
     folders = sorted(sample)
-    answers = zip(folders, ahead(source, ask, folders), strict=True)
+    answers = zip(folders, ahead(source, ask, folders, _AT_A_TIME), strict=True)
     known = [(folder, details) for folder, details in answers if details is not None]
     if not known:
         return None
