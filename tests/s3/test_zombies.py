@@ -33,7 +33,7 @@ DAY = date(2026, 1, 10)
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
 UNIT = Unit(ACCOUNT, REGION, DAY)
 SMALL = Settings(row_group_rows=3, part_bytes=1, fetch_threads=1)
-LARGE = Settings(fetch_threads=1)
+LARGE = Settings(fetch_threads=4)  # which runs of one process share, also while one is stopped
 SLEEP_S = 3600
 ROWS = 20
 
