@@ -261,14 +261,14 @@ def stragglers(rig: Rig) -> None:
 def backfill(rig: Rig, tmp: Path) -> None:
     """A plan by the queue, whose batches stay in it; one message is none."""
     first = ago(60)
-    spec = TreeSpec(accounts=1, regions=1, days=14, records=60, late=0.1, first_day=first)
+    spec = TreeSpec(accounts=2, regions=1, days=14, records=60, late=0.1, first_day=first)
     generate_tree(tmp / "old", spec)
     rig.upload(tmp / "old")
     invoke = partial(rig.box.invoke, timeout_s=QUICK_S)
 
     rig.send_messages({"kind": "plan", "from": str(first), "to": str(first + timedelta(days=13))})
 
-    assert all_done(rig.map_queue(invoke, at_a_time=1)) >= 2
+    assert all_done(rig.map_queue(invoke, at_a_time=1)) >= 3
 
 
 def killed(rig: Rig) -> None:
