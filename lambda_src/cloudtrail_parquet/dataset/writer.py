@@ -22,6 +22,9 @@ from cloudtrail_parquet.settings.types import DICTIONARY, split_codec
 from cloudtrail_parquet.state.figures import Part
 from cloudtrail_parquet.storage import Staging
 
+SMALL_PART_ROWS = 200
+"""A part of one row group with fewer rows is a small one (docs/tuning.md)."""
+
 _BUFFER_BYTES = 1 << 20
 _BATCH_ROWS = 64  # a page ends only between batches, and one value may have 100 kB
 
@@ -66,6 +69,7 @@ class PartsWriter:
         self._metadata, self._key = metadata, key
         self._schema = file_schema(options.json_encoding, options.layout)
         self._open: _OpenPart | None = None
+        self._waiting: pa.Table | None = None
         self._largest_group = 0
 
     def __enter__(self) -> Self:
@@ -82,13 +86,27 @@ class PartsWriter:
     def write(self, table: pa.Table) -> None:
         """Write a table of `SCHEMA`, and of the layout's place columns, as one row group.
 
-        A part ends when another row group as large as the largest so far would exceed its size.
+        A part ends when another row group as large as the largest so far would exceed its size. If
+        its first row group is small, that waits until it is known whether it is the only one.
         """
+        table, usual = self._as_in_files(table), parquet_options(self._options)
+        if self._waiting is not None:
+            self._write_waiting(usual)
+        if self._open is None and table.num_rows < SMALL_PART_ROWS:
+            self._waiting = table
+        else:
+            self._write(table, usual)
+
+    def _write_waiting(self, parquet: dict[str, Any]) -> None:
+        table, self._waiting = self._waiting, None
+        self._write(table, parquet)
+
+    def _write(self, table: pa.Table, parquet: dict[str, Any]) -> None:
         if self._open is None:
             file = self._staging.create(self._key(len(self.parts)))
-            self._open = _OpenPart(file, self._schema, self._options)
+            self._open = _OpenPart(file, self._schema, parquet)
         before = self._open.bytes
-        self._open.write(self._as_in_files(table))
+        self._open.write(table)
         self._largest_group = max(self._largest_group, self._open.bytes - before)
         if self._open.bytes + self._largest_group > self._options.part_bytes:
             self.close()
@@ -100,6 +118,8 @@ class PartsWriter:
 
     def close(self) -> None:
         """Finish the part that is open, if one is."""
+        if self._waiting is not None:
+            self._write_waiting(small_part_options(self._options))
         if self._open is None:
             return
         variants = PATHS if self._options.json_encoding == "variant" else ()
@@ -119,11 +139,12 @@ class _OpenPart:
         bytes: Bytes so far, without the end that `finish` writes.
     """
 
-    def __init__(self, file: BinaryIO, schema: pa.Schema, options: WriterOptions) -> None:
+    def __init__(self, file: BinaryIO, schema: pa.Schema, parquet: dict[str, Any]) -> None:
+        """``parquet`` are options of `pyarrow.parquet.ParquetWriter`."""
         self.rows = 0
         self._sink = _Sink(file)
         self._stream = pa.BufferedOutputStream(pa.PythonFile(self._sink, "w"), _BUFFER_BYTES)
-        self._writer = pq.ParquetWriter(self._stream, schema, **parquet_options(options))
+        self._writer = pq.ParquetWriter(self._stream, schema, **parquet)
         self.bytes: int = self._stream.tell()
 
     def write(self, table: pa.Table) -> None:
@@ -229,6 +250,16 @@ def parquet_options(options: WriterOptions) -> dict[str, Any]:
         "sorting_columns": [pq.SortingColumn(paths.index(name)) for name in order],
         "store_schema": False,  # engines read the Parquet types; an Arrow schema is noise to them
     }
+
+
+@lru_cache(8)
+def small_part_options(options: WriterOptions) -> dict[str, Any]:
+    """The same for a small part: without dictionaries, which take more than they save there.
+
+    The page index stays: without one Arrow writes statistics into the headers of pages, which
+    DuckDB 2.0 misreads where values are equal and others null.
+    """
+    return parquet_options(options) | {"use_dictionary": False}
 
 
 def _among(names: Iterable[str], paths: list[str]) -> list[str]:

@@ -121,7 +121,7 @@ class Settings:
             "serviceEventDetails": "PLAIN",
         },
         ByColumn("an encoding", encoding_of),
-        "encodings of columns; DICTIONARY for all others",
+        "encodings of columns; DICTIONARY for all others, but in small parts PLAIN in its place",
         shapes="files",
     )
     without_statistics: tuple[str, ...] = setting(

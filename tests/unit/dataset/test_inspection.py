@@ -18,6 +18,7 @@ from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.dataset.inspection import inspect_dataset, inspect_location, inspect_part
 from cloudtrail_parquet.dataset.places import Range
 from cloudtrail_parquet.dataset.reports import DatasetReport, PartReport
+from cloudtrail_parquet.dataset.writer import SMALL_PART_ROWS
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import Unit, part_key, span_of
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION, leaves
@@ -128,6 +129,18 @@ def test_a_part_tells_how_it_was_written(part: Path) -> None:
     typed = {path for path, _ in leaves() if not any(covers(name, path) for name in bare)}
     assert {name for name, column in columns.items() if column.statistics} == typed
     assert {name for name, column in columns.items() if column.column_index} == typed
+    assert not any("RLE_DICTIONARY" in column.encodings for column in report.columns)  # it is small
+
+
+def test_a_part_that_is_not_small_tells_which_columns_have_dictionaries(tmp_path: Path) -> None:
+    source, dataset = open_store("memory://"), open_store(tmp_path / "dataset")
+    records = [record(LATEST, eventID=f"id-{number}") for number in range(SMALL_PART_ROWS)]
+    convert(source, dataset, UNIT, *records)
+
+    report = inspect_part(tmp_path / "dataset" / part_key(UNIT, 0))
+
+    columns = {column.name: column for column in report.columns}
+    assert report.rows == SMALL_PART_ROWS
     assert "RLE_DICTIONARY" in columns["eventName"].encodings
     assert "RLE_DICTIONARY" not in columns["eventID"].encodings
 

@@ -3,13 +3,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cloudtrail_parquet.dataset.writer import PartsWriter, in_background, order_by
+from cloudtrail_parquet.dataset.writer import (
+    SMALL_PART_ROWS,
+    PartsWriter,
+    in_background,
+    order_by,
+    parquet_options,
+)
 from cloudtrail_parquet.records.decode import decode
 from cloudtrail_parquet.records.from_arrow import restore_json
 from cloudtrail_parquet.schema.columns import SCHEMA, leaves
@@ -231,6 +238,68 @@ def test_a_part_that_fails_half_way_is_not_published(tmp_path: Path) -> None:
 
     assert list(store.files("")) == []
     assert not (tmp_path / "store.staging").exists()
+
+
+# Small parts.
+
+
+def dictionaries(store: Store, key: str) -> list[set[str]]:
+    """The columns with a dictionary, by row group."""
+    metadata = part(store, key).metadata
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    return [
+        {
+            column.path_in_schema
+            for column in map(group.column, range(group.num_columns))
+            if column.has_dictionary_page
+        }
+        for group in groups
+    ]
+
+
+@pytest.mark.parametrize("count", [1, SMALL_PART_ROWS - 1, SMALL_PART_ROWS])
+def test_a_small_part_has_no_dictionaries(store: Store, count: int) -> None:
+    write(store, [many(count)])
+
+    (columns,) = dictionaries(store, "part-0.parquet")
+    assert ("eventName" in columns) == (count == SMALL_PART_ROWS)
+    assert bool(columns) == (count == SMALL_PART_ROWS)
+
+
+@pytest.mark.parametrize("sizes", [[1, 1], [3, 250], [250, 3], [3, 3, 250]])
+def test_a_part_of_several_row_groups_is_no_small_one(store: Store, sizes: list[int]) -> None:
+    tables = [many(size) for size in sizes]
+
+    write(store, tables)
+
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(
+        sink, tables[0].schema, **parquet_options(WriterOptions.of(SETTINGS))
+    ) as writer:
+        for table in tables:
+            writer.write_table(table, row_group_size=table.num_rows)
+        writer.add_key_value_metadata({"made": "here"})
+    assert store.read("part-0.parquet") == sink.getvalue().to_pybytes()
+
+
+def test_what_remains_after_a_full_part_may_be_a_small_one(store: Store) -> None:
+    writer = write(store, [many(250), many(3)], Settings(part_bytes=1))
+
+    assert [one.rows for one in writer.parts] == [250, 3]
+    ((large,), (small,)) = (dictionaries(store, one.key) for one in writer.parts)
+    assert "eventName" in large
+    assert not small
+
+
+def test_duckdb_tells_nulls_from_the_one_value_of_a_small_part(tmp_path: Path) -> None:
+    texts = [as_text(record(errorCode=code, readOnly=None)) for code in ("x", None, None)]
+    texts.append(as_text(record(errorCode="x")))
+    write(LocalStore(tmp_path), [rows(*texts)])
+
+    for column, nulls in (("errorCode", 2), ("readOnly", 3)):
+        for condition, expected in (("IS NULL", nulls), ("IS NOT NULL", 4 - nulls)):
+            found = duckdb.read_parquet(f"{tmp_path}/*.parquet").filter(f"{column} {condition}")
+            assert len(found.project("eventID").fetchall()) == expected
 
 
 # In the background.
