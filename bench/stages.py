@@ -38,6 +38,7 @@ STAGES = {
     "duplicates": (collate.Collation, "_drop_repeats"),
     "order, row groups": (collate.Collation, "_emit"),
     "write": (writer.PartsWriter, "write"),
+    "write footers, and small parts": (writer.PartsWriter, "close"),
 }
 
 

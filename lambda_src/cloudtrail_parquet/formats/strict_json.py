@@ -47,6 +47,8 @@ _ESCAPE = re.compile(
     rb"|\\."
 )
 
+_LITTLE_BYTES = 8 << 10  # are searched text by text before Arrow has compiled the expression
+
 # Whatever `strict` may change holds one of these: one expression, so that RE2 scans a text once.
 _SURROGATE = r"\\u[dD][89a-fA-F]"
 _NUMBER = r'(?:^|"[ \t\n\r]*:|[\[,])[ \t\n\r]*-?[0-9][0-9.]*(?:[0-9]{18}|[eE][-+]?[0-9]{3})'
@@ -125,7 +127,9 @@ def strict_column(texts: pa.Array) -> tuple[pa.Array, list[int]]:
     """
     if texts.null_count == len(texts):
         return texts, []
-    suspects = pc.indices_nonzero(pc.match_substring_regex(texts, _SUSPECT)).to_pylist()
+    is_little = texts.nbytes <= _LITTLE_BYTES
+    suspected = texts.is_valid() if is_little else pc.match_substring_regex(texts, _SUSPECT)
+    suspects = pc.indices_nonzero(suspected).to_pylist()
     changed: dict[int, bytes] = {}
     for row in suspects:
         text = texts[row].as_py().encode()

@@ -19,7 +19,7 @@ from cloudtrail_parquet.formats import jsontext
 from cloudtrail_parquet.formats.jsontext import NULL
 from cloudtrail_parquet.formats.strict_json import EXACT_TEXT, wrap
 from cloudtrail_parquet.records.coerce import Unmapped, coercer
-from cloudtrail_parquet.records.decode import ABSENT, is_scalar
+from cloudtrail_parquet.records.decode import ABSENT
 from cloudtrail_parquet.records.redact import Redactor
 from cloudtrail_parquet.schema.columns import RECORD, SCHEMA, TIMESTAMP, kind
 
@@ -33,7 +33,14 @@ KEYS = (
 
 _MAX_REMEMBERED = 5_000  # distinct texts of one column; about 3 MB of userIdentity
 _TEXT_BOOLEANS = {"true": True, "false": False}
+
+# Made once, since a unit may have a single record.
 _FIELDS = {field.name: field for field in RECORD}
+_KINDS = {name: kind(field) for name, field in _FIELDS.items()}
+_COERCERS = {
+    name: coercer(field) for name, field in _FIELDS.items() if pa.types.is_nested(field.type)
+}
+_ENCODED_TYPES = {field.name: INDEX if field.name in _COERCERS else field.type for field in SCHEMA}
 
 
 class DictionaryColumn:
@@ -46,8 +53,7 @@ class DictionaryColumn:
     """
 
     def __init__(self, field: pa.Field) -> None:
-        self._coerce = coercer(field)
-        self._type = field.type
+        self._coerce, self._type = _COERCERS[field.name], field.type
         self._known = _Indices(0)
         self._pieces: list[pa.Array] = []
         self._first = 0  # index of the first value in the pieces
@@ -125,21 +131,22 @@ class Columns:
     Attributes:
         unmapped_counts: Encoded rows with something in ``unmapped``, by its dotted path.
         derived_counts: Encoded rows that have this column filled in, by column.
+        encoded_schema: The columns of encoded rows.
     """
+
+    encoded_schema = pa.schema(
+        [
+            *(
+                pa.field(field.name, INDEX) if field.name in _COERCERS else field
+                for field in SCHEMA
+            ),
+            *KEYS,
+        ]
+    )
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
-        self._dictionaries = {
-            field.name: DictionaryColumn(field)
-            for field in RECORD
-            if pa.types.is_nested(field.type)
-        }
-        self.encoded_schema = pa.schema(
-            [
-                *(pa.field(f.name, INDEX) if f.name in self._dictionaries else f for f in SCHEMA),
-                *KEYS,
-            ]
-        )
+        self._dictionaries = {name: DictionaryColumn(_FIELDS[name]) for name in _COERCERS}
         self.unmapped_counts: Counter[str] = Counter()
         self.derived_counts: Counter[str] = Counter()
 
@@ -163,15 +170,15 @@ class Columns:
         arrays = []
         # As tuples, which is many times faster than field by field.
         columns = list(zip(*map(astuple, records), strict=True)) or [()] * len(RECORD)
-        for field, values in zip(RECORD, columns, strict=True):
-            if field.name == "eventTime":
+        for name, values in zip(_FIELDS, columns, strict=True):
+            if name == "eventTime":
                 arrays.append(times.cast(TIMESTAMP))
             elif _are_void(values):
-                arrays.append(pa.nulls(len(values), self.encoded_schema.field(field.name).type))
-            elif field.name in self._dictionaries:
-                arrays.append(self._encoded(field.name, values, unmapped))
+                arrays.append(pa.nulls(len(values), _ENCODED_TYPES[name]))
+            elif name in self._dictionaries:
+                arrays.append(self._encoded(name, values, unmapped))
             else:
-                arrays.append(self._redactor.column(field.name, _plain(field, values)))
+                arrays.append(self._redactor.column(name, _plain(name, values)))
         arrays.append(self._unmapped_column(len(records), unmapped))
         arrays.append(self._derived_column(len(records), derived))
         return pa.RecordBatch.from_arrays([*arrays, *keys], schema=self.encoded_schema)
@@ -218,10 +225,10 @@ class Columns:
     def materialize(self, encoded: pa.Table) -> pa.Table:
         """Make the columns of the schema from n encoded rows, in order."""
         arrays = [
-            self._dictionaries[field.name].materialize(encoded[field.name].combine_chunks())
-            if field.name in self._dictionaries
-            else encoded[field.name]
-            for field in SCHEMA
+            self._dictionaries[name].materialize(encoded[name].combine_chunks())
+            if name in self._dictionaries
+            else encoded[name]
+            for name in SCHEMA.names
         ]
         return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
@@ -233,12 +240,12 @@ class Columns:
             dictionary.forget(pa.chunked_array(chunks, INDEX))
 
 
-def _plain(field: pa.Field, values: Sequence[Any]) -> pa.Array:
-    if not is_scalar(field):
+def _plain(name: str, values: Sequence[Any]) -> pa.Array:
+    if _KINDS[name] == "json":
         values = _texts(values)
-    elif kind(field) == "text-boolean":
+    elif _KINDS[name] == "text-boolean":
         values = [None if text is None else _TEXT_BOOLEANS[text] for text in values]
-    return pa.array(values, field.type)
+    return pa.array(values, _ENCODED_TYPES[name])
 
 
 def _are_void(values: tuple[Any, ...]) -> bool:

@@ -189,6 +189,17 @@ def test_a_column_is_changed_text_by_text(texts: list[str | None], skipped: int)
     assert rows or made is column
 
 
+@given(hostile_values)
+def test_a_text_is_changed_alike_in_a_little_column_and_in_a_large_one(text: str) -> None:
+    little = pa.array([text, None, "{}"], pa.string())
+    large = pa.array([text, None, json.dumps("x" * 20_000)], pa.string())
+
+    made, rows = strict_column(large)
+
+    assert made.to_pylist()[:2] == strict_column(little)[0].to_pylist()[:2]
+    assert rows == strict_column(little)[1]
+
+
 members = st.dictionaries(
     st.sampled_from(["exactText", "a", "é", "\ud800", "\ud801", "requestParameters"]),
     st.one_of(hostile_values, st.just('"exactText"'), st.just('{"exactText":"{}"}')),
