@@ -273,7 +273,10 @@ def _other_than(names: Iterable[str], paths: list[str]) -> list[str]:
 
 @contextmanager
 def in_background(write: Callable[[pa.Table], None]) -> Iterator[Callable[[pa.Table], None]]:
-    """Run a table writer in a thread of its own, one table behind the caller."""
+    """Run a table writer in a thread of its own, one table behind the caller.
+
+    A small table is written by the caller: that takes less than handing it over.
+    """
     with ThreadPoolExecutor(1, thread_name_prefix="write") as thread:
         last: Future[None] | None = None
 
@@ -281,7 +284,11 @@ def in_background(write: Callable[[pa.Table], None]) -> Iterator[Callable[[pa.Ta
             nonlocal last
             if last is not None:
                 last.result()
-            last = thread.submit(write, table)
+            if table.num_rows < SMALL_PART_ROWS:
+                write(table)
+                last = None
+            else:
+                last = thread.submit(write, table)
 
         yield submit
         if last is not None:

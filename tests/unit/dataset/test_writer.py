@@ -1,3 +1,4 @@
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -304,28 +305,40 @@ def test_duckdb_tells_nulls_from_the_one_value_of_a_small_part(tmp_path: Path) -
 
 # In the background.
 
+SIZES = [0, 1000, 1, 2, 2000, 3000, 3, 4000]  # small ones are written by the caller
+
 
 def test_tables_are_written_in_order_and_all_of_them() -> None:
     written: list[int] = []
 
     with in_background(lambda table: written.append(table.num_rows)) as submit:
-        for count in range(10):
+        for count in SIZES:
             submit(pa.table({"a": [0] * count}))
 
-    assert written == list(range(10))
+    assert written == SIZES
 
 
-@pytest.mark.parametrize("bad", [0, 1, 4])
+@pytest.mark.parametrize(("count", "elsewhere"), [(SMALL_PART_ROWS, True), (1, False)])
+def test_only_what_is_worth_a_thread_is_written_in_one(count: int, *, elsewhere: bool) -> None:
+    writers: list[int] = []
+
+    with in_background(lambda _: writers.append(threading.get_ident())) as submit:
+        submit(pa.table({"a": [0] * count}))
+
+    assert [writer != threading.get_ident() for writer in writers] == [elsewhere]
+
+
+@pytest.mark.parametrize("bad", SIZES)
 def test_a_failure_to_write_reaches_the_caller(bad: int) -> None:
     def write_one(table: pa.Table) -> None:
         if table.num_rows == bad:
             raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        write_five(write_one)
+        write_all(write_one)
 
 
-def write_five(write_one: Callable[[pa.Table], None]) -> None:
+def write_all(write_one: Callable[[pa.Table], None]) -> None:
     with in_background(write_one) as submit:
-        for count in range(5):
+        for count in SIZES:
             submit(pa.table({"a": [0] * count}))
