@@ -32,14 +32,15 @@ PARTS = 20  # of each size
 SETTINGS = Settings()
 USUAL = parquet_options(WriterOptions.of(SETTINGS))
 SMALL = small_part_options(WriterOptions.of(SETTINGS))
+PLAIN = USUAL | {"use_dictionary": False}
 LAYOUTS: dict[str, dict[str, Any]] = {
     "as large parts": USUAL,
-    "no dictionaries": SMALL,
-    "no Bloom filters": USUAL | {"bloom_filter_options": None},
-    "no page index": USUAL | {"write_page_index": False},
-    "none of the three": SMALL | {"bloom_filter_options": None, "write_page_index": False},
+    "no dictionaries": PLAIN,
+    "no page index either": PLAIN | {"write_page_index": False},
+    "as small parts": SMALL,
+    "no Bloom filters either": SMALL | {"bloom_filter_options": None},
 }
-LOOKED_UP = ("as large parts", "no dictionaries", "no Bloom filters")
+LOOKED_UP = ("as large parts", "as small parts", "no Bloom filters either")
 LOOK_UPS = {
     "all columns": "*",
     "five columns": "eventTime, eventSource, eventName, sourceIPAddress, userAgent",

@@ -254,12 +254,18 @@ def parquet_options(options: WriterOptions) -> dict[str, Any]:
 
 @lru_cache(8)
 def small_part_options(options: WriterOptions) -> dict[str, Any]:
-    """The same for a small part: without dictionaries, which take more than they save there.
+    """The same for a small part, which is read whole: without what takes more than it saves there.
 
-    The page index stays: without one Arrow writes statistics into the headers of pages, which
-    DuckDB 2.0 misreads where values are equal and others null.
+    Only the columns by which parts are chosen have dictionaries and statistics, and there is no
+    page index. Arrow then writes statistics into the headers of pages, which DuckDB 2.0 misreads in
+    pages without a dictionary where values are equal and others null.
     """
-    return parquet_options(options) | {"use_dictionary": False}
+    chosen_by = ["eventTime", *PLACE_COLUMNS[options.layout]]
+    return parquet_options(options) | {
+        "use_dictionary": chosen_by,
+        "write_statistics": chosen_by,
+        "write_page_index": False,
+    }
 
 
 def _among(names: Iterable[str], paths: list[str]) -> list[str]:

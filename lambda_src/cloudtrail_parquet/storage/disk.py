@@ -38,22 +38,27 @@ class LocalStore:
 
     def level(self, prefix: str) -> Level:
         folders, files = list[str](), list[str]()
-        for entry in self._entries(prefix):
+        for entry in self._entries(prefix, beyond_link=self._is_beyond_a_link(prefix)):
             (folders if _is_folder(entry) else files).append(entry.name)
         return Level(sorted(folders), sorted(files))
 
-    def _entries(self, prefix: str) -> "list[os.DirEntry[str]]":
-        """The entries of a folder; links to folders are followed, but not back to one above."""
-        path = self._path(prefix)
+    def _entries(self, prefix: str, *, beyond_link: bool) -> "list[os.DirEntry[str]]":
+        """The entries of a folder; links to folders are followed, but not back to one above.
+
+        Args:
+            prefix: The key of the folder.
+            beyond_link: Whether it is a link, or is below one.
+        """
+        path = f"{self.uri}/{prefix}"
         try:
             with os.scandir(path) as listing:
                 entries = list(listing)
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise _unreadable(path, error) from error
-        if self._is_beyond_a_link(prefix) or any(entry.is_symlink() for entry in entries):
-            above = _folders_above(path)
+            raise _unreadable(Path(path), error) from error
+        if beyond_link or any(entry.is_symlink() for entry in entries):
+            above = _folders_above(Path(path))
             entries = [entry for entry in entries if not _is_one_of(entry, above)]
         return entries
 
@@ -63,13 +68,17 @@ class LocalStore:
 
     def files(self, prefix: str, *skip: tuple[str, str], after: str = "") -> Iterator[Entry]:
         del skip  # a folder is read whole
-        entries = self._entries(prefix)
+        return self._files(prefix, after, beyond_link=self._is_beyond_a_link(prefix))
+
+    def _files(self, prefix: str, after: str, *, beyond_link: bool) -> Iterator[Entry]:
+        entries = self._entries(prefix, beyond_link=beyond_link)
         entries.sort(key=lambda entry: entry.name + "/" * _is_folder(entry))
         for entry in entries:
             if _is_folder(entry):
                 folder = f"{prefix}{entry.name}/"
                 if folder > after or after.startswith(folder):
-                    yield from self.files(folder, after=after)
+                    is_beyond = beyond_link or entry.is_symlink()
+                    yield from self._files(folder, after, beyond_link=is_beyond)
                 continue
             if f"{prefix}{entry.name}" <= after:
                 continue

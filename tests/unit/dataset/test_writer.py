@@ -211,7 +211,7 @@ def test_a_footer_says_what_it_was_told_and_how_rows_are_sorted(store: Store) ->
 
 
 def test_free_form_columns_have_no_statistics_and_the_others_do(store: Store) -> None:
-    write(store, [many(2)])
+    write(store, [many(SMALL_PART_ROWS)])
 
     group = part(store, "part-0.parquet").metadata.row_group(0)
     columns = {group.column(n).path_in_schema: group.column(n) for n in range(group.num_columns)}
@@ -259,12 +259,34 @@ def dictionaries(store: Store, key: str) -> list[set[str]]:
 
 
 @pytest.mark.parametrize("count", [1, SMALL_PART_ROWS - 1, SMALL_PART_ROWS])
-def test_a_small_part_has_no_dictionaries(store: Store, count: int) -> None:
+def test_a_small_part_has_only_what_it_is_chosen_by(store: Store, count: int) -> None:
     write(store, [many(count)])
 
-    (columns,) = dictionaries(store, "part-0.parquet")
-    assert ("eventName" in columns) == (count == SMALL_PART_ROWS)
-    assert bool(columns) == (count == SMALL_PART_ROWS)
+    (with_dictionary,) = dictionaries(store, "part-0.parquet")
+    group = part(store, "part-0.parquet").metadata.row_group(0)
+    columns = list(map(group.column, range(group.num_columns)))
+    with_statistics = {column.path_in_schema for column in columns if column.is_stats_set}
+    if count < SMALL_PART_ROWS:
+        assert with_dictionary == with_statistics == {"eventTime"}
+        assert not any(column.has_column_index or column.has_offset_index for column in columns)
+        filtered = {c.path_in_schema for c in columns if c.bloom_filter_offset is not None}
+        assert filtered == set(SETTINGS.bloom_columns)
+    else:
+        assert {"eventTime", "eventName"} < with_dictionary & with_statistics
+        assert all(column.has_offset_index for column in columns)
+
+
+def test_a_small_part_with_columns_for_its_places_is_chosen_by_these(store: Store) -> None:
+    table = many(2)
+    for name, value in (("account", "111111111111"), ("region", "eu-west-1")):
+        table = table.append_column(name, pa.array([value] * 2))
+
+    write(store, [table], Settings(partition_layout="year/month/day"))
+
+    group = part(store, "part-0.parquet").metadata.row_group(0)
+    columns = map(group.column, range(group.num_columns))
+    with_statistics = {column.path_in_schema for column in columns if column.is_stats_set}
+    assert with_statistics == {"eventTime", "account", "region"}
 
 
 @pytest.mark.parametrize("sizes", [[1, 1], [3, 250], [250, 3], [3, 3, 250]])
@@ -289,7 +311,7 @@ def test_what_remains_after_a_full_part_may_be_a_small_one(store: Store) -> None
     assert [one.rows for one in writer.parts] == [250, 3]
     ((large,), (small,)) = (dictionaries(store, one.key) for one in writer.parts)
     assert "eventName" in large
-    assert not small
+    assert "eventName" not in small
 
 
 def test_duckdb_tells_nulls_from_the_one_value_of_a_small_part(tmp_path: Path) -> None:
