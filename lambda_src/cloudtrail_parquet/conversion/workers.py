@@ -28,6 +28,9 @@ from cloudtrail_parquet.storage import Stores
 from cloudtrail_parquet.storage.locations import Locations
 from cloudtrail_parquet.together import Budget, at_a_time, side_by_side
 
+_PORTION = 16
+"""Units that a worker process is given at once, where there are many."""
+
 
 class Job(NamedTuple):
     """A unit to convert.
@@ -131,7 +134,7 @@ def convert_all(
     if workers <= 1:
         yield from _convert_some(act, jobs, locations, settings, number)
         return
-    size = max(1, min(2 * number, len(jobs) // (4 * workers))) if number > 1 else 1
+    size = max(1, min(_PORTION, len(jobs) // (4 * workers)))
     portions = [jobs[first : first + size] for first in range(0, len(jobs), size)]
     spawn = multiprocessing.get_context("spawn")  # fork would copy Arrow's threads' locks
     pool = ProcessPoolExecutor(workers, spawn, _prepare_worker)
@@ -178,7 +181,9 @@ def _convert_some(
 ) -> Iterator[Outcome]:
     """Convert units in this process, a number of them at a time."""
     convert = partial(_convert, act, locations=locations, settings=settings, budget=Budget())
-    return side_by_side(convert, jobs, number)
+    stores = _opened(locations)
+    with stores.dataset.staging(), stores.state.staging():  # else a folder is made for each unit
+        yield from side_by_side(convert, jobs, number)
 
 
 def _convert_portion(

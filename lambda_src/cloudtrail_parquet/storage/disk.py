@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from stat import S_ISLNK, S_ISREG
 from typing import BinaryIO, Self
-from urllib.parse import quote
 
 from cloudtrail_parquet.errors import LeaseTimeoutError, RefusedError, StorageError
 from cloudtrail_parquet.storage.interface import LOST, RUN_AGAIN, RUN_LATER, Entry, Level, Stored
-from cloudtrail_parquet.storage.scratch import scratch_folder
+from cloudtrail_parquet.storage.scratch import SharedScratch, scratch_folder
 
 _MAX_ATTEMPTS = 100
 _POLL_S = 0.2
@@ -31,7 +31,7 @@ class LocalStore:
     def __init__(self, root: Path, staging: Path | None = None) -> None:
         self.root = root
         self.uri = str(self.root)
-        self._staging = staging or self.root.with_name(self.root.name + ".staging")
+        self._scratch = SharedScratch(staging or self.root.with_name(f"{self.root.name}.staging"))
 
     def folders(self, prefix: str) -> list[str]:
         return self.level(prefix).folders
@@ -166,7 +166,7 @@ class LocalStore:
                 path.parent.rmdir()
 
     def staging(self) -> "_LocalStaging":
-        return _LocalStaging(self, self._staging)
+        return _LocalStaging(self, self._scratch)
 
     @contextmanager
     def lease(self, key: str, wait_s: float, expires_s: float) -> Iterator["_LocalLease"]:
@@ -265,23 +265,23 @@ class _LocalLease:
 class _LocalStaging:
     """Keeps parts that are not yet published in a folder that does not outlive its process."""
 
-    def __init__(self, store: LocalStore, parent: Path) -> None:
-        self._store, self._parent = store, parent
+    _numbers = count()
+
+    def __init__(self, store: LocalStore, scratch: SharedScratch) -> None:
+        self._store, self._scratch = store, scratch
         self._open = ExitStack()
-        self._folder = Path()
-        self._sinks: dict[str, BinaryIO] = {}
+        self._folder: Callable[[], Path]
+        self._staged: dict[str, tuple[Path, BinaryIO]] = {}
 
     def __enter__(self) -> Self:
-        self._folder = self._open.enter_context(scratch_folder(self._parent))
+        self._folder = self._open.enter_context(self._scratch.use())
         return self
 
     def create(self, key: str) -> BinaryIO:
-        sink = self._open.enter_context(self._staged(key).open("wb"))
-        self._sinks[key] = sink
+        path = self._folder() / f"{next(self._numbers)}"
+        sink = self._open.enter_context(path.open("wb"))
+        self._staged[key] = path, sink
         return sink
-
-    def _staged(self, key: str) -> Path:
-        return self._folder / quote(key, safe="")
 
     def publish(self, key: str, version: str | None) -> str:
         self._store.check(key, version)
@@ -289,10 +289,12 @@ class _LocalStaging:
 
     def replace(self, key: str) -> str:
         """Put a file in place, whatever is there; returns its version."""
-        self._sinks[key].close()
+        staged, sink = self._staged[key]
+        sink.close()
         target = self._store.root / key
         try:
-            self._put_in_place(self._staged(key), target)
+            self._put_in_place(staged, target)
+            del self._staged[key]
             return _version(target.stat())
         except OSError as error:
             raise _unwritable(target, error) from error
@@ -317,6 +319,8 @@ class _LocalStaging:
             _in_folder(target.parent, lambda: copy.replace(target))
 
     def __exit__(self, *_: object) -> None:
+        for staged, _sink in self._staged.values():
+            staged.unlink(missing_ok=True)
         self._open.close()
 
 

@@ -5,8 +5,9 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 _PREFIX = "cloudtrail-parquet-"
@@ -24,9 +25,7 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
             of temporary files.
     """
     above = parent or Path(tempfile.gettempdir())
-    with suppress(FileNotFoundError):  # no folder, so nothing was left in it
-        for left in list(above.glob(f"{_PREFIX}*")):
-            _remove_if_unlocked(left)
+    _remove_left(above)
     folder, lock = _make(above)
     try:
         yield folder
@@ -34,8 +33,56 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
         if parent is not None:
-            with suppress(OSError):  # another process has parts there
-                parent.rmdir()
+            _remove_if_empty(parent)
+
+
+class SharedScratch:
+    """A `scratch_folder` for all who need one at the same time, in any thread of the process."""
+
+    def __init__(self, parent: Path) -> None:
+        self._parent = parent
+        self._changing = threading.Lock()
+        self._users = 0
+        self._folder: Path | None = None
+        self._open = ExitStack()
+
+    @contextmanager
+    def use(self) -> Iterator[Callable[[], Path]]:
+        """A function that returns the folder, which is made when it is first needed.
+
+        It is removed when nobody uses it any more.
+        """
+        with self._changing:
+            if not self._users:
+                _remove_left(self._parent)
+            self._users += 1
+        try:
+            yield self._made
+        finally:
+            with self._changing:
+                self._users -= 1
+                if not self._users:
+                    self._folder = None
+                    self._open.close()
+                    _remove_if_empty(self._parent)
+
+    def _made(self) -> Path:
+        with self._changing:
+            if self._folder is None:
+                self._folder = self._open.enter_context(scratch_folder(self._parent))
+            return self._folder
+
+
+def _remove_left(above: Path) -> None:
+    """Remove the folders of killed processes."""
+    with suppress(FileNotFoundError):  # no folder, so nothing was left in it
+        for left in list(above.glob(f"{_PREFIX}*")):
+            _remove_if_unlocked(left)
+
+
+def _remove_if_empty(parent: Path) -> None:
+    with suppress(OSError):  # another process has parts there, or there is none
+        parent.rmdir()
 
 
 def _make(above: Path) -> tuple[Path, int]:
