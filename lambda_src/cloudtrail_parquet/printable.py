@@ -30,6 +30,11 @@ def writable(text: str) -> str:
     )
 
 
+def is_writable(text: str) -> bool:
+    """Whether UTF-8 can hold the text; not so for a file name on a disk that is not UTF-8."""
+    return writable(text) == text
+
+
 def shortened(text: str) -> str:
     """The beginning of a text that may be of any length."""
     return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}..."

@@ -76,6 +76,29 @@ def test_a_damaged_log_file_whose_name_is_no_utf8_is_named_and_stops_nothing(
 
 
 @linux
+@pytest.mark.parametrize("layout", ["account/region/year/month/day", "year/month/day"])
+@pytest.mark.parametrize(
+    "odd", [f"{ACCOUNT}/CloudTrail/caf\xe9", "caf\xe9/CloudTrail/eu-central-1"]
+)
+def test_no_account_or_region_has_a_name_that_is_no_utf8(
+    tmp_path: Path, odd: str, layout: str
+) -> None:
+    logs = tmp_path / "logs"
+    plant(logs, b"good.json.gz", log_file(event(1, 2)))
+    key = Path(log_key(ACCOUNT, "eu-central-1", NOON))
+    lost = logs / os.fsdecode(f"AWSLogs/{odd}/2026/01/10/{key.name}".encode("latin-1"))
+    lost.parent.mkdir(parents=True)
+    lost.write_bytes(log_file(event(0, 9)))
+
+    done = run_apart("convert", logs, tmp_path / "out", "--json", "--partition-layout", layout)
+
+    assert done.returncode == 3, done.stderr
+    assert sum(one["records"]["written"] for one in receipts(done).values()) == 4
+    assert r"caf\xe9/" in done.stderr
+    assert key.name in done.stderr
+
+
+@linux
 def test_a_day_with_a_name_that_is_no_utf8_is_planned_and_found_unchanged(tmp_path: Path) -> None:
     plant(tmp_path / "logs", LATIN, log_file(event(1, 2)))
     places = tmp_path / "logs", tmp_path / "out"

@@ -9,6 +9,7 @@ from threading import Lock
 
 from cloudtrail_parquet.errors import RefusedError, UsageError
 from cloudtrail_parquet.layout import Unit, is_name
+from cloudtrail_parquet.printable import is_writable
 from cloudtrail_parquet.source.discover import account_roots, check_known
 from cloudtrail_parquet.source.log_files import days_known, each
 from cloudtrail_parquet.storage import ReadStore
@@ -78,7 +79,8 @@ class Accounts:
 
         with self._everything:
             if self._all is None:
-                known = sorted({name for names in self._roots.values() for name in names})
+                names = {name for names in self._roots.values() for name in names}
+                known = sorted(filter(is_writable, names))
                 self._all = dict(zip(known, each(self._source, ask, known), strict=True))
             return self._all
 
@@ -92,7 +94,7 @@ class Accounts:
         for root, names in self._roots.items():
             for folder in self._folders if account in names else ():
                 trail = f"{root}{account}/{folder}/"
-                for region in self._source.folders(trail):
+                for region in filter(is_writable, self._source.folders(trail)):
                     by_region.setdefault(region, []).append(f"{trail}{region}/")
         return by_region
 

@@ -13,9 +13,10 @@ from cloudtrail_parquet.contract import LOGS_ROOT
 from cloudtrail_parquet.deliveries import Window
 from cloudtrail_parquet.errors import RefusedError, UsageError, listed
 from cloudtrail_parquet.layout import ACCOUNT, LIKE_ORGANIZATION, ORGANIZATION, Unit, is_name
+from cloudtrail_parquet.printable import is_writable
 from cloudtrail_parquet.source.grain import Grain
 from cloudtrail_parquet.source.log_files import days_known, delivery_days, each
-from cloudtrail_parquet.source.unplaced import Unplaced
+from cloudtrail_parquet.source.unplaced import Unplaced, look_into
 from cloudtrail_parquet.storage import Level, ReadStore
 
 _MAX_DEPTH = 12  # folders between SOURCE and AWSLogs; prefixes of trails are short
@@ -273,7 +274,11 @@ def _read_roots(
         siblings += [f"{prefix}{folder}/" for folder in inner if folder not in folders]
     for prefix, account, regions in _below_accounts(source, logs, discovery):
         for region in regions:
-            discovery.trails.setdefault((account, region), []).append(f"{prefix}{region}/")
+            trail = f"{prefix}{region}/"
+            if is_writable(f"{account}{region}"):
+                discovery.trails.setdefault((account, region), []).append(trail)
+            else:
+                discovery.unplaced.merge(look_into(source, trail)[1])
     further = _roots(source, nameless, discovery.unplaced) if nameless else []
     for sibling in siblings:
         if not any(root.startswith(sibling) for root in further):
