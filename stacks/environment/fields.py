@@ -10,7 +10,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from pydantic import BaseModel, ConfigDict, StrictBool, StrictInt
 
-from cloudtrail_parquet.contract import FUNCTION_S, MEMORY_MB, Variable, setting_variable
+from cloudtrail_parquet.contract import (
+    FUNCTION_S,
+    LOGS_ROOT,
+    MEMORY_MB,
+    Variable,
+    setting_variable,
+)
 from cloudtrail_parquet.settings.settings import Settings, SettingSource, settings_of
 from cloudtrail_parquet.settings.types import ByColumn, Names, SettingType, Structs
 from stacks.environment.types import (
@@ -76,10 +82,18 @@ class SourceLocation(BucketLocation):
     """A folder with logs, at or above ``AWSLogs``.
 
     Attributes:
+        prefix: The folder; empty for the whole bucket.
         kms_keys: Keys of log files that are encrypted with SSE-KMS.
         requester_pays: Whether readers of the bucket pay for requests and transfer.
     """
 
+    prefix: Annotated[
+        Prefix,
+        legal(
+            lambda prefix: LOGS_ROOT not in prefix.split("/")[:-1],
+            f"at or above {LOGS_ROOT}, whose accounts and regions are all read",
+        ),
+    ] = ""
     kms_keys: tuple[KeyArn, ...] = ()
     requester_pays: StrictBool = False
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from itertools import permutations
 
-from cloudtrail_parquet.contract import MAX_BUCKET_PART_BYTES, PLACE_COLUMNS
+from cloudtrail_parquet.contract import LOGS_ROOT, MAX_BUCKET_PART_BYTES, PLACE_COLUMNS
 from cloudtrail_parquet.settings.reach import SPARE_DAYS, settled_at_min
 from stacks.environment.fields import Environment
 from stacks.environment.runs import runs_of
@@ -21,6 +21,7 @@ def conflicts(environment: Environment) -> Iterator[str]:
     """Every conflict as one line: the field, and what is wrong with it."""
     yield from _sources(environment)
     yield from _outputs(environment)
+    yield from _among_logs(environment)
     yield from _regions(environment)
     yield from _arns(environment)
     yield from _catalogue(environment)
@@ -72,6 +73,19 @@ def _outputs(environment: Environment) -> Iterator[str]:
             yield f"{name}.create: a bucket is created in the region and account of the function"
         if output.create and output.bucket in source_buckets:
             yield f"{name}.create: {output.bucket} is a source, so it exists already"
+
+
+def _among_logs(environment: Environment) -> Iterator[str]:
+    given = {"dataset": environment.dataset, "state": environment.state}
+    for name, output in given.items():
+        if output is None or LOGS_ROOT not in output.prefix.split("/"):
+            continue
+        for number, source in enumerate(environment.sources):
+            if output.lies_in(source):
+                yield (
+                    f"{name}: {output.uri()} lies in {LOGS_ROOT} of sources[{number}], where only"
+                    " logs lie"
+                )
 
 
 def _regions(environment: Environment) -> Iterator[str]:

@@ -71,6 +71,7 @@ WRONG = {
     "the state inside the dataset": ["--state", "{out}/state"],
     "the state in place of the dataset": ["--state", "{out}"],
     "the state inside the dataset, on a detour": ["--state", "{out}/../out/state"],
+    "the state among the logs": ["--state", "{tree}/AWSLogs/../AWSLogs/state"],
 }
 
 
@@ -80,7 +81,7 @@ def test_wrong_usage_ends_with_exit_code_2_and_writes_nothing(
 ) -> None:
     out = tmp_path / "out"
 
-    done = run("convert", tree, out, *(text.format(out=out) for text in WRONG[mistake]))
+    done = run("convert", tree, out, *(text.format(out=out, tree=tree) for text in WRONG[mistake]))
 
     assert done.returncode == 2
     assert done.stdout == ""

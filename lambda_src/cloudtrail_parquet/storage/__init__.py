@@ -17,6 +17,7 @@ import obstore.exceptions
 import obstore.store
 
 from cloudtrail_parquet.clock import SYSTEM_CLOCK, Clock
+from cloudtrail_parquet.contract import LOGS_ROOT
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.storage.disk import LocalStore
 from cloudtrail_parquet.storage.interface import (
@@ -54,12 +55,16 @@ __all__ = [
     "is_bucket",
     "local_path",
     "location_beside",
+    "locations_in",
     "open_source",
     "open_store",
     "without_parameters",
 ]
 
 _NEXT_LOCATION = re.compile(r"\s+(?=[a-z][a-z0-9+.-]*://)")
+_BELOW_LOGS = re.compile(rf"([^/]*//[^/]*(?:/[^/]+)*?/{LOGS_ROOT})/.+")
+_BELOW_ACCOUNTS = re.compile(rf"(.*/{LOGS_ROOT})/([0-9]{{12}}|o-[a-z0-9]{{10,32}})(/.*)?")
+"""The same on a disk, where folders above may have any name: with an account or organization."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +136,12 @@ def open_source(locations: str) -> ReadStore:
         locations: Paths or URIs; all but the first are URIs, with white space before each.
 
     Raises:
-        UsageError: As `open_store` does, or one of several locations lies in another.
+        UsageError: As `open_store` does, or a location lies below ``AWSLogs``, or one of several
+            lies in another.
     """
-    uris = _NEXT_LOCATION.split(locations.strip())
+    uris = locations_in(locations)
+    for uri in uris:
+        _check_above_logs(uri)
     if len(uris) == 1:
         return open_store(locations)
     for inner, outer in permutations(uris, 2):
@@ -141,6 +149,23 @@ def open_source(locations: str) -> ReadStore:
             what = "is named twice" if is_below(outer, inner) else f"lies in {outer}, named as well"
             raise UsageError(what, inner, "Name each location of the source once")
     return UnionStore([open_store(uri) for uri in uris])
+
+
+def locations_in(source: str) -> list[str]:
+    """The locations of a source, as `open_source` takes it."""
+    return _NEXT_LOCATION.split(source.strip())
+
+
+def _check_above_logs(uri: str) -> None:
+    """Raise if a location lies below ``AWSLogs``, where neither account nor region can be told."""
+    path = local_path(uri)
+    if path is None:
+        below = _BELOW_LOGS.fullmatch(without_parameters(uri))
+    else:
+        below = _BELOW_ACCOUNTS.fullmatch(path.as_posix())
+    if below:
+        hint = f"Name {below[1]}, and the accounts and regions that are wanted"
+        raise UsageError(f"a source lies at or above {LOGS_ROOT}, not below it", uri, hint)
 
 
 def local_path(uri: str | Path) -> Path | None:

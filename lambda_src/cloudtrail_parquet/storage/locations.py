@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 
-from cloudtrail_parquet.contract import MAX_BUCKET_PART_BYTES
+from cloudtrail_parquet.contract import LOGS_ROOT, MAX_BUCKET_PART_BYTES
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.storage import (
     LocalStore,
     Stores,
     is_below,
     is_bucket,
+    local_path,
     location_beside,
+    locations_in,
     open_source,
     open_store,
     without_parameters,
@@ -36,7 +38,7 @@ class Locations:
 
         Raises:
             UsageError: One of them is empty, or the state lies inside the dataset, where readers
-                would trip over it.
+                would trip over it, or one of both among the logs.
         """
         for name, location in (("source", source), ("dataset", dataset), ("state", state)):
             if location is not None and not location.strip():
@@ -49,6 +51,12 @@ class Locations:
                 state,
                 "Name a location outside it: readers expect nothing but Parquet there",
             )
+        for name, location in (("dataset", dataset), ("state", state)):
+            for logs in locations_in(source):
+                if _is_among(location, logs):
+                    what = f"the {name} would lie in {LOGS_ROOT} of {without_parameters(logs)}"
+                    hint = "Name a location outside it: only logs lie there"
+                    raise UsageError(what, location, hint)
         return cls(source, dataset, state)
 
     def check(self, part_bytes: int) -> None:
@@ -70,3 +78,16 @@ class Locations:
         state = open_store(self.state)
         staging = state.root / "staging" if isinstance(state, LocalStore) else None
         return Stores(open_source(self.source), open_store(self.dataset, staging=staging), state)
+
+
+def _is_among(location: str, source: str) -> bool:
+    """Whether a location lies in ``AWSLogs`` of a source."""
+    if not is_below(location, source):
+        return False
+    outer, inner = map(_plain, (source, location))
+    return LOGS_ROOT in {outer.rpartition("/")[2], *inner.removeprefix(outer).split("/")}
+
+
+def _plain(location: str) -> str:
+    path = local_path(location)
+    return without_parameters(location) if path is None else path.resolve().as_posix()

@@ -93,7 +93,10 @@ FIELDS: dict[str, tuple[list[Any], list[Any]]] = {
     "kms_key": KEYS,
     "sources": ([[SOURCE], [SOURCE, {"bucket": "others"}]], [[], 3, [3], [{}], [[SOURCE]]]),
     "sources[].bucket": BUCKETS,
-    "sources[].prefix": PREFIXES,
+    "sources[].prefix": (
+        [*PREFIXES[0], "AWSLogs", "trails/AWSLogs", "AWSLogs-old/a"],
+        [*PREFIXES[1], "AWSLogs/o-abc", "trails/AWSLogs/012345678901/CloudTrail"],
+    ),
     "sources[].region": REGIONS,
     "sources[].account": ACCOUNTS,
     "sources[].kms_keys": ([[], [KEY]], [KEY, [KEY, "alias/x"], 3]),

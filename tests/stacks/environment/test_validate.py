@@ -46,6 +46,14 @@ from tests.stacks.environment.files import (
             "sources[0]: s3://org-logs/a/b lies in s3://org-logs/a, which is sources[1]",
         ),
         (
+            {"dataset.bucket": "org-logs", "dataset.prefix": "trails/AWSLogs/parquet"},
+            "dataset: s3://org-logs/trails/AWSLogs/parquet lies in AWSLogs of sources[0]",
+        ),
+        (
+            {"sources[].prefix": "AWSLogs", "state": {"bucket": "org-logs", "prefix": "AWSLogs/s"}},
+            "state: s3://org-logs/AWSLogs/s lies in AWSLogs of sources[0]",
+        ),
+        (
             {"dataset.create": True, "dataset.region": "eu-west-1"},
             "dataset.create: a bucket is created",
         ),
@@ -146,6 +154,8 @@ def test_a_contradiction_is_refused_by_the_name_of_a_field(
 
 def test_a_contradiction_is_told_once() -> None:
     assert len(problems(table(sources=[SOURCE, SOURCE]))) == 1
+    among = {"bucket": "org-logs", "prefix": "AWSLogs/parquet"}
+    assert len(problems(table(dataset=among))) == 1
     assert len(problems(table(dataset__kms_key=KEY, dataset__region="us-east-1"))) == 1
     assert problem(converter__discard=[{"name": "a", "eventName": ["x" * 99] * 40}]).endswith(
         "shorten CLOUDTRAIL_PARQUET_DISCARD"
@@ -158,6 +168,9 @@ def test_neighbours_are_no_contradiction() -> None:
     (environment,) = read(table(sources=sources, state={"bucket": "lake", "prefix": "cloudtrail2"}))
 
     assert len(environment.sources) == 3
+    for prefix in ("AWSLogs.parquet", "AWSLogs-parquet", "lake/AWSLogs/parquet"):
+        logs = [{**SOURCE, "prefix": "AWSLogs"}]
+        assert read(table(sources=logs, dataset={"bucket": "org-logs", "prefix": prefix}))
 
 
 @pytest.mark.parametrize(
