@@ -4,17 +4,16 @@ Source: EventBridge Scheduler User Guide, "Schedule types".
 """
 
 import re
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
 from cloudtrail_parquet.settings.reach import days_until_settled
 from cloudtrail_parquet.settings.settings import Settings
+from stacks.environment.cron import DAY_OF_WEEK, HOURS, MINUTES
 
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)", re.ASCII)
 _MINUTES = {"minute": 1, "hour": 60, "day": 1440}
-_ITEM = re.compile(r"(?:(\*)|(\w+)(?:-(\w+))?)(?:/(\d+))?", re.ASCII)
-_WEEK = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")  # numbers begin with 1
+_WEEK_DAYS = 7
 _DAY_MINUTES = 1440
 _DAY_HOURS = 24
 
@@ -47,15 +46,15 @@ def runs_of(expression: str) -> Runs | None:
         return Runs(None, apart, 0 if steady else -(-min(minutes, _DAY_MINUTES) // 60))
     try:
         minute, hour, of_month, month, of_week, year = expression[len("cron(") : -1].split()
-        minutes_, hours = _values(minute, 0, 59), _values(hour, 0, 23)
-        week = range(1, 8) if of_week == "?" else _values(of_week, 1, 7, _WEEK)
+        minutes_, hours = MINUTES.values(minute), HOURS.values(hour)
+        week = DAY_OF_WEEK.values("*" if of_week == "?" else of_week)
         every_day = all(field in {"*", "?", "*/1", "1/1"} for field in (of_month, month, year))
     except ValueError:
         return None
-    if not (every_day and minutes_ and hours and week):
+    if not every_day:
         return None
     days = sorted(week)
-    apart = max(later - day for day, later in pairwise([*days, days[0] + len(_WEEK)]))
+    apart = max(later - day for day, later in pairwise([*days, days[0] + _WEEK_DAYS]))
     return Runs(max(hours) * 60 + max(minutes_), apart)
 
 
@@ -75,31 +74,3 @@ def oldest_unsettled_days(daily: str, settings: Settings) -> int:
     """The greatest age of a day that a daily run finds not settled, unless a run was missed."""
     runs = runs_of(daily)
     return (runs.days if runs else 1) + days_until_settled(settings)
-
-
-def _values(field: str, low: int, high: int, names: tuple[str, ...] = ()) -> set[int]:
-    """The values that a field of a cron expression selects.
-
-    Raises:
-        ValueError: The field is not legal, or has a form that is not understood here.
-    """
-    return {value for item in field.split(",") for value in _item(item, low, high, names)}
-
-
-def _item(item: str, low: int, high: int, names: tuple[str, ...]) -> Iterator[int]:
-    def number(text: str) -> int:
-        value = names.index(text) + low if text in names else int(text)
-        if not low <= value <= high:
-            raise ValueError(text)
-        return value
-
-    match = _ITEM.fullmatch(item)
-    if match is None:
-        raise ValueError(item)
-    every, first, last, step = match.groups()
-    begin = low if every else number(first)
-    end = high if every or (step and not last) else number(last or first)
-    if end < begin and names:  # FRI-MON
-        end += high
-    values = range(begin, end + 1, int(step or 1))  # a step of 0 is a ValueError
-    yield from ((value - low) % (high - low + 1) + low for value in values)

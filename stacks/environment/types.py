@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, StrictInt
 
 from bundle.package import RUNTIMES
+from stacks.environment.cron import cron_mistakes
 
 T = TypeVar("T")
 
@@ -59,6 +60,12 @@ def partition_of(region: str) -> str:
     return next((name for start, name in PARTITIONS.items() if region.startswith(start)), "aws")
 
 
+def _checked_cron(expression: str) -> str:
+    if expression.startswith("cron(") and (mistakes := list(cron_mistakes(expression))):
+        raise ValueError(f"EventBridge would refuse it: {'; '.join(mistakes)}")
+    return expression
+
+
 AccountId = Annotated[str, text("[0-9]{12}", "twelve digits in quotes")]
 Region = Annotated[
     str,  # of the three partitions whose endpoints the converter knows
@@ -90,6 +97,7 @@ Cron = Annotated[
         r"cron\([^\s()]+( [^\s()]+){5}\)|rate\([1-9][0-9]* (minute|hour|day)s?\)",
         "cron(…) with six fields, such as cron(15 3 * * ? *), or rate(…), such as rate(1 hour)",
     ),
+    AfterValidator(_checked_cron),
 ]
 SubnetId = Annotated[str, text("subnet-[0-9a-f]+", "a subnet's id")]
 SecurityGroupId = Annotated[str, text("sg-[0-9a-f]+", "a security group's id")]

@@ -124,9 +124,15 @@ FIELDS: dict[str, tuple[list[Any], list[Any]]] = {
     "function.log_retention_days": (list(LOG_RETENTION_DAYS), [0, 2, 366, "30"]),
     "schedule.daily": (
         ["cron(15 3 * * ? *)", "rate(1 day)", "cron(0 4 ? * MON-FRI *)"],
-        ["cron(15 3 * * *)", "15 3 * * ? *", "at(2026-01-01T00:00:00)", "rate(0 days)", "rate(1)"],
+        [
+            *("cron(15 3 * * *)", "15 3 * * ? *", "at(2026-01-01T00:00:00)", "rate(0 days)"),
+            *("rate(1)", "cron(99 99 * * ? *)", "cron(15 3 * * * *)"),
+        ],
     ),
-    "schedule.provisional": (["rate(1 hour)", "rate(30 minutes)"], ["hourly", "rate(1 week)", ""]),
+    "schedule.provisional": (
+        ["rate(1 hour)", "rate(30 minutes)", "cron(0 9-17 L JAN,FEB ? 2027)"],
+        ["hourly", "rate(1 week)", "", "cron(0 24 * * ? *)", "cron(0 * ? * ? *)"],
+    ),
     "schedule.enabled": FLAGS,
     "backfill_queue.enabled": FLAGS,
     "backfill_queue.max_concurrency": ([2, 1000], [1, 1001, "10"]),
