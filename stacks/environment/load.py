@@ -3,16 +3,15 @@
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from cloudtrail_parquet.errors import MistakesError, UsageError
 from cloudtrail_parquet.settings.settings import SettingSource, settings_of
 from stacks.environment.fields import Environment
+from stacks.environment.mend import Mended, dotted, mended, near_field
 from stacks.environment.validate import conflicts
 
 EXAMPLE = "example"
@@ -50,19 +49,21 @@ def load(*files: Path) -> dict[str, Environment]:
     Raises:
         UsageError: Some cannot be read, or have mistakes; names all of them.
     """
-    environments: dict[Path, Environment] = {}
+    read: dict[Path, Mended] = {}
     problems: list[str] = []
     for path in files:
-        outcome = _read(path)
-        if isinstance(outcome, Environment):
-            environments[path] = outcome
-        else:
-            problems += [f"{path}: {problem}" for problem in outcome]
-    names = Counter((each.account, each.name) for each in environments.values())
+        found, of_file = _read(path)
+        problems += [f"{path}: {problem}" for problem in of_file]
+        if found:
+            read[path] = found
+    environments = {path: found.environment for path, found in read.items()}
+    named = [path for path, found in read.items() if found.knows("account", "name")]
+    names = Counter((environments[path].account, environments[path].name) for path in named)
     problems += [
-        f"{path}: name = {each.name!r}: another environment of that account has it"
-        for path, each in environments.items()
-        if names[each.account, each.name] > 1
+        f"{path}: name = {name!r}: another environment of that account has it"
+        for path in named
+        for name in [environments[path].name]
+        if names[environments[path].account, name] > 1
     ]
     if problems:
         hint = f"environments/{EXAMPLE}.toml explains every field"
@@ -70,30 +71,30 @@ def load(*files: Path) -> dict[str, Environment]:
     return {path.stem: environment for path, environment in environments.items()}
 
 
-def _read(path: Path) -> Environment | list[str]:
-    """The environment of a file, or what is wrong with it."""
+def _read(path: Path) -> tuple[Mended | None, list[str]]:
+    """The environment of a file as far as it is legal, and what is wrong with it."""
     try:
         raw = tomllib.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:  # not text, or not TOML
-        return [f"it cannot be read ({error})"]
+        return None, [f"it cannot be read ({error})"]
     raw.setdefault("name", f"cloudtrail-parquet-{path.stem}")
-    problems = list(_settings_problems(raw.get("converter", {})))
+    found, problems = mended(raw), list[str]()
     try:
-        environment = Environment.model_validate(raw)
+        Environment.model_validate(raw)
     except ValidationError as error:
-        return [*map(_problem, error.errors()), *problems]
-    return problems or list(conflicts(environment)) or environment
+        problems += map(_problem, error.errors())
+    problems += _settings_problems(raw.get("converter", {}))
+    told = (each.text for each in conflicts(found.environment) if found.knows(*each.fields))
+    return found, [*problems, *told]
 
 
 def _problem(error: ErrorDetails) -> str:
     """A mistake in one line: the field, its value, what is legal."""
-    field, value = _dotted(error["loc"]), error["input"]
+    field, value = dotted(error["loc"]), error["input"]
     match error["type"]:
         case "extra_forbidden":
-            near = get_close_matches(str(error["loc"][-1]), _fields_beside(error["loc"]), 1)
-            return f"{field}: there is no such field" + (
-                f"; did you mean {near[0]}?" if near else ""
-            )
+            near = near_field(error["loc"])
+            return f"{field}: there is no such field" + (f"; did you mean {near}?" if near else "")
         case "missing":
             return f"{field}: has to be given"
         case "value_error":
@@ -102,28 +103,6 @@ def _problem(error: ErrorDetails) -> str:
             return f"{field} = {value!r}: it has to be {error['ctx']['expected']}"
         case kind:
             return f"{field} = {value!r}: {_LEGAL.get(kind, error['msg'])}"
-
-
-def _dotted(location: tuple[int | str, ...]) -> str:
-    """The path of a field, as in ``sources[0].bucket``."""
-    names = (step for step in location if step != "[key]")  # a wrong name in a table
-    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in names)
-    return "".join(steps).removeprefix(".")
-
-
-def _fields_beside(location: tuple[int | str, ...]) -> list[str]:
-    """The fields of the table that a location lies in."""
-    table: type[BaseModel] = Environment
-    for step in location[:-1]:
-        if isinstance(step, str):
-            table = _table_of(table.model_fields[step].annotation)
-    return list(table.model_fields)
-
-
-def _table_of(annotation: Any) -> type[BaseModel]:  # noqa: ANN401 - a type, or one in a generic
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next(_table_of(part) for part in get_args(annotation) if part is not type(None))
 
 
 def _settings_problems(converter: object) -> Iterator[str]:

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Iterator
 from itertools import permutations
+from typing import NamedTuple
 
 from cloudtrail_parquet.contract import LOGS_ROOT, MAX_BUCKET_PART_BYTES, PLACE_COLUMNS
 from cloudtrail_parquet.settings.reach import SPARE_DAYS, settled_at_min
-from stacks.environment.fields import Environment
+from stacks.environment.fields import BucketLocation, Environment, OutputLocation
 from stacks.environment.runs import runs_of
 from stacks.environment.types import partition_of
 
@@ -17,10 +18,23 @@ OTHERS_BYTES = 512
 """The share of the variables that the stack adds."""
 
 
-def conflicts(environment: Environment) -> Iterator[str]:
-    """Every conflict as one line: the field, and what is wrong with it."""
+class Conflict(NamedTuple):
+    """A contradiction.
+
+    Attributes:
+        text: The field that is to be changed, and what is wrong with it.
+        fields: All fields that it follows from; it is none while one of them is not legal itself.
+    """
+
+    text: str
+    fields: tuple[str, ...]
+
+
+def conflicts(environment: Environment) -> Iterator[Conflict]:
+    """Every conflict."""
     yield from _sources(environment)
-    yield from _outputs(environment)
+    yield from _state(environment)
+    yield from _new_buckets(environment)
     yield from _among_logs(environment)
     yield from _regions(environment)
     yield from _arns(environment)
@@ -29,72 +43,107 @@ def conflicts(environment: Environment) -> Iterator[str]:
     yield from _schedule(environment)
 
 
-def _schedule(environment: Environment) -> Iterator[str]:
+def _schedule(environment: Environment) -> Iterator[Conflict]:
     """A daily run has to look at each day again soon after that has become final."""
     daily, settings = environment.schedule.daily, environment.settings
     runs, max_days = runs_of(daily), SPARE_DAYS + 1
     if runs is None or runs.days > max_days:
-        yield (
+        yield Conflict(
             f"schedule.daily: {daily} does not run at least every {max_days} days, as far as can be"
-            " told, so that some days would never be final"
+            " told, so that some days would never be final",
+            ("schedule.daily",),
         )
     elif runs.latest is not None and runs.latest < settled_at_min(settings):
         hour, minute = divmod(settled_at_min(settings), 60)
-        yield (
+        yield Conflict(
             f"schedule.daily: {daily} runs before {hour:02d}:{minute:02d}, when days are final by"
-            " converter.lookahead_s and converter.settle_margin_s: let it run then or later"
+            " converter.lookahead_s and converter.settle_margin_s: let it run then or later",
+            ("schedule.daily", "converter.lookahead_s", "converter.settle_margin_s"),
         )
 
 
-def _sources(environment: Environment) -> Iterator[str]:
+def _sources(environment: Environment) -> Iterator[Conflict]:
     for (number, inner), (other, outer) in permutations(enumerate(environment.sources), 2):
         if not inner.lies_in(outer):
             continue
+        this, that = f"sources[{number}]", f"sources[{other}]"
         if not outer.lies_in(inner):
-            yield (
-                f"sources[{number}]: {inner.uri()} lies in {outer.uri()}, which is sources[{other}]"
-            )
+            text = f"{this}: {inner.uri()} lies in {outer.uri()}, which is {that}"
+            yield Conflict(text, _where(this, that))
         elif number > other:
-            yield f"sources[{number}]: {inner.uri()} is sources[{other}] already"
+            yield Conflict(f"{this}: {inner.uri()} is {that} already", _where(this, that))
 
 
-def _outputs(environment: Environment) -> Iterator[str]:
+def _state(environment: Environment) -> Iterator[Conflict]:
     dataset, state = environment.dataset, environment.state_location
     if not (dataset.prefix or environment.state):
-        yield "state: has to be given where the dataset is a whole bucket: it lies outside of it"
+        yield Conflict(
+            "state: has to be given where the dataset is a whole bucket: it lies outside of it",
+            ("state", "dataset.prefix"),
+        )
     elif state.lies_in(dataset):
-        yield f"state: {state.uri()} lies in the dataset, {dataset.uri()}, where only Parquet lies"
+        yield Conflict(
+            f"state: {state.uri()} lies in the dataset, {dataset.uri()}, where only Parquet lies",
+            _where("state", "dataset"),
+        )
     if state.bucket == dataset.bucket and state.create:
-        yield "state.create: it lies in the dataset's bucket; give dataset.create instead"
-    source_buckets = {source.bucket for source in environment.sources}
-    for name, output in (("dataset", dataset), ("state", state)):
-        elsewhere = output.region not in {None, environment.region}
-        if output.create and (elsewhere or output.account not in {None, environment.account}):
-            yield f"{name}.create: a bucket is created in the region and account of the function"
-        if output.create and output.bucket in source_buckets:
-            yield f"{name}.create: {output.bucket} is a source, so it exists already"
+        yield Conflict(
+            "state.create: it lies in the dataset's bucket; give dataset.create instead",
+            ("state.create", "state.bucket", "dataset.bucket"),
+        )
 
 
-def _among_logs(environment: Environment) -> Iterator[str]:
+def _given_outputs(environment: Environment) -> dict[str, OutputLocation]:
     given = {"dataset": environment.dataset, "state": environment.state}
-    for name, output in given.items():
-        if output is None or LOGS_ROOT not in output.prefix.split("/"):
+    return {name: output for name, output in given.items() if output}
+
+
+def _new_buckets(environment: Environment) -> Iterator[Conflict]:
+    for name, output in _given_outputs(environment).items():
+        if not output.create:
             continue
+        if output.region not in {None, environment.region} or output.account not in {
+            None,
+            environment.account,
+        }:
+            fields = ("create", "region", "account")
+            yield Conflict(
+                f"{name}.create: a bucket is created in the region and account of the function",
+                ("region", "account", *(f"{name}.{field}" for field in fields)),
+            )
         for number, source in enumerate(environment.sources):
-            if output.lies_in(source):
-                yield (
-                    f"{name}: {output.uri()} lies in {LOGS_ROOT} of sources[{number}], where only"
-                    " logs lie"
+            if output.bucket == source.bucket:
+                yield Conflict(
+                    f"{name}.create: {output.bucket} is a source, so it exists already",
+                    (f"{name}.create", f"{name}.bucket", f"sources[{number}].bucket"),
                 )
 
 
-def _regions(environment: Environment) -> Iterator[str]:
+def _among_logs(environment: Environment) -> Iterator[Conflict]:
+    for name, output in _given_outputs(environment).items():
+        if LOGS_ROOT not in output.prefix.split("/"):
+            continue
+        for number, source in enumerate(environment.sources):
+            if output.lies_in(source):
+                yield Conflict(
+                    f"{name}: {output.uri()} lies in {LOGS_ROOT} of sources[{number}], where only"
+                    " logs lie",
+                    _where(name, f"sources[{number}]"),
+                )
+
+
+def _where(*tables: str) -> tuple[str, ...]:
+    return tuple(f"{table}.{field}" for table in tables for field in ("bucket", "prefix"))
+
+
+def _locations(environment: Environment) -> dict[str, BucketLocation]:
+    sources = {f"sources[{number}]": source for number, source in enumerate(environment.sources)}
+    return {**sources, **_given_outputs(environment)}
+
+
+def _regions(environment: Environment) -> Iterator[Conflict]:
     """All are in one partition of AWS, since credentials of one are not valid in another."""
-    given = {
-        f"sources[{number}]": source.region for number, source in enumerate(environment.sources)
-    }
-    given["dataset"] = environment.dataset.region
-    given["state"] = environment.state.region if environment.state else None
+    given = {name: location.region for name, location in _locations(environment).items()}
     given["backend"] = environment.backend.region if environment.backend else None
     regions = {f"{table}.region": region for table, region in given.items() if region}
     for number, region in enumerate(environment.catalogue.regions):
@@ -102,20 +151,33 @@ def _regions(environment: Environment) -> Iterator[str]:
     ours = partition_of(environment.region)
     for field, region in regions.items():
         if (theirs := partition_of(region)) != ours:
-            yield f"{field}: {region} is in {theirs}, and {environment.region} in {ours}"
+            yield Conflict(
+                f"{field}: {region} is in {theirs}, and {environment.region} in {ours}",
+                ("region", field),
+            )
 
 
-def _arns(environment: Environment) -> Iterator[str]:
+def _arns(environment: Environment) -> Iterator[Conflict]:
     ours = partition_of(environment.region)
     for field, arn, wanted in _fields_with_arns(environment):
         _, partition, _, region, *_ = arn.split(":")
         if partition != ours:
-            yield f"{field}: it is in the partition {partition}, and {environment.region} in {ours}"
+            yield Conflict(
+                f"{field}: it is in the partition {partition}, and {environment.region} in {ours}",
+                ("region", field),
+            )
         elif region != wanted:
-            yield f"{field}: it is in {region}, and has to be in {wanted}"
+            table = field.rpartition(".")[0]
+            yield Conflict(
+                f"{field}: it is in {region}, and has to be in {wanted}",
+                ("region", f"{table}.region", field),
+            )
     boundary, account = environment.iam.permissions_boundary, environment.account
     if boundary and account and boundary.split(":")[4] not in {"aws", account}:
-        yield f"iam.permissions_boundary: it has to be in the account of the roles, {account}"
+        yield Conflict(
+            f"iam.permissions_boundary: it has to be in the account of the roles, {account}",
+            ("account", "iam.permissions_boundary"),
+        )
 
 
 def _fields_with_arns(environment: Environment) -> Iterator[tuple[str, str, str]]:
@@ -124,8 +186,8 @@ def _fields_with_arns(environment: Environment) -> Iterator[tuple[str, str, str]
     for number, source in enumerate(environment.sources):
         for key_number, key in enumerate(source.kms_keys):
             yield f"sources[{number}].kms_keys[{key_number}]", key, source.region or here
-    for name, output in (("dataset", environment.dataset), ("state", environment.state)):
-        if output and output.kms_key:
+    for name, output in _given_outputs(environment).items():
+        if output.kms_key:
             yield f"{name}.kms_key", output.kms_key, output.region or here
     backend = environment.backend
     if backend and backend.kms_key:
@@ -140,38 +202,50 @@ def _fields_with_arns(environment: Environment) -> Iterator[tuple[str, str, str]
             yield field, arn, region
 
 
-def _catalogue(environment: Environment) -> Iterator[str]:
+def _catalogue(environment: Environment) -> Iterator[Conflict]:
     catalogue, settings = environment.catalogue, environment.settings
     if catalogue.enabled and settings.json_encoding == "variant":
-        yield "catalogue.enabled: Athena cannot read converter.json_encoding = 'variant'"
+        yield Conflict(
+            "catalogue.enabled: Athena cannot read converter.json_encoding = 'variant'",
+            ("catalogue.enabled", "converter.json_encoding"),
+        )
     listed = {"account": catalogue.accounts, "region": catalogue.regions}
     for column in PLACE_COLUMNS[settings.partition_layout]:
         if listed[column]:
-            yield (
+            yield Conflict(
                 f"catalogue.{column}s: {column} is a column of the files with"
                 f" converter.partition_layout = {settings.partition_layout!r}, so that queries find"
-                " every value: leave it out"
+                " every value: leave it out",
+                (f"catalogue.{column}s", "converter.partition_layout"),
             )
 
 
-def _limits(environment: Environment) -> Iterator[str]:
+def _limits(environment: Environment) -> Iterator[Conflict]:
     queue, reserved = environment.backfill_queue, environment.function.reserved_concurrency
     if queue.enabled and reserved is not None and queue.max_concurrency >= reserved:
-        yield (
+        yield Conflict(
             f"backfill_queue.max_concurrency = {queue.max_concurrency}: it has to be less than"
-            f" function.reserved_concurrency = {reserved}, to leave room for the daily run"
+            f" function.reserved_concurrency = {reserved}, to leave room for the daily run",
+            (
+                "backfill_queue.enabled",
+                "backfill_queue.max_concurrency",
+                "function.reserved_concurrency",
+            ),
         )
     part_bytes = environment.settings.part_bytes
     if part_bytes > MAX_BUCKET_PART_BYTES:
-        yield (
+        yield Conflict(
             f"converter.part_bytes = {part_bytes:,}: a bucket takes parts of"
-            f" {MAX_BUCKET_PART_BYTES:,} bytes at most"
+            f" {MAX_BUCKET_PART_BYTES:,} bytes at most",
+            ("converter.part_bytes",),
         )
     variables = environment.variables
     size, max_size = len(json.dumps(variables)), ENVIRONMENT_BYTES - OTHERS_BYTES
     if size > max_size:
         longest = max(variables, key=lambda name: len(variables[name]))
-        yield (
+        # What is not legal is left out here, and would only make it longer.
+        yield Conflict(
             f"converter: the function's environment would take {size:,} bytes of the {max_size:,}"
-            f" that are free: shorten {longest}"
+            f" that are free: shorten {longest}",
+            (),
         )

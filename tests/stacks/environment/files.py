@@ -110,4 +110,4 @@ def scheduled(daily: str, **converter: int) -> Environment:
 
 
 def schedule_conflicts(one: Environment) -> list[str]:
-    return [line for line in conflicts(one) if line.startswith("schedule.daily: ")]
+    return [told.text for told in conflicts(one) if told.text.startswith("schedule.daily: ")]

@@ -104,6 +104,9 @@ def test_a_name_is_given_once_in_an_account() -> None:
         "a.toml: name = 'trails': another environment of that account has it",
         "b.toml: name = 'trails': another environment of that account has it",
     ]
+    # Whatever else is wrong with one of them; but a name that is not legal is nobody's.
+    assert len(problems(first, {**second, "account": here, "tags": 3})) == 3
+    assert len(problems(first, {**second, "account": 3})) == 1
     # Roles have no region.
     assert len(problems(table(name="trails"), table(name="trails", region="us-east-1"))) == 2
 

@@ -1,5 +1,6 @@
 """Fields that are legal each, but not together."""
 
+import re
 from typing import Any
 
 import pytest
@@ -18,138 +19,179 @@ from tests.stacks.environment.files import (
     table,
 )
 
+CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
+    ({"dataset.prefix": ""}, "state: has to be given"),
+    (
+        {"state": {"bucket": "lake", "prefix": "cloudtrail/state"}},
+        "state: s3://lake/cloudtrail/",
+    ),
+    (
+        {"state": {"bucket": "lake", "prefix": "cloudtrail"}},
+        "state: s3://lake/cloudtrail lies in",
+    ),
+    (
+        {"dataset.prefix": "", "state": {"bucket": "lake", "prefix": "x"}},
+        "state: s3://lake/x lies",
+    ),
+    ({"sources": [SOURCE, SOURCE]}, "sources[1]: s3://org-logs is sources[0] already"),
+    (
+        {
+            "sources": [
+                {**SOURCE, "prefix": "a/b", "region": "us-east-1"},
+                {**SOURCE, "prefix": "a"},
+            ]
+        },
+        "sources[0]: s3://org-logs/a/b lies in s3://org-logs/a, which is sources[1]",
+    ),
+    (
+        {"dataset.bucket": "org-logs", "dataset.prefix": "trails/AWSLogs/parquet"},
+        "dataset: s3://org-logs/trails/AWSLogs/parquet lies in AWSLogs of sources[0]",
+    ),
+    (
+        {"sources[].prefix": "AWSLogs", "state": {"bucket": "org-logs", "prefix": "AWSLogs/s"}},
+        "state: s3://org-logs/AWSLogs/s lies in AWSLogs of sources[0]",
+    ),
+    (
+        {"dataset.create": True, "dataset.region": "eu-west-1"},
+        "dataset.create: a bucket is created",
+    ),
+    (
+        {"dataset.create": True, "dataset.account": "111122223333"},
+        "dataset.create: a bucket is",
+    ),
+    ({"state.create": True, "state.region": "eu-west-1"}, "state.create: a bucket is created"),
+    (
+        {"dataset.create": True, "dataset.bucket": "org-logs"},
+        "dataset.create: org-logs is a source",
+    ),
+    (
+        {"state": {"bucket": "lake", "prefix": "x", "create": True}},
+        "state.create: it lies in the dataset's bucket; give dataset.create instead",
+    ),
+    (
+        {
+            "backfill_queue": {"enabled": True, "max_concurrency": 5},
+            "function.reserved_concurrency": 5,
+        },
+        "backfill_queue.max_concurrency = 5: it has to be less than function.reserved_c",
+    ),
+    (
+        {"catalogue.enabled": True, "converter.json_encoding": "variant"},
+        "catalogue.enabled: Athena cannot read",
+    ),
+    (
+        {"catalogue.accounts": ["012345678901"], "converter.partition_layout": "dt"},
+        "catalogue.accounts: account is a column of the files with converter.partition_",
+    ),
+    (
+        {"catalogue.regions": ["eu-west-1"], "converter.partition_layout": "account/dt"},
+        "catalogue.regions: region is a column of the files",
+    ),
+    ({"converter.part_bytes": 67_108_865}, "converter.part_bytes = 67,108,865: a bucket takes"),
+    ({"sources[].region": "cn-north-1"}, "sources[0].region: cn-north-1 is in aws-cn"),
+    ({"dataset.region": "us-gov-west-1"}, "dataset.region: us-gov-west-1 is in aws-us-gov"),
+    ({"state.region": "us-gov-west-1"}, "state.region: us-gov-west-1 is in aws-us-gov"),
+    ({"backend.region": "cn-north-1"}, "backend.region: cn-north-1 is in aws-cn"),
+    (
+        {"catalogue.regions": ["eu-west-1", "cn-north-1"]},
+        "catalogue.regions[1]: cn-north-1 is in",
+    ),
+    ({"region": "cn-north-1", "kms_key": KEY}, "kms_key: it is in the partition aws, and cn-"),
+    (
+        {"region": "cn-north-1", "alarms.topic": TOPIC},
+        "alarms.topic: it is in the partition aws",
+    ),
+    (
+        {"iam.permissions_boundary": BOUNDARY.replace("aws", "aws-cn")},
+        "iam.permissions_boundary: it is in the partition aws-cn",
+    ),
+    (
+        {"iam.permissions_boundary": BOUNDARY, "account": "012345678901"},
+        "iam.permissions_boundary: it has to be in the account of the roles",
+    ),
+    (
+        {"region": "eu-west-1", "kms_key": KEY},
+        "kms_key: it is in eu-central-1, and has to be in eu-",
+    ),
+    (
+        {"region": "eu-west-1", "alarms.topic": TOPIC},
+        "alarms.topic: it is in eu-central-1, and has",
+    ),
+    (
+        {"sources[].region": "us-east-1", "sources[].kms_keys": [KEY]},
+        "sources[0].kms_keys[0]: it is in eu-central-1, and has to be in us-east-1",
+    ),
+    (
+        {"dataset.region": "us-east-1", "dataset.kms_key": KEY},
+        "dataset.kms_key: it is in eu-central",
+    ),
+    (
+        {"state.region": "us-east-1", "state.kms_key": KEY},
+        "state.kms_key: it is in eu-central-1",
+    ),
+    (
+        {"backend.region": "us-east-1", "backend.kms_key": KEY},
+        "backend.kms_key: it is in eu-cent",
+    ),
+    ({"schedule.daily": "cron(0 2 * * ? *)"}, "schedule.daily: cron(0 2 * * ? *) runs before"),
+    ({"schedule.daily": "rate(7 days)"}, "schedule.daily: rate(7 days) does not run at least"),
+    ({"converter.lookahead_s": 36_000}, "schedule.daily: cron(15 3 * * ? *) runs before 11:00"),
+    (
+        {"converter.discard": [{"name": "many", "eventName": ["x" * 99] * 40}]},
+        "converter: the function's environment would take",
+    ),
+]
+"""Changes that contradict each other or the rest of a file, and how their line begins."""
 
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({"dataset.prefix": ""}, "state: has to be given"),
-        (
-            {"state": {"bucket": "lake", "prefix": "cloudtrail/state"}},
-            "state: s3://lake/cloudtrail/",
-        ),
-        (
-            {"state": {"bucket": "lake", "prefix": "cloudtrail"}},
-            "state: s3://lake/cloudtrail lies in",
-        ),
-        (
-            {"dataset.prefix": "", "state": {"bucket": "lake", "prefix": "x"}},
-            "state: s3://lake/x lies",
-        ),
-        ({"sources": [SOURCE, SOURCE]}, "sources[1]: s3://org-logs is sources[0] already"),
-        (
-            {
-                "sources": [
-                    {**SOURCE, "prefix": "a/b", "region": "us-east-1"},
-                    {**SOURCE, "prefix": "a"},
-                ]
-            },
-            "sources[0]: s3://org-logs/a/b lies in s3://org-logs/a, which is sources[1]",
-        ),
-        (
-            {"dataset.bucket": "org-logs", "dataset.prefix": "trails/AWSLogs/parquet"},
-            "dataset: s3://org-logs/trails/AWSLogs/parquet lies in AWSLogs of sources[0]",
-        ),
-        (
-            {"sources[].prefix": "AWSLogs", "state": {"bucket": "org-logs", "prefix": "AWSLogs/s"}},
-            "state: s3://org-logs/AWSLogs/s lies in AWSLogs of sources[0]",
-        ),
-        (
-            {"dataset.create": True, "dataset.region": "eu-west-1"},
-            "dataset.create: a bucket is created",
-        ),
-        (
-            {"dataset.create": True, "dataset.account": "111122223333"},
-            "dataset.create: a bucket is",
-        ),
-        ({"state.create": True, "state.region": "eu-west-1"}, "state.create: a bucket is created"),
-        (
-            {"dataset.create": True, "dataset.bucket": "org-logs"},
-            "dataset.create: org-logs is a source",
-        ),
-        (
-            {"state": {"bucket": "lake", "prefix": "x", "create": True}},
-            "state.create: it lies in the dataset's bucket; give dataset.create instead",
-        ),
-        (
-            {
-                "backfill_queue": {"enabled": True, "max_concurrency": 5},
-                "function.reserved_concurrency": 5,
-            },
-            "backfill_queue.max_concurrency = 5: it has to be less than function.reserved_c",
-        ),
-        (
-            {"catalogue.enabled": True, "converter.json_encoding": "variant"},
-            "catalogue.enabled: Athena cannot read",
-        ),
-        (
-            {"catalogue.accounts": ["012345678901"], "converter.partition_layout": "dt"},
-            "catalogue.accounts: account is a column of the files with converter.partition_",
-        ),
-        (
-            {"catalogue.regions": ["eu-west-1"], "converter.partition_layout": "account/dt"},
-            "catalogue.regions: region is a column of the files",
-        ),
-        ({"converter.part_bytes": 67_108_865}, "converter.part_bytes = 67,108,865: a bucket takes"),
-        ({"sources[].region": "cn-north-1"}, "sources[0].region: cn-north-1 is in aws-cn"),
-        ({"dataset.region": "us-gov-west-1"}, "dataset.region: us-gov-west-1 is in aws-us-gov"),
-        ({"state.region": "us-gov-west-1"}, "state.region: us-gov-west-1 is in aws-us-gov"),
-        ({"backend.region": "cn-north-1"}, "backend.region: cn-north-1 is in aws-cn"),
-        (
-            {"catalogue.regions": ["eu-west-1", "cn-north-1"]},
-            "catalogue.regions[1]: cn-north-1 is in",
-        ),
-        ({"region": "cn-north-1", "kms_key": KEY}, "kms_key: it is in the partition aws, and cn-"),
-        (
-            {"region": "cn-north-1", "alarms.topic": TOPIC},
-            "alarms.topic: it is in the partition aws",
-        ),
-        (
-            {"iam.permissions_boundary": BOUNDARY.replace("aws", "aws-cn")},
-            "iam.permissions_boundary: it is in the partition aws-cn",
-        ),
-        (
-            {"iam.permissions_boundary": BOUNDARY, "account": "012345678901"},
-            "iam.permissions_boundary: it has to be in the account of the roles",
-        ),
-        (
-            {"region": "eu-west-1", "kms_key": KEY},
-            "kms_key: it is in eu-central-1, and has to be in eu-",
-        ),
-        (
-            {"region": "eu-west-1", "alarms.topic": TOPIC},
-            "alarms.topic: it is in eu-central-1, and has",
-        ),
-        (
-            {"sources[].region": "us-east-1", "sources[].kms_keys": [KEY]},
-            "sources[0].kms_keys[0]: it is in eu-central-1, and has to be in us-east-1",
-        ),
-        (
-            {"dataset.region": "us-east-1", "dataset.kms_key": KEY},
-            "dataset.kms_key: it is in eu-central",
-        ),
-        (
-            {"state.region": "us-east-1", "state.kms_key": KEY},
-            "state.kms_key: it is in eu-central-1",
-        ),
-        (
-            {"backend.region": "us-east-1", "backend.kms_key": KEY},
-            "backend.kms_key: it is in eu-cent",
-        ),
-        ({"schedule.daily": "cron(0 2 * * ? *)"}, "schedule.daily: cron(0 2 * * ? *) runs before"),
-        ({"schedule.daily": "rate(7 days)"}, "schedule.daily: rate(7 days) does not run at least"),
-        ({"converter.lookahead_s": 36_000}, "schedule.daily: cron(15 3 * * ? *) runs before 11:00"),
-        (
-            {"converter.discard": [{"name": "many", "eventName": ["x" * 99] * 40}]},
-            "converter: the function's environment would take",
-        ),
-    ],
-)
+
+@pytest.mark.parametrize(("changes", "expected"), CONTRADICTIONS)
 def test_a_contradiction_is_refused_by_the_name_of_a_field(
     changes: dict[str, Any], expected: str
 ) -> None:
     lines = problems(changed(changes))
 
     assert any(line.startswith(f"a.toml: {expected}") for line in lines), lines
+
+
+@pytest.mark.parametrize(("changes", "expected"), CONTRADICTIONS)
+def test_a_contradiction_is_told_beside_other_mistakes(
+    changes: dict[str, Any], expected: str
+) -> None:
+    alone = problems(changed(changes))
+    mistakes = {"tags": {"a": "%"}, "alarms.dashboard": 3, "regoin": "x", "converter.page_rows": 0}
+
+    lines = problems(changed({**mistakes, **changes}))
+
+    assert sorted(line.split(" ")[1].rstrip(":") for line in set(lines) - set(alone)) == [
+        "alarms.dashboard",
+        "converter",
+        "regoin",
+        "tags.a",
+    ]
+    assert set(alone) - set(lines) == set(), expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({"schedule.dayly": "cron(0 9 * * ? *)", "converter.lookahead_s": 20_000}, ["schedule"]),
+        ({"schedule.daily": "cron(0 2 * * ? *)", "converter.lookahed_s": 0}, ["converter"]),
+        ({"dataset.prefix": "a b", "state": {"bucket": "lake", "prefix": "s"}}, ["dataset"]),
+        ({"sources": [{"bucket": "lake", "prefix": "*"}, {"bucket": "lake"}]}, ["sources[0]"]),
+        ({"sources": [3, SOURCE, SOURCE]}, ["sources[0]"]),
+        (
+            {"backfill_queue": {"enabled": True, "max_concurrency": 1}}
+            | {"function.reserved_concurrency": 2},
+            ["backfill_queue"],
+        ),
+    ],
+)
+def test_nothing_is_told_that_follows_from_a_mistake(
+    changes: dict[str, Any], fields: list[str]
+) -> None:
+    lines = problems(changed(changes))
+
+    assert [re.split("[.: ]", line.removeprefix("a.toml: "))[0] for line in lines] == fields
 
 
 def test_a_contradiction_is_told_once() -> None:
