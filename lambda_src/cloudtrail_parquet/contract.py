@@ -55,9 +55,10 @@ DETAIL_TYPE = "cloudtrail-parquet convert"
 """The ``detail-type`` of these events."""
 
 
-def daily_event(days_back: int = 1) -> str:
+def daily_event(days_back: int = 1, days: int = 0) -> str:
     """The JSON text of a scheduled event, as `function.events.DailyEvent` reads it."""
-    return json.dumps({"kind": "daily", "days_back": days_back}, separators=(",", ":"))
+    event = {"kind": "daily", "days_back": days_back, **({"days": days} if days else {})}
+    return json.dumps(event, separators=(",", ":"))
 
 
 MEMORY_MB = 1769

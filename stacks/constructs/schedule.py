@@ -13,7 +13,7 @@ from stacks.iam.statements import Aws, Statement, key_statement
 
 
 class Schedule(Construct):
-    """The daily run, and the provisional one of today if the environment asks for it.
+    """The daily run, the one that catches up, and the provisional one of today if asked for.
 
     Attributes:
         role: The role with which Scheduler invokes the function.
@@ -44,11 +44,15 @@ class Schedule(Construct):
         if schedule.provisional:
             about = "Today, as far as it has come"
             runs["provisional"] = (schedule.provisional, daily_event(days_back=0), about)
+        if schedule.catch_up_days:
+            about = f"What is missing or outdated of the last {schedule.catch_up_days} days"
+            event = daily_event(days=schedule.catch_up_days)
+            runs["catch_up"] = (schedule.catch_up, event, about)
         for name, (when, event, about) in runs.items():
             SchedulerSchedule(
                 self,
                 name,
-                name=name,
+                name=name.replace("_", "-"),
                 group_name=group.name,
                 description=about,
                 state="ENABLED" if schedule.enabled else "DISABLED",

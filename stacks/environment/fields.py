@@ -141,11 +141,16 @@ class ScheduleSettings(_Table):
         daily: Converts yesterday, and again those of the days before that are not final; runs after
             window and margin have passed, and at least every three days.
         provisional: Converts today's logs so far; off unless given.
-        enabled: Whether both are on.
+        catch_up: Converts what is missing or outdated of `catch_up_days`: what daily runs no longer
+            look at after an outage.
+        catch_up_days: How many days before today that looks at; 0 for none of these runs.
+        enabled: Whether all of them are on.
     """
 
     daily: Cron = "cron(15 3 * * ? *)"
     provisional: Cron | None = None
+    catch_up: Cron = "cron(15 9 ? * SUN *)"
+    catch_up_days: Annotated[StrictInt, number(0, 366, "days")] = 35
     enabled: StrictBool = True
 
 

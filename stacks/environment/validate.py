@@ -6,7 +6,7 @@ from itertools import permutations
 from typing import NamedTuple
 
 from cloudtrail_parquet.contract import LOGS_ROOT, MAX_BUCKET_PART_BYTES, PLACE_COLUMNS
-from cloudtrail_parquet.settings.reach import SPARE_DAYS, settled_at_min
+from cloudtrail_parquet.settings.reach import SPARE_DAYS, catch_up_days, settled_at_min
 from stacks.environment.fields import BucketLocation, Environment, OutputLocation
 from stacks.environment.runs import runs_of
 from stacks.environment.types import partition_of
@@ -59,6 +59,13 @@ def _schedule(environment: Environment) -> Iterator[Conflict]:
             f"schedule.daily: {daily} runs before {hour:02d}:{minute:02d}, when days are final by"
             " converter.lookahead_s and converter.settle_margin_s: let it run then or later",
             ("schedule.daily", "converter.lookahead_s", "converter.settle_margin_s"),
+        )
+    count, by_daily = environment.schedule.catch_up_days, catch_up_days(settings) + 1
+    if 0 < count <= by_daily:
+        yield Conflict(
+            f"schedule.catch_up_days = {count}: the daily run looks at {by_daily} days itself: give"
+            " more, or 0 for none",
+            ("schedule.catch_up_days", "converter.lookahead_s", "converter.settle_margin_s"),
         )
 
 

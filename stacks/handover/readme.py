@@ -113,7 +113,8 @@ def _chosen(stack: Json, environment: Environment) -> Iterator[tuple[str, str]]:
     columns = " and ".join(PLACE_COLUMNS[layout])
     yield "has the folders", f"`{layout}`" + (f"; {columns} in columns" if columns else "")
     yield "keeps receipts and leases in", f"`{environment.state_location.uri()}`"
-    times = [f"`{cron}`" for cron in (schedule.daily, schedule.provisional) if cron]
+    catch_up = schedule.catch_up if schedule.catch_up_days else None
+    times = [f"`{when}`" for when in (schedule.daily, schedule.provisional, catch_up) if when]
     yield "runs", f"{' and '.join(times)}, UTC" + ("" if schedule.enabled else ", but is disabled")
     reserved = settings.reserved_concurrency
     at_a_time = f", {reserved} at a time" if reserved else ""

@@ -288,6 +288,21 @@ def test_a_window_of_days_is_looked_at_by_the_daily_run_until_it_has_passed(
     assert sum(rows) == 2
 
 
+def test_what_daily_runs_have_missed_is_converted_by_the_one_that_looks_further_back(
+    deployed: Deployment,
+) -> None:
+    for days in (2, 20, 40):
+        put_log(deployed, at(ago(days), 12), at(ago(days), 11))
+    box = deployed.start()
+
+    box.invoke({"kind": "daily"})
+    assert [one.day for one in deployed.receipts()] == [ago(2)]
+    box.invoke({"kind": "daily", "days": 35})
+
+    assert sorted(one.day for one in deployed.receipts()) == [ago(20), ago(2)]
+    assert box.metrics()["OldestUnsettledDays"] == 2  # as the daily run has found
+
+
 # A backfill by the queue.
 
 

@@ -39,9 +39,9 @@ def test_it_loads_neither_arrow_nor_a_client_of_a_store() -> None:
     assert {"pyarrow", "obstore", "boto3", "msgspec"}.isdisjoint(done.stdout.split())
 
 
-@given(st.integers(0, 366))
-def test_a_scheduled_event_is_one_that_the_function_accepts(days_back: int) -> None:
-    assert parse_text(daily_event(days_back)) == DailyEvent(days_back)
+@given(st.integers(0, 366), st.integers(0, 366))
+def test_a_scheduled_event_is_one_that_the_function_accepts(days_back: int, days: int) -> None:
+    assert parse_text(daily_event(days_back, days)) == DailyEvent(days_back, days)
     assert json.loads(daily_event(days_back))["days_back"] == days_back
 
 

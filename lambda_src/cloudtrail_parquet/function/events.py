@@ -85,15 +85,23 @@ class ConvertEvent(
 
 
 class DailyEvent(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="daily"
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="kind",
+    tag="daily",
 ):
     """Convert a day, and convert days again whose windows had not passed at their last conversion.
 
     Attributes:
         days_back: How many days before today (UTC) the day is.
+        days: Look at so many days, of which that is the last one, as a plan of what is outdated
+            does; 0 for as many as daily runs have to look at.
     """
 
     days_back: _Days = 1
+    days: _Days = 0
 
 
 class PlanEvent(

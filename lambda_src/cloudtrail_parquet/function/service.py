@@ -81,10 +81,10 @@ class Function:
                 return self._convert(list(units))
             case PlanEvent():
                 return self._plan(event, scheduled=False)
-            case DailyEvent(days_back):
+            case DailyEvent(days_back, count):
                 today = self.stores.clock.now().date()
-                days = scheduled_days(today, days_back, self.settings)
-                return self._plan(PlanEvent(*days, only="outdated"), scheduled=True)
+                days = scheduled_days(today, days_back, self.settings, count)
+                return self._plan(PlanEvent(*days, only="outdated"), scheduled=not count)
 
     def _plan(self, event: PlanEvent, *, scheduled: bool) -> dict[str, int]:
         """Plan and convert a range without the accounts that may not be listed.

@@ -35,16 +35,18 @@ def catch_up_days(settings: Settings, days_back: int = 1) -> int:
     return SPARE_DAYS + days_until_settled(settings) + max(0, 1 - days_back)
 
 
-def scheduled_days(today: date, days_back: int, settings: Settings) -> Days:
+def scheduled_days(today: date, days_back: int, settings: Settings, count: int = 0) -> Days:
     """The days that a scheduled run looks at.
 
     Args:
         today: The day of the run, UTC.
         days_back: Days from the scheduled day to the day of the run.
         settings: Have the window and the margin.
+        count: How many days; 0 for as many as have to be looked at again.
     """
     day = today - timedelta(days=days_back)
-    return Days(day - timedelta(days=catch_up_days(settings, days_back)), day)
+    others = count - 1 if count else catch_up_days(settings, days_back)
+    return Days(day - timedelta(days=others), day)
 
 
 def settled_at_min(settings: Settings) -> int:

@@ -14,6 +14,8 @@ def test_a_schedule_sends_an_event_that_the_function_accepts(
     events = {"daily": (wanted.daily, DailyEvent(days_back=1))}
     if wanted.provisional:
         events["provisional"] = (wanted.provisional, DailyEvent(days_back=0))
+    if wanted.catch_up_days:
+        events["catch-up"] = (wanted.catch_up, DailyEvent(days=wanted.catch_up_days))
     schedules = {one["name"]: one for one in all_of(stack, "aws_scheduler_schedule").values()}
 
     assert schedules.keys() == events.keys()

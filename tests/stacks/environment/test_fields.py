@@ -133,6 +133,8 @@ FIELDS: dict[str, tuple[list[Any], list[Any]]] = {
         ["rate(1 hour)", "rate(30 minutes)", "cron(0 9-17 L JAN,FEB ? 2027)"],
         ["hourly", "rate(1 week)", "", "cron(0 24 * * ? *)", "cron(0 * ? * ? *)"],
     ),
+    "schedule.catch_up": (["rate(7 days)"], ["weekly", "cron(15 9 * * SUN *)"]),
+    "schedule.catch_up_days": ([0, 5, 366], [-1, 367, True]),
     "schedule.enabled": FLAGS,
     "backfill_queue.enabled": FLAGS,
     "backfill_queue.max_concurrency": ([2, 1000], [1, 1001, "10"]),

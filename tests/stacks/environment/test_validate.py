@@ -134,6 +134,7 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         "backend.kms_key: it is in eu-cent",
     ),
     ({"schedule.daily": "cron(0 2 * * ? *)"}, "schedule.daily: cron(0 2 * * ? *) runs before"),
+    ({"schedule.catch_up_days": 4}, "schedule.catch_up_days = 4: the daily run looks at 4"),
     ({"schedule.daily": "rate(7 days)"}, "schedule.daily: rate(7 days) does not run at least"),
     ({"converter.lookahead_s": 36_000}, "schedule.daily: cron(15 3 * * ? *) runs before 11:00"),
     (

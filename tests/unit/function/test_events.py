@@ -80,8 +80,9 @@ def test_a_full_event_is_small_enough_for_its_carriers() -> None:
     [
         ({}, "missing required field `kind`"),
         ({"kind": "hourly"}, "Invalid value 'hourly'"),
-        ({"kind": "daily", "days": 1}, "unknown field `days`"),
+        ({"kind": "daily", "hours": 1}, "unknown field `hours`"),
         ({"kind": "daily", "days_back": -1}, "`int` >= 0"),
+        ({"kind": "daily", "days": 367}, "`int` <= 366"),
         ({"kind": "daily", "days_back": "1"}, "Expected `int`"),
         ({"kind": "convert"}, "missing required field `units`"),
         ({"kind": "convert", "units": []}, "length >= 1"),
