@@ -141,5 +141,6 @@ class MetricName(StrEnum):
     BYTES_OUT = "BytesOut"
     SECONDS = "Seconds"
     EVENTS_REFUSED = "EventsRefused"
+    MESSAGES_FAILED = "MessagesFailed"
     ACCOUNTS_REFUSED = "AccountsRefused"
     OLDEST_UNSETTLED_DAYS = "OldestUnsettledDays"

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
 from cloudtrail_parquet.function.events import Event, parse, parse_text
 from cloudtrail_parquet.function.service import Function, translated_errors
-from cloudtrail_parquet.function.wiring import function_of
+from cloudtrail_parquet.function.wiring import function_of, redelivery_of
 from cloudtrail_parquet.process import prepare_process
 
 gc.freeze()  # else the first collection would look through all that
@@ -55,7 +55,11 @@ def handler(event: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 - w
     _prepare()
     messages = _messages(event)
     # New connections each time: while a function is frozen, open ones are closed unnoticed.
-    function = function_of(os.environ, by_queue=bool(messages))
+    try:
+        function = function_of(os.environ, by_queue=bool(messages))
+    except CloudTrailParquetError:
+        redelivery_of(os.environ).soon(messages)
+        raise
     function = replace(function, whole_s=left_s(), left_s=left_s)
     telemetry = function.telemetry
     telemetry.invoked(context.aws_request_id)
@@ -94,13 +98,15 @@ def _work_on_messages(function: Function, messages: list[dict[str, Any]]) -> lis
     Returns:
         The ids of the messages that failed.
     """
-    failed = []
+    failed, redelivery = [], redelivery_of(os.environ)
     for message in messages:
         try:
             _work(function, parse_text, message.get("body"))
         except CloudTrailParquetError as error:
             function.telemetry.event_failed(error, message["messageId"])
             failed.append(message["messageId"])
+            if reason := redelivery.soon([message]):
+                function.telemetry.not_soon(reason)
     return failed
 
 

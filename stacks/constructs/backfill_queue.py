@@ -55,8 +55,10 @@ class BackfillQueue(Construct):
         """The permission to take messages and to send what is left of them."""
         return Statement(
             sid="Backfill",
-            why="take messages of the backfill, and hand on what is left of them",
+            why="take messages of the backfill, hand on what is left of them, and have those that"
+            " failed come again soon",
             actions=(
+                "sqs:ChangeMessageVisibility",
                 "sqs:DeleteMessage",
                 "sqs:GetQueueAttributes",
                 "sqs:ReceiveMessage",

@@ -71,7 +71,7 @@ from tests.builders import (
     record,
 )
 from tests.function.conftest import Deploy
-from tests.function.deployment import Carried, Deployment, contents
+from tests.function.deployment import ATTEMPTS, Carried, Deployment, contents
 from tests.function.runtime import LAMBDA_SRC, SOURCE_TREE, TMP_MB, Outcome, Sandbox
 from tests.s3.faults import Fault, Request, error, every
 
@@ -824,7 +824,51 @@ def test_messages_that_cannot_be_done_fail_by_themselves(deployed: Deployment) -
     assert failed == [name for name in bodies if name != "good"]
     assert [one.unit.region for one in deployed.receipts()] == [REGION]
     assert box.metrics()["EventsRefused"] == 2
+    assert box.metrics()["MessagesFailed"] == len(failed)
     assert [one["message_id"] for one in box.lines("message_failed")] == failed
+
+
+def visibilities(deployed: Deployment) -> list[int]:
+    """The seconds for which the function has had messages hidden, in order."""
+    target = "AmazonSQS.ChangeMessageVisibility"
+    requests = [one for one in deployed.proxy.requests if one.headers.get("x-amz-target") == target]
+    return [json.loads(one.body)["VisibilityTimeout"] for one in requests]
+
+
+def test_a_message_that_has_failed_comes_again_within_minutes(deployed: Deployment) -> None:
+    box = deployed.start()
+    deployed.send_messages("{")
+
+    carried = deployed.map_queue(box.invoke)
+
+    assert [one.outcomes[0].ok for one in carried] == [True] * ATTEMPTS
+    assert visibilities(deployed) == [120, 240, 480]
+    assert deployed.dead_letters() == ["{"]
+
+
+def test_so_does_one_that_a_wrong_environment_fails(deployed: Deployment) -> None:
+    box = deployed.start(CLOUDTRAIL_PARQUET_PAGE_ROWS="0")
+    deployed.send_messages("{")
+
+    carried = deployed.map_queue(box.invoke)
+
+    assert [one.outcomes[0].ok for one in carried] == [False] * ATTEMPTS
+    assert visibilities(deployed) == [120, 240, 480]
+
+
+def test_a_message_fails_in_the_same_way_if_it_cannot_come_again_soon(deployed: Deployment) -> None:
+    def changes(request: Request) -> bool:
+        return request.headers.get("x-amz-target", "").endswith("ChangeMessageVisibility")
+
+    deployed.proxy.add(error(403, "AccessDenied", method="POST", when=changes))
+    box = deployed.start()
+    deployed.send_messages("{")
+
+    carried = deployed.map_queue(box.invoke)
+
+    assert [failed_bodies(one) for one in carried] == [["{"]] * ATTEMPTS
+    assert len(box.lines("message_not_soon")) == ATTEMPTS
+    assert "AccessDenied" in box.lines("message_not_soon")[0]["error"]
 
 
 # Log files that no unit reads, and nothing to read.

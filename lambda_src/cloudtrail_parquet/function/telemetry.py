@@ -136,9 +136,14 @@ class Telemetry:
         """Report an event that will be delivered again; in a queue it is a message."""
         facts = {"error": str(error), "error_type": type(error).__name__}
         if message_id:
+            self._sums[MetricName.MESSAGES_FAILED] += 1
             self._log.error("message_failed", extra={"message_id": message_id, **facts})
         else:
             self._log.error("event_failed", extra=facts)
+
+    def not_soon(self, reason: str) -> None:
+        """Report that messages that failed come again only after the visibility timeout."""
+        self._log.warning("message_not_soon", extra={"error": reason})
 
     def flush(self) -> None:
         """Send the metrics of this invocation."""

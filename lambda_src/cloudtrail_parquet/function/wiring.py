@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from functools import cache, partial
+from typing import Any
 
 from cloudtrail_parquet.contract import DEFAULT_SERVICE, Variable
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.function.fanout import EventsFanout, Fanout, QueueFanout
+from cloudtrail_parquet.function.redelivery import Redelivery
 from cloudtrail_parquet.function.service import Function
 from cloudtrail_parquet.function.telemetry import Telemetry
 from cloudtrail_parquet.settings.settings import settings_environment, settings_of
@@ -30,6 +32,11 @@ def function_of(environment: Mapping[str, str], *, by_queue: bool = False) -> Fu
     locations.check(settings.part_bytes)
     telemetry = Telemetry(environment.get(Variable.SERVICE) or DEFAULT_SERVICE)
     return Function(locations.open(), settings, _fanout(environment, by_queue=by_queue), telemetry)
+
+
+def redelivery_of(environment: Mapping[str, str]) -> Redelivery:
+    """What has failed messages of the queue of an environment delivered again."""
+    return Redelivery(cache(_impatient_sqs), environment.get(Variable.QUEUE_URL, ""))
 
 
 _NEEDED = (Variable.SOURCE, Variable.DATASET, Variable.STATE)
@@ -64,3 +71,12 @@ def _queue_fanout(url: str) -> Fanout:
     import boto3  # noqa: PLC0415 - as above
 
     return QueueFanout(boto3.client("sqs"), url)
+
+
+def _impatient_sqs() -> Any:  # noqa: ANN401 - a boto3 client
+    """A client that gives up soon: without an answer, a message comes again later, no more."""
+    import boto3  # noqa: PLC0415 - as above
+    from botocore.config import Config  # noqa: PLC0415 - as above
+
+    config = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2})
+    return boto3.client("sqs", config=config)

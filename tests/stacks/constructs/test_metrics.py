@@ -41,6 +41,7 @@ def emitted(
     telemetry.planned(1, 1, UNIT.day)
     telemetry.account_refused("012345678901", error)
     telemetry.refused()
+    telemetry.event_failed(error, "a message")
     capsys.readouterr()
     telemetry.flush()
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -71,7 +72,7 @@ def test_alarms_and_dashboard_look_at_metrics_that_there_are(
     metrics, services = emitted(said, capsys)
     of_aws = {
         *(f"AWS/Lambda {name}" for name in ("Errors", "Throttles", "Duration", "Invocations")),
-        "AWS/Lambda ConcurrentExecutions",
+        *(f"AWS/Lambda {name}" for name in ("ConcurrentExecutions", "RecursiveInvocationsDropped")),
         "AWS/SQS ApproximateNumberOfMessagesVisible",
         "AWS/SQS ApproximateAgeOfOldestMessage",
     }

@@ -259,7 +259,7 @@ def stragglers(rig: Rig) -> None:
 
 
 def backfill(rig: Rig, tmp: Path) -> None:
-    """A plan by the queue, whose batches stay in it; one message is none."""
+    """A plan by the queue, whose batches stay in it; then a message that fails each time."""
     first = ago(60)
     spec = TreeSpec(accounts=2, regions=1, days=14, records=60, late=0.1, first_day=first)
     generate_tree(tmp / "old", spec)
@@ -269,6 +269,10 @@ def backfill(rig: Rig, tmp: Path) -> None:
     rig.send_messages({"kind": "plan", "from": str(first), "to": str(first + timedelta(days=13))})
 
     assert all_done(rig.map_queue(invoke, at_a_time=1)) >= 3
+
+    rig.send_messages("{")
+    assert rig.map_queue(invoke, at_a_time=1)
+    assert rig.dead_letters() == ["{"]
 
 
 def killed(rig: Rig) -> None:
