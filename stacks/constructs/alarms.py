@@ -75,7 +75,7 @@ def _alarms(environment: Environment, failures: str, backfill: tuple[str, ...]) 
     if environment.schedule.enabled:
         yield from _of_daily_run(environment)
     if backfill:
-        yield from _of_backfill(*backfill)
+        yield from _of_backfill(environment.name, *backfill)
 
 
 def _of_invocations(environment: Environment) -> Iterator[Alarm]:
@@ -114,6 +114,20 @@ def _of_failures(queue: str) -> Iterator[Alarm]:
 
 def _of_logs(name: str) -> Iterator[Alarm]:
     yield Alarm(
+        "units_failed",
+        "Units could not be converted, and are tried again. The log has unit_failed with the unit"
+        " and the reason.",
+        of_converter(name, MetricName.UNITS_FAILED),
+        above=0,
+    )
+    yield Alarm(
+        "events_refused",
+        "The converter was sent something that is not one of its events. The log has event_failed"
+        " or message_failed, which say what was expected; find out who sends it.",
+        of_converter(name, MetricName.EVENTS_REFUSED),
+        above=0,
+    )
+    yield Alarm(
         "partial",
         "Log files are quarantined, or a partition was kept because its source has shrunk."
         " The log has unit_converted with status partial; the receipt names the files.",
@@ -147,20 +161,39 @@ def _of_daily_run(environment: Environment) -> Iterator[Alarm]:
         period_s=HOUR,
         periods=hours,
     )
-    days, given_up = (
-        oldest_unsettled_days(environment.schedule.daily, environment.settings),
-        catch_up_days(environment.settings) + 1,
+    days = oldest_unsettled_days(environment.schedule.daily, environment.settings)
+    later = f"Those older than {_days(catch_up_days(environment.settings) + 1)} are left to " + (
+        "the run that catches up, or a plan."
+        if environment.schedule.catch_up_days
+        else "a plan that somebody sends."
     )
     yield Alarm(
         "oldest_unsettled",
-        f"A day is older than {days} days and not final: daily runs were missed or fail. Those"
-        f" older than {given_up} days only a plan has converted.",
+        f"A day is older than {_days(days)} and not final: daily runs were missed or fail. {later}",
         of_converter(name, MetricName.OLDEST_UNSETTLED_DAYS, "Maximum"),
         above=days,
     )
 
 
-def _of_backfill(queue: str, dead_letters: str) -> Iterator[Alarm]:
+def _days(count: int) -> str:
+    return f"{count} day{'s' if count > 1 else ''}"
+
+
+def _of_backfill(name: str, queue: str, dead_letters: str) -> Iterator[Alarm]:
+    yield Alarm(
+        "messages_failed",
+        "Messages of the backfill fail, and come again after minutes. The log has message_failed"
+        " with the reason.",
+        of_converter(name, MetricName.MESSAGES_FAILED),
+        above=0,
+    )
+    yield Alarm(
+        "recursion",
+        "Lambda has stopped a backfill whose messages led to one another too often in a row; what"
+        " is left of it is a dead letter. Start a redrive, which begins a new row.",
+        of_function(name, "RecursiveInvocationsDropped"),
+        above=0,
+    )
     yield Alarm(
         "dead_letters",
         "Messages of the backfill failed too often. Mend the cause, start a redrive.",

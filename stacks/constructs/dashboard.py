@@ -53,6 +53,9 @@ def _graphs(name: str, queues: tuple[str, ...]) -> dict[str, list[Metric]]:
             MetricName.FILES_QUARANTINED,
             MetricName.FILES_UNPLACED,
         ),
+        "Failed": ours(
+            MetricName.EVENTS_REFUSED, MetricName.MESSAGES_FAILED, MetricName.ACCOUNTS_REFUSED
+        ),
         "Bytes": ours(MetricName.BYTES_IN, MetricName.BYTES_OUT),
         "Oldest day that is not final": [
             of_converter(name, MetricName.OLDEST_UNSETTLED_DAYS, "Maximum")

@@ -7,7 +7,7 @@ import re
 from itertools import pairwise
 from typing import NamedTuple
 
-from cloudtrail_parquet.settings.reach import days_until_settled
+from cloudtrail_parquet.settings.reach import days_until_settled, settled_after_min
 from cloudtrail_parquet.settings.settings import Settings
 from stacks.environment.cron import DAY_OF_WEEK, HOURS, MINUTES
 
@@ -71,6 +71,12 @@ def settled_within_hours(daily: str) -> int:
 
 
 def oldest_unsettled_days(daily: str, settings: Settings) -> int:
-    """The greatest age of a day that a daily run finds not settled, unless a run was missed."""
+    """The greatest age of a day that a daily run finds not settled, unless a run was missed.
+
+    A run whose time of day is known comes after days become settled; `validate` refuses others.
+    """
     runs = runs_of(daily)
-    return (runs.days if runs else 1) + days_until_settled(settings)
+    days = runs.days if runs else 1
+    if runs is None or runs.latest is None:
+        return days + days_until_settled(settings)
+    return days + settled_after_min(settings) // _DAY_MINUTES

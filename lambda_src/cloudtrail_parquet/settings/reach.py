@@ -49,7 +49,11 @@ def scheduled_days(today: date, days_back: int, settings: Settings, count: int =
     return Days(day - timedelta(days=others), day)
 
 
+def settled_after_min(settings: Settings) -> int:
+    """Whole minutes from the end of a day until it is settled."""
+    return ceil((settings.lookahead_s + settings.settle_margin_s) / 60)
+
+
 def settled_at_min(settings: Settings) -> int:
-    """The minute of the day at which an earlier day becomes settled; at most the last one."""
-    seconds = (settings.lookahead_s + settings.settle_margin_s) % _DAY_S
-    return min(ceil(seconds / 60), _DAY_S // 60 - 1)
+    """The minute of the day at which an earlier day becomes settled."""
+    return settled_after_min(settings) % (_DAY_S // 60)

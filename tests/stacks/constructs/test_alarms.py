@@ -32,14 +32,19 @@ def alarms(environment: Environment) -> dict[str, tuple[str, str, dict[str, str]
         "duration": ("AWS/Lambda", "Duration", function, "Maximum", near_limit),
         "failures": ("AWS/SQS", visible, {"QueueName": f"{name}-failures"}, "Maximum", 0),
         "partial": ("CloudTrailParquet", "UnitsPartial", ours, "Sum", 0),
+        "units-failed": ("CloudTrailParquet", "UnitsFailed", ours, "Sum", 0),
+        "events-refused": ("CloudTrailParquet", "EventsRefused", ours, "Sum", 0),
     }
     if environment.schedule.enabled:
         wanted["not-settled"] = ("CloudTrailParquet", "UnitsSettled", ours, "Sum", 1)
-        oldest = ("CloudTrailParquet", "OldestUnsettledDays", ours, "Maximum", 2)
+        oldest = ("CloudTrailParquet", "OldestUnsettledDays", ours, "Maximum", 1)
         wanted["oldest-unsettled"] = oldest
     if environment.backfill_queue.enabled:
         dead, queue = f"{name}-backfill-dead-letters", f"{name}-backfill"
         age = "ApproximateAgeOfOldestMessage"
+        wanted["messages-failed"] = ("CloudTrailParquet", "MessagesFailed", ours, "Sum", 0)
+        dropped = "RecursiveInvocationsDropped"
+        wanted["recursion"] = ("AWS/Lambda", dropped, function, "Sum", 0)
         wanted["dead-letters"] = ("AWS/SQS", visible, {"QueueName": dead}, "Maximum", 0)
         wanted["oldest-message"] = ("AWS/SQS", age, {"QueueName": queue}, "Maximum", 86_400)
     return wanted
@@ -151,11 +156,13 @@ def test_every_day_becomes_final_as_soon_and_as_regularly_as_the_alarms_want_it(
     ) <= settled_within_hours(one.schedule.daily)
 
 
-def test_by_default_a_day_is_settled_within_26_hours_and_found_open_for_two_days() -> None:
+def test_by_default_a_day_is_settled_within_26_hours_and_found_open_for_one() -> None:
     one = scheduled("cron(15 3 * * ? *)")
 
     assert (
         settled_within_hours(one.schedule.daily),
         oldest_unsettled_days(one.schedule.daily, one.settings),
-    ) == (26, 2)
+    ) == (26, 1)
+    # Created at any time of the day, a rate may first run before days are settled.
+    assert oldest_unsettled_days("rate(1 day)", one.settings) == 2
     assert settled_at_min(Settings()) == 180
