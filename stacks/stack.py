@@ -5,6 +5,7 @@ from typing import Any
 from cloudtrail_parquet.contract import Variable
 from stacks.cdk import (
     AwsProvider,
+    AwsProviderAssumeRole,
     AwsProviderDefaultTags,
     Construct,
     DataAwsCallerIdentity,
@@ -25,12 +26,15 @@ from stacks.constructs.function import ConverterFunction
 from stacks.constructs.glue_table import GlueTable
 from stacks.constructs.queue import Queue
 from stacks.constructs.schedule import Schedule
-from stacks.environment.fields import Environment, OutputLocation
+from stacks.environment.fields import Environment
+from stacks.environment.locations import OutputLocation
 from stacks.iam.statements import Aws
 
 PROVIDER_VERSIONS = ">= 5.100.0, < 7.0.0"
 TERRAFORM_VERSIONS = ">= 1.5.7"
 LOCKING_TERRAFORM_VERSIONS = ">= 1.10.0"
+ASSUMING_TERRAFORM_VERSIONS = ">= 1.6.0"
+"""For a backend with a role to assume."""
 
 
 class ConverterStack(TerraformStack):
@@ -142,6 +146,7 @@ class ConverterStack(TerraformStack):
             self,
             "aws",
             region=environment.region,
+            assume_role=_to_assume(environment.assume_role),
             allowed_account_ids=[environment.account] if environment.account else None,
             default_tags=[AwsProviderDefaultTags(tags=tags)] if tags else None,
         )
@@ -166,10 +171,18 @@ class ConverterStack(TerraformStack):
                 encrypt=True,
                 kms_key_id=backend.kms_key,
             )
+            if backend.assume_role:
+                role = {"role_arn": backend.assume_role}
+                self.add_override("terraform.backend.s3.assume_role", role)
+                terraform = ASSUMING_TERRAFORM_VERSIONS
             if backend.lock:
                 self.add_override("terraform.backend.s3.use_lockfile", value=True)
                 terraform = LOCKING_TERRAFORM_VERSIONS
         self.add_override("terraform.required_version", terraform)
+
+
+def _to_assume(role: str | None) -> list[AwsProviderAssumeRole] | None:
+    return [AwsProviderAssumeRole(role_arn=role)] if role else None
 
 
 def _new_buckets(environment: Environment) -> dict[str, OutputLocation]:

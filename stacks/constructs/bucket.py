@@ -19,7 +19,7 @@ from stacks.cdk import (
     S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA,
     S3BucketVersioningA,
 )
-from stacks.environment.fields import OutputLocation
+from stacks.environment.locations import OutputLocation
 from stacks.iam.roles import policy_document
 from stacks.iam.statements import tls_only
 
@@ -27,12 +27,17 @@ from stacks.iam.statements import tls_only
 class OutputBucket(Construct):
     """A bucket: private, encrypted, versioned, for TLS only.
 
-    Terraform does not destroy it while it holds an object.
+    Terraform does not destroy it while it holds an object; with ``prevent_destroy``, not at all.
     """
 
     def __init__(self, scope: Construct, id_: str, location: OutputLocation) -> None:
         super().__init__(scope, id_)
-        bucket = S3Bucket(self, "this", bucket=location.bucket)
+        bucket = S3Bucket(
+            self,
+            "this",
+            bucket=location.bucket,
+            lifecycle={"prevent_destroy": True} if location.prevent_destroy else None,
+        )
         self._make_private(bucket)
         self._encrypt(bucket, location.kms_key)
         self._keep_versions(bucket, location.noncurrent_days)

@@ -8,17 +8,12 @@ from dataclasses import fields
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, StrictBool, StrictInt
+from pydantic import StrictBool, StrictInt
 
-from cloudtrail_parquet.contract import (
-    FUNCTION_S,
-    LOGS_ROOT,
-    MEMORY_MB,
-    Variable,
-    setting_variable,
-)
+from cloudtrail_parquet.contract import FUNCTION_S, MEMORY_MB, Variable, setting_variable
 from cloudtrail_parquet.settings.settings import Settings, SettingSource, settings_of
 from cloudtrail_parquet.settings.types import ByColumn, Names, SettingType, Structs
+from stacks.environment.locations import OutputLocation, SourceLocation, Table
 from stacks.environment.types import (
     AccountId,
     BucketName,
@@ -27,9 +22,9 @@ from stacks.environment.types import (
     KeyArn,
     ObjectKey,
     PolicyArn,
-    Prefix,
     Region,
     RetentionDays,
+    RoleArn,
     RolePath,
     Runtime,
     SecurityGroupId,
@@ -45,74 +40,7 @@ from stacks.environment.types import (
 _TYPES: dict[str, SettingType] = {field.name: field.metadata["type"] for field in fields(Settings)}
 
 
-class _Table(BaseModel):
-    """A table of the file, which refuses fields that it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class BucketLocation(_Table):
-    """A folder of a bucket.
-
-    Attributes:
-        bucket: Name of the bucket.
-        prefix: The folder; empty for the whole bucket.
-        region: Region of the bucket; that of the environment unless given.
-        account: Owner of the bucket; a bucket of that name in another account is never used.
-    """
-
-    bucket: BucketName
-    prefix: Prefix = ""
-    region: Region | None = None
-    account: AccountId | None = None
-
-    def uri(self, **parameters: str | None) -> str:
-        """The URI that the converter accepts; a parameter that is ``None`` is left out."""
-        given = [f"{name}={value}" for name, value in parameters.items() if value]
-        path = f"{self.bucket}/{self.prefix}".rstrip("/")
-        return f"s3://{path}{'?' if given else ''}{'&'.join(given)}"
-
-    def lies_in(self, other: "BucketLocation") -> bool:
-        """Whether this is the other location or a folder below it."""
-        outer = f"{other.prefix}/" if other.prefix else ""
-        return self.bucket == other.bucket and f"{self.prefix}/".startswith(outer)
-
-
-class SourceLocation(BucketLocation):
-    """A folder with logs, at or above ``AWSLogs``.
-
-    Attributes:
-        prefix: The folder; empty for the whole bucket.
-        kms_keys: Keys of log files that are encrypted with SSE-KMS.
-        requester_pays: Whether readers of the bucket pay for requests and transfer.
-    """
-
-    prefix: Annotated[
-        Prefix,
-        legal(
-            lambda prefix: LOGS_ROOT not in prefix.split("/")[:-1],
-            f"at or above {LOGS_ROOT}, whose accounts and regions are all read",
-        ),
-    ] = ""
-    kms_keys: tuple[KeyArn, ...] = ()
-    requester_pays: StrictBool = False
-
-
-class OutputLocation(BucketLocation):
-    """The folder that receives the dataset or its state.
-
-    Attributes:
-        kms_key: Encrypts what is written; the bucket's default encryption unless given.
-        create: Whether this stack creates the bucket.
-        noncurrent_days: How long a created bucket keeps replaced objects.
-    """
-
-    kms_key: KeyArn | None = None
-    create: StrictBool = False
-    noncurrent_days: Annotated[StrictInt, number(1, 3650, "days")] = 30
-
-
-class FunctionSettings(_Table):
+class FunctionSettings(Table):
     """The Lambda function.
 
     Attributes:
@@ -134,7 +62,7 @@ class FunctionSettings(_Table):
     log_retention_days: RetentionDays = 365
 
 
-class ScheduleSettings(_Table):
+class ScheduleSettings(Table):
     """When the function runs by itself, in UTC.
 
     Attributes:
@@ -154,7 +82,7 @@ class ScheduleSettings(_Table):
     enabled: StrictBool = True
 
 
-class BackfillQueueSettings(_Table):
+class BackfillQueueSettings(Table):
     """The SQS queue for large backfills.
 
     Attributes:
@@ -168,7 +96,7 @@ class BackfillQueueSettings(_Table):
     max_receives: Annotated[StrictInt, number(1, 1000, "times")] = 5
 
 
-class AlarmSettings(_Table):
+class AlarmSettings(Table):
     """The alarms and the dashboard.
 
     Attributes:
@@ -182,7 +110,7 @@ class AlarmSettings(_Table):
     dashboard: StrictBool = True
 
 
-class CatalogueSettings(_Table):
+class CatalogueSettings(Table):
     """The Glue table that Athena queries.
 
     Attributes:
@@ -202,7 +130,7 @@ class CatalogueSettings(_Table):
     regions: Annotated[tuple[Region, ...], legal(distinct, "each region once")] = ()
 
 
-class IamSettings(_Table):
+class IamSettings(Table):
     """The roles.
 
     Attributes:
@@ -214,7 +142,7 @@ class IamSettings(_Table):
     permissions_boundary: PolicyArn | None = None
 
 
-class VpcSettings(_Table):
+class VpcSettings(Table):
     """The VPC that the function runs in.
 
     Attributes:
@@ -226,7 +154,7 @@ class VpcSettings(_Table):
     security_groups: Annotated[tuple[SecurityGroupId, ...], legal(bool, "one group or more")]
 
 
-class BackendSettings(_Table):
+class BackendSettings(Table):
     """The bucket of the Terraform state.
 
     Attributes:
@@ -235,6 +163,7 @@ class BackendSettings(_Table):
         region: Region of the bucket.
         kms_key: Encrypts the state.
         lock: Whether a lock object guards it (Terraform 1.10 and newer).
+        assume_role: Role with which Terraform reads and writes it; whoever runs it unless given.
     """
 
     bucket: BucketName
@@ -242,14 +171,16 @@ class BackendSettings(_Table):
     region: Region
     kms_key: KeyArn | None = None
     lock: StrictBool = True
+    assume_role: RoleArn | None = None
 
 
-class Environment(_Table):
+class Environment(Table):
     """One deployment.
 
     Attributes:
         region: Region of the function.
         account: The only account it may be deployed to; any unless given.
+        assume_role: Role with which Terraform deploys it; whoever runs it unless given.
         name: Name of the function, and the beginning of all other names. Unique in its account,
             across regions, since roles have no region.
         tags: Tags of every resource.
@@ -270,8 +201,9 @@ class Environment(_Table):
 
     region: Region
     account: AccountId | None = None
+    assume_role: RoleArn | None = None
     name: StackName
-    tags: Tags = {}
+    tags: Tags = {}  # noqa: RUF012 - of the class, as in all of these, pydantic makes a copy
     kms_key: KeyArn | None = None
     sources: Annotated[tuple[SourceLocation, ...], legal(bool, "one source or more")]
     dataset: OutputLocation
@@ -284,12 +216,13 @@ class Environment(_Table):
     iam: IamSettings = IamSettings()
     vpc: VpcSettings | None = None
     backend: BackendSettings | None = None
-    converter: dict[str, Any] = {}
+    converter: dict[str, Any] = {}  # noqa: RUF012
 
     @property
     def state_location(self) -> OutputLocation:
         """The folder of receipts and leases."""
-        beside = {"prefix": f"{self.dataset.prefix}.state", "create": False}
+        prefix = f"{self.dataset.prefix}.state"
+        beside = {"prefix": prefix, "create": False, "prevent_destroy": False}
         return self.state or self.dataset.model_copy(update=beside)
 
     @property

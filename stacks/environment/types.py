@@ -87,6 +87,7 @@ Prefix = Annotated[
 ObjectKey = Annotated[str, text(rf"{_FOLDER}(/{_FOLDER})*", "an object's key")]
 KeyArn = Annotated[str, text(rf"{_ARN}:kms:[\w-]+:\d{{12}}:key/[\w-]+", "the ARN of a KMS key")]
 TopicArn = Annotated[str, text(rf"{_ARN}:sns:[\w-]+:\d{{12}}:[\w-]+", "the ARN of an SNS topic")]
+RoleArn = Annotated[str, text(rf"{_ARN}:iam::\d{{12}}:role/[\w+=,.@/-]+", "the ARN of an IAM role")]
 PolicyArn = Annotated[
     str, text(rf"{_ARN}:iam::(\d{{12}}|aws):policy/[\w+=,.@/-]+", "the ARN of an IAM policy")
 ]

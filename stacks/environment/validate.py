@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from cloudtrail_parquet.contract import LOGS_ROOT, MAX_BUCKET_PART_BYTES, PLACE_COLUMNS
 from cloudtrail_parquet.settings.reach import SPARE_DAYS, catch_up_days, settled_at_min
-from stacks.environment.fields import BucketLocation, Environment, OutputLocation
+from stacks.environment.fields import Environment
+from stacks.environment.locations import BucketLocation, OutputLocation
 from stacks.environment.runs import runs_of
 from stacks.environment.types import partition_of
 
@@ -35,6 +36,7 @@ def conflicts(environment: Environment) -> Iterator[Conflict]:
     yield from _sources(environment)
     yield from _state(environment)
     yield from _new_buckets(environment)
+    yield from _kept_buckets(environment)
     yield from _among_logs(environment)
     yield from _regions(environment)
     yield from _arns(environment)
@@ -126,6 +128,15 @@ def _new_buckets(environment: Environment) -> Iterator[Conflict]:
                 )
 
 
+def _kept_buckets(environment: Environment) -> Iterator[Conflict]:
+    for name, output in _given_outputs(environment).items():
+        if output.prevent_destroy and not output.create:
+            yield Conflict(
+                f"{name}.prevent_destroy: {output.bucket} is not created here, nor destroyed",
+                (f"{name}.prevent_destroy", f"{name}.create"),
+            )
+
+
 def _among_logs(environment: Environment) -> Iterator[Conflict]:
     for name, output in _given_outputs(environment).items():
         if LOGS_ROOT not in output.prefix.split("/"):
@@ -179,7 +190,13 @@ def _arns(environment: Environment) -> Iterator[Conflict]:
                 f"{field}: it is in {region}, and has to be in {wanted}",
                 ("region", f"{table}.region", field),
             )
-    boundary, account = environment.iam.permissions_boundary, environment.account
+    role, account = environment.assume_role, environment.account
+    if role and account and role.split(":")[4] != account:
+        yield Conflict(
+            f"assume_role: it has to be in the account that is deployed to, {account}",
+            ("account", "assume_role"),
+        )
+    boundary = environment.iam.permissions_boundary
     if boundary and account and boundary.split(":")[4] not in {"aws", account}:
         yield Conflict(
             f"iam.permissions_boundary: it has to be in the account of the roles, {account}",
@@ -199,9 +216,12 @@ def _fields_with_arns(environment: Environment) -> Iterator[tuple[str, str, str]
     backend = environment.backend
     if backend and backend.kms_key:
         yield "backend.kms_key", backend.kms_key, backend.region
+    if backend and backend.assume_role:
+        yield "backend.assume_role", backend.assume_role, ""
     others: dict[str, tuple[str | None, str]] = {
         "kms_key": (environment.kms_key, here),
         "alarms.topic": (environment.alarms.topic, here),
+        "assume_role": (environment.assume_role, ""),
         "iam.permissions_boundary": (environment.iam.permissions_boundary, ""),
     }
     for field, (arn, region) in others.items():

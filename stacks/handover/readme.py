@@ -19,7 +19,8 @@ from cloudtrail_parquet.contract import (
 from cloudtrail_parquet.reference.markdown import table
 from cloudtrail_parquet.settings.reach import catch_up_days
 from cloudtrail_parquet.settings.settings import Settings
-from stacks.environment.fields import Environment, OutputLocation
+from stacks.environment.fields import Environment
+from stacks.environment.locations import OutputLocation
 from stacks.handover.descriptions import permission_lines, resource_rows
 from stacks.iam.cross_account import NO_ACCOUNT, Grant, Json, grants, key_grants, role_arn
 
@@ -70,7 +71,7 @@ def readme(
         redrive=_redrive(environment),
         daily=f"{catch_up_days(environment.settings) + 1} days",
         versions=" ".join(_versions(environment)),
-        keep_buckets=_keep_buckets(stack),
+        keep_buckets=_keep_buckets(stack, environment),
         resources=table(("address", "what it is"), resource_rows(stack)),
         outputs=", ".join(f"`{output}`" for output in sorted(stack["output"])),
         permissions="\n".join(permission_lines(stack, environment, reasons)),
@@ -146,8 +147,10 @@ def _inputs(stack: Json, environment: Environment) -> Iterator[str]:
         f" `{provider['version']}`"
     )
     key = ", and use and grant the key of the function (`kms:CreateGrant`, `kms:Encrypt`)"
+    role = environment.assume_role
     yield (
-        "Credentials that may make what Resources lists, pass its roles (`iam:PassRole`) to"
+        f"Credentials that may {f'assume `{role}`, which may ' if role else ''}make what Resources"
+        " lists, pass its roles (`iam:PassRole`) to"
         f" Lambda and EventBridge Scheduler{key if environment.kms_key else ''}"
     )
     for source in environment.sources:
@@ -280,16 +283,20 @@ def _versions(environment: Environment) -> Iterator[str]:
             yield f"`{location.bucket}` keeps what was replaced for {days} days, as older versions."
 
 
-def _keep_buckets(stack: Json) -> str:
+def _keep_buckets(stack: Json, environment: Environment) -> str:
     types = sorted(type_ for type_ in stack["resource"] if type_.startswith("aws_s3_bucket"))
     addresses = [f"{type_}.{id_}" for type_ in types for id_ in sorted(stack["resource"][type_])]
     if not addresses:
         return ""
+    if any(location.prevent_destroy for _, location in _outputs(environment)):
+        why = "Terraform refuses to destroy its buckets; let it forget them first:"
+    else:
+        why = (
+            "Terraform destroys a bucket only when it is empty; to keep those that it has made, let"
+            " it forget them first:"
+        )
     forget = " \\\n  ".join(["terraform state rm", *addresses])
-    return (
-        "Terraform destroys a bucket only when it is empty; to keep those that it has made, let it"
-        f" forget them first:\n\n{_shell(forget)}"
-    )
+    return f"{why}\n\n{_shell(forget)}"
 
 
 def _put_event() -> str:

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from cloudtrail_parquet.contract import LOGS_ROOT
 from cloudtrail_parquet.settings.settings import Settings
-from stacks.environment.fields import BucketLocation, OutputLocation, SourceLocation
+from stacks.environment.locations import BucketLocation, OutputLocation, SourceLocation
 
 
 class Aws(NamedTuple):

@@ -129,6 +129,8 @@ def test_the_provider_is_for_the_region_and_the_account(
     assert provider["region"] == environment.region
     account = environment.account
     assert provider.get("allowed_account_ids") == ([account] if account else None)
+    role = environment.assume_role
+    assert provider.get("assume_role") == ([{"role_arn": role}] if role else None)
     tags = [{"tags": environment.tags}] if environment.tags else None
     assert provider.get("default_tags") == tags
 
@@ -149,10 +151,12 @@ def test_the_state_of_terraform_is_where_the_environment_says(
         "encrypt": True,
         "kms_key_id": wanted.kms_key,
         "use_lockfile": wanted.lock or None,
+        "assume_role": {"role_arn": wanted.assume_role} if wanted.assume_role else None,
     }
     said = {name: value for name, value in expected.items() if value is not None}
     assert terraform["backend"] == {"s3": said}
-    assert terraform["required_version"] == (">= 1.10.0" if wanted.lock else ">= 1.5.7")
+    without_lock = ">= 1.6.0" if wanted.assume_role else ">= 1.5.7"
+    assert terraform["required_version"] == (">= 1.10.0" if wanted.lock else without_lock)
 
 
 def test_no_path_of_this_machine_is_in_it(stack: Stack, synthesised: Path) -> None:

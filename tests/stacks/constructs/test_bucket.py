@@ -24,6 +24,8 @@ def test_a_bucket_that_is_made_is_private_encrypted_and_versioned(
             return all_of(stack, f"aws_s3_bucket_{type_}")[f"{name}_{_SUFFIXES[type_]}"]
 
         assert not bucket.get("force_destroy")
+        kept = {"prevent_destroy": True} if outputs[name].prevent_destroy else None
+        assert bucket.get("lifecycle") == kept
         for flag in _PUBLIC:
             assert part("public_access_block")[flag] is True
         assert part("versioning")["versioning_configuration"] == {"status": "Enabled"}

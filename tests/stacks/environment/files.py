@@ -18,6 +18,7 @@ from stacks.environment.validate import conflicts
 KEY = "arn:aws:kms:eu-central-1:111122223333:key/11111111-0000-4000-8000-000000000000"
 TOPIC = "arn:aws:sns:eu-central-1:111122223333:alarms"
 BOUNDARY = "arn:aws:iam::111122223333:policy/team/boundary"
+ROLE = "arn:aws:iam::111122223333:role/deploy"
 SOURCE = {"bucket": "org-logs"}
 LEAST = {
     "region": "eu-central-1",

@@ -47,6 +47,7 @@ from tests.stacks.environment.files import (
     BOUNDARY,
     KEY,
     LEAST,
+    ROLE,
     SOURCE,
     TOPIC,
     at,
@@ -71,6 +72,10 @@ KEYS = (
     [KEY, KEY.replace("11111111", "mrk-1111")],
     ["alias/lake", KEY.replace("key/", "alias/"), KEY.replace("eu-", "*-"), "", 3],
 )
+ROLES = (
+    [ROLE, ROLE.replace("role/", "role/aws-reserved/sso.amazonaws.com/")],
+    ["deploy", ROLE.replace("role", "user"), ROLE.replace("1111", ""), 1],
+)
 FLAGS = ([True, False], ["true", 1, 0])
 CONVERTER = ([{}, {"page_rows": 5}], [{"page_rowz": 5}, {"page_rows": 0}, {"source": "s3://a"}])
 
@@ -81,6 +86,7 @@ FIELDS: dict[str, tuple[list[Any], list[Any]]] = {
         [*REGIONS[1], "us-iso-east-1", "us-isob-east-1"],
     ),
     "account": ACCOUNTS,
+    "assume_role": ROLES,
     "name": (["ab", "trails-2", "a" * 40], ["a", "Trails", "a" * 41, "2a", "a-", "a_b", ""]),
     "tags": (
         [{}, {"Équipe 1": "a b_.:/=+-@"}, {str(n): "" for n in range(50)}, {"a" * 128: "a" * 256}],
@@ -107,6 +113,7 @@ FIELDS: dict[str, tuple[list[Any], list[Any]]] = {
     "dataset.account": ACCOUNTS,
     "dataset.kms_key": KEYS,
     "dataset.create": FLAGS,
+    "dataset.prevent_destroy": FLAGS,
     "dataset.noncurrent_days": ([1, 3650], [0, 3651, 1.0, "1", True]),
     "state.bucket": BUCKETS,
     "state.prefix": PREFIXES,
@@ -114,6 +121,7 @@ FIELDS: dict[str, tuple[list[Any], list[Any]]] = {
     "state.account": ACCOUNTS,
     "state.kms_key": KEYS,
     "state.create": FLAGS,
+    "state.prevent_destroy": FLAGS,
     "state.noncurrent_days": ([1, 3650], [0, 3651]),
     "function.memory_mb": ([512, 10_240], [511, 10_241, "1769", 1769.0, True]),
     "function.timeout_s": ([60, 900], [59, 901]),
@@ -166,6 +174,7 @@ FIELDS: dict[str, tuple[list[Any], list[Any]]] = {
     "backend.region": REGIONS,
     "backend.kms_key": KEYS,
     "backend.lock": FLAGS,
+    "backend.assume_role": ROLES,
     "converter": CONVERTER,
 }
 """Of each field: what it may be, and what it may not."""
@@ -205,6 +214,8 @@ def test_a_field_takes_what_is_legal(path: str) -> None:
         "state.bucket": {"state.prefix": "elsewhere"},
         "state.create": {"state.bucket": "fresh"},
         "dataset.create": {"dataset.bucket": "fresh"},
+        "dataset.prevent_destroy": {"dataset.create": True},
+        "state.prevent_destroy": {"state.bucket": "fresh", "state.create": True},
     }
     for value in FIELDS[path][0]:
         (environment,) = read(changed({**needed.get(path, {}), path: value}))

@@ -136,5 +136,8 @@ SHIPPED = ROOT / "environments"
 
 
 def test_the_shipped_environments_and_those_of_the_tests_are_legal() -> None:
-    assert sorted(load_all(SHIPPED)) == ["dev", "prod"]
+    shipped = load_all(SHIPPED)
+    assert sorted(shipped) == ["dev", "prod"]
+    for name, one in shipped.items():  # a file that gets another name is the same deployment
+        assert f'name = "{one.name}"' in (SHIPPED / f"{name}.toml").read_text()
     assert set(CASES) <= set(load_all(ENVIRONMENTS))

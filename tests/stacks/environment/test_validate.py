@@ -8,6 +8,7 @@ import pytest
 from tests.stacks.environment.files import (
     BOUNDARY,
     KEY,
+    ROLE,
     SOURCE,
     TOPIC,
     changed,
@@ -134,6 +135,16 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         "backend.kms_key: it is in eu-cent",
     ),
     ({"schedule.daily": "cron(0 2 * * ? *)"}, "schedule.daily: cron(0 2 * * ? *) runs before"),
+    ({"dataset.prevent_destroy": True}, "dataset.prevent_destroy: lake is not created here"),
+    ({"state.prevent_destroy": True}, "state.prevent_destroy: lake-state is not created here"),
+    (
+        {"assume_role": ROLE, "account": "012345678901"},
+        "assume_role: it has to be in the account that is deployed to, 012345678901",
+    ),
+    (
+        {"backend.assume_role": ROLE.replace("aws", "aws-cn")},
+        "backend.assume_role: it is in the partition aws-cn",
+    ),
     ({"schedule.catch_up_days": 4}, "schedule.catch_up_days = 4: the daily run looks at 4"),
     ({"schedule.daily": "rate(7 days)"}, "schedule.daily: rate(7 days) does not run at least"),
     ({"converter.lookahead_s": 36_000}, "schedule.daily: cron(15 3 * * ? *) runs before 11:00"),

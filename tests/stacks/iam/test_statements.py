@@ -20,8 +20,9 @@ import pytest
 
 from cloudtrail_parquet.planning.cost import BYTES_PER_S
 from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
-from stacks.environment.fields import Environment, OutputLocation, SourceLocation
+from stacks.environment.fields import Environment
 from stacks.environment.load import load
+from stacks.environment.locations import OutputLocation, SourceLocation
 from stacks.iam.cross_account import known_aws
 from tests.builders import ACCOUNT, REGION, ago, at, blank, log_file, log_key, record
 from tests.function.deployment import Carried, Carrier
