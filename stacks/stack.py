@@ -57,7 +57,7 @@ class ConverterStack(TerraformStack):
         aws = self._aws(environment)
         self._versions_and_backend(name, environment)
         for id_, location in _new_buckets(environment).items():
-            OutputBucket(self, id_, location)
+            OutputBucket(self, id_, location, aws)
         event_bus = EventBus(self, environment, aws)
         failures = Queue(
             self, "failures", environment, name="failures", senders=[event_bus.sends_to_failures()]

@@ -1,5 +1,6 @@
 """A bucket for the dataset or its state, where the environment asks to create it."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from stacks.cdk import (
@@ -11,6 +12,7 @@ from stacks.cdk import (
     S3BucketLifecycleConfigurationRuleExpiration,
     S3BucketLifecycleConfigurationRuleFilter,
     S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration,
+    S3BucketLifecycleConfigurationRuleTransition,
     S3BucketOwnershipControls,
     S3BucketPolicy,
     S3BucketPublicAccessBlock,
@@ -19,9 +21,10 @@ from stacks.cdk import (
     S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA,
     S3BucketVersioningA,
 )
-from stacks.environment.locations import OutputLocation
+from stacks.environment.locations import DatasetLocation, OutputLocation
+from stacks.iam.readers import reader_statements
 from stacks.iam.roles import policy_document
-from stacks.iam.statements import tls_only
+from stacks.iam.statements import Aws, Statement, tls_only
 
 
 class OutputBucket(Construct):
@@ -30,7 +33,7 @@ class OutputBucket(Construct):
     Terraform does not destroy it while it holds an object; with ``prevent_destroy``, not at all.
     """
 
-    def __init__(self, scope: Construct, id_: str, location: OutputLocation) -> None:
+    def __init__(self, scope: Construct, id_: str, location: OutputLocation, aws: Aws) -> None:
         super().__init__(scope, id_)
         bucket = S3Bucket(
             self,
@@ -38,11 +41,15 @@ class OutputBucket(Construct):
             bucket=location.bucket,
             lifecycle={"prevent_destroy": True} if location.prevent_destroy else None,
         )
-        self._make_private(bucket)
+        readers = list[Statement]()
+        if isinstance(location, DatasetLocation):
+            readers += reader_statements(location, bucket.arn, aws.partition)
+        self._make_private(bucket, readers)
         self._encrypt(bucket, location.kms_key)
-        self._keep_versions(bucket, location.noncurrent_days)
+        self._keep(bucket, location)
 
-    def _make_private(self, bucket: S3Bucket) -> None:
+    def _make_private(self, bucket: S3Bucket, readers: list[Statement]) -> None:
+        """Let nobody in but this account, and readers."""
         block = S3BucketPublicAccessBlock(
             self,
             "public_access",
@@ -60,7 +67,7 @@ class OutputBucket(Construct):
             self,
             "policy",
             bucket=bucket.id,
-            policy=policy_document(self, "access", [tls_only("s3:*", *resources)]),
+            policy=policy_document(self, "access", [tls_only("s3:*", *resources), *readers]),
             depends_on=[block],
         )
 
@@ -80,8 +87,9 @@ class OutputBucket(Construct):
             ],
         )
 
-    def _keep_versions(self, bucket: S3Bucket, days: int) -> None:
-        """Keep replaced objects for some days."""
+    def _keep(self, bucket: S3Bucket, location: OutputLocation) -> None:
+        """Keep replaced objects for some days, and the others as the environment says."""
+        days = location.noncurrent_days
         versioning = S3BucketVersioningA(
             self, "versioning", bucket=bucket.id, versioning_configuration={"status": "Enabled"}
         )
@@ -106,15 +114,31 @@ class OutputBucket(Construct):
             self,
             "lifecycle",
             bucket=bucket.id,
-            rule=[unfinished_uploads, replaced_objects],
+            rule=[unfinished_uploads, replaced_objects, *_of_dataset(location)],
             depends_on=[versioning],
         )
 
 
-def _rule(id_: str, **actions: Any) -> S3BucketLifecycleConfigurationRule:  # noqa: ANN401
+def _of_dataset(location: OutputLocation) -> Iterator[S3BucketLifecycleConfigurationRule]:
+    if not isinstance(location, DatasetLocation) or not (location.tiers or location.expire_days):
+        return
+    expiration = S3BucketLifecycleConfigurationRuleExpiration(days=location.expire_days)
+    yield _rule(
+        "dataset",
+        f"{location.prefix}/" if location.prefix else "",
+        transition=[
+            S3BucketLifecycleConfigurationRuleTransition(storage_class=name, days=days)
+            for name, days in location.tiers.items()
+        ]
+        or None,
+        expiration=[expiration] if location.expire_days else None,
+    )
+
+
+def _rule(id_: str, prefix: str = "", **actions: Any) -> S3BucketLifecycleConfigurationRule:  # noqa: ANN401
     return S3BucketLifecycleConfigurationRule(
         id=id_,
         status="Enabled",
-        filter=[S3BucketLifecycleConfigurationRuleFilter(prefix="")],
+        filter=[S3BucketLifecycleConfigurationRuleFilter(prefix=prefix)],
         **actions,
     )

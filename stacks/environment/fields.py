@@ -13,7 +13,7 @@ from pydantic import StrictBool, StrictInt
 from cloudtrail_parquet.contract import FUNCTION_S, MEMORY_MB, Variable, setting_variable
 from cloudtrail_parquet.settings.settings import Settings, SettingSource, settings_of
 from cloudtrail_parquet.settings.types import ByColumn, Names, SettingType, Structs
-from stacks.environment.locations import OutputLocation, SourceLocation, Table
+from stacks.environment.locations import DatasetLocation, OutputLocation, SourceLocation, Table
 from stacks.environment.types import (
     AccountId,
     BucketName,
@@ -206,7 +206,7 @@ class Environment(Table):
     tags: Tags = {}  # noqa: RUF012 - of the class, as in all of these, pydantic makes a copy
     kms_key: KeyArn | None = None
     sources: Annotated[tuple[SourceLocation, ...], legal(bool, "one source or more")]
-    dataset: OutputLocation
+    dataset: DatasetLocation
     state: OutputLocation | None = None
     function: FunctionSettings = FunctionSettings()
     schedule: ScheduleSettings = ScheduleSettings()
@@ -221,9 +221,14 @@ class Environment(Table):
     @property
     def state_location(self) -> OutputLocation:
         """The folder of receipts and leases."""
-        prefix = f"{self.dataset.prefix}.state"
-        beside = {"prefix": prefix, "create": False, "prevent_destroy": False}
-        return self.state or self.dataset.model_copy(update=beside)
+        dataset = self.dataset
+        return self.state or OutputLocation(
+            bucket=dataset.bucket,
+            prefix=f"{dataset.prefix}.state",
+            region=dataset.region,
+            account=dataset.account,
+            kms_key=dataset.kms_key,
+        )
 
     @property
     def settings(self) -> Settings:

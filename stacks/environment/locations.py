@@ -10,7 +10,10 @@ from stacks.environment.types import (
     BucketName,
     KeyArn,
     Prefix,
+    Reader,
     Region,
+    StorageClass,
+    distinct,
     legal,
     number,
 )
@@ -83,3 +86,17 @@ class OutputLocation(BucketLocation):
     create: StrictBool = False
     prevent_destroy: StrictBool = False
     noncurrent_days: Annotated[StrictInt, number(1, 3650, "days")] = 30
+
+
+class DatasetLocation(OutputLocation):
+    """The folder that receives the dataset; of a created bucket also who reads it, and how long.
+
+    Attributes:
+        readers: Roles and accounts that may read it, if their own policies let them.
+        tiers: Days after which a part goes to a storage class that costs less to keep, by class.
+        expire_days: Days after which a part is removed; kept for ever unless given.
+    """
+
+    readers: Annotated[tuple[Reader, ...], legal(distinct, "each reader once")] = ()
+    tiers: dict[StorageClass, Annotated[StrictInt, number(1, 36_500, "days")]] = {}
+    expire_days: Annotated[StrictInt, number(1, 36_500, "days")] | None = None

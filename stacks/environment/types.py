@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, StrictInt
 
@@ -88,6 +88,17 @@ ObjectKey = Annotated[str, text(rf"{_FOLDER}(/{_FOLDER})*", "an object's key")]
 KeyArn = Annotated[str, text(rf"{_ARN}:kms:[\w-]+:\d{{12}}:key/[\w-]+", "the ARN of a KMS key")]
 TopicArn = Annotated[str, text(rf"{_ARN}:sns:[\w-]+:\d{{12}}:[\w-]+", "the ARN of an SNS topic")]
 RoleArn = Annotated[str, text(rf"{_ARN}:iam::\d{{12}}:role/[\w+=,.@/-]+", "the ARN of an IAM role")]
+Reader = Annotated[
+    str,
+    text(
+        rf"\d{{12}}|{_ARN}:iam::\d{{12}}:role/[\w+=,.@/-]+",
+        "an account, twelve digits in quotes, or the ARN of an IAM role",
+    ),
+]
+StorageClass = Literal["STANDARD_IA", "INTELLIGENT_TIERING", "GLACIER_IR"]
+"""Storage classes that are read at once and lie in several zones; of the others, some cannot be
+queried, and one is lost with its zone."""
+
 PolicyArn = Annotated[
     str, text(rf"{_ARN}:iam::(\d{{12}}|aws):policy/[\w+=,.@/-]+", "the ARN of an IAM policy")
 ]

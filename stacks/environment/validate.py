@@ -19,6 +19,10 @@ OTHERS_BYTES = 512
 """The share of the variables that the stack adds."""
 
 
+MIN_DAYS = 30
+"""Days until a transition to an infrequent tier, and from there to the next one."""
+
+
 class Conflict(NamedTuple):
     """A contradiction.
 
@@ -36,7 +40,8 @@ def conflicts(environment: Environment) -> Iterator[Conflict]:
     yield from _sources(environment)
     yield from _state(environment)
     yield from _new_buckets(environment)
-    yield from _kept_buckets(environment)
+    yield from _of_new_buckets(environment)
+    yield from _lifecycle(environment)
     yield from _among_logs(environment)
     yield from _regions(environment)
     yield from _arns(environment)
@@ -128,13 +133,53 @@ def _new_buckets(environment: Environment) -> Iterator[Conflict]:
                 )
 
 
-def _kept_buckets(environment: Environment) -> Iterator[Conflict]:
+def _of_new_buckets(environment: Environment) -> Iterator[Conflict]:
+    """Fields that are about a bucket that is created here."""
     for name, output in _given_outputs(environment).items():
-        if output.prevent_destroy and not output.create:
-            yield Conflict(
-                f"{name}.prevent_destroy: {output.bucket} is not created here, nor destroyed",
-                (f"{name}.prevent_destroy", f"{name}.create"),
-            )
+        for field in ("prevent_destroy", "readers", "tiers", "expire_days"):
+            if getattr(output, field, None) and not output.create:
+                yield Conflict(
+                    f"{name}.{field}: {output.bucket} is not created here ({name}.create), so that"
+                    " whoever has created it decides on that",
+                    (f"{name}.{field}", f"{name}.create", f"{name}.bucket"),
+                )
+
+
+def _lifecycle(environment: Environment) -> Iterator[Conflict]:
+    """Source: S3 User Guide, "Transitioning objects using Amazon S3 Lifecycle"."""
+    dataset = environment.dataset
+    tiers, expire_days = dataset.tiers, dataset.expire_days
+    infrequent, instant = tiers.get("STANDARD_IA"), tiers.get("GLACIER_IR")
+    if infrequent is not None and infrequent < MIN_DAYS:
+        yield Conflict(
+            f"dataset.tiers.STANDARD_IA = {infrequent}: S3 takes {MIN_DAYS} days or more",
+            ("dataset.tiers",),
+        )
+    if infrequent is not None and instant is not None and instant < infrequent + MIN_DAYS:
+        yield Conflict(
+            f"dataset.tiers.GLACIER_IR = {instant}: it has to be {MIN_DAYS} days or more after"
+            f" STANDARD_IA = {infrequent}",
+            ("dataset.tiers",),
+        )
+    if "INTELLIGENT_TIERING" in tiers and len(tiers) > 1:
+        yield Conflict(
+            "dataset.tiers: INTELLIGENT_TIERING moves parts by itself: give it alone",
+            ("dataset.tiers",),
+        )
+    if expire_days is None:
+        return
+    if tiers and expire_days <= max(tiers.values()):
+        yield Conflict(
+            f"dataset.expire_days = {expire_days}: it has to be more than those of dataset.tiers,"
+            f" {max(tiers.values())}",
+            ("dataset.expire_days", "dataset.tiers"),
+        )
+    if expire_days <= environment.schedule.catch_up_days:
+        yield Conflict(
+            f"dataset.expire_days = {expire_days}: it has to be more than schedule.catch_up_days ="
+            f" {environment.schedule.catch_up_days}, or parts that are removed are written again",
+            ("dataset.expire_days", "schedule.catch_up_days"),
+        )
 
 
 def _among_logs(environment: Environment) -> Iterator[Conflict]:
@@ -221,6 +266,11 @@ def _fields_with_arns(environment: Environment) -> Iterator[tuple[str, str, str]
     others: dict[str, tuple[str | None, str]] = {
         "kms_key": (environment.kms_key, here),
         "alarms.topic": (environment.alarms.topic, here),
+        **{
+            f"dataset.readers[{number}]": (reader, "")
+            for number, reader in enumerate(environment.dataset.readers)
+            if not reader.isdigit()
+        },
         "assume_role": (environment.assume_role, ""),
         "iam.permissions_boundary": (environment.iam.permissions_boundary, ""),
     }

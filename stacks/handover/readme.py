@@ -20,9 +20,10 @@ from cloudtrail_parquet.reference.markdown import table
 from cloudtrail_parquet.settings.reach import catch_up_days
 from cloudtrail_parquet.settings.settings import Settings
 from stacks.environment.fields import Environment
-from stacks.environment.locations import OutputLocation
+from stacks.environment.locations import DatasetLocation, OutputLocation
 from stacks.handover.descriptions import permission_lines, resource_rows
 from stacks.iam.cross_account import NO_ACCOUNT, Grant, Json, grants, key_grants, role_arn
+from stacks.iam.readers import reader_key_grants
 
 _WIDTH = 100
 _PLAN = {"kind": "plan", "from": "2026-01-01", "to": "2026-01-31"}
@@ -111,6 +112,10 @@ def _chosen(stack: Json, environment: Environment) -> Iterator[tuple[str, str]]:
     yield "reads", ", ".join(f"`{source.uri()}`" for source in environment.sources)
     yield "writes", f"`{environment.dataset.uri()}`"
     layout = environment.settings.partition_layout
+    if readers := environment.dataset.readers:
+        yield "may be read by", ", ".join(f"`{reader}`" for reader in readers)
+    if kept := ", ".join(_lifetime(environment.dataset)):
+        yield "keeps parts", kept
     columns = " and ".join(PLACE_COLUMNS[layout])
     yield "has the folders", f"`{layout}`" + (f"; {columns} in columns" if columns else "")
     yield "keeps receipts and leases in", f"`{environment.state_location.uri()}`"
@@ -131,6 +136,13 @@ def _chosen(stack: Json, environment: Environment) -> Iterator[tuple[str, str]]:
     changed = [f"`{_SETTINGS[name]} = {value}`" for name, value in variables if name in _SETTINGS]
     if changed:
         yield "is set to", ", ".join(changed)
+
+
+def _lifetime(dataset: DatasetLocation) -> Iterator[str]:
+    for name, days in sorted(dataset.tiers.items(), key=lambda tier: tier[1]):
+        yield f"from day {days} on in {name}"
+    if dataset.expire_days:
+        yield f"for {dataset.expire_days:,} days after they are written"
 
 
 _SETTINGS = {setting_variable(field.name): field.name for field in fields(Settings)}
@@ -212,7 +224,8 @@ def _outputs(environment: Environment) -> list[tuple[str, OutputLocation]]:
 
 def _grants(stack: Json, environment: Environment) -> Iterator[str]:
     wanted, key = grants(stack, environment), environment.kms_key
-    if not (wanted or key):
+    of_readers = reader_key_grants(environment)
+    if not (wanted or key or of_readers):
         return
     yield "## What others have to allow"
     yield (
@@ -233,6 +246,11 @@ def _grants(stack: Json, environment: Environment) -> Iterator[str]:
             f"Key `{key}`: the log, and batches that could not be delivered, are encrypted by"
             " services, not by a role. Its policy needs, whoever owns it:\n\n"
             f"{_json(key_grants(environment))}"
+        )
+    if of_readers:
+        yield (
+            f"Key `{environment.dataset.kms_key}`: readers of the dataset decrypt it. Its policy"
+            f" needs:\n\n{_json(of_readers)}"
         )
     yield (
         "A key of the function's own account needs nothing else, unless its policy leaves nothing"

@@ -133,7 +133,7 @@ def _granted(statement: Json, environment: Environment, suffix: str) -> Json:
     conditions: dict[str, dict[str, object]] = {}
     for condition in statement.get("condition", []):
         if condition["variable"] != "aws:ResourceAccount":  # the owner's own account, here
-            values = _unlisted([fill_in(value, here) for value in condition["values"]])
+            values = unlisted([fill_in(value, here) for value in condition["values"]])
             conditions.setdefault(condition["test"], {})[condition["variable"]] = values
     role = {"aws:PrincipalArn": role_arn(environment, suffix)}
     uses_key = statement["actions"][0].startswith("kms:")
@@ -142,12 +142,12 @@ def _granted(statement: Json, environment: Environment, suffix: str) -> Json:
         "Sid": f"CloudtrailParquet{suffix.removeprefix('-').title()}{statement['sid']}",
         "Effect": "Allow",
         "Principal": {"AWS": f"arn:{here.partition}:iam::{here.account}:root"},
-        "Action": _unlisted(statement["actions"]),
-        "Resource": "*" if uses_key else _unlisted(resources),
+        "Action": unlisted(statement["actions"]),
+        "Resource": "*" if uses_key else unlisted(resources),
         "Condition": {**conditions, "ArnEquals": {**conditions.get("ArnEquals", {}), **role}},
     }
 
 
-def _unlisted(values: list[str]) -> str | list[str]:
+def unlisted(values: list[str]) -> str | list[str]:
     """Values in the form of policies, which write a single one without a list."""
     return values[0] if len(values) == 1 else values

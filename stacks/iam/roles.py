@@ -30,6 +30,11 @@ def _block(statement: Statement) -> DataAwsIamPolicyDocumentStatement:
     if service is not None:
         kind = "*" if service == "*" else "Service"
         principals = [DataAwsIamPolicyDocumentStatementPrincipals(type=kind, identifiers=[service])]
+    elif statement.principals:
+        identifiers = list(statement.principals)
+        principals = [
+            DataAwsIamPolicyDocumentStatementPrincipals(type="AWS", identifiers=identifiers)
+        ]
     return DataAwsIamPolicyDocumentStatement(
         sid=statement.sid,
         effect=statement.effect,

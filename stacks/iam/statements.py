@@ -41,6 +41,7 @@ class Statement:
         conditions: All of them have to hold.
         service: The service it applies to, or ``*`` for anybody, in the policy of a resource;
             statements of a role apply to the role.
+        principals: Other principals, as ARNs, in the same place.
         effect: Whether the actions are allowed.
     """
 
@@ -50,6 +51,7 @@ class Statement:
     resources: tuple[str, ...] = ()
     conditions: tuple[Condition, ...] = ()
     service: str | None = None
+    principals: tuple[str, ...] = ()
     effect: Literal["Allow", "Deny"] = "Allow"
 
 

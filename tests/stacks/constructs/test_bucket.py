@@ -1,7 +1,7 @@
 """Buckets are made when asked for: private, encrypted and versioned."""
 
 from stacks.environment.fields import Environment
-from tests.stacks.reading import Body, Stack, all_of
+from tests.stacks.reading import Body, Stack, StackOf, all_of
 
 
 def test_a_bucket_is_made_when_asked_for(stack: Stack, environment: Environment) -> None:
@@ -35,7 +35,8 @@ def test_a_bucket_that_is_made_is_private_encrypted_and_versioned(
         key = outputs[name].kms_key
         assert default.get("kms_master_key_id") == key
         assert default["sse_algorithm"] == ("aws:kms" if key else "AES256")
-        unfinished, replaced = part("lifecycle_configuration")["rule"]
+        unfinished, replaced, *of_dataset = part("lifecycle_configuration")["rule"]
+        assert len(of_dataset) == (name == "dataset" and bool(environment.dataset.expire_days))
         assert unfinished["abort_incomplete_multipart_upload"] == [{"days_after_initiation": 1}]
         days = outputs[name].noncurrent_days
         assert replaced["noncurrent_version_expiration"] == [{"noncurrent_days": days}]
@@ -59,3 +60,20 @@ _SUFFIXES = {
     "lifecycle_configuration": "lifecycle",
     "policy": "policy",
 }
+
+
+def test_parts_are_kept_where_and_for_as_long_as_the_environment_says(other: StackOf) -> None:
+    lifecycles = all_of(other("everything"), "aws_s3_bucket_lifecycle_configuration")
+
+    *_, rule = lifecycles["dataset_lifecycle"]["rule"]
+
+    assert rule == {
+        "id": "dataset",
+        "status": "Enabled",
+        "filter": [{"prefix": "cloudtrail/"}],  # the state would be beside it
+        "transition": [
+            {"storage_class": "STANDARD_IA", "days": 60},
+            {"storage_class": "GLACIER_IR", "days": 120},
+        ],
+        "expiration": [{"days": 2557}],
+    }

@@ -76,6 +76,7 @@ ROLES = (
     [ROLE, ROLE.replace("role/", "role/aws-reserved/sso.amazonaws.com/")],
     ["deploy", ROLE.replace("role", "user"), ROLE.replace("1111", ""), 1],
 )
+OF_A_NEW_BUCKET = ("prevent_destroy", "readers", "tiers", "expire_days")
 FLAGS = ([True, False], ["true", 1, 0])
 CONVERTER = ([{}, {"page_rows": 5}], [{"page_rowz": 5}, {"page_rows": 0}, {"source": "s3://a"}])
 
@@ -114,6 +115,15 @@ FIELDS: dict[str, tuple[list[Any], list[Any]]] = {
     "dataset.kms_key": KEYS,
     "dataset.create": FLAGS,
     "dataset.prevent_destroy": FLAGS,
+    "dataset.readers": (
+        [[], ["012345678901", ROLE]],
+        ["012345678901", [1], ["analyst"], [ROLE.replace("role", "user")], [ROLE, ROLE]],
+    ),
+    "dataset.tiers": (
+        [{}, {"INTELLIGENT_TIERING": 1}, {"STANDARD_IA": 30, "GLACIER_IR": 60}],
+        [{"GLACIER": 90}, {"STANDARD_IA": 0}, {"GLACIER_IR": "90"}, {"ONEZONE_IA": 90}, 3],
+    ),
+    "dataset.expire_days": ([36, 36_500], [0, 36_501, "400"]),
     "dataset.noncurrent_days": ([1, 3650], [0, 3651, 1.0, "1", True]),
     "state.bucket": BUCKETS,
     "state.prefix": PREFIXES,
@@ -214,7 +224,7 @@ def test_a_field_takes_what_is_legal(path: str) -> None:
         "state.bucket": {"state.prefix": "elsewhere"},
         "state.create": {"state.bucket": "fresh"},
         "dataset.create": {"dataset.bucket": "fresh"},
-        "dataset.prevent_destroy": {"dataset.create": True},
+        **{f"dataset.{name}": {"dataset.create": True} for name in OF_A_NEW_BUCKET},
         "state.prevent_destroy": {"state.bucket": "fresh", "state.create": True},
     }
     for value in FIELDS[path][0]:
@@ -272,7 +282,8 @@ def _uncommented(text: str) -> str:
 def test_every_field_stands_in_the_example(tmp_path: Path) -> None:
     text = _uncommented((SHIPPED / f"{EXAMPLE}.toml").read_text())
     raw = tomllib.loads(text)
-    (tmp_path / "all.toml").write_text(text)
+    # Some fields are about a bucket that is made.
+    (tmp_path / "all.toml").write_text(text.replace("create = false", "create = true", 1))
 
     for path, _ in walk():
         # Its fields are those of the dataset, as the example says.

@@ -137,6 +137,36 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"schedule.daily": "cron(0 2 * * ? *)"}, "schedule.daily: cron(0 2 * * ? *) runs before"),
     ({"dataset.prevent_destroy": True}, "dataset.prevent_destroy: lake is not created here"),
     ({"state.prevent_destroy": True}, "state.prevent_destroy: lake-state is not created here"),
+    ({"dataset.readers": [ROLE]}, "dataset.readers: lake is not created here"),
+    ({"dataset.tiers": {"GLACIER_IR": 90}}, "dataset.tiers: lake is not created here"),
+    ({"dataset.expire_days": 400}, "dataset.expire_days: lake is not created here"),
+    (
+        {
+            "dataset.create": True,
+            "dataset.readers": ["012345678901", ROLE.replace("aws", "aws-cn")],
+        },
+        "dataset.readers[1]: it is in the partition aws-cn",
+    ),
+    (
+        {"dataset.create": True, "dataset.tiers": {"STANDARD_IA": 29}},
+        "dataset.tiers.STANDARD_IA = 29: S3 takes 30 days or more",
+    ),
+    (
+        {"dataset.create": True, "dataset.tiers": {"STANDARD_IA": 30, "GLACIER_IR": 59}},
+        "dataset.tiers.GLACIER_IR = 59: it has to be 30 days or more after STANDARD_IA = 30",
+    ),
+    (
+        {"dataset.create": True, "dataset.tiers": {"INTELLIGENT_TIERING": 1, "GLACIER_IR": 59}},
+        "dataset.tiers: INTELLIGENT_TIERING moves parts by itself",
+    ),
+    (
+        {"dataset.create": True, "dataset.tiers": {"GLACIER_IR": 90}, "dataset.expire_days": 90},
+        "dataset.expire_days = 90: it has to be more than those of dataset.tiers, 90",
+    ),
+    (
+        {"dataset.create": True, "dataset.expire_days": 35},
+        "dataset.expire_days = 35: it has to be more than schedule.catch_up_days = 35",
+    ),
     (
         {"assume_role": ROLE, "account": "012345678901"},
         "assume_role: it has to be in the account that is deployed to, 012345678901",
