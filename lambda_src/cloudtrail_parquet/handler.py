@@ -20,8 +20,9 @@ from functools import cache
 from typing import Any, Protocol
 
 from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
+from cloudtrail_parquet.function.converting import translated_errors
 from cloudtrail_parquet.function.events import Event, parse, parse_text
-from cloudtrail_parquet.function.service import Function, translated_errors
+from cloudtrail_parquet.function.service import Function
 from cloudtrail_parquet.function.wiring import function_of, redelivery_of
 from cloudtrail_parquet.process import prepare_process
 

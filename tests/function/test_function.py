@@ -26,11 +26,12 @@ import pyarrow.parquet as pq
 import pytest
 from msgspec.structs import replace
 
-from cloudtrail_parquet.contract import DEFAULT_LAYOUT, PartitionLayout
+from cloudtrail_parquet.contract import DEFAULT_LAYOUT, MAX_UNITS, PartitionLayout
 from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.conversion.workers import convert_all, jobs_of
 from cloudtrail_parquet.dataset.properties import record_properties
 from cloudtrail_parquet.errors import (
+    CloudTrailParquetError,
     LeaseTimeoutError,
     NotEnoughTimeError,
     RefusedError,
@@ -43,6 +44,7 @@ from cloudtrail_parquet.function.events import (
     DailyEvent,
     Event,
     PlanEvent,
+    UnitRef,
     parse,
     to_text,
 )
@@ -471,7 +473,51 @@ def test_units_for_which_too_little_time_is_left_are_handed_back_untouched() -> 
     assert bench.run() == {"converted": 2, "handed_back": 2}
 
     assert bench.done == bench.units[:2]
-    assert bench.sent == [ConvertEvent.of(bench.units[2:])]
+    assert bench.sent == [ConvertEvent.of([unit]) for unit in bench.units[2:]]
+
+
+def test_what_is_left_goes_on_side_by_side_and_not_in_a_long_chain() -> None:
+    bench = Workbench(unit_s=60, days=100)
+    links = Counter[int]()
+    events = [(1, ConvertEvent.of(bench.units))]
+
+    while events:
+        link, event = events.pop()
+        links[link] += 1
+        again = Workbench(unit_s=60, days=0)
+        again.stores = bench.stores
+        again.work(event)
+        events += [(link + 1, one) for one in again.sent or () if isinstance(one, ConvertEvent)]
+
+    assert bench.done == bench.units
+    assert links == {1: 1, 2: 13}  # 15 units are done at first; seven make an event
+
+
+@pytest.mark.parametrize(("error", "most_links"), [(NotEnoughTimeError, 6), (StorageError, 10)])
+def test_a_chain_ends_soon_even_where_events_do_little_more_than_half(
+    monkeypatch: pytest.MonkeyPatch, error: type[CloudTrailParquetError], most_links: int
+) -> None:
+    links, done = list[int](), list[date]()
+    units = [Unit(ACCOUNT, REGION, DAY + timedelta(days=n)) for n in range(MAX_UNITS)]
+    events: list[tuple[int, Event]] = [(1, ConvertEvent.of(units))]
+
+    def convert(_: object, ref: UnitRef) -> None:
+        if len(done) >= most:
+            raise error("what", "where", "hint")
+        done.append(ref.day)
+
+    monkeypatch.setattr("cloudtrail_parquet.function.converting._Batch._convert", convert)
+    while events:
+        link, event = events.pop()
+        assert isinstance(event, ConvertEvent)
+        most = len(done) + len(event.units) // 2 + 1
+        links.append(link)
+        again = Workbench(days=0)
+        again.work(event)
+        events += [(link + 1, one) for one in again.sent or ()]
+
+    assert sorted(done) == [unit.day for unit in units]
+    assert max(links) <= most_links
 
 
 @pytest.mark.parametrize(("left_s", "looks"), [(-3, False), (20.5, False), (25, True)])

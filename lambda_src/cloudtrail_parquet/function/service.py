@@ -1,71 +1,25 @@
 """Working on an event: planning, sending units on to other invocations, and converting."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
 from datetime import date, timedelta
-from functools import partial
 from itertools import chain
-from traceback import walk_tb
 
 from msgspec.structs import replace as replace_in
 
 from cloudtrail_parquet.contract import FUNCTION_S, MAX_UNITS, PLACE_COLUMNS
-from cloudtrail_parquet.conversion.convert import convert_unit
-from cloudtrail_parquet.dataset.properties import record_properties
-from cloudtrail_parquet.deliveries import LogFile, memory_of
-from cloudtrail_parquet.errors import (
-    CloudTrailParquetError,
-    NotEnoughTimeError,
-    StorageError,
-    TooLargeError,
-    UsageError,
-)
-from cloudtrail_parquet.function.admission import MARGIN_S, START_S, Admission
+from cloudtrail_parquet.function.converting import Invocation, convert_units
 from cloudtrail_parquet.function.events import ConvertEvent, DailyEvent, Event, PlanEvent, UnitRef
-from cloudtrail_parquet.function.fanout import Fanout
-from cloudtrail_parquet.function.telemetry import Telemetry
-from cloudtrail_parquet.layout import WHOLE, Unit, check_unit
 from cloudtrail_parquet.planning.batches import BATCH_S, pack
 from cloudtrail_parquet.planning.plan import PlannedUnit, Receipts, UnitRange, plan_units
-from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions, PlanOptions
+from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.settings.reach import scheduled_days
-from cloudtrail_parquet.settings.settings import Settings
-from cloudtrail_parquet.source.accounts import Accounts
 from cloudtrail_parquet.source.discover import discover
 from cloudtrail_parquet.source.siblings import look_into_odd_siblings
-from cloudtrail_parquet.state.keys import split_units
-from cloudtrail_parquet.state.notes import read_notes, shard_notes, unfinished
-from cloudtrail_parquet.state.receipt import Receipt
-from cloudtrail_parquet.storage import Stores
-from cloudtrail_parquet.together import Budget, at_a_time, side_by_side
-
-LEASE_WAIT_S = 60
-"""The longest wait for another run of a unit: a waiting invocation is paid for."""
-
-SHARD_WAIT_S = 300
-"""The same for a shard: shards are ready together and published one after the other."""
+from cloudtrail_parquet.state.notes import unfinished
 
 
-@dataclass(frozen=True)
-class Function:
-    """The function with its stores and settings, for one invocation.
-
-    Attributes:
-        stores: Source, dataset and state.
-        settings: Conversion settings.
-        fanout: Opens the fan-out for planned batches; None to convert these in the same invocation.
-        telemetry: Receives metrics and log lines.
-        whole_s: The seconds that the invocation had when it began.
-        left_s: Returns the seconds that it has left.
-    """
-
-    stores: Stores
-    settings: Settings
-    fanout: Callable[[], Fanout] | None
-    telemetry: Telemetry
-    whole_s: float = 0
-    left_s: Callable[[], float] = lambda: 0
+class Function(Invocation):
+    """The function with its stores and settings, for one invocation."""
 
     def run(self, event: Event) -> dict[str, int]:
         """Work on an event.
@@ -78,7 +32,7 @@ class Function:
         """
         match event:
             case ConvertEvent(units):
-                return self._convert(list(units))
+                return convert_units(self, list(units))
             case PlanEvent():
                 return self._plan(event, scheduled=False)
             case DailyEvent(days_back, count):
@@ -162,147 +116,7 @@ class Function:
         if self.fanout is None or not second:
             to_convert = list(chain.from_iterable(to_send))
             self.telemetry.planned(planned, min(planned, 1), min(days, default=None))
-            return self._convert(list(map(UnitRef.of, to_convert)))
+            return convert_units(self, list(map(UnitRef.of, to_convert)))
         sent = self.fanout().send(map(ConvertEvent.of, to_send))
         self.telemetry.planned(planned, sent, min(days, default=None))
         return {"planned": planned, "batches": sent}
-
-    def _convert(self, units: list[UnitRef]) -> dict[str, int]:
-        """Convert units; those left over go to another invocation if this one made progress.
-
-        So this ends: events become shorter, and an event without any progress fails.
-        """
-        late = self.whole_s - self.left_s() > START_S  # other work has taken the time
-        has_progress, converted = False, 0
-        left, failures = list[UnitRef](), list[CloudTrailParquetError]()
-        if not units:
-            return {"converted": 0, "handed_back": 0}
-        dataset, lease = DatasetOptions.of(self.settings), LeaseOptions.of(self.settings)
-        record_properties(self.stores, dataset, lease)
-        batch = _Batch(
-            Accounts(self.stores.source, self.settings.folders), split_units(self.stores.state)
-        )
-        attempt = partial(self._attempt, batch)
-        results = side_by_side(attempt, units, at_a_time(self.stores.parallel))
-        for unit, result in zip(units, results, strict=True):
-            if isinstance(result, NotEnoughTimeError):
-                left.append(unit)
-                failures.append(result)
-                has_progress = has_progress or late
-            elif isinstance(result, TooLargeError) and self.fanout is not None:
-                shards = unit.split(result.shards, result.bounds)
-                self.fanout().send(ConvertEvent((shard,)) for shard in shards)
-                self.telemetry.handed_back(len(shards))
-                has_progress = True
-            elif isinstance(result, CloudTrailParquetError):
-                self.telemetry.failed(unit.unit, result)
-                left.append(unit)
-                failures.append(result)
-            else:
-                has_progress = True
-                if result is not None:
-                    self.telemetry.converted(result)
-                    converted += 1
-        if failures and (self.fanout is None or not has_progress):
-            raise failures[0]
-        if left and self.fanout is not None:
-            self.fanout().send([ConvertEvent(tuple(left))])
-            self.telemetry.handed_back(len(left))
-        return {"converted": converted, "handed_back": len(left)}
-
-    def _attempt(self, batch: "_Batch", ref: UnitRef) -> Receipt | CloudTrailParquetError | None:
-        """Convert a unit, or return why that failed; once time is short, none is begun."""
-        if batch.is_late is not None:
-            return batch.is_late
-        try:
-            return self._convert_unit(ref, batch)
-        except NotEnoughTimeError as error:
-            batch.is_late = error
-            return error
-        except CloudTrailParquetError as error:
-            return error
-
-    def _convert_unit(self, ref: UnitRef, batch: "_Batch") -> Receipt | None:
-        """Convert a unit or a shard of it.
-
-        Raises:
-            UsageError: It is not a unit of the layout; or the source has no logs for it, and it
-                was never converted.
-        """
-        unit, shard, accounts = ref.unit, ref.one, batch.accounts
-        check_unit(unit, self.settings.partition_layout)
-        admission = Admission(self.whole_s, self.left_s, self.settings.window)
-        admission.admit(unit, shard, [], batch.seconds)
-        holds_logs = False
-
-        def admit(files: list[LogFile]) -> None:
-            nonlocal holds_logs
-            holds_logs = True  # called only when there is something to convert
-            batch.under_way[ref] = admission.admit(unit, shard, files, batch.seconds)
-            take(memory_of(files))
-
-        longest_s = LEASE_WAIT_S if shard == WHOLE else SHARD_WAIT_S
-        wait_s = min(self.settings.lease_wait_s, longest_s, int(self.left_s() - MARGIN_S))
-        settings = replace(self.settings, lease_wait_s=wait_s)
-        try:
-            with translated_errors(unit.name), batch.budget.share() as take:
-                trails, refused = self._trails(unit, accounts), accounts.refused(unit)
-                receipt = convert_unit(
-                    unit, trails, self.stores, settings, admit, shard, refused, batch.splits
-                )
-                if receipt is None and not holds_logs:
-                    raise accounts.no_logs(unit)
-        finally:
-            batch.under_way.pop(ref, None)
-        return receipt
-
-    def _trails(self, unit: Unit, accounts: Accounts) -> list[str]:
-        """The prefixes that hold a unit's logs; none if it was converted and its logs are gone."""
-        try:
-            return accounts.trails(unit)
-        except UsageError:
-            state = self.stores.state
-            if read_notes(state, unit).is_void and not shard_notes(state, unit):
-                raise
-            return []
-
-
-@dataclass
-class _Batch:
-    """What the units of an event have in common.
-
-    Attributes:
-        accounts: The accounts of the source.
-        splits: The units that were split when the invocation began.
-        budget: What units under way may read together.
-        under_way: The units under way, with the seconds that each needs.
-        is_late: Why no further unit is begun, once there is not enough time.
-    """
-
-    accounts: Accounts
-    splits: frozenset[Unit]
-    budget: Budget = field(default_factory=Budget)
-    under_way: dict[UnitRef, float] = field(default_factory=dict)
-    is_late: NotEnoughTimeError | None = None
-
-    @property
-    def seconds(self) -> float:
-        """What the units under way need together."""
-        return sum(list(self.under_way.values()))
-
-
-@contextmanager
-def translated_errors(where: str) -> Iterator[None]:
-    """Turn errors of others into ours, without their text, which may quote a record."""
-    try:
-        yield
-    except CloudTrailParquetError:
-        raise
-    except Exception as error:
-        frames = [(frame.f_globals["__name__"], no) for frame, no in walk_tb(error.__traceback__)]
-        *_, at = (f"{name}:{no}" for name, no in frames if name.startswith("cloudtrail_parquet"))
-        what = f"failed with {type(error).__name__} at {at}"
-        if isinstance(error, OSError):  # mostly a full /tmp
-            what += f" ({error.strerror})"
-        hint = "It is tried again. If that does not help, please report this line"
-        raise StorageError(what, where, hint) from error

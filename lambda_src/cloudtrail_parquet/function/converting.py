@@ -1,0 +1,229 @@
+"""Converting the units of an event as far as there is time, and handing on the rest."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from traceback import walk_tb
+
+from cloudtrail_parquet.conversion.convert import convert_unit
+from cloudtrail_parquet.dataset.properties import record_properties
+from cloudtrail_parquet.deliveries import LogFile, memory_of
+from cloudtrail_parquet.errors import (
+    CloudTrailParquetError,
+    NotEnoughTimeError,
+    StorageError,
+    TooLargeError,
+    UsageError,
+)
+from cloudtrail_parquet.function.admission import MARGIN_S, START_S, Admission
+from cloudtrail_parquet.function.events import ConvertEvent, UnitRef
+from cloudtrail_parquet.function.fanout import Fanout
+from cloudtrail_parquet.function.telemetry import Telemetry
+from cloudtrail_parquet.layout import WHOLE, Unit, check_unit
+from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions
+from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.source.accounts import Accounts
+from cloudtrail_parquet.state.keys import split_units
+from cloudtrail_parquet.state.notes import read_notes, shard_notes
+from cloudtrail_parquet.state.receipt import Receipt
+from cloudtrail_parquet.storage import Stores
+from cloudtrail_parquet.together import Budget, at_a_time, side_by_side
+
+LEASE_WAIT_S = 60
+"""The longest wait for another run of a unit: a waiting invocation is paid for."""
+
+SHARD_WAIT_S = 300
+"""The same for a shard: shards are ready together and published one after the other."""
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """What an invocation works with.
+
+    Attributes:
+        stores: Source, dataset and state.
+        settings: Conversion settings.
+        fanout: Opens the fan-out for planned batches; None to convert these in the same invocation.
+        telemetry: Receives metrics and log lines.
+        whole_s: The seconds that the invocation had when it began.
+        left_s: Returns the seconds that it has left.
+    """
+
+    stores: Stores
+    settings: Settings
+    fanout: Callable[[], Fanout] | None
+    telemetry: Telemetry
+    whole_s: float = 0
+    left_s: Callable[[], float] = lambda: 0
+
+
+def convert_units(invocation: Invocation, units: Sequence[UnitRef]) -> dict[str, int]:
+    """Convert units; those left over go to other invocations if this one made progress.
+
+    So this ends: events become shorter, and an event without any progress fails.
+
+    Returns:
+        How many units were converted, and how many handed back.
+
+    Raises:
+        CloudTrailParquetError: Nothing was done that would not have to be repeated.
+    """
+    if not units:
+        return {"converted": 0, "handed_back": 0}
+    stores, settings = invocation.stores, invocation.settings
+    record_properties(stores, DatasetOptions.of(settings), LeaseOptions.of(settings))
+    batch = _Batch(invocation)
+    results = side_by_side(batch.attempt, units, at_a_time(stores.parallel))
+    for unit, result in zip(units, results, strict=True):
+        batch.take(unit, result)
+    return batch.hand_on()
+
+
+class _Batch:
+    """The units of an event, and what has become of them so far."""
+
+    def __init__(self, invocation: Invocation) -> None:
+        self._invocation = invocation
+        self._stores, self._settings = invocation.stores, invocation.settings
+        self._telemetry, self._fanout = invocation.telemetry, invocation.fanout
+        self._late = invocation.whole_s - invocation.left_s() > START_S  # by other work
+        self._accounts = Accounts(self._stores.source, self._settings.folders)
+        self._splits = split_units(self._stores.state)  # when the invocation began
+        self._budget = Budget()
+        self._under_way: dict[UnitRef, float] = {}  # with the seconds that each needs
+        self._is_late: NotEnoughTimeError | None = None  # why no further unit is begun
+        self._done = self._converted = 0
+        self._left: list[UnitRef] = []
+        self._failed: list[UnitRef] = []
+        self._errors: list[CloudTrailParquetError] = []
+
+    # One unit.
+
+    def attempt(self, ref: UnitRef) -> Receipt | CloudTrailParquetError | None:
+        """Convert a unit, or return why that failed; once time is short, none is begun."""
+        if self._is_late is not None:
+            return self._is_late
+        try:
+            return self._convert(ref)
+        except NotEnoughTimeError as error:
+            self._is_late = error
+            return error
+        except CloudTrailParquetError as error:
+            return error
+
+    def _convert(self, ref: UnitRef) -> Receipt | None:
+        """Convert a unit or a shard of it.
+
+        Raises:
+            UsageError: It is not a unit of the layout; or the source has no logs for it, and it
+                was never converted.
+        """
+        unit, shard, left_s = ref.unit, ref.one, self._invocation.left_s
+        check_unit(unit, self._settings.partition_layout)
+        admission = Admission(self._invocation.whole_s, left_s, self._settings.window)
+        admission.admit(unit, shard, [], self._seconds)
+        holds_logs = False
+
+        def admit(files: list[LogFile]) -> None:
+            nonlocal holds_logs
+            holds_logs = True  # called only when there is something to convert
+            self._under_way[ref] = admission.admit(unit, shard, files, self._seconds)
+            take(memory_of(files))
+
+        longest_s = LEASE_WAIT_S if shard == WHOLE else SHARD_WAIT_S
+        wait_s = min(self._settings.lease_wait_s, longest_s, int(left_s() - MARGIN_S))
+        settings = replace(self._settings, lease_wait_s=wait_s)
+        try:
+            with translated_errors(unit.name), self._budget.share() as take:
+                trails, refused = self._trails(unit), self._accounts.refused(unit)
+                receipt = convert_unit(
+                    unit, trails, self._stores, settings, admit, shard, refused, self._splits
+                )
+                if receipt is None and not holds_logs:
+                    raise self._accounts.no_logs(unit)
+        finally:
+            self._under_way.pop(ref, None)
+        return receipt
+
+    @property
+    def _seconds(self) -> float:
+        """What the units under way need together."""
+        return sum(list(self._under_way.values()))
+
+    def _trails(self, unit: Unit) -> list[str]:
+        """The prefixes that hold a unit's logs; none if it was converted and its logs are gone."""
+        try:
+            return self._accounts.trails(unit)
+        except UsageError:
+            state = self._stores.state
+            if read_notes(state, unit).is_void and not shard_notes(state, unit):
+                raise
+            return []
+
+    # All of them.
+
+    def take(self, ref: UnitRef, result: Receipt | CloudTrailParquetError | None) -> None:
+        """Take what came of a unit: report it, send shards on, or keep it to be handed back."""
+        match result:
+            case NotEnoughTimeError():
+                self._left.append(ref)
+                self._errors.append(result)
+            case TooLargeError() if self._fanout is not None:
+                shards = ref.split(result.shards, result.bounds)
+                self._fanout().send(ConvertEvent((shard,)) for shard in shards)
+                self._telemetry.handed_back(len(shards))
+                self._done += 1
+            case CloudTrailParquetError():
+                self._telemetry.failed(ref.unit, result)
+                self._failed.append(ref)
+                self._errors.append(result)
+            case _:
+                self._done += 1
+                if result is not None:
+                    self._telemetry.converted(result)
+                    self._converted += 1
+
+    def hand_on(self) -> dict[str, int]:
+        """Hand what is left to other invocations.
+
+        It goes on side by side, in events of half as many units as were done here, or as many if
+        they failed. So what follows from an event is a chain of a few links: Lambda stops a queue
+        that leads to itself after some sixteen.
+
+        Raises:
+            CloudTrailParquetError: Nothing was done, or it can be handed to nobody.
+        """
+        late = self._late and bool(self._left)
+        if self._errors and (self._fanout is None or not (self._done or late)):
+            raise self._errors[0]
+        units = len(self._left) + len(self._failed)
+        if units and self._fanout is not None:
+            # Those that failed may fail again, and then hold up nothing else.
+            rest = _portions(self._left, max(self._done // 2, 1) if self._done else units)
+            failed = _portions(self._failed, self._done or units)
+            self._fanout().send(map(ConvertEvent, chain(rest, failed)))
+            self._telemetry.handed_back(units)
+        return {"converted": self._converted, "handed_back": units}
+
+
+def _portions(refs: Sequence[UnitRef], most: int) -> Iterator[tuple[UnitRef, ...]]:
+    rest = iter(refs)
+    yield from iter(lambda: tuple(islice(rest, most)), ())
+
+
+@contextmanager
+def translated_errors(where: str) -> Iterator[None]:
+    """Turn errors of others into ours, without their text, which may quote a record."""
+    try:
+        yield
+    except CloudTrailParquetError:
+        raise
+    except Exception as error:
+        frames = [(frame.f_globals["__name__"], no) for frame, no in walk_tb(error.__traceback__)]
+        *_, at = (f"{name}:{no}" for name, no in frames if name.startswith("cloudtrail_parquet"))
+        what = f"failed with {type(error).__name__} at {at}"
+        if isinstance(error, OSError):  # mostly a full /tmp
+            what += f" ({error.strerror})"
+        hint = "It is tried again. If that does not help, please report this line"
+        raise StorageError(what, where, hint) from error
