@@ -10,6 +10,8 @@ CloudTrailParquetError
 ├── LeaseTimeoutError    another run holds the unit: try again when it has finished
 ├── NotEnoughTimeError   the invocation ends too soon to start this: another one has to
 ├── TooLargeError        no invocation has the time for it: it has to be split
+├── ProcessEndedError    it ends each process that converts it: it needs more memory or time
+├── SupersededError      the unit has been cut in another way: nothing is left to do
 └── ReconciliationError  the counts of a run do not meet: a defect, nothing was replaced
 """
 
@@ -122,6 +124,14 @@ class TooLargeError(CloudTrailParquetError):
     ) -> None:
         super().__init__(what, where, hint)
         self.shards, self.bounds = shards, bounds
+
+
+class ProcessEndedError(CloudTrailParquetError):
+    """Whatever process converted it was ended, for lack of memory or time."""
+
+
+class SupersededError(CloudTrailParquetError):
+    """A shard is one of a cut that another cut of its unit has replaced."""
 
 
 class ReconciliationError(CloudTrailParquetError):

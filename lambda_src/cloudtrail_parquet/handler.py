@@ -68,6 +68,7 @@ def handler(event: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 - w
         if messages:
             failed = _work_on_messages(function, messages)
             return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+        function = replace(function, delivery=context.aws_request_id)
         return dict(_work(function, parse, event))
     except CloudTrailParquetError as error:
         telemetry.event_failed(error)
@@ -102,7 +103,8 @@ def _work_on_messages(function: Function, messages: list[dict[str, Any]]) -> lis
     failed, redelivery = [], redelivery_of(os.environ)
     for message in messages:
         try:
-            _work(function, parse_text, message.get("body"))
+            of_message = replace(function, delivery=message["messageId"])
+            _work(of_message, parse_text, message.get("body"))
         except CloudTrailParquetError as error:
             function.telemetry.event_failed(error, message["messageId"])
             failed.append(message["messageId"])

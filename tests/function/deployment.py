@@ -31,7 +31,7 @@ _REGION = "us-east-1"
 _ACCOUNT = "123456789012"
 _PREFIXES = {"logs": "org", "lake": "cloudtrail", "state": "x"}
 
-Invoke = Callable[[Any], Outcome]
+Invoke = Callable[..., Outcome]
 
 
 class Carried(NamedTuple):
@@ -77,9 +77,9 @@ class Carrier:
 
     def invoke_asynchronously(self, invoke: Invoke, event: object) -> Carried:
         """As EventBridge and Scheduler invoke: with retries, here at once."""
-        carried = Carried(event, [])
+        carried, request_id = Carried(event, []), str(uuid.uuid4())
         for _ in range(ATTEMPTS):
-            carried.outcomes.append(invoke(event))
+            carried.outcomes.append(invoke(event, request_id=request_id))
             if carried.outcomes[-1].ok:
                 return carried
         self.failed.append(event)

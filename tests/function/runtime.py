@@ -173,12 +173,17 @@ class Sandbox:
         self._serving.join()
         self._api.server_close()
 
-    def invoke(self, event: object, timeout_s: float = 900) -> Outcome:
-        """Invoke the function, one event at a time, as Lambda does; ended at the time limit."""
+    def invoke(self, event: object, timeout_s: float = 900, request_id: str = "") -> Outcome:
+        """Invoke the function, one event at a time, as Lambda does; ended at the time limit.
+
+        An event that is tried again has the ``request_id`` that it had before.
+        """
         process = self._process or self._start()
         deadline = time.time() + timeout_s
         text = event if isinstance(event, bytes) else json.dumps(event).encode()
-        self._api.waiting.put(_Invocation(str(uuid.uuid4()), text, int(deadline * 1000)))
+        self._api.waiting.put(
+            _Invocation(request_id or str(uuid.uuid4()), text, int(deadline * 1000))
+        )
         while time.time() < deadline:
             with suppress(queue.Empty):
                 outcome = self._api.outcomes.get(timeout=0.2)

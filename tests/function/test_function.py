@@ -493,8 +493,8 @@ def test_what_is_left_goes_on_side_by_side_and_not_in_a_long_chain() -> None:
     assert links == {1: 1, 2: 13}  # 15 units are done at first; seven make an event
 
 
-@pytest.mark.parametrize(("error", "most_links"), [(NotEnoughTimeError, 6), (StorageError, 10)])
-def test_a_chain_ends_soon_even_where_events_do_little_more_than_half(
+@pytest.mark.parametrize(("error", "most_links"), [(NotEnoughTimeError, 6), (StorageError, 8)])
+def test_a_chain_ends_soon_even_where_each_event_does_a_third(
     monkeypatch: pytest.MonkeyPatch, error: type[CloudTrailParquetError], most_links: int
 ) -> None:
     links, done = list[int](), list[date]()
@@ -510,7 +510,7 @@ def test_a_chain_ends_soon_even_where_events_do_little_more_than_half(
     while events:
         link, event = events.pop()
         assert isinstance(event, ConvertEvent)
-        most = len(done) + len(event.units) // 2 + 1
+        most = len(done) + len(event.units) // 3 + 1
         links.append(link)
         again = Workbench(days=0)
         again.work(event)

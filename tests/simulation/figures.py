@@ -11,6 +11,7 @@ Json = dict[str, Any]
 
 _COLUMNS = ("read", "written", "straggled", "elsewhere", "duplicate", "discarded", "quarantined")
 _REFUSED = "refused"
+_LACKING = {_REFUSED, "aside"}
 
 
 class PlaceRow(NamedTuple):
@@ -50,8 +51,8 @@ def wrong_sums(unit: Unit, receipt: Json) -> Iterator[str]:
             yield f"{place} was refused, and yet read: {row}"
         if not (unit.holds(place) or (row.state == _REFUSED and unit.span.account == "")):
             yield f"{place} is not a place of it"
-        if row.state == _REFUSED and receipt["status"] == "complete":
-            yield f"complete, but {place} was refused"
+        if row.state in _LACKING and receipt["status"] == "complete":
+            yield f"complete, but {place} was {row.state}"
     if receipt["kept"]:
         return  # it may be made of footers, which do not tell
     sums = sum((row.counts for row in rows.values()), Counter[str]())
@@ -64,9 +65,9 @@ def wrong_sums(unit: Unit, receipt: Json) -> Iterator[str]:
 
 
 def unread(receipt: Json) -> Iterator[str]:
-    """Places that could not be listed, unless what was read of them before was kept."""
+    """Places of which not all could be listed or read, unless what was read before was kept."""
     for place, row in table(receipt).items():
-        if row.state == _REFUSED and not receipt["kept"]:
+        if row.state in _LACKING and not receipt["kept"]:
             yield f"{place} was not read"
 
 

@@ -15,7 +15,7 @@ _THREE = r"year=(?P<year>\d{4})/month=(?P<month>\d\d)/day=(?P<day>\d\d)"
 _DT = r"dt=(?P<dt>\d{4}-\d\d-\d\d)"
 _PART = re.compile(
     rf"{_SPAN}(?:{_THREE}|{_DT})"
-    r"/(?:part|straggler-(?P<owner>\d{8}))-(?:\d\dof\d\d-)?\d{5}\.parquet"
+    r"/(?:part|straggler-(?P<owner>\d{8}))-(?:\d\dof\d\d-(?:[0-9a-f]{8}-)?)?\d{5}\.parquet"
 )
 _STATE = re.compile(rf"(?P<kind>[a-z/]+)/{_SPAN}{_THREE}(?P<rest>[./].*)")
 

@@ -34,11 +34,11 @@ from cloudtrail_parquet.conversion import (
     task,
 )
 from cloudtrail_parquet.dataset import parts
-from cloudtrail_parquet.function import service
+from cloudtrail_parquet.function import attempts, service
 from cloudtrail_parquet.planning import due, plan
 from cloudtrail_parquet.records.from_arrow import restore_json
 from cloudtrail_parquet.records.keys import content
-from cloudtrail_parquet.state import notes, receipt
+from cloudtrail_parquet.state import figures, notes, receipt
 from cloudtrail_parquet.state.keys import StateKeys
 from cloudtrail_parquet.storage import ObjectStore, leases
 from tests.simulation.play import play
@@ -361,6 +361,31 @@ def counted_elsewhere() -> Iterator[None]:
         return [(one.records[one._known[-1]], encoded.num_rows)] if one._known else []  # noqa: SLF001
 
     with patch.object(places.Places, "counts", counts):
+        yield
+
+
+# What processes that are ended might bring.
+
+
+@_mutation("an attempt that was ended is not known to the next one")
+def ended_unknown() -> Iterator[None]:
+    with patch.object(attempts.Attempts, "_begun", lambda _: 0):
+        yield
+
+
+@_mutation("log files that were set aside are not tried again")
+def aside_for_good() -> Iterator[None]:
+    def for_good(key: str, reason: str, record: int | None = None, **_: Any_) -> Any_:
+        retryable = "were ended" not in reason
+        return figures.quarantined(key, reason, record, retryable=retryable)
+
+    with patch.object(run, "quarantined", for_good):
+        yield
+
+
+@_mutation("shards of a cut that another one has replaced are published")
+def replaced_cuts() -> Iterator[None]:
+    with patch.object(task, "check_current", lambda *_: None):
         yield
 
 

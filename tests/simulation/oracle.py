@@ -7,7 +7,7 @@ also in what they say of each place, and nothing is left over.
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from itertools import pairwise
 from typing import NamedTuple
@@ -78,18 +78,23 @@ class Verdict:
             yield from (f"RECEIPT of {unit}: {what}" for what in self._receipt(unit, receipt))
         yield from self._left_over()
 
-    def lost(self) -> Iterator[str]:
+    def lost(self, deadly: Collection[Place] = ()) -> Iterator[str]:
         """What daily runs alone should have done: all that came when its name says it did.
 
         Daily runs do not look again at days long past when a rule discards less than before.
+
+        Args:
+            deadly: Places whose log files ended each process that read them, for a while; all
+                others are done nevertheless.
         """
         yield from self._rows()
         for unit, receipt in self._watch.receipts.items():
             came = (file for file in self._window(unit) if file.in_time and not file.gone)
-            if not receipt["settled"] and any(came):
+            if not receipt["settled"] and any(came) and not any(map(unit.holds, deadly)):
                 yield f"RECEIPT of {unit}: not settled"
         for place in self._deliveries.habits.layouts:
-            yield from self._lost(place, lambda file: file.in_time, self._past)
+            if place not in deadly:
+                yield from self._lost(place, lambda file: file.in_time, self._past)
 
     # Records.
 
@@ -246,6 +251,8 @@ class Verdict:
         if key.startswith("leases/"):
             # Of a run that was killed: the next run that wants it takes it over, at no cost.
             return datetime.fromisoformat(json.loads(data)["expires"]) < self._now
+        if key.startswith("attempts/"):
+            return True  # of one that was killed; the daily run removes it later
         found = state_name(key)
         if found is None:
             return False
@@ -257,9 +264,11 @@ class Verdict:
         is_empty = all(file.gone for file in self._deliveries.files.values())
         may_stay = {
             "receipts": told,
-            "identities": told or self._is_damaged,  # the receipt beside it may have been removed
+            # The receipt beside it may have been removed; or a run was not to come to that.
+            "identities": told or self._is_damaged or not self._has_source(unit),
             "intents": is_empty,  # without any log file plans fail, so nobody completes it
             "shards": is_empty,
+            "cuts": True,  # so that no shard of an older one comes after all
         }
         return may_stay.get(kind, False)
 

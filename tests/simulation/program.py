@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from cloudtrail_parquet.conversion import collate, run
 from cloudtrail_parquet.conversion import workers as dispatch
+from cloudtrail_parquet.planning import batches
 from cloudtrail_parquet.planning.plan import Receipts, UnitRange, plan_units
 from cloudtrail_parquet.schema import columns as schema
 from cloudtrail_parquet.settings.options import PlanOptions
@@ -28,6 +29,7 @@ def _at_once(write: Callable[[pa.Table], None]) -> Iterator[Callable[[pa.Table],
     yield write
 
 
+batches.PIECES = 2, 2  # a few places are cut more than once, as thousands are
 run.in_background = _at_once  # type: ignore[attr-defined]  # where it is looked up
 collate._PIECE_ROWS = 4  # noqa: SLF001 - else a unit is one piece, and what joins pieces is not tried
 

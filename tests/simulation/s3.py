@@ -72,6 +72,7 @@ class Bucket:
         page: How many keys a page of a listing has.
         watch: Is told of every change.
         refused: Names of folders that may not be listed, nor what is below them.
+        deadly: Folders of whose objects each ends the process that gets it.
         objects: What there is.
         keys: The same, sorted.
     """
@@ -82,6 +83,7 @@ class Bucket:
     page: int = 1000
     watch: Callable[[Change], None] = lambda _: None
     refused: set[str] = field(default_factory=set)
+    deadly: set[str] = field(default_factory=set)
     objects: dict[str, HeldObject] = field(default_factory=dict)
     keys: list[str] = field(default_factory=list)
     _written: int = 0
@@ -265,6 +267,8 @@ class Client:
         latency_s = actor.latency_s * self._faults.random.uniform(0.3, 0.7)
         actor.live(latency_s)
         fate = self._faults.fate(kind)
+        if kind == "GET" and any(folder in key for folder in self._bucket.deadly):
+            fate = Fate.KILLED_BEFORE
         if fate is not None:
             return self._with_fault(fate, kind, key, act)
         answer = self._carry_out(kind, key, act)

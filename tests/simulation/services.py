@@ -95,21 +95,24 @@ class Services:
     fanned_out: bool = True
     defects: list[str] = field(default_factory=list)
     _number: int = 0
+    _deliveries: int = 0
 
     # What starts runs.
 
     def invoke(self, raw: dict[str, Any]) -> None:
         """An event for the function, as its schedule or a rule of the bus sends it."""
-        self._attempt(raw, more=2)
+        delivery = self._next_delivery()
+        self._attempt(raw, delivery, more=2)
         if self.random.random() < self.double:
-            self._later(self._twice_after(), lambda: self._attempt(raw, more=2))
+            self._later(self._twice_after(), lambda: self._attempt(raw, delivery, more=2))
 
     def send(self, text: str) -> None:
         """A message for the queue, from which the function takes it."""
-        delay_s = self.random.uniform(0, 20)
-        self._later(delay_s, lambda: self._receive(text, received=1))
+        delay_s, delivery = self.random.uniform(0, 20), self._next_delivery()
+        self._later(delay_s, lambda: self._receive(text, delivery, received=1))
         if self.random.random() < self.double:
-            self._later(delay_s + 20 * self._twice_after(), lambda: self._receive(text, received=2))
+            again_s = delay_s + 20 * self._twice_after()
+            self._later(again_s, lambda: self._receive(text, delivery, received=2))
 
     def laptop(self, first: date, last: date) -> None:
         """A conversion of some days by the command line."""
@@ -127,6 +130,11 @@ class Services:
                     self._failed(actor, outcome.error)
 
         self._start(f"laptop {first} to {last}", self._guarded(work), program)
+
+    def _next_delivery(self) -> str:
+        """What an event has that comes again."""
+        self._deliveries += 1
+        return f"delivery {self._deliveries}"
 
     def _twice_after(self) -> float:
         return self.random.choice([0, 1, 30]) * self.random.random()
@@ -151,28 +159,30 @@ class Services:
 
         return Stores(*map(store, self.buckets), clock=clock)
 
-    def _attempt(self, raw: dict[str, Any], more: int) -> None:
+    def _attempt(self, raw: dict[str, Any], delivery: str, more: int) -> None:
         def ended(*, well: bool) -> None:
             if not well and more:
-                self._later(_RETRIES_AFTER_S[more], lambda: self._attempt(raw, more - 1))
+                again_s = _RETRIES_AFTER_S[more]
+                self._later(again_s, lambda: self._attempt(raw, delivery, more - 1))
 
         event = msgspec.json.encode(raw.get("detail", raw)).decode()
-        self._function(f"lambda {event}", lambda: parse(raw), self._put_event, ended)
+        self._function(f"lambda {event}", delivery, lambda: parse(raw), self._put_event, ended)
 
     def _put_event(self, text: str) -> None:
         event = {"detail-type": "cloudtrail-parquet", "detail": msgspec.json.decode(text)}
         self._later(self.random.uniform(0, 5), lambda: self.invoke(event))
 
-    def _receive(self, text: str, received: int) -> None:
+    def _receive(self, text: str, delivery: str, received: int) -> None:
         def ended(*, well: bool) -> None:
             if not well and received < _RECEIVED_AT_MOST:
-                self._later(self.visibility_s, lambda: self._receive(text, received + 1))
+                self._later(self.visibility_s, lambda: self._receive(text, delivery, received + 1))
 
-        self._function(f"sqs {text}", lambda: parse_text(text), self.send, ended)
+        self._function(f"sqs {text}", delivery, lambda: parse_text(text), self.send, ended)
 
     def _function(
         self,
         name: str,
+        delivery: str,
         read: Callable[[], Event],
         send: Callable[[str], None],
         ended: Callable[..., None],
@@ -190,6 +200,7 @@ class Services:
                 cast("Telemetry", _Telemetry(lambda error: self._failed(actor, error))),
                 whole_s=self.whole_s,
                 left_s=lambda: max(began + self.whole_s - scheduler.now, 0),
+                delivery=delivery,
             )
             function.run(read())
             well = True

@@ -78,7 +78,7 @@ class Story:
         self.places = list(habits.layouts)
         self.spans = list(dict.fromkeys(span_of(place, world.layout) for place in self.places))
         self.deliveries = Deliveries(scheduler, self.source, self.random, habits, self.end)
-        self.faults = world.faults()
+        self.faults, self.deadly = world.faults(), set[Place]()
         self.programs = [world.program()]
         self.services = world.services(scheduler, self.faults, buckets, scratch, self.programs[0])
         scheduler.switched = lambda actor: program.install(actor.version)
@@ -91,6 +91,7 @@ class Story:
         try:
             self.deliveries.schedule(self.calendar)
             self._schedule_refusals()
+            self._schedule_deadly()
             often = self.deliveries.habits.repeated > 0.5
             deployed = self.random.choice([0, 0, 2, *[self.days - 1] * (4 if often else 1)])
             for day in self.calendar[deployed:]:
@@ -129,6 +130,25 @@ class Story:
         for account, begin, end in self.world.refusals(accounts, self.days):
             scheduler.at(start + begin, partial(refuse, account))
             scheduler.at(min(start + end, self.end), partial(allow, account))
+
+    def _schedule_deadly(self) -> None:
+        """Places whose log files end processes, while there is too little memory for them."""
+        scheduler, deadly, start = self.scheduler, self.source.deadly, midnight(self.calendar[0])
+
+        def begin(place: Place) -> None:
+            deadly.add(_folder(place))
+            scheduler.counts["deadly"] += 1
+            scheduler.note("operator", f"log files of {place} end whoever reads them")
+
+        for place, begins, ends in self.world.deadly(self.places, self.days):
+            self.deadly.add(place)
+            scheduler.at(start + begins, partial(begin, place))
+            if not self.world.calm:  # there they stay so until all others are done
+                scheduler.at(min(start + ends, self.end), partial(self._spare, place))
+
+    def _spare(self, place: Place) -> None:
+        self.source.deadly.discard(_folder(place))
+        self.scheduler.note("operator", f"log files of {place} can be read")
 
     def _schedule_runs(self, day: date) -> None:
         random, scheduler, services = self.random, self.scheduler, self.services
@@ -244,8 +264,12 @@ class Story:
             scheduler.run_until(midnight(day) + _DAILY_S)
             self.services.invoke({"kind": "daily"})
         scheduler.run_until(scheduler.now + HOUR_S)
-        if self.world.calm:
-            self._judge("after quiet days", lambda verdict: list(verdict.lost()))
+        # Without anywhere to send them to, units between two deadly ones, and shards, are not done.
+        most = len(self.places) if self.services.fanned_out else int(not self.world.is_folded)
+        if self.world.calm and len(self.deadly) <= most:
+            self._judge("after quiet days", lambda verdict: list(verdict.lost(self.deadly)))
+        for place in self.deadly:
+            self._spare(place)
         first = self.calendar[0] - timedelta(days=45)
         last = scheduler.moment.date() - timedelta(days=1)
         event = {"kind": "plan", "from": str(first), "to": str(last), "only": "outdated"}
@@ -297,3 +321,7 @@ class Story:
             self.source.refused = refused
             scheduler.counts["requests"] = requests
             del scheduler.trace[length:]
+
+
+def _folder(place: Place) -> str:
+    return f"/{place.account}/CloudTrail/{place.region}/"

@@ -73,7 +73,7 @@ class Watch:
         is_outdated: Says whether a plan finds a unit.
         has_source: Says whether any of a unit's log files is left.
         layout: The folders of the dataset.
-        history: All parts that have ever been put: their keys and bytes.
+        history: All parts that have ever stood: their keys and bytes.
         receipts: Those that there are.
     """
 
@@ -86,6 +86,7 @@ class Watch:
     _parts: dict[Unit, dict[str, bytes]] = field(default_factory=lambda: defaultdict(dict))
     _markers: dict[Unit, set[str]] = field(default_factory=lambda: defaultdict(set))
     _terms: _Terms = field(default_factory=_Terms)
+    _put_by: dict[str, Actor | None] = field(default_factory=dict)
 
     def dataset(self, change: Change) -> None:
         """Look at a change of the dataset."""
@@ -100,10 +101,20 @@ class Watch:
         parts = self._parts[name.owner]
         if change.after is None:
             parts.pop(change.key, None)
+            self._forget_if_taken_back(change)
         else:
             parts[change.key] = change.after.data
             self.history.append((change.key, change.after.data))
+            self._put_by[change.key] = change.actor
         self._check(name.owner)
+
+    def _forget_if_taken_back(self, change: Change) -> None:
+        """A part that its own run takes back, since it may have lost its lease, never stood."""
+        named = (part["key"] for receipt in self.receipts.values() for part in receipt["parts"])
+        if self._put_by.get(change.key) is change.actor and change.before is not None:
+            put = change.key, change.before.data
+            if change.key not in named and put in self.history:
+                self.history.remove(put)
 
     def state(self, change: Change) -> None:
         """Look at a change of the state."""

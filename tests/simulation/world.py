@@ -38,20 +38,21 @@ _QUICK: dict[str, Any] = {
     "sort_by": (),
 }
 _LAYOUTS: list[PartitionLayout] = [*get_args(PartitionLayout), *[DEFAULT_LAYOUT] * 2]
-_REFUSED = 0.6
+_REFUSED, _DEADLY = 0.6, 0.25
 
 
 class World:
     """Draws what a world is like.
 
     Attributes:
+        seed: Its number.
         random: Whence.
         calm: Whether nothing befalls requests, and clocks agree.
         layout: The layout of the dataset.
     """
 
     def __init__(self, seed: int) -> None:
-        self.random = Random(f"simulation/{seed}")
+        self.seed, self.random = seed, Random(f"simulation/{seed}")
         self.calm = self.random.random() < 0.25
         self._apart = Random(f"layout/{seed}")  # so that the default layout has its old stories
         self.layout = self._apart.choice(_LAYOUTS)
@@ -99,6 +100,15 @@ class World:
             end = begin + random.choice(spans[: 2 if self.calm else None]) * random.uniform(0.5, 1)
             drawn.append((random.choice(sorted(accounts)), begin, end))
         return drawn
+
+    def deadly(self, places: list[Place], days: int) -> list[tuple[Place, float, float]]:
+        """Places whose log files end the process that reads one: from when, and until when."""
+        random = Random(f"deadly/{self.seed}")  # so that all else is as it would be without
+        if random.random() >= _DEADLY:
+            return []
+        some = random.sample(places, random.choice([1, 1, min(2, len(places))]))
+        begin = random.uniform(0, days - 1) * DAY_S
+        return [(place, begin, begin + random.uniform(0.5, 3) * DAY_S) for place in some]
 
     def faults(self) -> Faults:
         """What befalls requests."""

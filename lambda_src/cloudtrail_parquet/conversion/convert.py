@@ -43,7 +43,7 @@ def convert_unit(  # noqa: PLR0913, PLR0917
     trails: Iterable[str],
     stores: Stores,
     settings: Settings,
-    admit: Callable[[list[LogFile]], None] | None = None,
+    admit: Callable[[list[LogFile]], str | None] | None = None,
     shard: Shard = WHOLE,
     refused: Iterable[str] = (),
     splits: Container[Unit] | None = None,
@@ -60,7 +60,8 @@ def convert_unit(  # noqa: PLR0913, PLR0917
             `discover.discover` finds them.
         stores: Source, dataset and state.
         settings: Conversion settings.
-        admit: Receives the log files before any is read, and may raise to prevent that.
+        admit: Receives the log files before any is read, and may raise to prevent that, or return
+            why they are set aside: then all are quarantined for that reason.
         shard: Which of the unit's log files to read. Shards may be converted in any order, at the
             same time, and more than once.
         refused: Accounts of a folded unit that may not be listed. What was read of them before is
@@ -73,6 +74,7 @@ def convert_unit(  # noqa: PLR0913, PLR0917
         convert and nothing had ever been converted.
 
     Raises:
+        SupersededError: The shard is of a cut that another one has replaced.
         StorageError, LeaseTimeoutError, ReconciliationError: Nothing was replaced; or a store
             failed while parts were replaced, and converting the unit again completes that.
         UsageError: The layout has no such units; or shards of a split that was never completed
@@ -87,14 +89,14 @@ def convert_unit(  # noqa: PLR0913, PLR0917
         task = look()
         if task.is_void:
             return None
-        if admit is not None:
-            admit(task.files)
+        set_aside = admit(task.files) if admit is not None else None
         if isinstance(task, ShardTask):
             kept = _keep_unit(task, held)
             if kept is not None:
                 return kept
         was_split = splits is None or unit in splits
-        task = replace(task, own_first=not _is_small(task), was_split=was_split)
+        small = _is_small(task)
+        task = replace(task, own_first=not small, was_split=was_split, set_aside=set_aside or "")
         return _attempts(task, look, held, started)
 
 
@@ -105,7 +107,7 @@ def _attempts(
         try:
             return _attempt(task, held, started)
         except PartitionsChangedError:
-            before, task = task, look()
+            before, task = task, replace(look(), set_aside=task.set_aside)
         if _is_done_by_another(before, task):
             return task.last_receipt
     raise LeaseTimeoutError(
@@ -259,6 +261,7 @@ def _seen_again(run: Run) -> Task[Any]:
 
     Raises:
         PartitionsChangedError: What the run has worked from is no longer so.
+        SupersededError: The shard is of a cut that another one has replaced meanwhile.
     """
     task, day = run.task.with_current_notes(), run.task.unit.day
     if task.shard == WHOLE and task.notes.versions != run.task.notes.versions:

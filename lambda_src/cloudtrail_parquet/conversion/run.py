@@ -4,9 +4,10 @@ Everything is read, counted and staged here; `convert` has it published.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import date
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 from msgspec.structs import astuple
@@ -104,7 +105,7 @@ class Run:
                 own=write_own,
                 stragglers=self._write_stragglers,
             )
-            for file, text in fetch(self._source, self._files, self._options.fetch):
+            for file, text in self._fetched():
                 self._take(file, text)
                 del text  # before the next one is fetched
             self.collation.finish()
@@ -113,6 +114,11 @@ class Run:
             quarantined(file.key, reason, position)
             for file, position, reason in self.collation.quarantined
         ]
+
+    def _fetched(self) -> Iterable[tuple[LogFile, Fetched]]:
+        if why := self.task.set_aside:
+            return ((file, StorageError(why, file.key, "")) for file in self._files)
+        return fetch(self._source, self._files, self._options.fetch)
 
     def _take(self, file: LogFile, text: Fetched) -> None:
         try:
@@ -230,11 +236,12 @@ class Run:
             files[file.place] += 1
             sizes[file.place] += file.size if file.delivered.date() == day else 0
         figures = {place: PlaceFigures("refused") for place in self.task.refused}
+        state: Literal["read", "aside"] = "aside" if self.task.set_aside else "read"
         for place in files.keys() | self.collation.places.records.keys():
             records = self.collation.places.records.get(place, Records())
             fingerprint = self.task.fingerprints[place].short
             counts = astuple(records)
-            figures[place] = PlaceFigures("read", files[place], sizes[place], counts, fingerprint)
+            figures[place] = PlaceFigures(state, files[place], sizes[place], counts, fingerprint)
         return by_place(figures)
 
 

@@ -20,6 +20,7 @@ from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
 from cloudtrail_parquet.settings.options import ConversionOptions
 from cloudtrail_parquet.source.log_files import window_files
 from cloudtrail_parquet.source.unplaced import Misplaced, Unplaced
+from cloudtrail_parquet.state.cuts import check_current
 from cloudtrail_parquet.state.figures import Part
 from cloudtrail_parquet.state.identities import Fingerprint
 from cloudtrail_parquet.state.notes import (
@@ -55,6 +56,7 @@ class Task(ABC, Generic[R]):
         own_first: Whether the unit's partition is listed before log files are read; else what
             others have published there is first seen under the lease.
         was_split: Whether the state may know of shards of the unit since before the run began.
+        set_aside: Why no log file is read, but all are quarantined; empty to read them.
         run: The name of this run.
     """
 
@@ -72,6 +74,7 @@ class Task(ABC, Generic[R]):
     addition: Addition | None = None
     own_first: bool = True
     was_split: bool = True
+    set_aside: str = ""
     run: str = field(default_factory=lambda: uuid4().hex)
 
     @abstractmethod
@@ -95,7 +98,12 @@ class Task(ABC, Generic[R]):
         """A receipt as the one of the unit, or of the shard."""
 
     def with_current_notes(self) -> Self:
-        """This task with what the state says now."""
+        """This task with what the state says now.
+
+        Raises:
+            SupersededError: It is a shard of a cut that another one has replaced.
+        """
+        check_current(self.stores.state, self.unit, self.shard)
         return replace(self, notes=_read_notes(self.stores.state, self.unit, self.shard))
 
     @property
@@ -265,10 +273,12 @@ def task_of(  # noqa: PLR0913, PLR0917
 
     Raises:
         UsageError: The layout has no such units.
+        SupersededError: The shard is of a cut that another one has replaced.
         StorageError: The window cannot be listed, or the state cannot be read; in a folded layout
             a place that may not be listed does not keep the others from being read.
     """
     check_unit(unit, options.dataset.layout)
+    check_current(stores.state, unit, shard)
     notes = _read_notes(stores.state, unit, shard)
     listed, empty, unlisted = stores.now(), Unplaced(), set[Place]()
     window = window_files(

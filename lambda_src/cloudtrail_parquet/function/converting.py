@@ -12,18 +12,23 @@ from cloudtrail_parquet.deliveries import LogFile, memory_of
 from cloudtrail_parquet.errors import (
     CloudTrailParquetError,
     NotEnoughTimeError,
+    ProcessEndedError,
     StorageError,
+    SupersededError,
     TooLargeError,
     UsageError,
 )
 from cloudtrail_parquet.function.admission import MARGIN_S, START_S, Admission
+from cloudtrail_parquet.function.attempts import Attempts
 from cloudtrail_parquet.function.events import ConvertEvent, UnitRef
 from cloudtrail_parquet.function.fanout import Fanout
 from cloudtrail_parquet.function.telemetry import Telemetry
-from cloudtrail_parquet.layout import WHOLE, Unit, check_unit
+from cloudtrail_parquet.layout import WHOLE, Bound, Shard, Unit, check_unit
+from cloudtrail_parquet.planning.batches import cut_closer
 from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.accounts import Accounts
+from cloudtrail_parquet.state.cuts import note_cut
 from cloudtrail_parquet.state.keys import split_units
 from cloudtrail_parquet.state.notes import read_notes, shard_notes
 from cloudtrail_parquet.state.receipt import Receipt
@@ -35,6 +40,9 @@ LEASE_WAIT_S = 60
 
 SHARD_WAIT_S = 300
 """The same for a shard: shards are ready together and published one after the other."""
+
+_ENDED_ALONE = 2
+"""The attempts at a unit alone that may be ended, one perhaps by chance, before it is set aside."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,7 @@ class Invocation:
         telemetry: Receives metrics and log lines.
         whole_s: The seconds that the invocation had when it began.
         left_s: Returns the seconds that it has left.
+        delivery: What is the same whenever its event is delivered; empty if that is not known.
     """
 
     stores: Stores
@@ -56,12 +65,15 @@ class Invocation:
     telemetry: Telemetry
     whole_s: float = 0
     left_s: Callable[[], float] = lambda: 0
+    delivery: str = ""
 
 
 def convert_units(invocation: Invocation, units: Sequence[UnitRef]) -> dict[str, int]:
     """Convert units; those left over go to other invocations if this one made progress.
 
-    So this ends: events become shorter, and an event without any progress fails.
+    So this ends: events become shorter, and an event without any progress fails. If an attempt at
+    the event was ended, its units are handed on, each alone, so that only the one that is to blame
+    is ended again.
 
     Returns:
         How many units were converted, and how many handed back.
@@ -72,19 +84,32 @@ def convert_units(invocation: Invocation, units: Sequence[UnitRef]) -> dict[str,
     if not units:
         return {"converted": 0, "handed_back": 0}
     stores, settings = invocation.stores, invocation.settings
-    record_properties(stores, DatasetOptions.of(settings), LeaseOptions.of(settings))
-    batch = _Batch(invocation)
-    results = side_by_side(batch.attempt, units, at_a_time(stores.parallel))
-    for unit, result in zip(units, results, strict=True):
-        batch.take(unit, result)
-    return batch.hand_on()
+    attempts = Attempts(stores.state, invocation.delivery)
+    if attempts.ended:
+        invocation.telemetry.attempts_ended(attempts.ended, len(units))
+        if len(units) > 1 and invocation.fanout is not None:
+            invocation.fanout().send(ConvertEvent((unit,)) for unit in units)
+            invocation.telemetry.handed_back(len(units))
+            attempts.forget()
+            return {"converted": 0, "handed_back": len(units)}
+    with attempts.under_way():
+        record_properties(stores, DatasetOptions.of(settings), LeaseOptions.of(settings))
+        batch = _Batch(invocation, attempts.ended if len(units) == 1 else 0)
+        # With nobody to hand them to: from both ends by turns, up to the one that is to blame.
+        ordered = units[::-1] if attempts.ended % 2 else units
+        at_once = 1 if attempts.ended else at_a_time(stores.parallel)
+        results = side_by_side(batch.attempt, ordered, at_once)
+        for unit, result in zip(ordered, results, strict=True):
+            batch.take(unit, result)
+        return batch.hand_on()
 
 
 class _Batch:
     """The units of an event, and what has become of them so far."""
 
-    def __init__(self, invocation: Invocation) -> None:
-        self._invocation = invocation
+    def __init__(self, invocation: Invocation, ended: int) -> None:
+        """``ended`` is how many invocations were that converted the only unit of the event."""
+        self._invocation, self._ended = invocation, ended
         self._stores, self._settings = invocation.stores, invocation.settings
         self._telemetry, self._fanout = invocation.telemetry, invocation.fanout
         self._late = invocation.whole_s - invocation.left_s() > START_S  # by other work
@@ -109,8 +134,21 @@ class _Batch:
         except NotEnoughTimeError as error:
             self._is_late = error
             return error
+        except TooLargeError as error:
+            return self._cut(ref, error)
         except CloudTrailParquetError as error:
             return error
+
+    def _cut(self, ref: UnitRef, error: TooLargeError) -> CloudTrailParquetError:
+        """Note the bounds at which a unit is cut before its shards are sent on."""
+        if not error.bounds or self._fanout is None:
+            return error
+        bounds = tuple(Bound(*bound) for bound in error.bounds)
+        try:
+            note_cut(self._stores.state, ref.unit, bounds, ref.one)
+        except CloudTrailParquetError as failed:
+            return failed
+        return error
 
     def _convert(self, ref: UnitRef) -> Receipt | None:
         """Convert a unit or a shard of it.
@@ -125,11 +163,14 @@ class _Batch:
         admission.admit(unit, shard, [], self._seconds)
         holds_logs = False
 
-        def admit(files: list[LogFile]) -> None:
+        def admit(files: list[LogFile]) -> str:
             nonlocal holds_logs
             holds_logs = True  # called only when there is something to convert
+            if self._ended >= _ENDED_ALONE:
+                return self._set_aside(unit, shard, files)
             self._under_way[ref] = admission.admit(unit, shard, files, self._seconds)
             take(memory_of(files))
+            return ""
 
         longest_s = LEASE_WAIT_S if shard == WHOLE else SHARD_WAIT_S
         wait_s = min(self._settings.lease_wait_s, longest_s, int(left_s() - MARGIN_S))
@@ -145,6 +186,22 @@ class _Batch:
         finally:
             self._under_way.pop(ref, None)
         return receipt
+
+    def _set_aside(self, unit: Unit, shard: Shard, files: Sequence[LogFile]) -> str:
+        """Why the log files of a shard are not read, which has ended each process that read them.
+
+        Raises:
+            TooLargeError: It has several places, between which it is cut.
+            ProcessEndedError: It is not a part of a folded unit.
+        """
+        what = f"{self._ended} invocations that read this were ended, at a limit of time or memory"
+        hint = "Give the function more memory or time, or convert it with the command line"
+        bounds = () if all(unit.span) else cut_closer(shard, files)
+        if bounds and self._fanout is not None:
+            raise TooLargeError(what, unit.name, hint, bounds=bounds)
+        if shard.cut:
+            return what
+        raise ProcessEndedError(what, unit.name, hint)
 
     @property
     def _seconds(self) -> float:
@@ -173,6 +230,9 @@ class _Batch:
                 shards = ref.split(result.shards, result.bounds)
                 self._fanout().send(ConvertEvent((shard,)) for shard in shards)
                 self._telemetry.handed_back(len(shards))
+                self._done += 1
+            case SupersededError():
+                self._telemetry.superseded(ref.unit, str(ref.one))
                 self._done += 1
             case CloudTrailParquetError():
                 self._telemetry.failed(ref.unit, result)

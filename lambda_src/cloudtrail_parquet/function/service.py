@@ -7,6 +7,7 @@ from itertools import chain
 from msgspec.structs import replace as replace_in
 
 from cloudtrail_parquet.contract import FUNCTION_S, MAX_UNITS, PLACE_COLUMNS
+from cloudtrail_parquet.function.attempts import forget_old
 from cloudtrail_parquet.function.converting import Invocation, convert_units
 from cloudtrail_parquet.function.events import ConvertEvent, DailyEvent, Event, PlanEvent, UnitRef
 from cloudtrail_parquet.planning.batches import BATCH_S, pack
@@ -36,6 +37,7 @@ class Function(Invocation):
             case PlanEvent():
                 return self._plan(event, scheduled=False)
             case DailyEvent(days_back, count):
+                forget_old(self.stores)
                 today = self.stores.clock.now().date()
                 days = scheduled_days(today, days_back, self.settings, count)
                 return self._plan(PlanEvent(*days, only="outdated"), scheduled=not count)

@@ -97,6 +97,14 @@ class Telemetry:
         self._sums[MetricName.UNITS_HANDED_BACK] += units
         self._log.info("units_handed_back", extra={"units": units})
 
+    def attempts_ended(self, attempts: int, units: int) -> None:
+        """Report an event at which attempts were ended before; its units are tried singly."""
+        self._log.warning("attempts_ended", extra={"attempts": attempts, "units": units})
+
+    def superseded(self, unit: Unit, shard: str) -> None:
+        """Report a shard of a cut that another cut of its unit has replaced."""
+        self._log.info("shard_superseded", extra={**unit.to_json(), "shard": shard})
+
     def planned(self, units: int, batches: int, oldest_unsettled: date | None) -> None:
         """Report a plan: its units and batches, and the oldest day in it that is not settled."""
         self._sums[MetricName.UNITS_PLANNED] += units

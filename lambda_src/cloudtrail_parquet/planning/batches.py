@@ -3,18 +3,24 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import date
+from math import ceil
 from operator import attrgetter
 
 import msgspec
 
 from cloudtrail_parquet.contract import MAX_UNITS, MEMORY_MB
 from cloudtrail_parquet.deliveries import LogFile, Window
-from cloudtrail_parquet.layout import Bound
+from cloudtrail_parquet.layout import MAX_SHARDS, WHOLE, Bound, Shard
 from cloudtrail_parquet.planning.cost import BYTES_PER_S, FILE_S, cost
 from cloudtrail_parquet.planning.plan import PlannedUnit
 
 BATCH_S = 240
 """The seconds that a batch may take of `FUNCTION_S`; an estimate, hence the margin."""
+
+
+PIECES = 32, 16
+"""How many shards are made of a unit that is cut closer, and of a shard: those of the third cut are
+of one place where there are 8,000."""
 
 
 def pack(
@@ -62,6 +68,28 @@ def cut(files: Iterable[LogFile], shards: int, window: Window, day: date) -> tup
         taken += seconds[position]
         before = position
     return tuple(bounds)
+
+
+def cut_closer(shard: Shard, files: Iterable[LogFile]) -> tuple[Bound, ...]:
+    """Cut what one shard of a unit reads, or all of the unit, between its places.
+
+    The bounds that there are stay, so that one shard after the other may be cut closer, and that
+    comes to an end.
+
+    Args:
+        shard: The shard, or `layout.WHOLE`.
+        files: The log files that it reads.
+
+    Returns:
+        The bounds between all shards of the unit; none if all log files are of one place, or there
+        are as many shards as there may be.
+    """
+    places = sorted({file.place for file in files})
+    shards = min(PIECES[shard != WHOLE], MAX_SHARDS - len(shard.bounds))
+    if min(len(places), shards) <= 1:
+        return ()
+    each = ceil(len(places) / shards)
+    return tuple(sorted([*shard.bounds, *(Bound(*place, 0) for place in places[each::each])]))
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):

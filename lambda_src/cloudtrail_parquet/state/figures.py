@@ -75,7 +75,8 @@ class PlaceFigures(msgspec.Struct, frozen=True, array_like=True):
     """What one place has given to a unit; the columns of all places add up to the receipt's.
 
     Attributes:
-        state: ``read``; or ``refused``: it may not be listed, so that nothing was read.
+        state: ``read``; ``refused``: it may not be listed, so that nothing was read; or ``aside``:
+            log files of it were not read, since each process that did was ended.
         files: How many log files the window holds.
         bytes: Stored bytes of those delivered on the day itself.
         records: What became of the records; as an array in the order of the members.
@@ -83,7 +84,7 @@ class PlaceFigures(msgspec.Struct, frozen=True, array_like=True):
             hexadecimal; empty if it was refused.
     """
 
-    state: Literal["read", "refused"]
+    state: Literal["read", "refused", "aside"]
     files: int = 0
     bytes: int = 0
     records: tuple[int, ...] = (0,) * 7
@@ -94,7 +95,8 @@ class PlaceFigures(msgspec.Struct, frozen=True, array_like=True):
         records = (one + another for one, another in zip(self.records, other.records, strict=True))
         files, size = self.files + other.files, self.bytes + other.bytes
         fingerprint = other.fingerprint or self.fingerprint
-        return PlaceFigures(other.state, files, size, tuple(records), fingerprint)
+        state = self.state if self.state == "aside" else other.state
+        return PlaceFigures(state, files, size, tuple(records), fingerprint)
 
 
 PlaceTable = dict[str, dict[str, PlaceFigures]]

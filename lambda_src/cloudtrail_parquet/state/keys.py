@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date
+from hashlib import sha256
 from itertools import chain
 from typing import NamedTuple
 
@@ -40,6 +41,20 @@ class StateKeys(NamedTuple):
 def partition_lease(unit: Unit) -> str:
     """The key of the lease on a unit's partition."""
     return state_key("leases/partitions", unit)
+
+
+def cut_key(unit: Unit) -> str:
+    """The key of how a unit was cut last."""
+    return state_key("cuts", unit)
+
+
+ATTEMPTS = "attempts/"
+"""The folder of what is known of attempts at events that have not come to an end."""
+
+
+def attempt_key(delivery: str) -> str:
+    """The key of the attempts at an event, by what is the same whenever it is delivered."""
+    return f"{ATTEMPTS}{sha256(delivery.encode()).hexdigest()[:32]}.json"
 
 
 def shards_of(state: ReadStore, unit: Unit) -> list[Shard]:

@@ -1,12 +1,13 @@
 from collections import Counter
 from datetime import date, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudtrail_parquet.deliveries import LogFile, Window
-from cloudtrail_parquet.layout import Place, Shard
-from cloudtrail_parquet.planning.batches import cut
+from cloudtrail_parquet.layout import MAX_SHARDS, WHOLE, Bound, Place, Shard
+from cloudtrail_parquet.planning.batches import cut, cut_closer
 from tests.unit.deliveries import START
 
 WINDOW, DAY = Window(900, 7200), date(2026, 1, 1)
@@ -60,3 +61,47 @@ def test_shards_take_about_the_same_and_small_places_whole() -> None:
     }
     assert {len(shards) for place, shards in by_place.items() if place is not PLACES[2]} == {1}
     assert len(by_place[PLACES[2]]) > 2
+
+
+@pytest.mark.parametrize(("number", "rounds"), [(2, 1), (32, 1), (33, 2), (510, 2), (8000, 3)])
+def test_a_few_cuts_leave_one_place_to_the_shard_that_is_cut_closer(
+    number: int, rounds: int
+) -> None:
+    places = [Place(f"{n:012d}", "a") for n in range(number)]
+    some = [LogFile(f"{place}", 1, START, True, place) for place in places]  # noqa: FBT003
+    shard, read, cuts = WHOLE, some, 0
+
+    while bounds := cut_closer(shard, read):
+        siblings = Shard.between(1, bounds).siblings
+        assert set(shard.bounds) <= set(bounds)
+        assert len(siblings) <= MAX_SHARDS
+        assert all(len(readers(file, siblings)) == 1 for file in some[:: number // 20 + 1])
+        shard = readers(some[number // 3], siblings)[0]
+        read, cuts = [file for file in some if WINDOW.takes(shard, file, DAY)], cuts + 1
+
+    assert (len(read), cuts) == (1, rounds)
+
+
+@given(st.lists(files, min_size=1, max_size=60), st.integers(2, 9), st.data())
+def test_a_shard_with_bounds_within_places_is_cut_between_places_alone(
+    some: list[LogFile], shards: int, data: st.DataObject
+) -> None:
+    before = cut(some, shards, WINDOW, DAY)
+    shard = data.draw(st.sampled_from(Shard.between(1, before).siblings if before else [WHOLE]))
+    read = [file for file in some if WINDOW.takes(shard, file, DAY)]
+
+    bounds = cut_closer(shard, read)
+
+    assert bool(bounds) == (len({file.place for file in read}) > 1)
+    if bounds:
+        closer = {readers(file, Shard.between(1, bounds).siblings)[0] for file in read}
+        assert set(before) <= set(bounds)
+        assert all(bound.second == 0 for bound in set(bounds) - set(before))
+        assert len(closer) > 1
+
+
+def test_a_unit_of_as_many_shards_as_there_may_be_is_cut_no_closer() -> None:
+    places = [Place(f"{n:03d}", "a") for n in range(300)]
+    shard = Shard.between(99, tuple(Bound(*place, 0) for place in places[:98]))
+
+    assert cut_closer(shard, [file for place in places[98:] for file in delivered(place, 1)]) == ()
