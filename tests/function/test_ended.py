@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import pyarrow.parquet as pq
 import pytest
@@ -185,6 +185,22 @@ def test_a_unit_that_ends_its_process_fails_alone_and_all_others_are_converted()
         assert isinstance(error, ProcessEndedError)
         assert "2 invocations that read this were ended" in error.what
     assert (cloud.ended, cloud.links) == (5, 2)  # all of them once; two each, alone
+
+
+def test_a_unit_that_cannot_even_be_listed_fails_with_the_reason() -> None:
+    cloud = Cloud(places(3), "dt")
+    event, source = Delivery(ConvertEvent.of([Unit("", "", DAY)]), 1, 1), cloud.stores.source
+
+    def end(*_: object, **__: object) -> NoReturn:
+        raise Ended
+
+    source.files = end  # type: ignore[method-assign]
+    for _ in range(3):
+        with pytest.raises(Ended):
+            cloud.work(event)
+    for _ in range(2):
+        with pytest.raises(ProcessEndedError, match="3 invocations that read this were ended"):
+            cloud.work(event)
 
 
 def test_with_nobody_to_send_units_to_all_but_the_one_to_blame_are_converted() -> None:

@@ -369,7 +369,7 @@ def counted_elsewhere() -> Iterator[None]:
 
 @_mutation("an attempt that was ended is not known to the next one")
 def ended_unknown() -> Iterator[None]:
-    with patch.object(attempts.Attempts, "_begun", lambda _: 0):
+    with patch.object(attempts.Attempts, "ended", lambda _: 0):
         yield
 
 

@@ -95,7 +95,11 @@ def keep(run: Run, kept: Receipt, others: NotesByShard, held: HeldLeases) -> Rec
     sizes = {entry.key: entry.size for entry in entries}
     is_true = sizes == {part.key: part.bytes for part in kept.parts}
     is_mixed = len({shard_of(entry.key).split for entry in entries}) > 1
-    gone, forgotten = set[SplitId](), NotesByShard()
+    gone = set[SplitId]()
+    # Of a split that another one has replaced, if that was ended before it had forgotten it.
+    forgotten = {
+        shard: each for shard, each in others.items() if each.parts and each.parts.isdisjoint(sizes)
+    }
     if not is_true or is_mixed:
         recorded = (
             {shard_of(part.key).split for part in kept.parts} if notes.is_true else set[SplitId]()
@@ -119,7 +123,7 @@ def keep(run: Run, kept: Receipt, others: NotesByShard, held: HeldLeases) -> Rec
         notes=notes,
         unknown=frozenset(entry.key for entry in entries),
         others=forgotten,
-        finished={} if forgotten else others,
+        finished={shard: each for shard, each in others.items() if shard not in forgotten},
         partitions=Partitions.unwatched(task.entries),
         staging=None,
     )

@@ -1,8 +1,8 @@
-"""Attempts at an event that Lambda has ended, at the limit of time or of memory.
+"""Attempts that Lambda has ended, at the limit of time or of memory.
 
-A process that is ended tells nobody. So while the units of an event are converted, a note of that
-lies in the state; whoever is given the event again and finds the note knows that the attempt before
-was ended, and not that it failed.
+A process that is ended tells nobody. So while the units of an event are converted a note of that
+lies in the state, under what stays the same when the event is delivered again. An attempt that
+finds a note knows that the one before was ended, and not that it failed.
 
 Sources: Lambda Developer Guide, "Asynchronous invocation" (an event that is tried again keeps its
 request id); SQS Developer Guide, "Message ID" (a message keeps its id whenever it is received).
@@ -14,7 +14,7 @@ from datetime import timedelta
 
 import msgspec
 
-from cloudtrail_parquet.errors import CloudTrailParquetError, ProcessEndedError, StorageError
+from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError
 from cloudtrail_parquet.state.keys import ATTEMPTS, attempt_key
 from cloudtrail_parquet.storage import Store, Stores
 
@@ -23,61 +23,63 @@ KEPT_DAYS = 15
 
 
 class _Note(msgspec.Struct, frozen=True):
-    """How many attempts were begun, the present one included."""
+    """How many attempts were begun and have not come to an end."""
 
     begun: int
 
 
 class Attempts:
-    """The attempts at an event.
-
-    Attributes:
-        ended: How many were ended before this one.
-    """
+    """The attempts at an event."""
 
     def __init__(self, state: Store, delivery: str) -> None:
-        """Ask for those before.
+        """Make no request yet.
 
         Args:
             state: The store of the state.
             delivery: What is the same whenever the event is delivered; empty if nothing is.
         """
         self._state, self._key = state, attempt_key(delivery) if delivery else ""
-        self.ended = self._begun() if delivery else 0
+        self._ended, self._is_noted = 0, False
+
+    def ended(self) -> int:
+        """How many attempts before this one were ended."""
+        text = self._state.read_if_there(self._key) if self._key else None
+        if text is not None:
+            try:
+                self._ended = msgspec.json.decode(text, type=_Note).begun
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                self._ended = 1
+            self._is_noted = True
+        return self._ended
+
+    def begin(self) -> None:
+        """Note this attempt, for good if it is ended."""
+        self._write(self._ended + 1)
 
     @contextmanager
-    def under_way(self) -> Iterator[None]:
-        """Note this attempt while in the context, and for good if it is ended there.
-
-        An error ends the attempt as well, but for `ProcessEndedError`: the next one is to know.
-        """
-        if not self._key:
-            yield
-            return
-        self._state.write(self._key, msgspec.json.encode(_Note(self.ended + 1)))
+    def coming_to_an_end(self) -> Iterator[None]:
+        """Forget all attempts if this one succeeds, and this one alone if it fails."""
         try:
             yield
-        except ProcessEndedError:
-            raise
         except CloudTrailParquetError:
-            self.forget()
+            if self._ended:
+                with suppress(StorageError):
+                    self._write(self._ended)
+            else:
+                self.forget()
             raise
         self.forget()
 
     def forget(self) -> None:
         """Forget the attempts: the next one begins as the first."""
-        if self._key:
+        if self._is_noted:
             with suppress(StorageError):  # then it begins as one after an attempt that was ended
                 self._state.delete([self._key])
 
-    def _begun(self) -> int:
-        text = self._state.read_if_there(self._key)
-        if text is None:
-            return 0
-        try:
-            return msgspec.json.decode(text, type=_Note).begun
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return 1
+    def _write(self, begun: int) -> None:
+        if self._key:
+            self._state.write(self._key, msgspec.json.encode(_Note(begun)))
+            self._is_noted = True
 
 
 def forget_old(stores: Stores) -> None:

@@ -41,8 +41,8 @@ LEASE_WAIT_S = 60
 SHARD_WAIT_S = 300
 """The same for a shard: shards are ready together and published one after the other."""
 
-_ENDED_ALONE = 2
-"""The attempts at a unit alone that may be ended, one perhaps by chance, before it is set aside."""
+_ENDED = 2
+"""The attempts at a unit that may be ended, one perhaps by chance, before it is set aside."""
 
 
 @dataclass(frozen=True)
@@ -85,19 +85,21 @@ def convert_units(invocation: Invocation, units: Sequence[UnitRef]) -> dict[str,
         return {"converted": 0, "handed_back": 0}
     stores, settings = invocation.stores, invocation.settings
     attempts = Attempts(stores.state, invocation.delivery)
-    if attempts.ended:
-        invocation.telemetry.attempts_ended(attempts.ended, len(units))
+    ended = attempts.ended()
+    if ended:
+        invocation.telemetry.attempts_ended(ended, len(units))
         if len(units) > 1 and invocation.fanout is not None:
             invocation.fanout().send(ConvertEvent((unit,)) for unit in units)
             invocation.telemetry.handed_back(len(units))
             attempts.forget()
             return {"converted": 0, "handed_back": len(units)}
-    with attempts.under_way():
+    attempts.begin()
+    with attempts.coming_to_an_end():
         record_properties(stores, DatasetOptions.of(settings), LeaseOptions.of(settings))
-        batch = _Batch(invocation, attempts.ended if len(units) == 1 else 0)
+        batch = _Batch(invocation, ended if len(units) == 1 else 0)
         # With nobody to hand them to: from both ends by turns, up to the one that is to blame.
-        ordered = units[::-1] if attempts.ended % 2 else units
-        at_once = 1 if attempts.ended else at_a_time(stores.parallel)
+        ordered = units[::-1] if ended % 2 else units
+        at_once = 1 if ended else at_a_time(stores.parallel)
         results = side_by_side(batch.attempt, ordered, at_once)
         for unit, result in zip(ordered, results, strict=True):
             batch.take(unit, result)
@@ -108,7 +110,7 @@ class _Batch:
     """The units of an event, and what has become of them so far."""
 
     def __init__(self, invocation: Invocation, ended: int) -> None:
-        """``ended`` is how many invocations were that converted the only unit of the event."""
+        """``ended`` is how many attempts were at the event, if it has a single unit."""
         self._invocation, self._ended = invocation, ended
         self._stores, self._settings = invocation.stores, invocation.settings
         self._telemetry, self._fanout = invocation.telemetry, invocation.fanout
@@ -159,6 +161,8 @@ class _Batch:
         """
         unit, shard, left_s = ref.unit, ref.one, self._invocation.left_s
         check_unit(unit, self._settings.partition_layout)
+        if self._ended > _ENDED:  # the last one did no more than list what there is
+            raise self._process_ended(unit)
         admission = Admission(self._invocation.whole_s, left_s, self._settings.window)
         admission.admit(unit, shard, [], self._seconds)
         holds_logs = False
@@ -166,15 +170,13 @@ class _Batch:
         def admit(files: list[LogFile]) -> str:
             nonlocal holds_logs
             holds_logs = True  # called only when there is something to convert
-            if self._ended >= _ENDED_ALONE:
+            if self._ended >= _ENDED:
                 return self._set_aside(unit, shard, files)
             self._under_way[ref] = admission.admit(unit, shard, files, self._seconds)
             take(memory_of(files))
             return ""
 
-        longest_s = LEASE_WAIT_S if shard == WHOLE else SHARD_WAIT_S
-        wait_s = min(self._settings.lease_wait_s, longest_s, int(left_s() - MARGIN_S))
-        settings = replace(self._settings, lease_wait_s=wait_s)
+        settings = replace(self._settings, lease_wait_s=self._lease_wait_s(shard))
         try:
             with translated_errors(unit.name), self._budget.share() as take:
                 trails, refused = self._trails(unit), self._accounts.refused(unit)
@@ -187,6 +189,14 @@ class _Batch:
             self._under_way.pop(ref, None)
         return receipt
 
+    def _lease_wait_s(self, shard: Shard) -> int:
+        """How long to wait for leases: also for that of an attempt that was ended to expire."""
+        longest_s = LEASE_WAIT_S if shard == WHOLE else SHARD_WAIT_S
+        wait_s = min(self._settings.lease_wait_s, longest_s)
+        if self._ended:
+            wait_s = max(wait_s, self._settings.lease_s)
+        return min(wait_s, int(self._invocation.left_s() - MARGIN_S))
+
     def _set_aside(self, unit: Unit, shard: Shard, files: Sequence[LogFile]) -> str:
         """Why the log files of a shard are not read, which has ended each process that read them.
 
@@ -194,14 +204,18 @@ class _Batch:
             TooLargeError: It has several places, between which it is cut.
             ProcessEndedError: It is not a part of a folded unit.
         """
-        what = f"{self._ended} invocations that read this were ended, at a limit of time or memory"
-        hint = "Give the function more memory or time, or convert it with the command line"
+        error = self._process_ended(unit)
         bounds = () if all(unit.span) else cut_closer(shard, files)
         if bounds and self._fanout is not None:
-            raise TooLargeError(what, unit.name, hint, bounds=bounds)
+            raise TooLargeError(*error.args, bounds=bounds)
         if shard.cut:
-            return what
-        raise ProcessEndedError(what, unit.name, hint)
+            return error.what
+        raise error
+
+    def _process_ended(self, unit: Unit) -> ProcessEndedError:
+        what = f"{self._ended} invocations that read this were ended, at a limit of time or memory"
+        hint = "Give the function more memory or time, or convert it with the command line"
+        return ProcessEndedError(what, unit.name, hint)
 
     @property
     def _seconds(self) -> float:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from cloudtrail_parquet.contract import DEFAULT_LAYOUT
 from cloudtrail_parquet.conversion.convert import convert_unit, preview_unit
 from cloudtrail_parquet.conversion.published import PublishedParts
-from cloudtrail_parquet.errors import LeaseTimeoutError, UsageError
+from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError, UsageError
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit, owner_of, shard_of, unit_of
 from cloudtrail_parquet.schema.columns import TIMESTAMP
 from cloudtrail_parquet.settings.settings import Settings
@@ -578,6 +578,34 @@ def test_a_split_does_not_replace_what_was_made_of_more_log_files(
     assert (receipt.status, receipt.records.written) == ("partial", 3)
     assert receipt.kept == "1 of 3 log files are gone from the source"
     assert not [key for key in state_keys(stores) if "of02" in key]
+
+
+def test_what_is_kept_forgets_a_split_that_another_had_replaced_before_it_was_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stores = of_files(TWO)
+    split(stores, 2)
+    remove = stores.state.remove
+
+    def ended(key: str, version: str) -> None:
+        if "of02" in key:
+            raise StorageError("it is ended", key, "")
+        remove(key, version)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stores.state, "remove", ended)
+        with pytest.raises(StorageError, match="it is ended"):
+            split(stores, 3)
+    assert shards_that_wrote(stores) == {3}
+    stores.source.delete([TWO[1][0]])
+
+    receipt = convert(stores)
+
+    assert receipt is not None
+    assert receipt.kept
+    assert ids(stores) == ["id-1", "id-2", "id-3"]
+    assert not [key for key in state_keys(stores) if "of02" in key]
+    assert sorted(part.key for part in receipt_of(stores).parts) == parts(stores)
 
 
 def test_a_split_does_not_replace_what_was_made_of_more_records() -> None:
