@@ -338,25 +338,31 @@ class Later:
         return getattr(self._clock, name)
 
 
+class Deadly:
+    """A deployment in which a log file of one of some places kills the process that reads it."""
+
+    def __init__(self, deployed: Deployment, some: list[Place], **environment: str) -> None:
+        happened = f"{DAY}T11:00:00Z"
+        for number, place in enumerate(some):
+            body = log_file(record(eventTime=happened, eventID=f"id-{number}"))
+            key = f"org/{log_key(*place, at(DAY, 12))}"
+            deployed.s3.put_object(Bucket=deployed.buckets["logs"], Key=key, Body=body)
+        self.place, self.box = some[1], deployed.start(**environment)
+        path = f"{self.place.account}_.*gz"
+        deployed.proxy.add(Fault(method="GET", path=path, when=self._kill))
+
+    def _kill(self, _: Request) -> bool:
+        self.box.kill()
+        return False
+
+
 @pytest.mark.parametrize("by_queue", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_process_that_is_killed_costs_its_own_unit_alone(
     deployed: Deployment, *, by_queue: bool
 ) -> None:
-    happened = f"{DAY}T11:00:00Z"
     some = places(3)
-    for number, place in enumerate(some):
-        body = log_file(record(eventTime=happened, eventID=f"id-{number}"))
-        key = f"org/{log_key(*place, at(DAY, 12))}"
-        deployed.s3.put_object(Bucket=deployed.buckets["logs"], Key=key, Body=body)
-    box = deployed.start()
-
-    def ends(_: Request) -> bool:
-        box.kill()
-        return False
-
-    deadly = some[1]
-    path = f"{deadly.account}_.*gz"
-    deployed.proxy.add(Fault(method="GET", path=path, when=ends))
+    deadly = Deadly(deployed, some)
+    box = deadly.box
     units = [{"account": one.account, "region": one.region, "day": str(DAY)} for one in some]
     event = {"kind": "convert", "units": units}
 
@@ -377,5 +383,29 @@ def test_a_process_that_is_killed_costs_its_own_unit_alone(
     assert failed == {"kind": "convert", "units": [units[1]]}
     assert {one.account for one in deployed.receipts()} == {some[0].account, some[2].account}
     (said,) = {line["error"] for line in box.lines("unit_failed")}
-    assert said.startswith(f"{deadly.account} {REGION} {DAY}: 2 invocations that read this")
+    assert said.startswith(f"{deadly.place.account} {REGION} {DAY}: 2 invocations that read this")
     assert {line["attempts"] for line in box.lines("attempts_ended")} == {1, 2}
+
+
+@pytest.mark.slow
+def test_a_place_whose_log_file_kills_the_process_is_set_aside(deployed: Deployment) -> None:
+    some = places(3)
+    deadly = Deadly(
+        deployed,
+        some,
+        CLOUDTRAIL_PARQUET_PARTITION_LAYOUT="dt",
+        CLOUDTRAIL_PARQUET_LEASE_S="10",  # which is waited for after each process that is killed
+    )
+    unit = {"day": str(DAY)}
+
+    deployed.invoke_asynchronously(deadly.box.invoke, {"kind": "convert", "units": [unit]})
+    while deployed.carry_events(deadly.box.invoke):
+        pass
+
+    (receipt,) = deployed.receipts()
+    states = {account: regions[REGION].state for account, regions in receipt.places.items()}
+    assert states == {one.account: "aside" if one == deadly.place else "read" for one in some}
+    assert (receipt.status, receipt.records.written) == ("partial", 2)
+    assert len(deployed.objects("lake")) == 2
+    assert deployed.failed == []
+    assert deployed.objects("state", "attempts/") == {}
