@@ -1,24 +1,24 @@
 """Sending batches of units to other invocations, by EventBridge or by SQS.
 
-Both take ten messages and about a megabyte at a time; a batch is below 100 kB. What a service
-refuses is sent again after growing pauses, and in the end is an error.
+Both take ten messages at a time, of a total size that depends on the region: in China 256 KB, in
+others about a megabyte. Portions stay below what all of them take; a batch is below 100 kB. What a
+service refuses is sent again after growing pauses, and in the end is an error.
 
-Sources: PutEvents (EventBridge API Reference), SendMessageBatch (SQS API Reference).
+Sources: PutEvents (EventBridge API Reference); "Calculating PutEvents event entry size" (its User
+Guide, also that of China); SendMessageBatch (SQS API Reference).
 """
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from cloudtrail_parquet.contract import DETAIL_TYPE, EVENT_SOURCE
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.function.events import Event, to_text
 
 _AT_A_TIME = 10
+_BYTES_AT_A_TIME = 200_000
 _PAUSES_S = (0.2, 0.5, 1, 2, 4, 8)
-
-T = TypeVar("T")
 
 
 class Fanout(Protocol):
@@ -87,19 +87,39 @@ def _send_all(texts: Iterator[str], put: Callable[[list[str]], list[str]], where
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - comes with clients
 
     count = 0
-    while unsent := list(islice(texts, _AT_A_TIME)):
-        count += len(unsent)
+    for portion in _portions(texts):
+        count += len(portion)
+        left = portion
         for pause_s in (*_PAUSES_S, None):
             try:
-                unsent = put(unsent)
+                left = put(left)
             except (BotoCoreError, ClientError) as error:  # after several attempts by boto3
                 what = f"events were not taken ({error})"
                 hint = "Fix the cause and run it again; what was sent is being converted"
                 raise StorageError(what, where, hint) from error
-            if not unsent:
+            if not left:
                 break
             if pause_s is None:
-                what = f"{len(unsent)} events were not taken"
+                what = f"{len(left)} events were not taken"
                 raise StorageError(what, where, "Run it again; what was sent is being converted")
             time.sleep(pause_s)
     return count
+
+
+def _portions(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Texts in their order, as many at a time as both services take; a larger one goes alone."""
+    portion, portion_bytes = list[str](), 0
+    for text in texts:
+        size = _entry_bytes(text)
+        if portion and (len(portion) == _AT_A_TIME or portion_bytes + size > _BYTES_AT_A_TIME):
+            yield portion
+            portion, portion_bytes = [], 0
+        portion.append(text)
+        portion_bytes += size
+    if portion:
+        yield portion
+
+
+def _entry_bytes(text: str) -> int:
+    """Size of an entry as EventBridge counts it, without ``Time`` and ``Resources``; SQS less."""
+    return sum(len(part.encode()) for part in (EVENT_SOURCE, DETAIL_TYPE, text))

@@ -19,6 +19,7 @@ class Service:
     def __init__(self, refuse: Callable[[int], bool] = lambda _: False) -> None:
         self.taken: list[str] = []
         self.calls = 0
+        self.sizes: list[int] = []
         self._refuse = refuse
 
     def put_events(self, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803
@@ -35,6 +36,7 @@ class Service:
 
     def _take(self, texts: list[str]) -> list[bool]:
         assert 1 <= len(texts) <= 10
+        self.sizes.append(sum(len(one.encode()) for one in texts))
         self.calls += 1
         refused = [self._refuse(self.calls * 10 + n) for n in range(len(texts))]
         self.taken += [text for text, no in zip(texts, refused, strict=True) if not no]
@@ -75,6 +77,34 @@ def test_what_is_never_taken_is_an_error(way: Callable[[Service], Fanout]) -> No
 
     with pytest.raises(StorageError, match="1 events were not taken"):
         way(service).send(EVENTS)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_request_is_smaller_than_what_the_smallest_region_takes(
+    way: Callable[[Service], Fanout],
+) -> None:
+    """In China that is 256 KB; entries count more than their text, which is not all ASCII here."""
+    days = [Unit("ä" * 400, "r", date(2026, 1, 1 + n % 28)) for n in range(112)]
+    large = [ConvertEvent.of(days), ConvertEvent.of(days[:3])] * 7
+    service = Service()
+
+    assert way(service).send(large) == 14
+
+    assert [parse_text(text) for text in service.taken] == large
+    text, small = (len(one.encode()) for one in service.taken[:2])
+    assert 90_000 < text < 100_000
+    assert service.sizes == [2 * text + 2 * small] * 3 + [text + small]
+    assert max(service.sizes) < 200_000
+
+
+def test_the_size_of_a_request_is_that_which_eventbridge_counts() -> None:
+    """Source, type and detail of each entry, in UTF-8."""
+    named = len("cloudtrail-parquet") + len("cloudtrail-parquet convert")
+    fits = "x" * (100_000 - named)
+
+    assert list(fanout._portions([fits, fits, "y"])) == [[fits, fits], ["y"]]  # noqa: SLF001
+    assert list(fanout._portions([fits, f"{fits}x"])) == [[fits], [f"{fits}x"]]  # noqa: SLF001
+    assert list(fanout._portions(["x" * 300_000, "y"])) == [["x" * 300_000], ["y"]]  # noqa: SLF001
 
 
 def test_without_events_nothing_is_asked() -> None:
