@@ -27,19 +27,27 @@ def main() -> int:
         environments = load_all(arguments.environments, arguments.environment)
         packages = _packages(environments, arguments.package)
     except (UsageError, BuildError, OSError) as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
+        return _refused(error)
     # Imported only when everything else is known to be right, since it takes most of the time.
     from stacks.handover.folder import hand_over  # noqa: PLC0415
     from stacks.synth import synthesise  # noqa: PLC0415
 
-    for name, made in synthesise(environments, packages, arguments.out).items():
+    try:
+        synthesised = synthesise(environments, packages, arguments.out)
+    except UsageError as error:
+        return _refused(error)
+    for name, made in synthesised.items():
         folder = made.folder
         if arguments.handover:
             statements = made.stack.statements
             folder = hand_over(folder, environments[name], packages[name], statements, DIST / name)
         sys.stdout.write(f"{os.path.relpath(folder)}\n")
     return 0
+
+
+def _refused(error: Exception) -> int:
+    sys.stderr.write(f"error: {error}\n")
+    return 2
 
 
 def _packages(environments: Mapping[str, Environment], package: Path | None) -> dict[str, Path]:

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloudtrail_parquet.errors import MistakesError
 from stacks.cdk import App
 from stacks.environment.fields import Environment
+from stacks.iam.size import oversized_policies
 from stacks.stack import ConverterStack
 
 
@@ -32,6 +34,9 @@ def synthesise(
         environments: The environments by name.
         packages: The zip of each environment.
         out: Receives a folder for each of them.
+
+    Raises:
+        UsageError: AWS would refuse some of it; nothing is written.
     """
     out.mkdir(parents=True, exist_ok=True)
     app = App(outdir=str(out))
@@ -39,6 +44,14 @@ def synthesise(
         name: ConverterStack(app, name, environment, packages[name].name)
         for name, environment in environments.items()
     }
+    problems = [
+        f"{name}: {problem}"
+        for name, stack in stacks.items()
+        for problem in oversized_policies(stack.to_terraform(), environments[name])
+    ]
+    if problems:
+        hint = 'docs/deploy.md, "Permissions", says what is merged'
+        raise MistakesError.of(problems, "environments", hint)
     app.synth()
     folders = {name: out / "stacks" / name for name in stacks}
     for name, folder in folders.items():

@@ -32,7 +32,7 @@ class BucketLocation(Table):
         bucket: Name of the bucket.
         prefix: The folder; empty for the whole bucket.
         region: Region of the bucket; that of the environment unless given.
-        account: Owner of the bucket; a bucket of that name in another account is never used.
+        account: Owner of the bucket; one of that name in an account not named here is never used.
     """
 
     bucket: BucketName

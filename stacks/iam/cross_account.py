@@ -76,7 +76,7 @@ def grants(stack: Json, environment: Environment) -> list[Grant]:
         for statement in role_statements(stack, role):
             for to, owner in _others(statement, environment):
                 grant = wanted.setdefault(to, Grant(to, owner, []))
-                grant.statements.append(_granted(statement, environment, suffix))
+                grant.statements.append(_granted(statement, to, environment, suffix))
     return list(wanted.values())
 
 
@@ -110,12 +110,16 @@ def _others(statement: Json, environment: Environment) -> Iterator[tuple[str, st
     buckets = _buckets_of_others(environment)
     owners: dict[str, str | None] = {}
     for arn in statement["resources"]:
-        bucket = arn.partition(":s3:::")[2].partition("/")[0]
+        bucket = _bucket_of(arn)
         if bucket in buckets:
             owners[bucket] = buckets[bucket]
         elif ":kms:" in arn and (owner := arn.split(":")[4]) != environment.account:
             owners[arn] = owner
     yield from owners.items()
+
+
+def _bucket_of(arn: str) -> str:
+    return arn.partition(":s3:::")[2].partition("/")[0]
 
 
 def _buckets_of_others(environment: Environment) -> dict[str, str | None]:
@@ -127,8 +131,8 @@ def _buckets_of_others(environment: Environment) -> dict[str, str | None]:
     return {name: owner for name, owner in owners.items() if owner is None or owner != ours}
 
 
-def _granted(statement: Json, environment: Environment, suffix: str) -> Json:
-    """A statement of a role, turned into one for the policy of what the role uses."""
+def _granted(statement: Json, to: str, environment: Environment, suffix: str) -> Json:
+    """A statement of a role, turned into one for the policy of a bucket or key that it uses."""
     here = known_aws(environment)
     conditions: dict[str, dict[str, object]] = {}
     for condition in statement.get("condition", []):
@@ -137,7 +141,7 @@ def _granted(statement: Json, environment: Environment, suffix: str) -> Json:
             conditions.setdefault(condition["test"], {})[condition["variable"]] = values
     role = {"aws:PrincipalArn": role_arn(environment, suffix)}
     uses_key = statement["actions"][0].startswith("kms:")
-    resources = [fill_in(resource, here) for resource in statement["resources"]]
+    resources = [fill_in(arn, here) for arn in statement["resources"] if _bucket_of(arn) == to]
     return {
         "Sid": f"CloudtrailParquet{suffix.removeprefix('-').title()}{statement['sid']}",
         "Effect": "Allow",

@@ -3,13 +3,15 @@
 The README of a hand-over explains a role in the words of its statements.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 from cloudtrail_parquet.contract import LOGS_ROOT
 from cloudtrail_parquet.settings.settings import Settings
 from stacks.environment.locations import BucketLocation, OutputLocation, SourceLocation
+
+K = TypeVar("K")
 
 
 class Aws(NamedTuple):
@@ -56,30 +58,70 @@ class Statement:
 
 
 def source_statements(
-    sources: Iterable[SourceLocation], settings: Settings, aws: Aws
+    sources: Sequence[SourceLocation], settings: Settings, aws: Aws
 ) -> Iterator[Statement]:
-    """The permissions to read log files, and nothing else in the sources."""
-    for number, location in enumerate(sources, 1):
-        where = f"the logs in {location.uri()}"
-        below = "*" if location.prefix.rpartition("/")[2] == LOGS_ROOT else f"*{LOGS_ROOT}/*"
-        yield _list(f"ListSource{number}", f"find {where}", location, aws)
+    """The permissions to read log files, and nothing else in the sources.
+
+    A statement is of all sources that differ in nothing that it says but bucket, key and owner,
+    since one for each of 13 sources is more than a role may have. So a bucket may belong to any
+    owner of such a source: somebody who might add records to the dataset anyway.
+    """
+    for number, (prefix, locations) in enumerate(_alike(sources, lambda one: one.prefix), 1):
         yield Statement(
-            sid=f"ReadSource{number}",
-            why=f"read {where}, of the folders {', '.join(settings.folders)} only",
+            sid=f"ListSources{number}",
+            why=f"find {_logs(locations)}",
+            actions=("s3:ListBucket",),
+            resources=tuple(dict.fromkeys(bucket_arn(one, aws) for one in locations)),
+            conditions=_below(prefix) + _of_accounts(locations),
+        )
+    for number, (_, locations) in enumerate(_alike(sources, lambda _: ""), 1):
+        yield Statement(
+            sid=f"ReadSources{number}",
+            why=f"read {_logs(locations)}, of the folders {', '.join(settings.folders)} only",
             actions=("s3:GetObject",),
             resources=tuple(
-                _objects(location, aws, f"{below}/{folder}/*") for folder in settings.folders
+                _objects(one, aws, f"{_above_folders(one)}/{folder}/*")
+                for one in locations
+                for folder in settings.folders
             ),
-            conditions=_of_account(location),
+            conditions=_of_accounts(locations),
         )
-        if location.kms_keys:
-            yield Statement(
-                sid=f"DecryptSource{number}",
-                why=f"decrypt {where}",
-                actions=("kms:Decrypt",),
-                resources=location.kms_keys,
-                conditions=_via("s3", location.region or aws.region, aws),
-            )
+    encrypted = [one for one in sources if one.kms_keys]
+    regions = _grouped(encrypted, lambda one: one.region or aws.region)
+    for number, (region, locations) in enumerate(regions.items(), 1):
+        yield Statement(
+            sid=f"DecryptSources{number}",
+            why=f"decrypt {_logs(locations)}",
+            actions=("kms:Decrypt",),
+            resources=tuple(dict.fromkeys(key for one in locations for key in one.kms_keys)),
+            conditions=_via("s3", region, aws),
+        )
+
+
+def _alike(
+    sources: Iterable[SourceLocation], kind: Callable[[SourceLocation], str]
+) -> Iterator[tuple[str, list[SourceLocation]]]:
+    """Sources of one kind; those whose owners are known apart from others."""
+    groups = _grouped(sources, lambda one: (kind(one), one.account is not None))
+    yield from ((name, locations) for (name, _), locations in groups.items())
+
+
+def _grouped(
+    sources: Iterable[SourceLocation], kind: Callable[[SourceLocation], K]
+) -> dict[K, list[SourceLocation]]:
+    groups: dict[K, list[SourceLocation]] = {}
+    for one in sources:
+        groups.setdefault(kind(one), []).append(one)
+    return groups
+
+
+def _logs(locations: Iterable[SourceLocation]) -> str:
+    return f"the logs in {', '.join(one.uri() for one in locations)}"
+
+
+def _above_folders(location: SourceLocation) -> str:
+    """What lies between a source and the folders of its logs, as a pattern."""
+    return "*" if location.prefix.rpartition("/")[2] == LOGS_ROOT else f"*{LOGS_ROOT}/*"
 
 
 def dataset_statements(location: OutputLocation, aws: Aws) -> Iterator[Statement]:
@@ -94,14 +136,20 @@ def state_statements(location: OutputLocation, aws: Aws) -> Iterator[Statement]:
 
 def _output(name: str, location: OutputLocation, what: str, aws: Aws) -> Iterator[Statement]:
     where = f"{what} in {location.uri()}"
-    yield _list(f"List{name}", f"find {where}", location, aws)
+    yield Statement(
+        sid=f"List{name}",
+        why=f"find {where}",
+        actions=("s3:ListBucket",),
+        resources=(bucket_arn(location, aws),),
+        conditions=_below(location.prefix) + _of_accounts([location]),
+    )
     yield Statement(
         sid=f"Replace{name}",
         why=f"read, write and remove {where}",
         # Replacing or removing on a condition (If-Match) needs the permission to read, too.
         actions=("s3:DeleteObject", "s3:GetObject", "s3:PutObject"),
         resources=(_objects(location, aws),),
-        conditions=_of_account(location),
+        conditions=_of_accounts([location]),
     )
     if location.kms_key:
         yield Statement(
@@ -147,24 +195,14 @@ def _objects(location: BucketLocation, aws: Aws, below: str = "*") -> str:
     return f"{bucket_arn(location, aws)}/{folder}{below}"
 
 
-def _list(sid: str, why: str, location: BucketLocation, aws: Aws) -> Statement:
-    folder = Condition("StringLike", "s3:prefix", (f"{location.prefix}/*",))
-    return Statement(
-        sid=sid,
-        why=why,
-        actions=("s3:ListBucket",),
-        resources=(bucket_arn(location, aws),),
-        conditions=((folder,) if location.prefix else ()) + _of_account(location),
-    )
+def _below(prefix: str) -> tuple[Condition, ...]:
+    return (Condition("StringLike", "s3:prefix", (f"{prefix}/*",)),) if prefix else ()
 
 
-def _of_account(location: BucketLocation) -> tuple[Condition, ...]:
+def _of_accounts(locations: Iterable[BucketLocation]) -> tuple[Condition, ...]:
     """Excludes a bucket of the same name that belongs to another account."""
-    return (
-        (Condition("StringEquals", "aws:ResourceAccount", (location.account,)),)
-        if location.account
-        else ()
-    )
+    accounts = tuple(dict.fromkeys(one.account for one in locations if one.account))
+    return (Condition("StringEquals", "aws:ResourceAccount", accounts),) if accounts else ()
 
 
 def _via(service: str, region: str, aws: Aws) -> tuple[Condition, ...]:

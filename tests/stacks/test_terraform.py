@@ -9,11 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from stacks.environment.load import load
+from stacks.iam.cross_account import ROLES
+from stacks.iam.size import MAX_CHARACTERS, policy_characters
 from tests.stacks.account import ACCOUNT, LISTED, Account
-from tests.stacks.conftest import CASES
-from tests.stacks.terraform import Terraform, region_of, together
+from tests.stacks.conftest import CASES, ENVIRONMENTS
+from tests.stacks.terraform import State, Terraform, region_of, together
 
 pytestmark = pytest.mark.slow
+
+MANY = "many-sources"
+"""As many sources of other accounts as would be too many with a statement for each."""
 
 
 def there_before(account: Account, region: str) -> None:
@@ -28,7 +34,8 @@ def test_each_stack_is_applied_unchanged_by_a_second_plan_and_destroyed_without_
     provider: Path, synthesised: Path, tmp_path: Path
 ) -> None:
     """All of them by the same commands, in one account."""
-    folders = [synthesised / case for case in CASES]
+    cases = (*CASES, MANY)
+    folders = [synthesised / case for case in cases]
     regions = sorted(set(map(region_of, folders)))
 
     def inventory() -> Counter[tuple[str, str]]:
@@ -45,7 +52,9 @@ def test_each_stack_is_applied_unchanged_by_a_second_plan_and_destroyed_without_
 
         made = Counter(type_ for type_, _ in (inventory() - before).elements())
         state = terraform.state()
-        assert {address.split(".")[1] for address in state} == set(CASES)
+        assert {address.split(".")[1] for address in state} == set(cases)
+        for case in cases:
+            assert_policies_have_the_size_that_was_counted(state, synthesised, case)
         types = Counter(address.split(".")[2] for address in state)
         assert made == {type_: count for type_, count in types.items() if type_ in LISTED}
         assert terraform.changes() == ""
@@ -55,6 +64,18 @@ def test_each_stack_is_applied_unchanged_by_a_second_plan_and_destroyed_without_
         assert inventory() == before
         assert terraform.state() == {}
     sys.stdout.write(f"{terraform.seconds}\n")
+
+
+def assert_policies_have_the_size_that_was_counted(
+    state: State, synthesised: Path, case: str
+) -> None:
+    """The account is one that some environments do not name, with as many digits as any."""
+    stack = json.loads((synthesised / case / "cdk.tf.json").read_bytes())
+    (environment,) = load(ENVIRONMENTS / f"{case}.toml").values()
+    for role in ROLES:
+        text = state[f"module.{case}.aws_iam_role_policy.{role}_policy"]["policy"]
+        counted = policy_characters(stack, environment, role)
+        assert counted == len("".join(text.split())) <= MAX_CHARACTERS
 
 
 def test_a_stack_is_not_applied_to_another_account(

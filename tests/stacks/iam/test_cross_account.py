@@ -20,7 +20,7 @@ def test_owners_elsewhere_get_the_statements_to_add(synthesised: Path) -> None:
     assert (bucket.to, bucket.owner) == ("archive-logs", "210987654321")
     assert bucket.statements == [
         {
-            "Sid": "CloudtrailParquetListSource1",
+            "Sid": "CloudtrailParquetListSources1",
             "Effect": "Allow",
             "Principal": principal,
             "Action": "s3:ListBucket",
@@ -28,7 +28,7 @@ def test_owners_elsewhere_get_the_statements_to_add(synthesised: Path) -> None:
             "Condition": {"StringLike": {"s3:prefix": "org/*"}, "ArnEquals": role},
         },
         {
-            "Sid": "CloudtrailParquetReadSource1",
+            "Sid": "CloudtrailParquetReadSources1",
             "Effect": "Allow",
             "Principal": principal,
             "Action": "s3:GetObject",
@@ -40,7 +40,7 @@ def test_owners_elsewhere_get_the_statements_to_add(synthesised: Path) -> None:
     assert key.owner == "210987654321"
     assert key.statements == [
         {
-            "Sid": "CloudtrailParquetDecryptSource1",
+            "Sid": "CloudtrailParquetDecryptSources1",
             "Effect": "Allow",
             "Principal": principal,
             "Action": "kms:Decrypt",
@@ -53,12 +53,39 @@ def test_owners_elsewhere_get_the_statements_to_add(synthesised: Path) -> None:
     ]
 
 
+def test_each_of_many_owners_gets_what_is_about_their_bucket_and_key_only(
+    synthesised: Path,
+) -> None:
+    environment = environment_of("many-sources")
+
+    wanted = grants(terraform_of(synthesised / "many-sources"), environment)
+
+    assert [(one.to, one.owner) for one in wanted if one.to.startswith("log-")] == [
+        (source.bucket, source.account) for source in environment.sources
+    ]
+    assert [(one.to, one.owner) for one in wanted if one.to.startswith("arn:")] == [
+        (source.kms_keys[0], source.account) for source in environment.sources
+    ]
+    for one in wanted:
+        name = one.to.rpartition("-")[2]
+        said = {statement["Resource"] for statement in one.statements}
+        assert said == (
+            {"*"}
+            if one.to.startswith("arn:")
+            else {
+                f"arn:aws:s3:::log-archive-of-account-{name}",
+                f"arn:aws:s3:::log-archive-of-account-{name}/*AWSLogs/*/CloudTrail/*",
+            }
+        )
+        assert "210987654" not in str(one.statements)
+
+
 def test_the_function_s_own_account_has_nothing_to_grant(synthesised: Path) -> None:
     there = environment_of("other-account")
     own = there.sources[0].model_copy(update={"account": there.account, "kms_keys": ()})
     stack = terraform_of(synthesised / "other-account")
     policy = stack["data"]["aws_iam_policy_document"]["converter_role_access"]
-    policy["statement"] = [one for one in policy["statement"] if one["sid"] != "DecryptSource1"]
+    policy["statement"] = [one for one in policy["statement"] if one["sid"] != "DecryptSources1"]
 
     assert grants(stack, there.model_copy(update={"sources": (own,)})) == []
 

@@ -90,6 +90,6 @@ def test_a_whole_bucket_as_a_location_has_no_prefix(other: StackOf) -> None:
     ]
     assert "condition" not in statements["ListState"]
     assert variables(stack)[f"{PREFIX}STATE"] == "s3://lake-state"
-    for sid in ("ListDataset", "ListSource1"):
+    for sid in ("ListDataset", "ListSources1"):
         (condition,) = statements[sid]["condition"]
         assert condition["variable"] == "s3:prefix"

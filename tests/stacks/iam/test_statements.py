@@ -175,7 +175,7 @@ class Rig(Carrier):
         """Put the files of a folder into the sources by turns."""
         files = sorted(one for one in tree.rglob("*") if one.is_file())
         for number, path in enumerate(files):
-            self.put(number % 2, path.relative_to(tree).as_posix(), path.read_bytes())
+            self.put(number % 3, path.relative_to(tree).as_posix(), path.read_bytes())
 
     def keys(self, location: OutputLocation, below: str = "") -> list[str]:
         """Whole keys of a location."""
@@ -458,6 +458,7 @@ KEY = "arn:aws:kms:eu-central-1:123456789012:key/33333333-0000-4000-8000-0000000
         ("s3:ListBucket", "permissions-org-logs", {**ORG, "s3:prefix": "trails/"}),
         ("s3:ListBucket", "permissions-org-logs", {**ORG, "s3:prefix": "trails/organs/"}),
         ("s3:ListBucket", "permissions-org-logs", {**STATE, "s3:prefix": "trails/org/"}),
+        ("s3:ListBucket", "permissions-new-logs", {**ORG, "s3:prefix": "AWSLogs/"}),
         ("s3:ListBucket", "permissions-lake", {"s3:prefix": "other/"}),
         ("s3:GetObject", "permissions-org-logs/trails/org/AWSLogs/1/Config/a", ORG),
         ("s3:GetObject", "permissions-org-logs/trails/org/AWSLogs/1/CloudTrail-Digest/a", ORG),
