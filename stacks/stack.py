@@ -29,12 +29,13 @@ from stacks.constructs.schedule import Schedule
 from stacks.environment.fields import Environment
 from stacks.environment.locations import OutputLocation
 from stacks.iam.statements import Aws
-
-PROVIDER_VERSIONS = ">= 5.100.0, < 7.0.0"
-TERRAFORM_VERSIONS = ">= 1.5.7"
-LOCKING_TERRAFORM_VERSIONS = ">= 1.10.0"
-ASSUMING_TERRAFORM_VERSIONS = ">= 1.6.0"
-"""For a backend with a role to assume."""
+from stacks.versions import (
+    ASSUMING_TERRAFORM,
+    LOCKING_TERRAFORM,
+    PROVIDER,
+    PROVIDER_VERSIONS,
+    TERRAFORM,
+)
 
 
 class ConverterStack(TerraformStack):
@@ -156,9 +157,9 @@ class ConverterStack(TerraformStack):
 
     def _versions_and_backend(self, name: str, environment: Environment) -> None:
         # The bindings would require the one version that they were generated from.
-        provider = {"source": "hashicorp/aws", "version": PROVIDER_VERSIONS}
+        provider = {"source": PROVIDER, "version": PROVIDER_VERSIONS}
         self.add_override("terraform.required_providers.aws", provider)
-        terraform, backend = TERRAFORM_VERSIONS, environment.backend
+        terraform, backend = TERRAFORM, environment.backend
         if backend is None:
             # Relative to cdktf.out/stacks/<name>, where Terraform runs; outlives cdktf.out.
             LocalBackend(self, path=f"../../../terraform.{name}.tfstate")
@@ -174,10 +175,10 @@ class ConverterStack(TerraformStack):
             if backend.assume_role:
                 role = {"role_arn": backend.assume_role}
                 self.add_override("terraform.backend.s3.assume_role", role)
-                terraform = ASSUMING_TERRAFORM_VERSIONS
+                terraform = ASSUMING_TERRAFORM
             if backend.lock:
                 self.add_override("terraform.backend.s3.use_lockfile", value=True)
-                terraform = LOCKING_TERRAFORM_VERSIONS
+                terraform = LOCKING_TERRAFORM
         self.add_override("terraform.required_version", terraform)
 
 

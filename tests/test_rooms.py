@@ -26,7 +26,7 @@ CONVERTER = (
     {""},  # the package itself, which shows what others may use
 )
 STACKS = (
-    {"environment", "cdk"},
+    {"environment", "cdk", "versions"},
     {"iam"},
     {"constructs", "handover"},
     {"stack"},

@@ -24,6 +24,7 @@ from stacks.environment.locations import DatasetLocation, OutputLocation
 from stacks.handover.descriptions import permission_lines, resource_rows
 from stacks.iam.cross_account import NO_ACCOUNT, Grant, Json, grants, key_grants, role_arn
 from stacks.iam.readers import reader_key_grants
+from stacks.versions import PROVIDER, PROVIDER_VERSIONS_IN_WORDS
 
 _WIDTH = 100
 _PLAN = {"kind": "plan", "from": "2026-01-01", "to": "2026-01-31"}
@@ -151,12 +152,11 @@ _SETTINGS = {setting_variable(field.name): field.name for field in fields(Settin
 def _inputs(stack: Json, environment: Environment) -> Iterator[str]:
     """What has to exist before the first plan."""
     terraform, account = stack["terraform"], environment.account
-    provider = terraform["required_providers"]["aws"]
     whose = f"account {account}, and Terraform refuses any other" if account else "any account"
     yield f"Account and region: {whose}; {environment.region}"
     yield (
-        f"Terraform `{terraform['required_version']}` with `{provider['source']}`"
-        f" `{provider['version']}`"
+        f"Terraform `{terraform['required_version']}` with `{PROVIDER}`"
+        f" {PROVIDER_VERSIONS_IN_WORDS}"
     )
     key = ", and use and grant the key of the function (`kms:CreateGrant`, `kms:Encrypt`)"
     role = environment.assume_role

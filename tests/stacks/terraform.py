@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from stacks.versions import PROVIDER
 from tests.stacks.account import CREDENTIALS, Account
 
 PLUGINS = "TF_PLUGIN_DIR"
@@ -41,6 +43,14 @@ def plugins() -> Path:
     return Path(folder).resolve()
 
 
+def only_major(folder: Path, major: int) -> str:
+    """Versions of the provider for `together`; skips the test if the folder has none of them."""
+    names = (path.name for path in folder.glob("*/hashicorp/aws/*"))  # unpacked, or zipped
+    if not any(re.match(rf"(terraform-provider-aws_)?{major}\.", name) for name in names):
+        pytest.skip(f"STACKS NOT APPLIED WITH VERSION {major}: {folder} has none of the provider")
+    return f"~> {major}.0"
+
+
 def region_of(synthesised: Path) -> str:
     """Where a synthesised stack goes."""
     stack = json.loads((synthesised / "cdk.tf.json").read_bytes())
@@ -48,8 +58,10 @@ def region_of(synthesised: Path) -> str:
     return region
 
 
-def together(synthesised: Iterable[Path], folder: Path) -> Path:
+def together(synthesised: Iterable[Path], folder: Path, versions: str) -> Path:
     """Make a folder with synthesised stacks as modules, each with its name and its provider.
+
+    ``versions`` are those of the provider of which the newest that the stacks take is used.
 
     A command for all costs little more than one for each: most of it goes into reading what the
     provider knows, whatever there is to do.
@@ -62,7 +74,9 @@ def together(synthesised: Iterable[Path], folder: Path) -> Path:
         stack["provider"]["aws"][0] |= _HERE
         _write(folder / one.name / "cdk.tf.json", stack)
         modules[one.name] = {"source": f"./{one.name}"}
-    _write(folder / "main.tf.json", {"module": modules})
+    providers = {"aws": {"source": PROVIDER, "version": versions}}
+    terraform = {"required_providers": providers}
+    _write(folder / "main.tf.json", {"module": modules, "terraform": terraform})
     return folder
 
 
@@ -135,6 +149,13 @@ class Terraform:
                 out, errors = process.communicate()
         self.seconds[name or command] = round(time.monotonic() - begun, 1)
         return subprocess.CompletedProcess(words, process.returncode, out, errors)
+
+    @property
+    def provider(self) -> str:
+        """The version of the provider."""
+        lock = (self.folder / ".terraform.lock.hcl").read_text()
+        (version,) = re.findall(r'^ +version += "(.+)"$', lock, re.MULTILINE)
+        return str(version)
 
     def apply(self) -> str:
         """Plan, and apply that plan; what it says."""

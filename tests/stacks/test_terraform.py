@@ -14,7 +14,7 @@ from stacks.iam.cross_account import ROLES
 from stacks.iam.size import MAX_CHARACTERS, policy_characters
 from tests.stacks.account import ACCOUNT, LISTED, Account
 from tests.stacks.conftest import CASES, ENVIRONMENTS
-from tests.stacks.terraform import State, Terraform, region_of, together
+from tests.stacks.terraform import State, Terraform, only_major, region_of, together
 
 pytestmark = pytest.mark.slow
 
@@ -30,10 +30,12 @@ def there_before(account: Account, region: str) -> None:
     account.client("glue", region).create_database(DatabaseInput={"Name": "cloudtrail"})
 
 
+@pytest.mark.parametrize("major", [5, 6])
 def test_each_stack_is_applied_unchanged_by_a_second_plan_and_destroyed_without_a_trace(
-    provider: Path, synthesised: Path, tmp_path: Path
+    provider: Path, synthesised: Path, tmp_path: Path, major: int
 ) -> None:
-    """All of them by the same commands, in one account."""
+    """All of them by the same commands, in one account, with each version of the provider."""
+    versions = only_major(provider, major)
     cases = (*CASES, MANY)
     folders = [synthesised / case for case in cases]
     regions = sorted(set(map(region_of, folders)))
@@ -45,8 +47,12 @@ def test_each_stack_is_applied_unchanged_by_a_second_plan_and_destroyed_without_
         there_before(account, region_of(synthesised / "other-account"))
         before = inventory()
         terraform = Terraform(
-            together(folders, tmp_path / "modules"), tmp_path / "stacks", account, provider
+            together(folders, tmp_path / "modules", versions),
+            tmp_path / "stacks",
+            account,
+            provider,
         )
+        assert terraform.provider.startswith(f"{major}.")
 
         assert "Warning" not in terraform.apply()
 
@@ -63,7 +69,7 @@ def test_each_stack_is_applied_unchanged_by_a_second_plan_and_destroyed_without_
 
         assert inventory() == before
         assert terraform.state() == {}
-    sys.stdout.write(f"{terraform.seconds}\n")
+    sys.stdout.write(f"{terraform.provider} {terraform.seconds}\n")
 
 
 def assert_policies_have_the_size_that_was_counted(

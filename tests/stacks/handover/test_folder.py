@@ -12,6 +12,7 @@ import pytest
 from stacks.environment.fields import Environment
 from stacks.handover.folder import hand_over
 from stacks.iam.statements import Statement
+from stacks.versions import PROVIDER_VERSIONS
 from tests.stacks.account import CREDENTIALS, Account
 from tests.stacks.handover.checkouts import PACKAGE, ROLES, environment_of, package, terraform_of
 from tests.stacks.terraform import plugins, region_of
@@ -90,7 +91,7 @@ def test_provider_and_backend_are_what_the_environment_says(
 ) -> None:
     terraform = terraform_of(given)["terraform"]
 
-    source = {"source": "hashicorp/aws", "version": ">= 5.100.0, < 7.0.0"}
+    source = {"source": "hashicorp/aws", "version": PROVIDER_VERSIONS}
     assert terraform["required_providers"] == {"aws": source}
     wanted = {"s3"} if environment.backend else set()
     assert terraform.get("backend", {}).keys() == wanted
