@@ -17,6 +17,7 @@ PLAN_ARGS ?=
 TERRAFORM ?= terraform
 TF_INIT_ARGS ?= # for example -upgrade
 TF_PLUGIN_DIR ?= # a folder of provider plugins, in place of a registry
+TF_LOCK_PLATFORMS ?= # for example linux_amd64 darwin_arm64: a hand-over with a lock file for both
 UV_VERSION := 0.13.9
 
 DEPENDENCIES := $(VENV)/.dependencies
@@ -131,6 +132,9 @@ plan: $(READY) $(INFRA) ## terraform init and plan for ENV=dev
 handover: $(READY) $(INFRA) ## write dist/prod/ for ENV=prod: plain Terraform that another team applies
 	@$(need_environment)
 	@$(PY) app.py --handover --environment '$(ONE_ENV)' $(SYNTH_ARGS)
+	$(if $(strip $(TF_LOCK_PLATFORMS)),$(TERRAFORM) -chdir='dist/$(ONE_ENV)' providers lock \
+	  $(if $(TF_PLUGIN_DIR),-fs-mirror='$(abspath $(TF_PLUGIN_DIR))') \
+	  $(addprefix -platform=,$(TF_LOCK_PLATFORMS)))
 
 .PHONY: cdktn
 cdktn: tools $(CDKTN_READY) ## run the tests with cdktn, the community fork of cdktf

@@ -33,15 +33,14 @@ def main() -> int:
     from stacks.synth import synthesise  # noqa: PLC0415
 
     try:
-        synthesised = synthesise(environments, packages, arguments.out)
-    except UsageError as error:
+        for name, made in synthesise(environments, packages, arguments.out).items():
+            folder = made.folder
+            if arguments.handover:
+                words, out = made.stack.statements, DIST / name
+                folder = hand_over(folder, environments[name], packages[name], words, out)
+            sys.stdout.write(f"{os.path.relpath(folder)}\n")
+    except (UsageError, OSError) as error:
         return _refused(error)
-    for name, made in synthesised.items():
-        folder = made.folder
-        if arguments.handover:
-            statements = made.stack.statements
-            folder = hand_over(folder, environments[name], packages[name], statements, DIST / name)
-        sys.stdout.write(f"{os.path.relpath(folder)}\n")
     return 0
 
 

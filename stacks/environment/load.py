@@ -1,5 +1,6 @@
 """Environment files, read; all mistakes at once, each with file, field and what is legal."""
 
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -16,6 +17,13 @@ from stacks.environment.validate import conflicts
 
 EXAMPLE = "example"
 """The file that explains every field; not an environment itself."""
+
+_NAME = re.compile(r"(?!constructor$)[a-z0-9][a-z0-9_-]{0,63}")
+"""Names of environments, which are those of folders, too.
+
+Without dots they are neither ``..`` nor that of a file or folder of ``dist``. The toolkit keeps
+stacks in an object of JavaScript, where each object has a ``constructor``.
+"""
 
 _LEGAL = {
     "string_type": "it has to be text in quotes",
@@ -52,6 +60,12 @@ def load(*files: Path) -> dict[str, Environment]:
     read: dict[Path, Mended] = {}
     problems: list[str] = []
     for path in files:
+        if not _NAME.fullmatch(path.stem):
+            problems.append(
+                f"{path}: the file's name is that of the environment: up to 64 lower-case letters,"
+                " digits, _ and -, not beginning with these two, and not constructor"
+            )
+            continue
         found, of_file = _read(path)
         problems += [f"{path}: {problem}" for problem in of_file]
         if found:

@@ -4,11 +4,9 @@ The same environment and package give the same bytes on every machine.
 """
 
 import json
-import shutil
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from stacks.environment.fields import Environment
@@ -16,7 +14,7 @@ from stacks.handover.readme import readme
 from stacks.iam.statements import Statement
 
 TERRAFORM = "cdk.tf.json"
-_STATE = "terraform.tfstate*"
+MANIFEST = "SHA256SUMS"
 _NOTES = "//"
 """The key of the toolkit's notes: its version, and names that the addresses repeat."""
 
@@ -28,10 +26,10 @@ def hand_over(
     statements: Mapping[str, Iterable[Statement]],
     out: Path,
 ) -> Path:
-    """Write the Terraform, the package and a README.
+    """Write the Terraform, the package and a README, with a list of what was written.
 
-    Files of an earlier hand-over are removed from the folder; a Terraform state, should somebody
-    have applied it there, is kept.
+    What an earlier hand-over wrote by other names, and nobody has changed since, is removed; all
+    else in the folder is kept, such as a backend, a lock file, a state or ``.terraform``.
 
     Args:
         folder: The synthesised folder, with ``cdk.tf.json``.
@@ -42,7 +40,36 @@ def hand_over(
 
     Returns:
         The folder ``out``.
+
+    Raises:
+        OSError: The folder cannot be written.
     """
+    files = _files(folder, environment, package, statements, out.name)
+    digests = {name: sha256(content).hexdigest() for name, content in files.items()}
+    if not out.exists():
+        out.mkdir(parents=True)
+        out.chmod(0o755)  # whatever this user's mask
+    earlier = _listed(out / MANIFEST)
+    # Of both, until it is done: what is interrupted does not leave files that nobody removes.
+    _write(out / MANIFEST, _sums(earlier | digests))
+    for name, content in files.items():
+        _write(out / name, content)
+    for name in earlier.keys() - digests.keys():
+        path = out / name
+        if path.is_file() and sha256(path.read_bytes()).hexdigest() == earlier[name]:
+            path.unlink()
+    _write(out / MANIFEST, _sums(digests))
+    return out
+
+
+def _files(
+    folder: Path,
+    environment: Environment,
+    package: Path,
+    statements: Mapping[str, Iterable[Statement]],
+    name: str,
+) -> dict[str, bytes]:
+    """The contents of a hand-over, by the names of files, but for the list of them."""
     stack = _to_give_away(json.loads((folder / TERRAFORM).read_bytes()), environment)
     zipped = package.read_bytes()
     digest = sha256(zipped).hexdigest()
@@ -56,22 +83,30 @@ def hand_over(
         role: {statement.sid: statement.why for statement in of_role}
         for role, of_role in statements.items()
     }
-    text = readme(stack, environment, reasons, out.name, {name: len(files[name]) for name in files})
-    files["README.md"] = text.encode()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=out.parent, prefix=".") as temporary:
-        fresh = Path(temporary, out.name)
-        fresh.mkdir()
-        for name, content in files.items():
-            (fresh / name).write_bytes(content)
-            (fresh / name).chmod(0o644)  # whatever this user's mask
-        fresh.chmod(0o755)
-        for state in out.glob(_STATE):
-            shutil.copy2(state, fresh / state.name)
-        if out.exists():
-            out.replace(Path(temporary, "before"))
-        fresh.replace(out)
-    return out
+    sizes = {file: len(content) for file, content in files.items()}
+    files["README.md"] = readme(stack, environment, reasons, name, sizes).encode()
+    return files
+
+
+def _listed(manifest: Path) -> dict[str, str]:
+    """The digests of what an earlier hand-over wrote, by the names of files in its folder."""
+    if not manifest.is_file():
+        return {}
+    lines = (line.partition("  ") for line in manifest.read_text(errors="replace").splitlines())
+    return {name: digest for digest, _, name in lines if name and name == Path(name).name}
+
+
+def _sums(digests: Mapping[str, str]) -> bytes:
+    """Digests in the form that ``sha256sum`` checks."""
+    return "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items())).encode()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Replace a file by another one at once, with permissions that do not depend on the user."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_bytes(content)
+    fresh.chmod(0o644)
+    fresh.replace(path)
 
 
 def _to_give_away(stack: dict[str, Any], environment: Environment) -> dict[str, Any]:

@@ -106,6 +106,10 @@ def _files(files: Mapping[str, int]) -> Iterator[tuple[str, str]]:
             yield f"`{name}`", "what it was made from (CycloneDX)"
         else:
             yield f"`{name}`", "the Terraform"
+    yield (
+        "`SHA256SUMS`",
+        "all files that were handed over; `sha256sum -c SHA256SUMS` compares them",
+    )
 
 
 def _chosen(stack: Json, environment: Environment) -> Iterator[tuple[str, str]]:
@@ -158,12 +162,11 @@ def _inputs(stack: Json, environment: Environment) -> Iterator[str]:
         f"Terraform `{terraform['required_version']}` with `{PROVIDER}`"
         f" {PROVIDER_VERSIONS_IN_WORDS}"
     )
-    key = ", and use and grant the key of the function (`kms:CreateGrant`, `kms:Encrypt`)"
     role = environment.assume_role
     yield (
         f"Credentials that may {f'assume `{role}`, which may ' if role else ''}make what Resources"
         " lists, pass its roles (`iam:PassRole`) to"
-        f" Lambda and EventBridge Scheduler{key if environment.kms_key else ''}"
+        f" Lambda and EventBridge Scheduler{''.join(_keys_to_apply(environment))}"
     )
     for source in environment.sources:
         where = f" in {source.region}" if source.region else ""
@@ -198,6 +201,21 @@ def _inputs(stack: Json, environment: Environment) -> Iterator[str]:
         else "Terraform's state: nothing is said about it. Add a `backend.tf`, or it is a file"
         " here, `terraform.tfstate`"
     )
+
+
+def _keys_to_apply(environment: Environment) -> Iterator[str]:
+    """What whoever applies may do with keys.
+
+    Sources: "Securing Lambda environment variables" (Lambda Developer Guide); "S3" (Terraform,
+    backends).
+    """
+    if environment.kms_key:
+        actions = "`kms:CreateGrant`, `kms:Decrypt`, `kms:Encrypt`"
+        yield f", and use and grant the key of the function ({actions})"
+    backend = environment.backend
+    if backend and backend.kms_key:
+        actions = "`kms:Decrypt`, `kms:Encrypt`, `kms:GenerateDataKey`"
+        yield f", and use the key of Terraform's state, `{backend.kms_key}` ({actions})"
 
 
 def _network(environment: Environment) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Environment files are read, or refused with all their mistakes at once."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,25 @@ def test_all_environments_of_a_folder_are_read_but_the_example(tmp_path: Path) -
         load_all(tmp_path, "staging")
     with pytest.raises(UsageError, match=r"no environment here \(found: nothing\)"):
         load_all(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    "name", ["constructor", "..", ".", "python3.13", "-x", "_x", "a b", "Prod", "prod\n", "é", "'a"]
+)
+def test_a_name_that_would_break_a_folder_or_the_toolkit_is_refused(
+    name: str, tmp_path: Path
+) -> None:
+    shutil.copy(ENVIRONMENTS / "everything.toml", tmp_path / f"{name}.toml")
+
+    with pytest.raises(UsageError, match="lower-case letters, digits, _ and -, not beginning with"):
+        load_all(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["before", "0", "a", "dev_eu-1", "stacks", "tree", "con"])
+def test_any_other_name_will_do(name: str, tmp_path: Path) -> None:
+    shutil.copy(ENVIRONMENTS / "everything.toml", tmp_path / f"{name}.toml")
+
+    assert list(load_all(tmp_path)) == [name]
 
 
 SHIPPED = ROOT / "environments"

@@ -1,8 +1,11 @@
 """What another team gets: complete, the same wherever it is made, enough with Terraform alone."""
 
+import itertools
 import json
+import os
 import shutil
 import subprocess
+import sys
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -10,11 +13,20 @@ from typing import Any
 import pytest
 
 from stacks.environment.fields import Environment
+from stacks.handover import folder
 from stacks.handover.folder import hand_over
 from stacks.iam.statements import Statement
 from stacks.versions import PROVIDER_VERSIONS
 from tests.stacks.account import CREDENTIALS, Account
-from tests.stacks.handover.checkouts import PACKAGE, ROLES, environment_of, package, terraform_of
+from tests.stacks.conftest import ENVIRONMENTS
+from tests.stacks.handover.checkouts import (
+    PACKAGE,
+    ROLES,
+    checkout,
+    environment_of,
+    package,
+    terraform_of,
+)
 from tests.stacks.terraform import plugins, region_of
 
 
@@ -31,9 +43,9 @@ def words_of(stack: dict[str, Any]) -> dict[str, list[Statement]]:
 
 
 def hand_over_again(synthesised: Path, out: Path, zipped: Path, case: str = "minimal") -> Path:
-    folder = synthesised / case
-    words = words_of(terraform_of(folder))
-    return hand_over(folder, environment_of(case), zipped, words, out)
+    made = synthesised / case
+    words = words_of(terraform_of(made))
+    return hand_over(made, environment_of(case), zipped, words, out)
 
 
 def test_two_checkouts_make_the_same_bytes_and_permissions(
@@ -53,7 +65,7 @@ def test_a_hand_over_is_terraform_package_digest_bill_and_readme(given: Path) ->
     bill = PACKAGE.replace(".zip", ".bom.json")
 
     assert {path.name for path in given.iterdir()} == {
-        *("README.md", "cdk.tf.json", PACKAGE, f"{PACKAGE}.sha256", bill)
+        *("README.md", "SHA256SUMS", "cdk.tf.json", PACKAGE, f"{PACKAGE}.sha256", bill)
     }
     digest = sha256((given / PACKAGE).read_bytes()).hexdigest()
     assert (given / f"{PACKAGE}.sha256").read_text() == f"{digest}  {PACKAGE}\n"
@@ -97,23 +109,123 @@ def test_provider_and_backend_are_what_the_environment_says(
     assert terraform.get("backend", {}).keys() == wanted
 
 
-def test_what_an_earlier_hand_over_left_goes_and_a_state_stays(
+def test_what_is_listed_is_what_was_written(given: Path) -> None:
+    sums = (given / "SHA256SUMS").read_text()
+
+    assert sums == "".join(
+        f"{sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
+        for path in sorted(given.iterdir())
+        if path.name != "SHA256SUMS"
+    )
+
+
+OTHERS = {
+    ".terraform.lock.hcl": "theirs",
+    "backend.tf": "theirs",
+    "notes.zip": "theirs",
+    "terraform.tfstate": "applied here",
+}
+
+
+@pytest.mark.parametrize("name", ["prod", "before", "SHA256SUMS"])
+def test_a_hand_over_replaces_what_one_wrote_and_keeps_all_else(
+    synthesised: Path, tmp_path: Path, name: str
+) -> None:
+    out, old = tmp_path / "dist" / name, tmp_path / "old.zip"
+    package(tmp_path).rename(old)
+    hand_over_again(synthesised, out, old)
+    (out / ".terraform").mkdir()
+    (out / ".terraform/provider").write_text("theirs")
+    for file, text in OTHERS.items():
+        (out / file).write_text(text)
+    (out / "README.md").write_text("changed")
+
+    hand_over_again(synthesised, out, package(tmp_path))
+
+    fresh = hand_over_again(synthesised, tmp_path / "fresh" / name, package(tmp_path))
+    written = {path.name: path.read_bytes() for path in fresh.iterdir()}
+    found = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    assert found == written | {file: text.encode() for file, text in OTHERS.items()}
+    assert (out / ".terraform/provider").read_text() == "theirs"
+    assert [path.name for path in out.parent.iterdir()] == [name]
+
+
+def test_what_somebody_has_changed_is_no_longer_removed(synthesised: Path, tmp_path: Path) -> None:
+    out, old = tmp_path / "prod", tmp_path / "old.zip"
+    package(tmp_path).rename(old)
+    hand_over_again(synthesised, out, old)
+    (out / old.name).write_bytes(b"built by them")
+
+    hand_over_again(synthesised, out, package(tmp_path))
+
+    assert (out / old.name).read_bytes() == b"built by them"
+    assert not (out / f"{old.name}.sha256").exists()
+
+
+def test_a_list_that_names_other_folders_removes_nothing_there(
     synthesised: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "dist/prod"
+    out, beside = tmp_path / "dist/prod", tmp_path / "dist/beside"
     hand_over_again(synthesised, out, package(tmp_path))
-    fresh = {path.name for path in out.iterdir()}
-    (out / "cloudtrail-parquet-0.0.1.zip").write_bytes(b"old")
+    beside.write_bytes(b"theirs")
+    digest = sha256(b"theirs").hexdigest()
+    names = ("../beside", "..", ".", "", str(beside), ".terraform")
     (out / ".terraform").mkdir()
-    (out / "terraform.tfstate").write_text("applied here")
-    (out / "README.md").write_text("old")
+    (out / "SHA256SUMS").write_text("".join(f"{digest}  {name}\n" for name in names) + "x\n\xff")
 
     hand_over_again(synthesised, out, package(tmp_path))
 
-    assert {path.name for path in out.iterdir()} == {*fresh, "terraform.tfstate"}
-    assert (out / "terraform.tfstate").read_text() == "applied here"
-    assert (out / "README.md").read_text() != "old"
-    assert [path.name for path in out.parent.iterdir()] == ["prod"]
+    assert beside.read_bytes() == b"theirs"
+    assert (out / ".terraform").is_dir()
+
+
+def test_an_interrupted_hand_over_leaves_nothing_that_the_next_one_does_not_know(
+    synthesised: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each file that it writes: what was written before and since is removed by the next."""
+    old, new = tmp_path / "old.zip", package(tmp_path)
+    old.write_bytes(new.read_bytes())
+    write = folder._write  # noqa: SLF001
+    fresh = hand_over_again(synthesised, tmp_path / "fresh/prod", old)
+    written = {path.name: path.read_bytes() for path in fresh.iterdir()}
+    for stop in range(1, 7):
+        out, count = tmp_path / str(stop) / "prod", itertools.count()
+        hand_over_again(synthesised, out, old)
+
+        def stops(path: Path, content: bytes, counted: Any = count, at: int = stop) -> None:  # noqa: ANN401
+            if next(counted) == at:
+                raise KeyboardInterrupt
+            write(path, content)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(folder, "_write", stops)
+            with pytest.raises(KeyboardInterrupt):
+                hand_over_again(synthesised, out, new)
+
+        hand_over_again(synthesised, out, old)
+
+        assert {path.name: path.read_bytes() for path in out.iterdir()} == written
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    copy = checkout(tmp_path / "copy")
+    (copy / "dist").write_text("a file")
+
+    done = subprocess.run(
+        [
+            *(sys.executable, "app.py", "--handover", "--package", PACKAGE),
+            *("--environments", str(ENVIRONMENTS), "--environment", "minimal"),
+        ],
+        cwd=copy,
+        env={**os.environ, "PYTHONPATH": str(copy / "lambda_src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_bill_of_materials_of_another_package_is_left_out(

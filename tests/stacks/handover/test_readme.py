@@ -76,6 +76,19 @@ def test_the_readme_says_what_has_to_be_there(given: Path, environment: Environm
     assert [one for one in environment.dataset.readers if f"`{one}`" not in readme] == []
 
 
+def test_the_readme_says_what_may_be_done_with_keys(made_twice: tuple[Path, Path]) -> None:
+    def credentials(case: str) -> str:
+        readme = (made_twice[0] / case / "README.md").read_text()
+        return next(line for line in readme.splitlines() if line.startswith("- Credentials"))
+
+    of_function = "(`kms:CreateGrant`, `kms:Decrypt`, `kms:Encrypt`)"
+    of_state = "key/77777777-0000-4000-8000-000000000000` (`kms:Decrypt`, `kms:Encrypt`, `kms:Gen"
+    assert "kms:" not in credentials("minimal")
+    assert credentials("everything").endswith(f"the key of the function {of_function}")
+    assert of_function in credentials("china")
+    assert of_state in credentials("china")
+
+
 @pytest.mark.parametrize(
     ("name", "unit", "columns"),
     [
