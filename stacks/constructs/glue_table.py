@@ -19,8 +19,7 @@ class GlueTable(Construct):
 
     def __init__(self, scope: Construct, environment: Environment) -> None:
         super().__init__(scope, "catalogue")
-        catalogue = environment.catalogue
-        database = catalogue.database
+        catalogue, database = environment.catalogue, environment.database
         if catalogue.create_database:
             database = GlueCatalogDatabase(self, "database", name=database).name
         layout = environment.settings.partition_layout

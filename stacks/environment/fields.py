@@ -115,7 +115,7 @@ class CatalogueSettings(Table):
 
     Attributes:
         enabled: Whether the table exists.
-        database: Database of the table.
+        database: Database of the table; the environment's name, with _ for -, unless given.
         create_database: Whether this stack creates the database.
         table: Name of the table.
         accounts: Every account that queries find; unless given, each query names its account.
@@ -123,7 +123,7 @@ class CatalogueSettings(Table):
     """
 
     enabled: StrictBool = False
-    database: CatalogueName = "cloudtrail"
+    database: CatalogueName | None = None
     create_database: StrictBool = True
     table: CatalogueName = "cloudtrail"
     accounts: Annotated[tuple[AccountId, ...], legal(distinct, "each account once")] = ()
@@ -229,6 +229,11 @@ class Environment(Table):
             account=dataset.account,
             kms_key=dataset.kms_key,
         )
+
+    @property
+    def database(self) -> str:
+        """The Glue database; its default is as unique in the account as the environment's name."""
+        return self.catalogue.database or self.name.replace("-", "_")
 
     @property
     def settings(self) -> Settings:

@@ -70,19 +70,36 @@ def load(*files: Path) -> dict[str, Environment]:
         problems += [f"{path}: {problem}" for problem in of_file]
         if found:
             read[path] = found
-    environments = {path: found.environment for path, found in read.items()}
-    named = [path for path, found in read.items() if found.knows("account", "name")]
-    names = Counter((environments[path].account, environments[path].name) for path in named)
+    names = {path: dict(_made(found)) for path, found in read.items()}
+    taken = Counter(what for made in names.values() for what in made)
     problems += [
-        f"{path}: name = {name!r}: another environment of that account has it"
-        for path in named
-        for name in [environments[path].name]
-        if names[environments[path].account, name] > 1
+        f"{path}: {problem}"
+        for path, made in names.items()
+        for what, problem in made.items()
+        if taken[what] > 1
     ]
     if problems:
         hint = f"environments/{EXAMPLE}.toml explains every field"
         raise MistakesError.of(problems, "environments", hint)
-    return {path.stem: environment for path, environment in environments.items()}
+    return {path.stem: found.environment for path, found in read.items()}
+
+
+def _made(found: Mended) -> Iterator[tuple[tuple[str | None, ...], str]]:
+    """What only one environment may make, with where that is, and the mistake if two do."""
+    environment = found.environment
+    account, region = environment.account, environment.region
+    if found.knows("account", "name"):
+        taken = "another environment of that account has it"
+        yield ("name", account, environment.name), f"name = {environment.name!r}: {taken}"
+    catalogue, database = environment.catalogue, environment.database
+    if not catalogue.enabled or not found.knows("account", "name", "region", "catalogue"):
+        return
+    taken = "another environment of that account and region has it"
+    if catalogue.create_database:
+        problem = f"catalogue.database = {database!r}: {taken}; only one may create it"
+        yield ("database", account, region, database), problem
+    problem = f"catalogue.table = {catalogue.table!r} in {database!r}: {taken}"
+    yield ("table", account, region, database, catalogue.table), problem
 
 
 def _read(path: Path) -> tuple[Mended | None, list[str]]:

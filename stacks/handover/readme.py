@@ -193,7 +193,7 @@ def _inputs(stack: Json, environment: Environment) -> Iterator[str]:
         yield f"Permissions boundary of the roles: `{boundary}`; it allows what the roles may do"
     yield from _network(environment)
     if environment.catalogue.enabled and not environment.catalogue.create_database:
-        yield f"Glue database: `{environment.catalogue.database}`"
+        yield f"Glue database: `{environment.database}`"
     state = terraform.get("backend", {}).get("s3")
     yield (
         f"Terraform's state: bucket `{state['bucket']}`, key `{state['key']}`, {state['region']}"

@@ -25,6 +25,17 @@ def test_the_table_is_that_of_the_dataset(stack: Stack, environment: Environment
     assert table["name"] == wanted.table
     database = "${aws_glue_catalog_database.catalogue_database.name}"
     assert table["database_name"] == (database if wanted.create_database else wanted.database)
+    for one in all_of(stack, "aws_glue_catalog_database").values():
+        assert one["name"] == environment.database
+
+
+def test_a_database_that_is_not_named_has_the_name_of_its_environment(other: StackOf) -> None:
+    named = {case: only(other(case), "aws_glue_catalog_database")["name"] for case in _MADE}
+
+    assert named == _MADE
+
+
+_MADE = {"everything": "security", "story-dt": "story_dt", "china": "trails_in_china"}
 
 
 def test_the_table_finds_partitions_without_looking_them_up(

@@ -112,6 +112,32 @@ def test_a_name_is_given_once_in_an_account() -> None:
     assert len(problems(table(name="trails"), table(name="trails", region="us-east-1"))) == 2
 
 
+def test_two_environments_of_an_account_and_region_make_no_database_or_table_twice() -> None:
+    here = {"account": "111122223333", "catalogue.enabled": True}
+    given = {**here, "catalogue.database": "security"}
+    uses = {**given, "catalogue.create_database": False}
+    of = "another environment of that account and region has it"
+
+    assert [one.database for one in read(changed(here), changed(here))] == [
+        "cloudtrail_parquet_a",
+        "cloudtrail_parquet_b",
+    ]
+    assert problems(changed(given), changed({**given, "catalogue.table": "b"})) == [
+        f"{file}.toml: catalogue.database = 'security': {of}; only one may create it"
+        for file in "ab"
+    ]
+    assert problems(changed(given), changed(uses)) == [
+        f"{file}.toml: catalogue.table = 'cloudtrail' in 'security': {of}" for file in "ab"
+    ]
+    for other in (
+        {**uses, "catalogue.table": "other"},
+        {**given, "region": "us-east-1"},
+        {**given, "account": "444455556666"},
+        {**given, "catalogue.enabled": False},
+    ):
+        assert len(read(changed(given), changed(other))) == 2
+
+
 def test_the_name_comes_from_the_file_unless_given() -> None:
     (environment,) = read(LEAST)
 

@@ -77,6 +77,10 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         "backfill_queue.max_concurrency = 5: it has to be less than function.reserved_c",
     ),
     (
+        {"catalogue.enabled": True, "catalogue.create_database": False},
+        "catalogue.database: has to be given where catalogue.create_database = false",
+    ),
+    (
         {"catalogue.enabled": True, "converter.json_encoding": "variant"},
         "catalogue.enabled: Athena cannot read",
     ),

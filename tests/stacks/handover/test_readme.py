@@ -70,7 +70,7 @@ def test_the_readme_says_what_has_to_be_there(given: Path, environment: Environm
     wanted |= {environment.account or "any account", "5.100 or newer, or 6, but"}
     wanted |= {environment.backend.bucket if environment.backend else "`backend.tf`"}
     if environment.catalogue.enabled and not environment.catalogue.create_database:
-        wanted.add(environment.catalogue.database)
+        wanted.add(environment.database)
 
     assert {one for one in wanted if one not in inputs} == set()
     assert [one for one in environment.dataset.readers if f"`{one}`" not in readme] == []
