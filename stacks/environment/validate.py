@@ -282,7 +282,10 @@ def _fields_with_arns(environment: Environment) -> Iterator[tuple[str, str, str]
 def _catalogue(environment: Environment) -> Iterator[Conflict]:
     catalogue, settings = environment.catalogue, environment.settings
     if catalogue.enabled and not (catalogue.create_database or catalogue.database):
-        yield "catalogue.database: has to be given where catalogue.create_database = false"
+        yield Conflict(
+            "catalogue.database: has to be given where catalogue.create_database = false",
+            ("catalogue.enabled", "catalogue.create_database", "catalogue.database"),
+        )
     if catalogue.enabled and settings.json_encoding == "variant":
         yield Conflict(
             "catalogue.enabled: Athena cannot read converter.json_encoding = 'variant'",
