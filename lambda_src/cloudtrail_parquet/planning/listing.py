@@ -5,7 +5,7 @@ Listings of several places are summed day by day, for units that span them; no k
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
@@ -15,12 +15,14 @@ from typing import NamedTuple
 from cloudtrail_parquet.deliveries import Window, day_folder
 from cloudtrail_parquet.layout import Place
 from cloudtrail_parquet.source.grain import Folder, Sample
-from cloudtrail_parquet.source.log_files import delivered_file, is_log_file, minute_of, usual_keys
+from cloudtrail_parquet.source.log_files import TIMES, delivered_file, is_log_file, usual_keys
 from cloudtrail_parquet.source.unplaced import Unplaced
-from cloudtrail_parquet.state.identities import Fingerprint, known_as
+from cloudtrail_parquet.state.identities import Fingerprint, digest_of, known_as
 from cloudtrail_parquet.storage import Entry, ReadStore
 
 _DAY_FOLDER = re.compile(r"(\d{4})/(\d\d)/(\d\d)/")
+_SECONDS = {time: minute * 60 for minute, time in enumerate(TIMES)}
+_NO_KEY = "/"  # begins no key
 
 
 @dataclass(slots=True)
@@ -68,8 +70,11 @@ def list_place(  # noqa: PLR0913, PLR0917
     last: date,
     window: Window,
     named: Place | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Listing:
     """List the log files in the windows of a place's days, from the first to the last one.
+
+    Nothing is listed that sorts before the first folder of these windows, however old the place is.
 
     Args:
         source: The source of the logs.
@@ -78,22 +83,26 @@ def list_place(  # noqa: PLR0913, PLR0917
         last: The last day.
         window: The window of a day.
         named: The place, if units span others as well: log files are known by it, too.
+        check: Called before each day; raises if there is no time to go on.
     """
     days, unplaced, sample = defaultdict[date, Deliveries](Deliveries), Unplaced(), Sample()
     for trail in trails:
         listed = _deliveries(source, trail, first, last, window, unplaced)
         for day, files in groupby(listed, itemgetter(0)):
+            check()
             windows = [
                 (days[event_day], *window.seconds(event_day, day))
                 for event_day in window.event_days(day)
             ]
             key, count, size = "", 0, 0
             for _, entry, second in files:
+                key, count, size = entry.key, count + 1, size + entry.size
+                digest = 0
                 for totals, begin, end in windows:
                     if begin <= second < end:
-                        totals.fingerprint.add(known_as(entry.key, named), entry.size)
+                        digest = digest or digest_of(known_as(key, named), entry.size)
+                        totals.fingerprint.total += digest
                         totals.places = 1
-                key, count, size = entry.key, count + 1, size + entry.size
             days[day].files += count
             days[day].bytes += size
             sample.add(Folder(key, count, size))
@@ -111,27 +120,30 @@ def _deliveries(  # noqa: PLR0913, PLR0917
     """
     from_day = window.delivery_days(first)[0]
     to_day = window.delivery_days(last)[-1]
-    folder, day, usual = "", None, ""
-    for entry in source.files(trail, (trail, f"{trail}{day_folder(from_day)}")):
-        if not entry.key.startswith(folder, len(trail)) or not folder:
-            match = _DAY_FOLDER.match(entry.key, len(trail))
+    before = "" if first == date.min else f"{trail}{day_folder(from_day)}"
+    folder, day, usual, begin, end = "", None, _NO_KEY, 0, 0
+    for entry in source.files(trail, after=before):
+        key = entry.key
+        if key.startswith(usual) and entry.size:  # as nearly all do, at a tenth of the CPU
+            second = _SECONDS.get(key[begin:end])
+            if second is not None and day is not None:
+                yield day, entry, second
+                continue
+        if not folder or not key.startswith(folder, len(trail)):
+            match = _DAY_FOLDER.match(key, len(trail))
             if match is None:
-                unplaced.add(entry.key)
+                unplaced.add(key)
                 continue
             folder, day = match[0], _day(match)
-            usual = usual_keys(trail, day) if day else ""
-        if day is None:
-            unplaced.add(entry.key)
-        elif day > to_day:
-            break
-        elif not is_log_file(entry):
-            unplaced.add(entry.key)
+            if day is not None and day > to_day:
+                break
+            is_asked = day is not None and day >= from_day
+            usual = usual_keys(trail, day) if day and is_asked else _NO_KEY
+            begin, end = len(usual), len(usual) + len(next(iter(_SECONDS)))
+        if day is None or not is_log_file(entry):
+            unplaced.add(key)
         elif day >= from_day:
-            minute = minute_of(entry.key, usual)  # most names tell it, at a tenth of the CPU
-            if minute is None:
-                yield day, entry, window.second(delivered_file(entry, day, usual).delivered, day)
-            else:
-                yield day, entry, minute * 60
+            yield day, entry, window.second(delivered_file(entry, day, usual).delivered, day)
 
 
 def _day(match: re.Match[str]) -> date | None:

@@ -18,7 +18,8 @@ from cloudtrail_parquet.storage import Entry, ReadStore
 _YEAR = re.compile(r"[0-9]{4}")
 _MONTH_OR_DAY = re.compile(r"[0-9]{2}")
 _DAY_MINUTES = 1440
-_TIMES = [f"{minute // 60:02d}{minute % 60:02d}Z" for minute in range(_DAY_MINUTES)]
+TIMES = [f"{minute // 60:02d}{minute % 60:02d}Z" for minute in range(_DAY_MINUTES)]
+"""How the minutes of a day begin what follows `usual_keys`, in order: ``1405Z``."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -203,9 +204,9 @@ def minute_of(key: str, usual: str) -> int | None:
         that sorts before or after all usual ones.
     """
     time = key.removeprefix(usual)
-    if not key.startswith(usual) or not _TIMES[0] <= time <= f"{_TIMES[-1]}~":
+    if not key.startswith(usual) or not TIMES[0] <= time <= f"{TIMES[-1]}~":
         return None
-    return bisect_right(_TIMES, time) - 1
+    return bisect_right(TIMES, time) - 1
 
 
 def delivered_file(entry: Entry, day: date, usual: str) -> LogFile:
@@ -241,5 +242,5 @@ def _outside(usual: str, day: date, event_day: date, window: Window) -> list[tup
         minutes = end, _DAY_MINUTES - 1
     else:
         return []
-    first, last = (f"{usual}{_TIMES[minute]}" for minute in minutes)
+    first, last = (f"{usual}{TIMES[minute]}" for minute in minutes)
     return [(first, f"{last}~")]

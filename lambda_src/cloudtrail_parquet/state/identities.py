@@ -39,6 +39,11 @@ def _name(key: str) -> bytes:
     return key.rpartition("/")[2].encode(errors="surrogateescape")
 
 
+def digest_of(key: str, size: int) -> int:
+    """What a log file adds to a fingerprint, by its key or what it is `known_as`, and its size."""
+    return int.from_bytes(sha256(b"%s\0%d" % (_name(key), size)).digest())
+
+
 class Fingerprint:
     """The fingerprint of the log files added so far.
 
@@ -51,8 +56,7 @@ class Fingerprint:
 
     def add(self, key: str, size: int) -> None:
         """Add a log file, by its key or what it is `known_as`, and its size in bytes as stored."""
-        digest = sha256(b"%s\0%d" % (_name(key), size)).digest()
-        self.total += int.from_bytes(digest)
+        self.total += digest_of(key, size)
 
     def merge(self, other: "Fingerprint") -> None:
         """Add all log files of another one."""

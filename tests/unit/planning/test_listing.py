@@ -430,3 +430,25 @@ def test_only_receipts_and_parts_of_the_days_in_question_are_listed(
     assert stores.state.reads == 3  # type: ignore[attr-defined]
     listed = stores.state.entries, stores.dataset.entries  # type: ignore[attr-defined]
     assert listed == (4, 4)  # three days, and the one that ends the listing
+
+
+class Answers(Source):
+    """A source that counts what the client's listings hand out, whether it is used or not."""
+
+    entries = 0
+
+    def _listed(self, prefix: str, after: str) -> Iterator[Entry]:
+        for entry in super()._listed(prefix, after):
+            self.entries += 1
+            yield entry
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_place_is_listed_from_the_first_day_in_question_on(layout: PartitionLayout) -> None:
+    source = Answers([(ACCOUNTS[0], REGIONS[0], at(day)) for day in range(1, 29)])
+
+    wanted = JANUARY._replace(first=date(2026, 1, 20), last=date(2026, 1, 22))
+    days = [one.unit.day.day for one in planned(stores_over(source), layout, wanted)]
+
+    assert days == [20, 21, 22]
+    assert source.entries == 6  # of the day before and the one after as well, and one to end it
