@@ -63,6 +63,9 @@ class Listing(NamedTuple):
     sample: Sample
 
 
+NOTHING_LISTED = Listing({}, Unplaced(), Sample())
+
+
 def list_place(  # noqa: PLR0913, PLR0917
     source: ReadStore,
     trails: Iterable[str],

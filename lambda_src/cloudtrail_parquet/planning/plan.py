@@ -6,16 +6,19 @@ of accounts. Estimates are for a Lambda function of `MEMORY_MB`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from itertools import chain, starmap
-from typing import Literal, NamedTuple
+from datetime import date
+from functools import cached_property
+from itertools import chain, groupby, starmap
+from operator import itemgetter
+from typing import NamedTuple
 
-from cloudtrail_parquet.errors import RefusedError, UsageError
+from cloudtrail_parquet.errors import RefusedError
 from cloudtrail_parquet.layout import Place, Unit, fits, span_of
 from cloudtrail_parquet.planning.ahead import ahead
-from cloudtrail_parquet.planning.cost import BYTES_PER_S, FILE_S, PLACE_S, UNIT_S
+from cloudtrail_parquet.planning.cost import S3_GET, S3_PUT
+from cloudtrail_parquet.planning.deadline import NO_DEADLINE, Deadline
 from cloudtrail_parquet.planning.due import (
     NEVER,
     NO_RECEIPT,
@@ -23,8 +26,9 @@ from cloudtrail_parquet.planning.due import (
     Present,
     why_outdated,
 )
-from cloudtrail_parquet.planning.listing import Deliveries, Listing, list_place
+from cloudtrail_parquet.planning.listing import NOTHING_LISTED, Deliveries, Listing, list_place
 from cloudtrail_parquet.planning.part_sizes import PartSizes
+from cloudtrail_parquet.planning.ranges import Only, PlannedUnit, Receipts, UnitRange
 from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.source.discover import Discovery
 from cloudtrail_parquet.state.identities import Fingerprint
@@ -32,90 +36,11 @@ from cloudtrail_parquet.state.keys import receipt_days
 from cloudtrail_parquet.state.notes import unfinished
 from cloudtrail_parquet.storage import ReadStore
 
+__all__ = ["Only", "Plan", "PlannedUnit", "Receipts", "SpanPlan", "UnitRange", "plan_units"]
+
 _NO_FILES = str(Fingerprint())
 _LISTINGS, _SPANS, _RECEIPTS = 32, 4, 16  # asked for at a time; of each place, span and unit
-
-Only = Literal["missing", "outdated", "reshaped", "all"]
-"""Which units a plan selects: those never converted; also those that would get other rows, or whose
-parts are not those of their receipt; also those whose files would look different; or all."""
-
-
-class PlannedUnit(NamedTuple):
-    """A unit, with the log files that were delivered on its day.
-
-    Attributes:
-        unit: The unit.
-        files: How many log files.
-        bytes: Their size as stored.
-        fingerprint: The fingerprint of all log files in its window; empty if it is not needed.
-        why: Why the unit is due, in words; empty if all units were asked for.
-        places: How many places have a log file in its window.
-    """
-
-    unit: Unit
-    files: int
-    bytes: int
-    fingerprint: str = ""
-    why: str = ""
-    places: int = 1
-
-    @property
-    def seconds(self) -> float:
-        """An estimate of how long its conversion takes."""
-        more = max(self.places - 1, 0)
-        return UNIT_S + more * PLACE_S + self.files * FILE_S + self.bytes / BYTES_PER_S
-
-
-class UnitRange(NamedTuple):
-    """A range of days, of some accounts and regions; of all of them where these are empty."""
-
-    first: date
-    last: date
-    accounts: frozenset[str] = frozenset()
-    regions: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(
-        cls,
-        first: date | None,
-        last: date | None,
-        accounts: Iterable[str] = (),
-        regions: Iterable[str] = (),
-    ) -> "UnitRange":
-        """All days from one on, up to another, or between them.
-
-        Raises:
-            UsageError: The last day is before the first.
-        """
-        if first and last and last < first:
-            what = f"the last day, {last}, is before the first, {first}"
-            raise UsageError(what, "days", "Swap them")
-        return cls(first or date.min, last or date.max, frozenset(accounts), frozenset(regions))
-
-    def holds(self, account: str, region: str) -> bool:
-        """Whether an account and region are in the range; one that is "" stands for all."""
-        return (not self.accounts or account in self.accounts or not account) and (
-            not self.regions or region in self.regions or not region
-        )
-
-    def holds_unit(self, unit: Unit) -> bool:
-        """Whether a unit may have something of the range."""
-        return self.first <= unit.day <= self.last and self.holds(*unit.span)
-
-
-class Receipts(NamedTuple):
-    """What units are compared with.
-
-    Attributes:
-        state: The store of the receipts.
-        now: The time, which tells whether a unit can be settled.
-        dataset: The store of the parts, if these are to be compared with the receipts as well,
-            which lists them.
-    """
-
-    state: ReadStore
-    now: datetime
-    dataset: ReadStore | None = None
+_GETS = int(S3_PUT / S3_GET)  # so many cost as much as the listing that might spare them
 
 
 def plan_units(  # noqa: PLR0913, PLR0917
@@ -141,16 +66,24 @@ def plan_units(  # noqa: PLR0913, PLR0917
         only: Which of these to select.
         options: How they would be converted.
     """
-    open_units = frozenset[Unit]() if only == "all" else frozenset(unfinished(receipts.state))
-    plan = _Plan(source, receipts, discovery, wanted, only, options, open_units)
-    if only == "all":
-        yield from chain.from_iterable(span.units() for span in plan.spans())
-        return
-    candidates = chain.from_iterable(ahead(receipts.state, plan.candidates, plan.spans(), _SPANS))
-    if only == "missing":  # nothing has to be read for that
-        yield from filter(None, map(plan.compared, candidates))
-    else:
-        yield from filter(None, ahead(receipts.state, plan.compared, candidates, _RECEIPTS))
+    for span in Plan(source, receipts, discovery, wanted, only, options).by_span():
+        yield from span.due
+
+
+class SpanPlan(NamedTuple):
+    """What a plan has found of a span.
+
+    Attributes:
+        span: The account and the region of its units, either of them "" if they span all of them.
+        units: How many units of the range have a log file in their windows.
+        files: How many log files these have.
+        due: The units that are due, sorted.
+    """
+
+    span: Place
+    units: int
+    files: int
+    due: Sequence[PlannedUnit] = ()
 
 
 class _Span(NamedTuple):
@@ -180,24 +113,39 @@ class _Span(NamedTuple):
             if day in self.wanted
         ]
 
+    def found(self) -> SpanPlan:
+        """What was found of it, before any unit is compared."""
+        files = sum(self.days[day].files for day in self.wanted)
+        return SpanPlan(self.span, len(self.wanted), files)
+
 
 class _Candidate(NamedTuple):
     """A unit of the range, and what it is to be compared with.
 
     Attributes:
         planned: The unit.
-        has_receipt: Whether there is a receipt of it.
+        has_receipt: Whether there is a receipt of it; None before one was asked for.
         parts: The parts of its span; None if parts are not compared.
     """
 
     planned: PlannedUnit
-    has_receipt: bool
+    has_receipt: bool | None
     parts: PartSizes | None
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """The steps of a plan, in order; `plan_units` has the attributes."""
+class Plan:
+    """A plan as it is made, span by span; see `plan_units`.
+
+    Attributes:
+        source: The source of the logs.
+        receipts: What the units are compared with.
+        discovery: What `discover.discover` found; receives what the listings show.
+        wanted: The range of units.
+        only: Which of these to select.
+        options: How they would be converted.
+        deadline: When no further span is begun, and when those under way are given up.
+    """
 
     source: ReadStore
     receipts: Receipts
@@ -205,22 +153,47 @@ class _Plan:
     wanted: UnitRange
     only: Only
     options: PlanOptions
-    open_units: frozenset[Unit]
+    deadline: Deadline = NO_DEADLINE
 
-    def spans(self) -> Iterator[_Span]:
-        """The spans of the range, sorted, with the log files of all their places."""
-        places_of = self._places()
-        every = chain.from_iterable(places_of.values())
-        listings = ahead(self.source, self._list, every, _LISTINGS)
-        for name, places in places_of.items():
-            span = _Span(name, defaultdict(Deliveries), set())
-            for place in places:
-                self._add(place, next(listings), span)
-            for day in span.wanted:
-                self.discovery.grain.add(day, span.days[day].files, span.days[day].bytes)
-            yield span
+    @property
+    def spans(self) -> list[Place]:
+        """The spans of the range, sorted."""
+        return list(self._places_of)
 
-    def _places(self) -> dict[Place, list[Place]]:
+    def by_span(self) -> Iterator[SpanPlan]:
+        """What is found of each of the spans, in order; of the first ones if time is short.
+
+        Raises:
+            NotEnoughTimeError: The one after those is given up.
+        """
+        due = list[PlannedUnit]()
+        for answer in self._compared():
+            if isinstance(answer, SpanPlan):
+                yield answer._replace(due=due)
+                due = []
+            elif answer is not None:
+                due.append(answer)
+
+    def _compared(self) -> Iterator[PlannedUnit | SpanPlan | None]:
+        """The due units of each span, and then what was found of it."""
+        if self.only == "all":
+            for span in self._listed():
+                yield from span.units()
+                yield span.found()
+            return
+        state = self.receipts.state
+        candidates = chain.from_iterable(ahead(state, self._candidates, self._listed(), _SPANS))
+        if self.only == "missing":  # nothing has to be read for that
+            yield from map(self._compare, candidates)
+        else:
+            yield from ahead(state, self._compare, candidates, _RECEIPTS)
+
+    @cached_property
+    def _open_units(self) -> frozenset[Unit]:
+        return frozenset() if self.only == "all" else frozenset(unfinished(self.receipts.state))
+
+    @cached_property
+    def _places_of(self) -> dict[Place, list[Place]]:
         """The places of each span that has one of the range, or a unit that is not finished."""
         layout = self.options.dataset.layout
         places_of = defaultdict[Place, list[Place]](list)
@@ -231,21 +204,48 @@ class _Plan:
             for span, places in places_of.items()
             if any(self.wanted.holds(*place) for place in places)
         }
-        for unit in self.open_units:  # planned even if its logs are gone
+        for unit in self._open_units:  # planned even if its logs are gone
             is_refused = unit.account in self.discovery.refused
             if self.wanted.holds(*unit.span) and not is_refused and fits(unit, layout):
                 chosen.add(unit.span)
-        return {span: places_of.get(span, []) for span in sorted(chosen)}
+        spans = sorted(filter(self.wanted.holds_span, chosen))
+        return {span: places_of.get(span, []) for span in spans}
 
-    def _list(self, place: Place) -> Listing | RefusedError:
+    def _listed(self) -> Iterator[_Span]:
+        """The spans, sorted, with the log files of all their places."""
+        answers = ahead(self.source, self._list, self._asked(), _LISTINGS)
+        for name, of_places in groupby(answers, itemgetter(0)):
+            span = _Span(name, defaultdict(Deliveries), set())
+            for _, place, listing in of_places:
+                if place is not None:
+                    self._add(place, listing, span)
+            for day in span.wanted:
+                self.discovery.grain.add(day, span.days[day].files, span.days[day].bytes)
+            yield span
+
+    def _asked(self) -> Iterator[tuple[Place, Place | None]]:
+        """Spans, each with its places, or with None if it has none; as long as there is time."""
+        for span, places in self._places_of.items():
+            if not self.deadline.goes_on():
+                return
+            yield from ((span, place) for place in places or (None,))
+
+    def _list(
+        self, asked: tuple[Place, Place | None]
+    ) -> tuple[Place, Place | None, Listing | RefusedError]:
         """List a place; one that may not be listed keeps no other from being read."""
-        trails, dataset = self.discovery.trails[place], self.options.dataset
-        first, last = self.wanted.first, self.wanted.last
-        named = None if span_of(place, dataset.layout) == place else place
+        span, place = asked
+        if place is None:
+            return span, None, NOTHING_LISTED
+        self.deadline.check()
+        trails, window = self.discovery.trails[place], self.options.dataset.window
+        days = self.wanted.first, self.wanted.last
+        named = None if span == place else place
         try:
-            return list_place(self.source, trails, first, last, dataset.window, named)
+            listing = list_place(self.source, trails, *days, window, named, self.deadline.check)
         except RefusedError as error:
-            return error
+            return span, place, error
+        return span, place, listing
 
     def _add(self, place: Place, listing: Listing | RefusedError, span: _Span) -> None:
         """Add the listing of a place to its span, and tell the discovery what it has shown."""
@@ -262,37 +262,46 @@ class _Plan:
             if touched:
                 self.discovery.with_logs.add(place)
 
-    def candidates(self, span: _Span) -> list[_Candidate]:
-        """The units of a span that may be due, sorted, those without log files included."""
+    def _candidates(self, span: _Span) -> list[_Candidate | SpanPlan]:
+        """The units of a span that may be due, sorted, those without log files included; and it."""
         first, last, parts = self.wanted.first, self.wanted.last, None
         if self.only != "missing" and self.receipts.dataset is not None:
             layout = self.options.dataset.layout
             parts = PartSizes(self.receipts.dataset, span.span, first, last, layout)
         units = span.units()
-        others = {unit for unit in self.open_units if unit.span == span.span}
+        others = {unit for unit in self._open_units if unit.span == span.span}
         if not (units or parts or others):
-            return []
-        converted = receipt_days(self.receipts.state, span.span, first, last)
-        owners = parts.owners() if parts else ()
-        others.update(owner for owner in owners if owner.day not in converted)
-        if self.options.replace_shrunk:  # else what is left of those without log files is kept
-            others.update(Unit(*span.span, day) for day in converted)
+            return [span.found()]
+        is_asked_for = parts is not None or self.options.replace_shrunk or self.only == "missing"
+        converted = None
+        if is_asked_for or len(units) > _GETS:
+            converted = receipt_days(self.receipts.state, span.span, first, last)
+            owners = parts.owners() if parts else ()
+            others.update(owner for owner in owners if owner.day not in converted)
+            if self.options.replace_shrunk:  # else what is left of those without log files is kept
+                others.update(Unit(*span.span, day) for day in converted)
         with_files = {day for day, of_day in span.days.items() if of_day.places}
         units += (
             PlannedUnit(unit, 0, 0, _NO_FILES, places=0)
             for unit in others
             if unit.day not in with_files and first <= unit.day <= last
         )
-        return [_Candidate(unit, unit.unit.day in converted, parts) for unit in sorted(units)]
+        candidates = (
+            _Candidate(unit, None if converted is None else unit.unit.day in converted, parts)
+            for unit in sorted(units)
+        )
+        return [*candidates, span.found()]
 
-    def compared(self, candidate: _Candidate) -> PlannedUnit | None:
-        """A unit with the reason why it is due; None if it is not."""
+    def _compare(self, candidate: _Candidate | SpanPlan) -> PlannedUnit | SpanPlan | None:
+        """A unit with the reason why it is due; None if it is not. A span stays as it is."""
+        if isinstance(candidate, SpanPlan):
+            return candidate
         planned, unit = candidate.planned, candidate.planned.unit
-        if not candidate.has_receipt:
+        if candidate.has_receipt is False:
             return planned._replace(why=NO_RECEIPT if planned.fingerprint == _NO_FILES else NEVER)
         if self.only == "missing":
             return None
-        if unit in self.open_units:
+        if unit in self._open_units:
             return planned._replace(why=UNFINISHED)
         options, dataset = self.options, self.options.dataset
         margin_s = options.settle_margin_s

@@ -432,6 +432,26 @@ def test_only_receipts_and_parts_of_the_days_in_question_are_listed(
     assert listed == (4, 4)  # three days, and the one that ends the listing
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("days", [3, 20])
+def test_a_few_receipts_are_asked_for_without_listing_them(
+    layout: PartitionLayout, days: int
+) -> None:
+    source = Source([(ACCOUNTS[0], REGIONS[0], at(day)) for day in range(1, days + 1)])
+    stores = replace(stores_over(source), state=Listed())
+    for one in planned(stores, layout, only="missing")[1:]:
+        note_as_converted(stores, layout, one)
+    stores.state.entries = stores.state.reads = 0  # type: ignore[attr-defined]
+
+    options, found = PlanOptions.of(settings_of(layout)), discovered(stores)
+    receipts = Receipts(stores.state, stores.now())
+    due = list(plan_units(source, receipts, found, JANUARY, "outdated", options))
+
+    assert [(one.unit.day.day, one.why) for one in due] == [(1, "never converted")]
+    asked = stores.state.entries, stores.state.reads  # type: ignore[attr-defined]
+    assert asked == ((0, 3) if days == 3 else (19, 19))
+
+
 class Answers(Source):
     """A source that counts what the client's listings hand out, whether it is used or not."""
 
