@@ -54,6 +54,9 @@ EVENT_SOURCE = "cloudtrail-parquet"
 DETAIL_TYPE = "cloudtrail-parquet convert"
 """The ``detail-type`` of these events."""
 
+BACKFILL_ATTRIBUTE = "backfill"
+"""The attribute of a message of SQS that names the backfill that it is part of."""
+
 
 def daily_event(days_back: int = 1, days: int = 0) -> str:
     """The JSON text of a scheduled event, as `function.events.DailyEvent` reads it."""

@@ -19,11 +19,12 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, Protocol
 
+from cloudtrail_parquet.contract import BACKFILL_ATTRIBUTE
 from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
 from cloudtrail_parquet.function.converting import translated_errors
 from cloudtrail_parquet.function.events import Event, parse, parse_text
 from cloudtrail_parquet.function.service import Function
-from cloudtrail_parquet.function.wiring import function_of, redelivery_of
+from cloudtrail_parquet.function.wiring import fanout_of, function_of, redelivery_of
 from cloudtrail_parquet.process import prepare_process
 
 gc.freeze()  # else the first collection would look through all that
@@ -102,8 +103,10 @@ def _work_on_messages(function: Function, messages: list[dict[str, Any]]) -> lis
     """
     failed, redelivery = [], redelivery_of(os.environ)
     for message in messages:
+        # What is left of a message of a backfill is part of it as well.
+        fanout = fanout_of(os.environ, by_queue=True, backfill=_backfill_of(message))
         try:
-            of_message = replace(function, delivery=message["messageId"])
+            of_message = replace(function, delivery=message["messageId"], fanout=fanout)
             _work(of_message, parse_text, message.get("body"))
         except CloudTrailParquetError as error:
             function.telemetry.event_failed(error, message["messageId"])
@@ -111,6 +114,17 @@ def _work_on_messages(function: Function, messages: list[dict[str, Any]]) -> lis
             if reason := redelivery.soon([message]):
                 function.telemetry.not_soon(reason)
     return failed
+
+
+def _backfill_of(message: dict[str, Any]) -> str:
+    """The id of the backfill that a message is part of; empty if it is of none.
+
+    Source: Lambda Developer Guide, "Using Lambda with Amazon SQS", example event.
+    """
+    attributes = message.get("messageAttributes")
+    mark = attributes.get(BACKFILL_ATTRIBUTE) if isinstance(attributes, dict) else None
+    value = mark.get("stringValue") if isinstance(mark, dict) else None
+    return value if isinstance(value, str) else ""
 
 
 def _work(function: Function, read: Callable[[Any], Event], raw: Any) -> dict[str, int]:  # noqa: ANN401

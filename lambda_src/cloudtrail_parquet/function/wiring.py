@@ -31,7 +31,8 @@ def function_of(environment: Mapping[str, str], *, by_queue: bool = False) -> Fu
     locations = Locations.of(*(environment[name] for name in _NEEDED))
     locations.check(settings.part_bytes)
     telemetry = Telemetry(environment.get(Variable.SERVICE) or DEFAULT_SERVICE)
-    return Function(locations.open(), settings, _fanout(environment, by_queue=by_queue), telemetry)
+    fanout = fanout_of(environment, by_queue=by_queue)
+    return Function(locations.open(), settings, fanout, telemetry)
 
 
 def redelivery_of(environment: Mapping[str, str]) -> Redelivery:
@@ -42,8 +43,19 @@ def redelivery_of(environment: Mapping[str, str]) -> Redelivery:
 _NEEDED = (Variable.SOURCE, Variable.DATASET, Variable.STATE)
 
 
-def _fanout(environment: Mapping[str, str], *, by_queue: bool) -> Callable[[], Fanout] | None:
-    """The fan-out for batches; those of a message go to its queue, so a backfill stays in it."""
+def fanout_of(
+    environment: Mapping[str, str], *, by_queue: bool, backfill: str = ""
+) -> Callable[[], Fanout] | None:
+    """The fan-out for batches; those of a message go to its queue, so a backfill stays in it.
+
+    Args:
+        environment: The environment variables.
+        by_queue: Whether the event came from the queue.
+        backfill: Id of the backfill that its message is part of, as are those that it leads to.
+
+    Raises:
+        UsageError: A variable is missing or not valid.
+    """
     dispatch = environment.get(Variable.DISPATCH) or "events"
     url = environment.get(Variable.QUEUE_URL)
     if dispatch == "inline":
@@ -58,7 +70,7 @@ def _fanout(environment: Mapping[str, str], *, by_queue: bool) -> Callable[[], F
         raise UsageError(
             f"not set: {Variable.QUEUE_URL}", "environment", "Set it to the queue's URL"
         )
-    return cache(partial(_queue_fanout, url))
+    return cache(partial(_queue_fanout, url, backfill))
 
 
 def _events_fanout(bus: str) -> Fanout:
@@ -67,10 +79,10 @@ def _events_fanout(bus: str) -> Fanout:
     return EventsFanout(boto3.client("events"), bus)
 
 
-def _queue_fanout(url: str) -> Fanout:
+def _queue_fanout(url: str, backfill: str) -> Fanout:
     import boto3  # noqa: PLC0415 - as above
 
-    return QueueFanout(boto3.client("sqs"), url)
+    return QueueFanout(boto3.client("sqs"), url, backfill)
 
 
 def _impatient_sqs() -> Any:  # noqa: ANN401 - a boto3 client

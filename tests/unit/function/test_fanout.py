@@ -7,7 +7,13 @@ import pytest
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.function import fanout
 from cloudtrail_parquet.function.events import ConvertEvent, parse_text
-from cloudtrail_parquet.function.fanout import EventsFanout, Fanout, QueueFanout
+from cloudtrail_parquet.function.fanout import (
+    EventsFanout,
+    Fanout,
+    QueueFanout,
+    entry_bytes,
+    portions,
+)
 from cloudtrail_parquet.layout import Unit
 
 EVENTS = [ConvertEvent.of([Unit("012345678901", "r", date(2026, 1, n))]) for n in range(1, 26)]
@@ -18,6 +24,7 @@ class Service:
 
     def __init__(self, refuse: Callable[[int], bool] = lambda _: False) -> None:
         self.taken: list[str] = []
+        self.marks: list[Any] = []
         self.calls = 0
         self.sizes: list[int] = []
         self._refuse = refuse
@@ -28,8 +35,9 @@ class Service:
             "Entries": [{"ErrorCode": "Throttled"} if no else {"EventId": "x"} for no in refused]
         }
 
-    def send_message_batch(self, QueueUrl: str, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803
+    def send_message_batch(self, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
         assert QueueUrl == "url"
+        self.marks += [one.get("MessageAttributes") for one in Entries]
         refused = self._take([one["MessageBody"] for one in Entries])
         failed = [one for one, no in zip(Entries, refused, strict=True) if no]
         return {"Failed": [{"Id": one["Id"]} for one in failed]} if failed else {}
@@ -102,9 +110,9 @@ def test_the_size_of_a_request_is_that_which_eventbridge_counts() -> None:
     named = len("cloudtrail-parquet") + len("cloudtrail-parquet convert")
     fits = "x" * (100_000 - named)
 
-    assert list(fanout._portions([fits, fits, "y"])) == [[fits, fits], ["y"]]  # noqa: SLF001
-    assert list(fanout._portions([fits, f"{fits}x"])) == [[fits], [f"{fits}x"]]  # noqa: SLF001
-    assert list(fanout._portions(["x" * 300_000, "y"])) == [["x" * 300_000], ["y"]]  # noqa: SLF001
+    assert list(portions([fits, fits, "y"], entry_bytes)) == [[fits, fits], ["y"]]
+    assert list(portions([fits, f"{fits}x"], entry_bytes)) == [[fits], [f"{fits}x"]]
+    assert list(portions(["x" * 300_000, "y"], entry_bytes)) == [["x" * 300_000], ["y"]]
 
 
 def test_without_events_nothing_is_asked() -> None:
@@ -112,3 +120,13 @@ def test_without_events_nothing_is_asked() -> None:
 
     assert QueueFanout(service, "url").send([]) == 0
     assert service.calls == 0
+
+
+def test_messages_of_a_backfill_bear_its_id_and_others_bear_none() -> None:
+    service = Service()
+
+    QueueFanout(service, "url", "20260110T120000Z-3f9a").send(EVENTS[:1])
+    QueueFanout(service, "url").send(EVENTS[:1])
+
+    mark = {"DataType": "String", "StringValue": "20260110T120000Z-3f9a"}
+    assert service.marks == [{"backfill": mark}, None]
