@@ -102,7 +102,9 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
         batches: How many invocations convert them.
         largest: The name of the unit with the most bytes; None if there are no units.
         seconds: The estimated time of all invocations together.
-        dollars: The estimated cost of these and their requests, on arm64 with `MEMORY_MB`.
+        compute_dollars: The estimated cost of that time, on arm64 with `MEMORY_MB`.
+        request_dollars: The estimated cost of their requests.
+        dollars: Both together.
     """
 
     units: int
@@ -111,6 +113,8 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     batches: int
     largest: str | None
     seconds: float
+    compute_dollars: float
+    request_dollars: float
     dollars: float
 
 
@@ -142,5 +146,7 @@ def estimate(units: Iterable[PlannedUnit]) -> Estimate:
         batches=batches,
         largest=largest and largest.unit.name,
         seconds=round(seconds, 1),
+        compute_dollars=round(spent.compute, 4),
+        request_dollars=round(spent.requests, 4),
         dollars=round(spent.total, 4),
     )
