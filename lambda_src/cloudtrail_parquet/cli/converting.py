@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -96,14 +96,43 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
     locations.check(settings.part_bytes)
     settings = replace(settings, folders=with_folders(settings.folders, folder or []))
     selection, stores = Selection.of(locations.source, wanted, settings.folders), locations.open()
-    due = [planned.unit for planned in selection.due(stores, only, settings)]
-    jobs = jobs_of(due, selection.discovery)
-    if jobs:
+    due = selection.due(stores, only, settings)
+    if due:
         note_recommendation(selection.discovery, settings)
+    convert_here(
+        due, selection, locations, settings, workers, started, dry_run=dry_run, as_json=as_json
+    )
+
+
+def convert_here(  # noqa: PLR0913, PLR0917
+    due: list[PlannedUnit],
+    selection: Selection,
+    locations: Locations,
+    settings: Settings,
+    workers: int | None,
+    started: float,
+    *,
+    dry_run: bool = False,
+    as_json: bool = False,
+) -> NoReturn:
+    """Convert units on this machine, tell what came of them, and end with the status of that.
+
+    Args:
+        due: The units, in the order in which they are begun.
+        selection: What they were selected from.
+        locations: Locations of source, dataset and state.
+        settings: Conversion settings.
+        workers: How many processes; None for one for each processor.
+        started: When the command was started, by the monotonic clock.
+        dry_run: Whether only to find out what would be done.
+        as_json: Whether to print each outcome as JSON, in place of totals.
+    """
+    units, stores = [planned.unit for planned in due], locations.open()
+    jobs = jobs_of(units, selection.discovery)
     converting = convert_all(jobs, locations, settings, workers or cores(), dry_run=dry_run)
-    outcomes = _collected(converting, len(jobs), as_json=as_json) if jobs else []
+    outcomes = _collected(converting, due, as_json=as_json) if jobs else []
     _check_logs(selection, outcomes)
-    note_unfinished(unfinished_except(stores.state, due))
+    note_unfinished(unfinished_except(stores.state, units))
     for name, count in sorted(count_siblings(selection.source, selection.discovery).items()):
         note(beside(name, count))
     note_unplaced(selection.discovery.unplaced)
@@ -117,9 +146,11 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
     raise typer.Exit(_status_of(done, selection))
 
 
-def _collected(converting: Iterator[Outcome], total: int, *, as_json: bool) -> list[Outcome]:
+def _collected(
+    converting: Iterator[Outcome], due: list[PlannedUnit], *, as_json: bool
+) -> list[Outcome]:
     try:
-        return collect(converting, total, as_json=as_json)
+        return collect(converting, due, as_json=as_json)
     except KeyboardInterrupt:
         note(
             "interrupted: a unit that was being replaced is named by the next run; "

@@ -8,14 +8,26 @@ from datetime import datetime
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
 from cloudtrail_parquet.conversion.workers import Outcome
 from cloudtrail_parquet.errors import CloudTrailParquetError
 from cloudtrail_parquet.layout import Unit
-from cloudtrail_parquet.planning.remarks import unfinished_lines, unplaced_lines, without_logs_lines
+from cloudtrail_parquet.planning.plan import PlannedUnit
+from cloudtrail_parquet.planning.remarks import (
+    size_of,
+    unfinished_lines,
+    unplaced_lines,
+    without_logs_lines,
+)
 from cloudtrail_parquet.planning.selection import Selection
 from cloudtrail_parquet.printable import printable
 from cloudtrail_parquet.settings.settings import (
@@ -30,12 +42,12 @@ from cloudtrail_parquet.state.figures import Quarantined
 FAILED, WRONG_USAGE, QUARANTINED, INTERRUPTED = 1, 2, 3, 130
 
 STDOUT = Console(highlight=False)
-_STDERR = Console(stderr=True, highlight=False)
+STDERR = Console(stderr=True, highlight=False)
 
 
 def note(text: str) -> None:
     """Print a line to stderr; it stays one line, whatever the names in it hold."""
-    _STDERR.print(printable(text), markup=False, emoji=False, soft_wrap=True)
+    STDERR.print(printable(text), markup=False, emoji=False, soft_wrap=True)
 
 
 def note_error(error: CloudTrailParquetError) -> None:
@@ -80,27 +92,41 @@ def note_left_out(selection: Selection) -> bool:
     return bool(selection.refused)
 
 
-def collect(converting: Iterable[Outcome], total: int, *, as_json: bool) -> list[Outcome]:
-    """Wait for all outcomes, with JSON printed as they come; returns them in order of units."""
-    outcomes = []
+def collect(
+    converting: Iterable[Outcome], due: list[PlannedUnit], *, as_json: bool
+) -> list[Outcome]:
+    """Wait for all outcomes, with JSON printed as they come; returns them in order of units.
+
+    The bar measures time, as estimated of each unit, and tells bytes where they are known.
+    """
+    planned_of = {planned.unit: planned for planned in due}
+    outcomes, size = [], sum(planned.bytes for planned in due)
     columns = (
         TextColumn("converting"),
         BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("units"),
+        TextColumn("{task.fields[units]:,} of {task.fields[of]:,} units"),
+        TextColumn("{task.fields[sizes]}"),
         TimeElapsedColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
     )
     with Progress(
         *columns,
-        console=_STDERR,
+        console=STDERR,
         transient=True,
-        disable=not _STDERR.is_terminal,
+        disable=not STDERR.is_terminal,
         redirect_stdout=sys.stdout.isatty(),  # else results would go to the terminal as well
+        speed_estimate_period=300,  # units finish in bursts
     ) as bar:
-        task = bar.add_task("convert", total=total)
+        total = sum(planned.seconds for planned in due)
+        task = bar.add_task("convert", total=total, units=0, of=len(due), sizes="")
+        taken = 0
         for outcome in converting:
-            bar.advance(task)
             outcomes.append(outcome)
+            planned = planned_of[outcome.unit]
+            taken += planned.bytes
+            sizes = f"{size_of(taken)} of {size_of(size)}" if size else ""
+            bar.update(task, advance=planned.seconds, units=len(outcomes), sizes=sizes)
             if as_json and (outcome.receipt or outcome.error):
                 sys.stdout.write(json.dumps(_as_json(outcome)) + "\n")
                 sys.stdout.flush()
