@@ -20,6 +20,7 @@ class Rule(NamedTuple):
 
 RULES = (
     Rule("cloudtrail_parquet/api.py", "what programs import"),
+    Rule("cloudtrail_parquet/backfill/*", "what the command line asks of queues"),
     Rule("cloudtrail_parquet/cli/*", "the command line, which needs typer and rich"),
     Rule("cloudtrail_parquet/reference/*", "the schema and the settings in words, for people"),
     Rule("cloudtrail_parquet/sample_logs/*", "makes sample logs"),

@@ -22,7 +22,8 @@ CONVERTER = (
     {"dataset"},
     {"conversion", "planning", "reference"},
     {"function", "api"},
-    {"handler", "cli"},
+    {"handler", "backfill"},
+    {"cli"},
     {""},  # the package itself, which shows what others may use
 )
 STACKS = (

@@ -14,6 +14,7 @@ NEEDED = [
 ]
 NOT_NEEDED = [
     "cloudtrail_parquet/api.py",
+    "cloudtrail_parquet/backfill/sending.py",
     "cloudtrail_parquet/cli/commands.py",
     "cloudtrail_parquet/cli/options.py",
     "cloudtrail_parquet/cli/inspection_tables.py",

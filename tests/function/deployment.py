@@ -101,13 +101,15 @@ class Carrier:
             text = body if isinstance(body, str) else json.dumps(body)
             self._sqs.send_message(QueueUrl=self._queue, MessageBody=text)
 
-    def map_queue(self, invoke: Invoke, at_a_time: int = 10) -> list[Carried]:
-        """Carry messages to the function, as its mapping does, until none is left.
+    def map_queue(
+        self, invoke: Invoke, at_a_time: int = 10, at_most: int | None = None
+    ) -> list[Carried]:
+        """Carry messages to the function, as its mapping does, until none is left, or so often.
 
         A message that failed comes again; at once, since nobody waits here.
         """
-        carried = []
-        while messages := self._receive(self._queue, at_a_time):
+        carried = list[Carried]()
+        while len(carried) != at_most and (messages := self._receive(self._queue, at_a_time)):
             event = {"Records": [self._record(one) for one in messages]}
             outcome = invoke(event)
             carried.append(Carried(event, [outcome]))
@@ -123,7 +125,11 @@ class Carrier:
 
     def _receive(self, url: str, at_most: int) -> list[Any]:
         answer = self._sqs.receive_message(
-            QueueUrl=url, MaxNumberOfMessages=at_most, AttributeNames=["All"], WaitTimeSeconds=0
+            QueueUrl=url,
+            MaxNumberOfMessages=at_most,
+            AttributeNames=["All"],
+            MessageAttributeNames=["All"],
+            WaitTimeSeconds=0,
         )
         messages: list[Any] = answer.get("Messages", [])
         return messages
@@ -134,7 +140,10 @@ class Carrier:
             "receiptHandle": message["ReceiptHandle"],
             "body": message["Body"],
             "attributes": message["Attributes"],
-            "messageAttributes": {},
+            "messageAttributes": {
+                name: {"stringValue": value["StringValue"], "dataType": value["DataType"]}
+                for name, value in message.get("MessageAttributes", {}).items()
+            },
             "md5OfBody": message["MD5OfBody"],
             "eventSource": "aws:sqs",
             "eventSourceARN": self._queue_arn,

@@ -1,0 +1,286 @@
+"""The commands ``backfill``: send days to a queue, see how far that is, take them back, redrive."""
+
+import os
+import time
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from cloudtrail_parquet.backfill.message_queue import MessageQueue
+from cloudtrail_parquet.backfill.progress import Watch
+from cloudtrail_parquet.backfill.record import Backfill, read_record
+from cloudtrail_parquet.backfill.sending import send, take_back
+from cloudtrail_parquet.backfill.survey import Survey, survey
+from cloudtrail_parquet.cli.arguments import (
+    Accounts,
+    AsJson,
+    From,
+    Logs,
+    Regions,
+    To,
+    range_of,
+    with_folders,
+)
+from cloudtrail_parquet.cli.aws_options import Profile, Yes
+from cloudtrail_parquet.cli.backfill_output import (
+    ask,
+    print_cancelled,
+    print_progress,
+    print_sent,
+    print_survey,
+    progress_line,
+    remark,
+    sending_bar,
+)
+from cloudtrail_parquet.cli.converting import convert_here, note_recommendation
+from cloudtrail_parquet.cli.options import with_settings
+from cloudtrail_parquet.cli.output import (
+    FAILED,
+    QUARANTINED,
+    STDOUT,
+    note,
+    note_left_out,
+    note_unplaced,
+)
+from cloudtrail_parquet.cli.redriving import redrive
+from cloudtrail_parquet.contract import Variable
+from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.planning.plan import Only, UnitRange
+from cloudtrail_parquet.planning.remarks import up_to_date_line
+from cloudtrail_parquet.planning.selection import Selection
+from cloudtrail_parquet.settings.settings import OPTIONAL_LOG_FOLDERS, Settings
+from cloudtrail_parquet.source.siblings import look_into_odd_siblings
+from cloudtrail_parquet.storage import Stores, open_store
+from cloudtrail_parquet.storage.locations import Locations
+
+_EVERY_S = 10
+_IDLE_LOOKS = 7  # SQS counts messages within a minute
+
+
+class _StartByDefault(TyperGroup):
+    """``backfill SOURCE DATASET`` is ``backfill start SOURCE DATASET``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - of click
+        if args and args[0] not in {*self.commands, *self.get_help_option_names(ctx)}:
+            args = ["start", *args]
+        return super().parse_args(ctx, args)
+
+
+backfill = typer.Typer(
+    cls=_StartByDefault,
+    help="Convert older days by the queue of a function, or here; see how far that is.",
+    no_args_is_help=True,
+)
+
+Dataset = Annotated[str, typer.Argument(help="Folder or URI of the partitions.")]
+State = Annotated[
+    str | None, typer.Option(help="Receipts and records; by default DATASET with .state appended.")
+]
+Id = Annotated[str | None, typer.Option("--id", help="Which backfill; by default the last one.")]
+
+
+@backfill.command()
+@with_settings
+def start(  # noqa: PLR0913, PLR0917 - each is an option
+    source: Logs,
+    dataset: Dataset,
+    state: State = None,
+    first: From = None,
+    last: To = None,
+    account: Accounts = None,
+    region: Regions = None,
+    only: Annotated[
+        Only, typer.Option(help="Never converted; also outdated ones; also reshaped ones; all.")
+    ] = "outdated",
+    queue: Annotated[
+        str | None,
+        typer.Option(help=f"URL of the function's queue; by default that in {Variable.QUEUE_URL}."),
+    ] = None,
+    local: Annotated[bool, typer.Option("--local", help="Convert on this machine.")] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes on this machine; by default one for each processor."),
+    ] = None,
+    folder: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Also read this folder of logs: {' or '.join(OPTIONAL_LOG_FOLDERS)}."),
+    ] = None,
+    profile: Profile = None,  # noqa: ARG001 - its callback uses it
+    yes: Yes = False,
+    as_json: AsJson = False,
+    *,
+    settings: Settings,
+) -> None:
+    """Show what days take to convert, ask, and send them to a queue, newest first; or convert here.
+
+    The same command again sends only what is not converted by then.
+    """
+    started = time.monotonic()
+    wanted = range_of(None, first, last, account, region)
+    url = _queue_url(queue, local=local)
+    locations = Locations.of(source, dataset, state)
+    locations.check(settings.part_bytes)
+    settings = replace(settings, folders=with_folders(settings.folders, folder or []))
+    begun = _Start(wanted, locations, only, settings, yes, as_json)
+    if url is None:
+        begun.here(workers, started)
+    else:
+        begun.by_queue(url)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """A backfill that is asked for; the attributes are the options of `start`."""
+
+    wanted: UnitRange
+    locations: Locations
+    only: Only
+    settings: Settings
+    yes: bool
+    as_json: bool
+
+    def here(self, workers: int | None, started: float) -> NoReturn:
+        """Convert on this machine."""
+        selection, surveyed = self._survey()
+        if surveyed.units:
+            print_survey(surveyed, by_queue=False, as_json=self.as_json)
+            _ask("Convert them on this machine?", yes=self.yes)
+        convert_here(
+            surveyed.units,
+            selection,
+            self.locations,
+            self.settings,
+            workers,
+            started,
+            as_json=self.as_json,
+        )
+
+    def by_queue(self, url: str) -> None:
+        """Send to a queue."""
+        with MessageQueue.open(url) as queue:
+            selection, surveyed = self._survey()
+            discovery = selection.discovery
+            look_into_odd_siblings(selection.source, discovery)
+            note_unplaced(discovery.unplaced)
+            if not surveyed.units and not discovery.with_logs and not selection.refused:
+                raise selection.no_logs()
+            if surveyed.units:
+                print_survey(surveyed, by_queue=True, as_json=self.as_json)
+                sent = self._send(surveyed, queue)
+            else:
+                note(up_to_date_line(discovery))
+                sent = None
+            print_sent(sent, surveyed, as_json=self.as_json)
+        if note_left_out(selection):
+            raise typer.Exit(FAILED)
+        if discovery.unplaced:
+            raise typer.Exit(QUARANTINED)
+
+    def _survey(self) -> tuple[Selection, Survey]:
+        selection = Selection.of(self.locations.source, self.wanted, self.settings.folders)
+        surveyed = survey(selection, self.locations.open(), self.only, self.settings)
+        if surveyed.units:
+            note_recommendation(selection.discovery, self.settings)
+        return selection, surveyed
+
+    def _send(self, surveyed: Survey, queue: MessageQueue) -> Backfill:
+        if held := queue.counts().total:
+            note(
+                f"the queue has {held:,} messages already; what they name as well is converted "
+                "twice, which does no harm (backfill cancel takes back a backfill)"
+            )
+        messages = surveyed.total.batches
+        _ask(f"Send {messages:,} messages to {queue.url}?", yes=self.yes)
+        with sending_bar(messages) as tell:
+            return send(surveyed, self.only, queue, self.locations.open(), tell)
+
+
+def _queue_url(queue: str | None, *, local: bool) -> str | None:
+    """The URL of the queue to send to; None to convert here.
+
+    Raises:
+        UsageError: Both are asked for, or neither.
+    """
+    if local and queue:
+        raise UsageError("--queue goes without --local", "options", "Use one or the other")
+    url = queue or os.environ.get(Variable.QUEUE_URL)
+    if not (local or url):
+        hint = "Name the function's queue with --queue, or convert on this machine with --local"
+        raise UsageError("nobody is named who converts", "backfill", hint)
+    return None if local else url
+
+
+def _ask(question: str, *, yes: bool) -> None:
+    if not ask(question, yes=yes):
+        note("nothing was done")
+        raise typer.Exit(FAILED)
+
+
+@backfill.command()
+def status(  # noqa: PLR0913, PLR0917 - each is an option
+    dataset: Dataset,
+    state: State = None,
+    id_: Id = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on to tell until nothing more will come of it.")
+    ] = False,
+    profile: Profile = None,  # noqa: ARG001 - its callback uses it
+    as_json: AsJson = False,
+) -> None:
+    """Tell how far a backfill is: from its record, the receipts and its queue.
+
+    Exit status 1 says that units have failed.
+    """
+    stores = _stores(dataset, state)
+    record = read_record(stores.state, id_)
+    with MessageQueue.open(record.queue) as queue:
+        watching = Watch(stores, record.id, queue)
+        progress, idle = watching.look(), 0
+        while watch and progress.left and idle < _IDLE_LOOKS:
+            idle = idle + 1 if progress.is_idle else 0
+            if as_json:
+                print_progress(progress, as_json=True)
+            else:
+                STDOUT.print(progress_line(progress), soft_wrap=True)
+            time.sleep(_EVERY_S)
+            progress = watching.look()
+    print_progress(progress, as_json=as_json)
+    if line := remark(progress):
+        note(line)
+    if progress.failed:
+        raise typer.Exit(FAILED)
+
+
+@backfill.command()
+def cancel(  # noqa: PLR0913, PLR0917 - each is an option
+    dataset: Dataset,
+    state: State = None,
+    id_: Id = None,
+    profile: Profile = None,  # noqa: ARG001 - its callback uses it
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take back what of a backfill still waits in its queue; messages of others stay."""
+    stores = _stores(dataset, state)
+    record = read_record(stores.state, id_)
+    with MessageQueue.open(record.queue) as queue:
+        _ask(f"Remove the messages of the backfill {record.id} from {record.queue}?", yes=yes)
+        cancelled = take_back(record.id, queue, stores)
+    print_cancelled(record.id, cancelled, as_json=as_json)
+    if cancelled.under_way:
+        note(
+            f"{cancelled.under_way:,} messages are being worked on; "
+            "what is left of those comes back to the queue: cancel again then"
+        )
+
+
+def _stores(dataset: str, state: str | None) -> Stores:
+    """The stores of a dataset; the source is not read."""
+    locations = Locations.of(dataset, dataset, state)
+    notes = open_store(locations.state)
+    return Stores(notes, notes, notes)
+
+
+backfill.command()(redrive)
