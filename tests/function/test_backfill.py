@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -38,7 +39,6 @@ class Backfilled:
 
     deployed: Deployment
     caplog: pytest.LogCaptureFixture
-    left_ms: int = 900_000
 
     @property
     def proxy(self) -> FaultProxy:
@@ -79,10 +79,9 @@ class Backfilled:
         return self.deployed.map_queue(self.invoke, 1, messages)
 
     def invoke(self, event: Any) -> Outcome:  # noqa: ANN401
-        def left() -> int:
-            return self.left_ms
-
-        context = SimpleNamespace(aws_request_id="request", get_remaining_time_in_millis=left)
+        context = SimpleNamespace(
+            aws_request_id="request", get_remaining_time_in_millis=lambda: 900_000
+        )
         return Outcome(ok=True, payload=handler(event, context))
 
     def write_log(self) -> None:
@@ -100,6 +99,12 @@ class Backfilled:
     def new_queue(self) -> str:
         url, _ = self.deployed._new_queue({})  # noqa: SLF001
         return url
+
+    def left_in(self, queue: str) -> int:
+        """How many messages are there, seen or unseen."""
+        read = self.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
+        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        return sum(int(read[name]) for name in names)
 
     def bodies(self, queue: str) -> list[str]:
         answer = self.sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
@@ -229,7 +234,9 @@ def test_a_unit_that_fails_is_told_with_its_reason_and_sent_again(backfilled: Ba
     backfilled.write_log()
     asked = backfilled.redrive("--log", LOG_GROUP)
     assert asked.returncode == 2
-    assert f"Send {failed['dead_letters']} again?. Say so with --yes" in asked.stderr
+    assert (
+        f'Send {failed["dead_letters"]} again?", since there is no terminal. Answer' in asked.stderr
+    )
     assert f"eu-central-1 {day}" in asked.stdout
     assert "It is archived: restore it" in asked.stdout
     assert counts(backfilled.status()) == counts(failed)
@@ -280,16 +287,46 @@ def test_what_lambda_and_eventbridge_gave_up_goes_to_the_bus_again(backfilled: B
     carried = backfilled.deployed.carry_events(lambda event, **_: Outcome(ok=True, payload=event))
     assert [one.event["detail"] for one in carried] == [convert, event]
     assert backfilled.bodies(failures) == ["{}"]
+    assert backfilled.left_in(failures) == 1
 
 
 def test_what_a_message_leads_to_is_part_of_its_backfill(backfilled: Backfilled) -> None:
+    poison = rf"us-east-1/{LAST:%Y/%m/%d}/.*\.json\.gz"
+    backfilled.proxy.add(error(403, "InvalidObjectState", method="GET", path=poison))
     backfilled.sent("--from", LAST, "--to", LAST)
-    backfilled.left_ms = 12_000  # too little for all of its units
 
     backfilled.work(1)
 
-    assert backfilled.status()["waiting"] == 1
-    assert backfilled.cancel()["messages"] == 1
+    assert counts(backfilled.status()) == (PLACES, PLACES - 2, 0, 2, 1, 0, 0)
+    taken = backfilled.cancel()
+    assert (taken["messages"], taken["units"], taken["others"]) == (1, 2, 0)
+
+
+def test_watching_ends_when_all_is_done_or_nothing_more_will_come(
+    backfilled: Backfilled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            backfilled.work()
+
+    monkeypatch.setattr(time, "sleep", pause)
+    backfilled.sent("--from", LAST, "--to", LAST)
+    watched = run("backfill", "status", *backfilled.places[1:], "--watch")
+    assert len(pauses) == 3
+    assert len(re.findall(r"0 of 4 units done, 0 failed, 4 left; 0\.0 a min", watched.stdout)) == 3
+    assert "left               │                        0" in watched.stdout
+
+    threading.Event().wait(1.1)  # receipts of the same second would be those of a later backfill
+    backfilled.sent("--from", LAST, "--to", LAST, "--only", "all")
+    assert counts(backfilled.status())[:4] == (4, 0, 0, 4)
+    backfilled.cancel()
+    over = run("backfill", "status", *backfilled.places[1:], "--watch")
+    assert len(pauses) == 3 + 7  # SQS may be a minute late with its counts
+    assert re.search(r"time left: unknown; messages: 0 waiting", over.stdout)
+    assert re.fullmatch(r"cancelled at [-0-9]+ [0-9:]+ UTC\n", over.stderr)
 
 
 # Wrong usage, and what is out of reach.
@@ -301,8 +338,8 @@ def test_without_a_terminal_nothing_is_sent_unless_that_is_said(untouched: Backf
     assert done.returncode == 2
     assert "units" in done.stdout
     assert re.fullmatch(
-        r"error: backfill: there is no terminal to ask at: Send \d+ messages to \S+\. "
-        r"Say so with --yes\n",
+        r'error: backfill: nobody to ask "Send \d+ messages to \S+\?", since there is no '
+        r"terminal\. Answer it with --yes\n",
         done.stderr,
     )
     assert run("backfill", "status", *untouched.places[1:]).returncode == 2

@@ -42,7 +42,7 @@ def print_survey(surveyed: Survey, *, by_queue: bool, as_json: bool) -> None:
         rows["seconds in all"] = f"{total.seconds:,.0f}"
         for name, amount in dollars.items():
             label = "dollars in all" if name == "total" else f"dollars: {names.get(name, name)}"
-            rows[label] = f"{amount:,.2f}"
+            rows[label] = f"{amount:,.2f}" if dollars["total"] >= 1 else f"{amount:.4f}"
     (STDERR if as_json else STDOUT).print(two_columns(rows))
     for line in stored_lines(surveyed.stored) if surveyed.stored else ():
         note(line)
@@ -57,7 +57,8 @@ def ask(question: str, *, yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        what, hint = f"there is no terminal to ask at: {question}", "Say so with --yes"
+        what = f'nobody to ask "{question}", since there is no terminal'
+        hint = "Answer it with --yes"
         raise UsageError(what, "backfill", hint)
     return typer.confirm(question, err=True)
 

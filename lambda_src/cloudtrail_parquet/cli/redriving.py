@@ -113,6 +113,6 @@ def _print(letters: list[DeadLetter], *, as_json: bool) -> None:
             text = f"{letter.about}: {letter.reason}"
             STDOUT.print(printable(text), markup=False, soft_wrap=True)
     counts = Counter(letter.reason for letter in letters)
-    if len(letters) > 1:
+    if len(counts) < len(letters):
         for text, count in counts.most_common():
             note(f"{count:,} times: {text}")
