@@ -14,6 +14,10 @@ PACKAGE_ARGS ?= # for example --architecture x86_64
 LOCK_ARGS ?= # for example --upgrade, or --upgrade-package polars
 SYNTH_ARGS ?= # for example --package dist/some.zip
 PLAN_ARGS ?=
+FROM ?= # the first day of a backfill, such as 2026-01-01
+TO ?= # the last one
+BACKFILL_ARGS ?= # for example --yes, --profile prod, or --account 012345678901
+REASON ?= # only dead letters with this text in their reason
 TERRAFORM ?= terraform
 TF_INIT_ARGS ?= # for example -upgrade
 TF_PLUGIN_DIR ?= # a folder of provider plugins, in place of a registry
@@ -135,6 +139,33 @@ handover: $(READY) $(INFRA) ## write dist/prod/ for ENV=prod: plain Terraform th
 	$(if $(strip $(TF_LOCK_PLATFORMS)),$(TERRAFORM) -chdir='dist/$(ONE_ENV)' providers lock \
 	  $(if $(TF_PLUGIN_DIR),-fs-mirror='$(abspath $(TF_PLUGIN_DIR))') \
 	  $(addprefix -platform=,$(TF_LOCK_PLATFORMS)))
+
+# Queues, locations and settings are those of the outputs of Terraform.
+DEPLOYED = TERRAFORM='$(TERRAFORM)' $(PY) -m stacks.deployed '$(ONE_ENV)'
+
+.PHONY: backfill
+backfill: $(READY) ## have the days FROM=2026-01-01 TO=2026-01-31 converted by the queue of ENV=prod
+	@$(need_environment)
+	@if [ -z '$(strip $(FROM))' ] || [ -z '$(strip $(TO))' ]; then \
+	  echo "error: which days? For example: make $@ ENV=$(ONE_ENV) FROM=2026-01-01 TO=2026-01-31" >&2; \
+	  exit 2; \
+	fi
+	@$(DEPLOYED) start --from '$(strip $(FROM))' --to '$(strip $(TO))' $(BACKFILL_ARGS)
+
+.PHONY: status
+status: $(READY) ## how far the last backfill of ENV=prod is; BACKFILL_ARGS=--watch goes on to tell
+	@$(need_environment)
+	@$(DEPLOYED) status $(BACKFILL_ARGS)
+
+.PHONY: cancel
+cancel: $(READY) ## take back what of the last backfill of ENV=prod waits in its queue
+	@$(need_environment)
+	@$(DEPLOYED) cancel $(BACKFILL_ARGS)
+
+.PHONY: redrive
+redrive: $(READY) ## tell the reasons of the dead letters of ENV=prod, all or REASON=…, send them again
+	@$(need_environment)
+	@$(DEPLOYED) redrive $(if $(strip $(REASON)),--reason '$(strip $(REASON))') $(BACKFILL_ARGS)
 
 .PHONY: cdktn
 cdktn: tools $(CDKTN_READY) ## run the tests with cdktn, the community fork of cdktf

@@ -83,12 +83,14 @@ class ConverterStack(TerraformStack):
         self._monitoring(environment, failures, backfill)
         if environment.catalogue.enabled:
             GlueTable(self, environment)
-        outputs = {
+        variables = environment.variables
+        outputs: dict[str, Any] = {
             "function_name": converter.function.function_name,
             "event_bus": event_bus.name,
             "failures_url": failures.url,
             "dataset": environment.dataset.uri(),
             "state": environment.state_location.uri(),
+            "variables": {name: literal(value) for name, value in sorted(variables.items())},
         }
         if backfill:
             outputs["backfill_url"] = backfill.queue.url

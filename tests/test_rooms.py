@@ -27,7 +27,7 @@ CONVERTER = (
     {""},  # the package itself, which shows what others may use
 )
 STACKS = (
-    {"environment", "cdk", "versions"},
+    {"environment", "cdk", "deployed", "versions"},
     {"iam"},
     {"constructs", "handover"},
     {"stack"},

@@ -111,6 +111,10 @@ def test_people_find_what_they_need_in_the_outputs(stack: Stack, environment: En
 
     assert outputs["dataset"] == environment.dataset.uri()
     assert outputs["state"] == environment.state_location.uri()
+    assert outputs["variables"] == {
+        name: value.replace("${", "$${").replace("%{", "%%{")
+        for name, value in environment.variables.items()
+    }
     assert outputs["function_name"] == "${aws_lambda_function.converter.function_name}"
     assert outputs["failures_url"] == "${aws_sqs_queue.failures.url}"
     assert (outputs.keys() & of_backfill == of_backfill) == environment.backfill_queue.enabled
