@@ -7,6 +7,7 @@ So what became of it can be told from the receipts, without a listing of the sou
 """
 
 import secrets
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
@@ -75,7 +76,9 @@ class UnitList(NamedTuple):
 
     def holds(self, unit: Unit) -> bool:
         """Whether a unit is one of them."""
-        return any(first <= unit.day <= last for first, last in self.days.get(unit.span, ()))
+        ranges = self.days.get(unit.span, [])
+        before = bisect_right(ranges, (unit.day, date.max))
+        return before > 0 and unit.day <= ranges[before - 1][1]
 
 
 def new_id(now: datetime) -> str:

@@ -72,11 +72,14 @@ def send(
             if sent - recorded >= _RECORD_EVERY:
                 recorded = sent
                 if change_record(state, backfill.id, sent=sent).cancelled is not None:
-                    raise _stopped("it was cancelled", backfill, sent)
+                    break
     except StorageError as error:
-        change_record(state, backfill.id, sent=sent)
         raise _stopped(error.what, backfill, sent) from error
-    return change_record(state, backfill.id, sent=sent)
+    finally:
+        record = change_record(state, backfill.id, sent=sent)
+    if sent < backfill.messages:
+        raise _stopped("it was cancelled", backfill, sent)
+    return record
 
 
 def _messages(units: Iterable[PlannedUnit], id_: str) -> Iterator[Outgoing]:
