@@ -95,7 +95,7 @@ def _start(places: list[str], outputs: Outputs) -> list[str]:
 
 
 def _of_record(places: list[str], _: Outputs) -> list[str]:
-    _, dataset, state = places
+    dataset, state = places[1:]
     return [dataset, "--state", state]
 
 

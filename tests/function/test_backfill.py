@@ -142,6 +142,8 @@ def of(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Of:
         for name, value in deployed.environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        monkeypatch.setenv("AWS_PROFILE", "")  # so that it is as before, whatever a command sets
+        monkeypatch.delenv("AWS_PROFILE")
         monkeypatch.setattr(message_queue, "_WAIT_S", 0)
         for module in (sending, batches):
             monkeypatch.setattr(module, "BATCH_S", 8)  # some twelve units a message

@@ -125,3 +125,29 @@ def test_the_command_is_run_and_its_status_passed_on(applied: Applied) -> None:
     usage = applied.run("terraform", "prod", "stop")
     assert usage.returncode == 2
     assert "invalid choice: 'stop'" in usage.stderr
+
+
+def make(*words: str) -> "subprocess.CompletedProcess[str]":
+    """Run make, without installing anything."""
+    ready = ("-o", ".venv/.ready", "-o", ".venv/.dependencies")
+    kept = {name: value for name, value in os.environ.items() if name not in {"ENV", "MAKEFLAGS"}}
+    return subprocess.run(
+        ["make", *ready, *words], cwd=ROOT, env=kept, capture_output=True, text=True, check=False
+    )
+
+
+def test_make_names_the_environment_and_the_days() -> None:
+    days = ("FROM=2026-01-01", "TO=2026-01-31")
+    wanted = "-m stacks.deployed 'prod' start --from '2026-01-01' --to '2026-01-31' --yes"
+
+    assert wanted in make("-n", "backfill", "ENV=prod", *days, "BACKFILL_ARGS=--yes").stdout
+    redrive = make("-n", "redrive", "ENV=prod", "REASON=is archived").stdout
+    assert "'prod' redrive --reason 'is archived'" in redrive
+    assert (
+        "'prod' status --watch" in make("-n", "status", "ENV=prod", "BACKFILL_ARGS=--watch").stdout
+    )
+    assert "'prod' cancel" in make("-n", "cancel", "ENV=prod").stdout
+    without_days = make("backfill", "ENV=prod", days[0])
+    assert without_days.returncode == 2
+    assert without_days.stderr.startswith("error: which days? For example: make backfill ENV=prod")
+    assert make("redrive").stderr.startswith("error: which environment? For example: make redrive")

@@ -7,7 +7,10 @@ import base64
 import gzip
 import hashlib
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -27,7 +30,7 @@ from tests.function.runtime import Code, Outcome, Sandbox
 from tests.function.test_package import code
 from tests.stacks.account import CREDENTIALS, Account
 from tests.stacks.athena import Table
-from tests.stacks.conftest import PACKAGE
+from tests.stacks.conftest import PACKAGE, ROOT
 from tests.stacks.terraform import State, Terraform, region_of
 
 __all__ = ["code", "package"]
@@ -254,6 +257,7 @@ def test_logs_become_rows_by_what_was_applied(
             a_schedule_has_the_last_days_converted_by_way_of_the_bus(story, trees["recent"])
             a_backfill_goes_through_the_queue_but_for_what_is_no_event(story, trees["old"])
             another_schedule_finds_nothing_of_today(story)
+            whoever_owns_it_has_days_converted_again_by_command(story, tmp_path)
         assert_alarms_look_at_what_the_function_measures(story)
         table = Table(story.state["aws_glue_catalog_table.catalogue"])
         copies = story.download(table.location, tmp_path / "lake")
@@ -315,6 +319,43 @@ def another_schedule_finds_nothing_of_today(story: Story) -> None:
 
     assert outcome.payload == {"converted": 0, "handed_back": 0}, outcome.payload
     assert outcome.ok
+
+
+def whoever_owns_it_has_days_converted_again_by_command(story: Story, folder: Path) -> None:
+    """As ``make backfill``, ``status`` and ``redrive`` do, by the outputs of Terraform."""
+    (folder / "cdktf.out/stacks").mkdir(parents=True)
+    (folder / "cdktf.out/stacks/story").symlink_to(folder / "stack")
+    days = ("--from", "2026-01-10", "--to", "2026-01-11")
+    account = ("--account", next((folder / "old").glob("AWSLogs/*/[0-9]*")).name)
+
+    def run(command: str, *options: str) -> "subprocess.CompletedProcess[str]":
+        here = {name: of for name, of in os.environ.items() if not name.startswith("AWS_")}
+        aws = {"AWS_ENDPOINT_URL": story.account.url, "AWS_DEFAULT_REGION": story.account.region}
+        path = os.pathsep.join(map(str, (ROOT, ROOT / "lambda_src")))
+        return subprocess.run(
+            [sys.executable, "-m", "stacks.deployed", "story", command, *options],
+            cwd=folder,
+            env={**here, **CREDENTIALS, **aws, "PYTHONPATH": path, "CHECKPOINT_DISABLE": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    sent = json.loads(run("start", *days, *account, "--only", "all", "--yes", "--json").stdout)
+    assert sent["sent"] == story.left_in_queue() == 1
+    assert_all_ok(story.carry().messages)
+    status = json.loads(run("status", "--json").stdout)
+    assert status["planned"] == status["done"] == sent["units"] >= 4
+    undelivered = {"ERROR_MESSAGE": {"DataType": "String", "StringValue": "throttled"}}
+    story.account.client("sqs").send_message(
+        QueueUrl=story.state["aws_sqs_queue.failures"]["url"],
+        MessageBody='{"kind":"daily","days_back":0}',
+        MessageAttributes=undelivered,
+    )
+    redriven = run("redrive", "--reason", "throttled", "--yes")
+    assert (redriven.returncode, redriven.stdout) == (0, "daily: throttled\n"), redriven.stderr
+    (again,) = story.carry().events
+    assert again.event["detail"] == {"kind": "daily", "days_back": 0}
 
 
 def assert_all_ok(carried: Iterable[Carried]) -> None:
