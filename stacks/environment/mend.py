@@ -95,7 +95,7 @@ def _mend(raw: dict[str, Any], error: ErrorDetails) -> set[str]:
     elif last in _NEEDED and above[:1] not in (["vpc"], ["backend"]):
         table[last] = deepcopy(_NEEDED[str(last)])
     else:
-        raw.pop(above[0])  # a table that may be left out
+        raw.pop(str(above[0]))  # a table that may be left out
         return {str(above[0])}
     wrong = {dotted((*above, last))}
     if error["type"] == "extra_forbidden" and (near := near_field(error["loc"])) not in table:

@@ -38,6 +38,7 @@ from cloudtrail_parquet.storage import open_store
 from tests.builders import REGION, WritableStores, at, log_file, log_key, record
 from tests.function.deployment import ATTEMPTS as AT_MOST
 from tests.function.deployment import Deployment
+from tests.function.runtime import SOURCE_TREE
 from tests.s3.faults import Fault, Request
 
 DAY = date(2026, 1, 10)
@@ -347,7 +348,7 @@ class Deadly:
             body = log_file(record(eventTime=happened, eventID=f"id-{number}"))
             key = f"org/{log_key(*place, at(DAY, 12))}"
             deployed.s3.put_object(Bucket=deployed.buckets["logs"], Key=key, Body=body)
-        self.place, self.box = some[1], deployed.start(**environment)
+        self.place, self.box = some[1], deployed.start(SOURCE_TREE, **environment)
         path = f"{self.place.account}_.*gz"
         deployed.proxy.add(Fault(method="GET", path=path, when=self._kill))
 

@@ -207,7 +207,8 @@ class _Batch:
         error = self._process_ended(unit)
         bounds = () if all(unit.span) else cut_closer(shard, files)
         if bounds and self._fanout is not None:
-            raise TooLargeError(*error.args, bounds=bounds)
+            what, where, hint = error.args
+            raise TooLargeError(what, where, hint, bounds=bounds)
         if shard.cut:
             return error.what
         raise error

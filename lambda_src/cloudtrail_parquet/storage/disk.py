@@ -12,12 +12,14 @@ from itertools import count
 from pathlib import Path
 from stat import S_ISLNK, S_ISREG
 from typing import BinaryIO, Self
+from urllib.parse import quote
 
 from cloudtrail_parquet.errors import LeaseTimeoutError, RefusedError, StorageError
 from cloudtrail_parquet.storage.interface import LOST, RUN_AGAIN, RUN_LATER, Entry, Level, Stored
 from cloudtrail_parquet.storage.scratch import SharedScratch, scratch_folder
 
 _MAX_ATTEMPTS = 100
+_MAX_NAME_BYTES = 255
 _POLL_S = 0.2
 """Seconds until a run that waits for a lease tries again."""
 
@@ -278,7 +280,7 @@ class _LocalStaging:
         return self
 
     def create(self, key: str) -> BinaryIO:
-        path = self._folder() / f"{next(self._numbers)}"
+        path = self._folder() / f"{next(self._numbers)}-{quote(key, safe='')}"[:_MAX_NAME_BYTES]
         sink = self._open.enter_context(path.open("wb"))
         self._staged[key] = path, sink
         return sink

@@ -220,7 +220,7 @@ def test_every_field_is_tried_here() -> None:
 
 @pytest.mark.parametrize("path", FIELDS)
 def test_a_field_takes_what_is_legal(path: str) -> None:
-    needed = {
+    needed: dict[str, dict[str, object]] = {
         "state.bucket": {"state.prefix": "elsewhere"},
         "state.create": {"state.bucket": "fresh"},
         "dataset.create": {"dataset.bucket": "fresh"},
