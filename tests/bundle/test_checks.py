@@ -5,13 +5,21 @@ import re
 import struct
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from zipfile import ZipFile
 
 import pyarrow as pa
 import pytest
 
-from bundle.elf import check_libraries, machine, needed
+from bundle.elf import (
+    SYSTEM,
+    check_libraries,
+    is_too_new,
+    machine,
+    needed,
+    needed_versions,
+)
 from bundle.errors import BuildError
 from bundle.package import check_sizes
 from bundle.zipped import contents_digest, write_zip
@@ -57,13 +65,48 @@ def test_a_library_of_32_bits_or_of_the_other_byte_order_is_for_no_machine() -> 
     assert machine(header) == 0
 
 
-@pytest.fixture(scope="module")
-def by_readelf(libraries: dict[str, bytes]) -> dict[str, list[str]]:
-    folder = Path(pa.__file__).parent
+@pytest.mark.parametrize("newest", ["GLIBC_2.35", "GLIBC_2.100"])
+def test_a_library_that_needs_newer_symbols_than_amazon_linux_has_is_named_with_them(
+    libraries: dict[str, bytes], newest: str
+) -> None:
+    path, content = next(iter(libraries.items()))
+    old = next(one for one in needed_versions(content) if len(one) == len(newest))
+    changed = libraries | {path: content.replace(f"{old}\0".encode(), f"{newest}\0".encode())}
+
+    with pytest.raises(BuildError) as raised:
+        check_libraries(changed, NATIVE)
+
+    assert str(raised.value).startswith(
+        f"{path}: needs {newest}, newer than Amazon Linux 2023. Lock a version of the package"
+    )
+
+
+@pytest.mark.parametrize(
+    ("has", "lacks"),
+    [
+        ("GLIBC_2.34", "GLIBC_2.35"),
+        ("GLIBC_2.2.5", "GLIBC_3.0"),
+        ("GLIBCXX_3.4.29", "GLIBCXX_3.4.30"),
+        ("GLIBCXX_3.4.9", "GLIBCXX_3.5"),
+        ("CXXABI_1.3.13", "CXXABI_1.3.14"),
+        ("GCC_7.0.0", "GCC_12.0.0"),
+        ("CXXABI_TM_1", "GLIBC_ABI_DT_RELR"),
+        ("CXXABI_FLOAT128", "GLIBC_PRIVATE"),
+    ],
+)
+def test_versions_of_symbols_are_compared_as_numbers(has: str, lacks: str) -> None:
+    assert not is_too_new(has)
+    assert is_too_new(lacks)
+
+
+def by_readelf(libraries: Iterable[str], option: str) -> dict[str, str]:
+    """What readelf says of libraries of pyarrow, in the form without line breaks."""
+    folder = Path(pa.__file__).parent.parent
+    command = ["readelf", "--wide", option]
     try:
-        said = {
+        return {
             path: subprocess.run(
-                ["readelf", "--dynamic", folder.parent / path],
+                [*command, folder / path],
                 capture_output=True,
                 text=True,
                 check=True,
@@ -73,16 +116,26 @@ def by_readelf(libraries: dict[str, bytes]) -> dict[str, list[str]]:
         }
     except FileNotFoundError:
         pytest.skip("SKIPPED: no readelf to compare with (package binutils)")
-    return {path: re.findall(r"\(NEEDED\).*\[(.*)\]", text) for path, text in said.items()}
 
 
-def test_needed_libraries_are_those_that_readelf_names(
-    libraries: dict[str, bytes], by_readelf: dict[str, list[str]]
-) -> None:
+def test_needed_libraries_are_those_that_readelf_names(libraries: dict[str, bytes]) -> None:
     found = {path: list(needed(content)) for path, content in libraries.items()}
 
-    assert found == by_readelf
+    said = by_readelf(libraries, "--dynamic")
+    assert found == {path: re.findall(r"\(NEEDED\).*\[(.*)\]", text) for path, text in said.items()}
     assert any("libparquet.so" in name for names in found.values() for name in names)
+
+
+def test_needed_versions_are_those_that_readelf_names(libraries: dict[str, bytes]) -> None:
+    found = {path: set(needed_versions(content)) for path, content in libraries.items()}
+
+    for path, text in by_readelf(libraries, "--version-info").items():
+        table = text.partition("Version needs section")[2]
+        files = re.split(r"Version: 1 +File: (\S+) +Cnt: \d+", table)[1:]
+        names = dict(zip(files[::2], files[1::2], strict=True))
+        assert names.keys() - SYSTEM == set(), "else there are versions of others to leave out"
+        assert found[path] == set(re.findall(r"Name: (\S+)", table))
+    assert {"GLIBC", "GLIBCXX"} < {one.partition("_")[0] for one in set().union(*found.values())}
 
 
 def test_a_zip_within_the_limits_tells_its_sizes(tmp_path: Path) -> None:
