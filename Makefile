@@ -76,7 +76,7 @@ endef
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: install
 install: $(READY) ## make .venv with everything locked in requirements/dev.txt
@@ -89,6 +89,10 @@ demo: $(READY) ## convert sample logs in a temporary folder and query the result
 test: tools ## run the tests; PYTEST_ARGS="-k name" selects, JOBS=0 runs them in one process
 	CHECKOV=$(abspath $(CHECKOV_VENV))/bin/checkov \
 	  env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest -n $(JOBS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+.PHONY: test-arm64
+test-arm64: $(READY) ## run the arm64 package on an emulated processor, with packages of Debian
+	$(PY) -m pytest -m arm64 tests/bundle $(PYTEST_ARGS)
 
 .PHONY: simulate
 simulate: $(READY) ## play SEEDS=10000 seeds of the simulation, JOBS=2 at a time

@@ -21,7 +21,7 @@ COMMUNITY = [
 ]
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 ELEMENTS = {"checkboxes", "dropdown", "input", "markdown", "textarea"}  # of GitHub's forms
-TARGETS = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+TARGETS = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
 def parsed(path: Path) -> Any:  # noqa: ANN401 - any YAML
@@ -107,4 +107,4 @@ def test_files_tests_and_targets_that_contributors_are_told_of_exist() -> None:
     assert [
         name for name in re.findall(r"`(test_\w+)`", CONTRIBUTING) if f"def {name}(" not in tests
     ] == []
-    assert set(re.findall(r"`make (\w+)", CONTRIBUTING)) <= TARGETS
+    assert set(re.findall(r"`make ([\w-]+)", CONTRIBUTING)) <= TARGETS
