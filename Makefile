@@ -94,6 +94,10 @@ test: tools ## run the tests; PYTEST_ARGS="-k name" selects, JOBS=0 runs them in
 test-arm64: $(READY) ## run the arm64 package on an emulated processor, with packages of Debian
 	$(PY) -m pytest -m arm64 tests/bundle $(PYTEST_ARGS)
 
+.PHONY: test-ceph
+test-ceph: $(READY) ## run the tests of S3 against Ceph's gateway, with packages of Debian
+	S3_SERVER=ceph $(PY) -m pytest -n 2 --dist loadfile tests/s3 $(PYTEST_ARGS)
+
 .PHONY: simulate
 simulate: $(READY) ## play SEEDS=10000 seeds of the simulation, JOBS=2 at a time
 	@$(PY) -m tests.simulation --seeds $(SEEDS) \

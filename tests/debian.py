@@ -39,11 +39,21 @@ def native() -> str:
     return _run("dpkg", "--print-architecture").strip()
 
 
-def program(root: Path, name: str, *arguments: object) -> list[str]:
-    """The command that runs an unpacked program of this machine's architecture."""
-    (folder,) = (path.parent for path in root.glob("usr/lib/*/libc.so.6"))
+def libraries(root: Path) -> Path:
+    """The folder of shared libraries of what was unpacked."""
+    (libc,) = root.glob("usr/lib/*/libc.so.6")
+    return libc.parent
+
+
+def program(root: Path, name: str, *arguments: object, below: str = "") -> list[str]:
+    """The command that runs an unpacked program of this machine's architecture.
+
+    It looks for libraries in a folder below that of all others, too.
+    """
+    folder = libraries(root)
     (loader,) = folder.glob("ld-linux-*.so.*")
-    command = [loader, "--library-path", folder, root / "usr/bin" / name, *arguments]
+    path = f"{folder}:{folder / below}"
+    command = [loader, "--library-path", path, root / "usr/bin" / name, *arguments]
     return [str(word) for word in command]
 
 

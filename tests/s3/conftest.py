@@ -1,4 +1,7 @@
-"""An S3 server of moto's over HTTP, a proxy in front of it, and buckets for one test each."""
+"""An S3 server over HTTP, a proxy in front of it, and buckets for one test each.
+
+The server is moto's or, for ``make test-ceph`` (``S3_SERVER=ceph``), Ceph's.
+"""
 
 import os
 import uuid
@@ -9,14 +12,28 @@ import pytest
 from mypy_boto3_s3 import S3Client
 
 from tests.moto_server import moto_server
+from tests.s3.ceph import ceph_server
 from tests.s3.faults import FaultProxy
 
+S3_SERVER = os.environ.get("S3_SERVER", "moto")
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "secret"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With another server, leave out what only Amazon S3 and its imitation have."""
+    if S3_SERVER != "moto":
+        for item in items:
+            if marker := item.get_closest_marker("amazon"):
+                item.add_marker(pytest.mark.skip(f"NOT WITH {S3_SERVER}: needs {marker.args[0]}"))
 
 
 @pytest.fixture(scope="session")
 def moto() -> Iterator[str]:
-    """The address of the server."""
+    """The address of the server, which need not be moto's."""
+    if S3_SERVER == "ceph":
+        with ceph_server(*CREDENTIALS.values()) as url:
+            yield url
+        return
     server = moto_server()
     server.start()
     host, port = server.get_host_and_port()
@@ -54,8 +71,8 @@ def s3(moto: str) -> Iterator[S3Client]:
         "s3",
         endpoint_url=moto,
         region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
     )
     yield client
     client.close()

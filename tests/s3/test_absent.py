@@ -51,6 +51,7 @@ def test_an_object_that_is_not_there_is_told_from_one_that_is_refused(
     assert proxy.count() == 3  # nothing more is asked about what is there
 
 
+@pytest.mark.amazon("pages that the proxy shortens")
 def test_few_keys_are_listed_to_find_that_one_is_not_there(
     store: Store, proxy: FaultProxy, put: Callable[..., None]
 ) -> None:

@@ -197,7 +197,7 @@ def test_a_lease_that_cannot_be_renewed_in_time_is_lost(
 def test_a_renewal_that_fails_is_tried_again(store: ObjectStore, proxy: FaultProxy) -> None:
     with store.lease(LEASE, 0, 6) as lease:
         proxy.add(error(403, "AccessDenied", method="PUT", times=2))
-        after(lambda: proxy.count("PUT") == 1 + 3, at_most_s=4.5)  # by thirds: 4.8 s
+        after(lambda: proxy.count("PUT") >= 1 + 3, at_most_s=4.5)  # by thirds: 4.8 s
         lease.check()
 
     assert keys(store) == []
@@ -276,7 +276,7 @@ def test_an_expired_lease_removed_by_another_is_taken_where_a_missing_one_is_for
         lease.check()
 
     replaced = [request for request in proxy.seen("PUT") if "if-match" in request.headers]
-    assert [request.status for request in replaced] == [403]
+    assert [request.status for request in replaced] in ([403], [412])  # 412 of Ceph
 
 
 def test_a_lease_that_was_removed_is_lost_where_a_missing_one_is_forbidden(

@@ -1,7 +1,9 @@
 """What is found in a bucket, and with how many requests."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -20,6 +22,7 @@ from cloudtrail_parquet.source.log_files import window_files
 from cloudtrail_parquet.source.siblings import count_siblings, look_into_odd_siblings
 from cloudtrail_parquet.storage import ReadStore, Store, open_source, open_store
 from tests.builders import log_key
+from tests.s3.conftest import S3_SERVER
 from tests.s3.faults import Fault, FaultProxy, Request, error
 
 ACCOUNT, REGION = "012345678901", "eu-central-1"
@@ -34,13 +37,17 @@ Fill = Callable[[Iterable[str]], Store]
 
 
 @pytest.fixture
-def fill(bucket: str) -> Fill:
-    """Puts objects of one byte into the bucket, past HTTP: it is about what finds them."""
+def fill(bucket: str, s3: S3Client) -> Fill:
+    """Puts objects of one byte into the bucket, if possible past HTTP: what finds them counts."""
 
     def put(keys: Iterable[str]) -> Store:
-        backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
-        for key in keys:
-            backend.put_object(bucket, key, b"x")
+        if S3_SERVER == "moto":
+            backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+            for key in keys:
+                backend.put_object(bucket, key, b"x")
+        else:
+            with ThreadPoolExecutor(8) as pool:
+                deque(pool.map(lambda key: s3.put_object(Bucket=bucket, Key=key, Body=b"x"), keys))
         return open_store(f"s3://{bucket}")
 
     return put
@@ -69,6 +76,7 @@ def lists(proxy: FaultProxy, prefix: str = "") -> list[Request]:
 # The files of a window.
 
 
+@pytest.mark.amazon("pages of a thousand keys each")
 @pytest.mark.slow
 def test_of_the_days_around_only_the_hours_of_the_window_are_listed(
     fill: Fill, proxy: FaultProxy
@@ -111,6 +119,7 @@ def test_large_folders_between_the_days_of_a_window_are_not_listed(
     assert len(lists(proxy)) == 2
 
 
+@pytest.mark.amazon("pages of a thousand keys each")
 def test_odd_names_wherever_they_sort_are_found(fill: Fill, proxy: FaultProxy) -> None:
     # Their object time is now, long after their day: they count as delivered at its end.
     folder = folder_of(DAY - timedelta(days=1))
@@ -148,7 +157,9 @@ def test_a_listing_is_asked_for_page_by_page(fill: Fill, proxy: FaultProxy) -> N
     assert len(lists(proxy)) == 3
 
 
-@pytest.mark.parametrize("page_size", [None, 7])
+@pytest.mark.parametrize(
+    "page_size", [None, pytest.param(7, marks=pytest.mark.amazon("pages that the proxy shortens"))]
+)
 @pytest.mark.parametrize(
     ("first", "last"),
     [("a/03", "a/05"), ("a/03x", "a/04~"), ("a/", "a/99"), ("b", "c"), ("0", "1")],

@@ -267,6 +267,7 @@ def test_requester_pays_is_said_with_every_request(
     }
 
 
+@pytest.mark.amazon("KMS keys")
 def test_the_key_of_the_uri_encrypts_what_is_written(
     bucket: str, proxy: FaultProxy, s3: S3Client
 ) -> None:
@@ -305,6 +306,7 @@ def test_a_session_token_is_sent(
     assert proxy.requests[0].headers["x-amz-security-token"] == "a-token"
 
 
+@pytest.mark.amazon("buckets that everybody may write to")
 @pytest.mark.parametrize("how", ["?anonymous=true", "AWS_SKIP_SIGNATURE"])
 def test_anonymous_requests_are_not_signed(
     bucket: str, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch, how: str
@@ -334,6 +336,7 @@ def profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
 
 
+@pytest.mark.amazon("users other than the one of the tests")
 @pytest.mark.usefixtures("profiles")
 def test_profiles_are_read_when_the_environment_has_no_credentials(
     bucket: str, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
@@ -352,6 +355,7 @@ def test_profiles_are_read_when_the_environment_has_no_credentials(
     assert proxy.requests[1].headers["x-amz-security-token"] == "t"
 
 
+@pytest.mark.amazon("users other than the one of the tests")
 @pytest.mark.usefixtures("profiles")
 def test_the_region_of_a_profile_counts_when_nothing_else_names_one(
     bucket: str, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -387,6 +391,7 @@ def test_no_credentials_at_all_are_a_wrong_usage(monkeypatch: pytest.MonkeyPatch
         open_store("s3://bucket/a")
 
 
+@pytest.mark.amazon("users other than the one of the tests")
 @pytest.mark.usefixtures("profiles")
 def test_a_container_gives_credentials_before_the_default_profile_does(
     bucket: str, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

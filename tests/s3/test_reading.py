@@ -184,6 +184,7 @@ def test_an_object_replaced_while_it_is_read_is_read_as_one_of_the_two(
     assert store.read(KEY) == other
 
 
+@pytest.mark.amazon("pages that the proxy shortens")
 def test_a_listing_goes_on_where_its_connection_broke(
     bucket: str, proxy: FaultProxy, s3: S3Client
 ) -> None:
@@ -220,6 +221,7 @@ def test_a_file_that_cannot_be_read_is_given_back_as_an_error_and_the_others_are
 # How objects are stored.
 
 
+@pytest.mark.amazon("storage classes and KMS keys")
 @pytest.mark.parametrize(
     ("put", "expected"),
     [
@@ -282,6 +284,7 @@ def test_a_store_that_does_not_tell_how_an_object_is_stored_is_an_error(
     assert "Signature" not in str(raised.value)
 
 
+@pytest.mark.amazon("storage classes and KMS keys")
 def test_an_archived_log_file_fails_its_unit_and_is_converted_once_it_is_restored(
     bucket: str, store: Store, s3: S3Client
 ) -> None:

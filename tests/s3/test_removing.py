@@ -67,6 +67,7 @@ def test_the_version_is_the_one_of_a_listing(store: ObjectStore) -> None:
     assert list(store.files("")) == []
 
 
+@pytest.mark.amazon("conditions for removals")
 def test_another_version_is_left_alone(store: ObjectStore, proxy: FaultProxy) -> None:
     seen = put(store, data=b"old")
     put(store, data=b"newer")
@@ -78,6 +79,7 @@ def test_another_version_is_left_alone(store: ObjectStore, proxy: FaultProxy) ->
     assert store.read(PART) == b"newer"
 
 
+@pytest.mark.amazon("an error for what is gone")
 @pytest.mark.parametrize("says", [404, 412])
 def test_an_object_that_is_gone_already_is_no_error(
     store: ObjectStore, proxy: FaultProxy, says: int
@@ -92,6 +94,7 @@ def test_an_object_that_is_gone_already_is_no_error(
     assert [one.status for one in removals(proxy)] == [says]
 
 
+@pytest.mark.amazon("an error for what is gone")
 def test_an_object_that_is_gone_is_no_error_for_who_may_list_below_a_prefix_only(
     bucket: str, proxy: FaultProxy
 ) -> None:
@@ -148,6 +151,7 @@ def test_each_try_is_signed_anew(store: ObjectStore, proxy: FaultProxy) -> None:
     assert first < second
 
 
+@pytest.mark.amazon("conditions for removals")
 def test_what_is_put_while_an_answer_is_lost_is_left_alone(
     bucket: str, store: ObjectStore, proxy: FaultProxy, s3: S3Client
 ) -> None:
@@ -286,6 +290,7 @@ def test_a_session_token_is_sent(
     assert [one.query["X-Amz-Security-Token"] for one in removals(proxy)] == ["a-token+/="]
 
 
+@pytest.mark.amazon("users other than the one of the tests")
 def test_a_profile_signs_removals_too(
     bucket: str, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -308,6 +313,7 @@ def test_requester_pays_is_said_and_signed(bucket: str, proxy: FaultProxy) -> No
     assert [one.query["x-amz-request-payer"] for one in removals(proxy)] == ["requester"]
 
 
+@pytest.mark.amazon("KMS keys")
 def test_a_key_is_not_named_where_nothing_is_encrypted(bucket: str, proxy: FaultProxy) -> None:
     store = opened(f"s3://{bucket}?kms_key_id=alias/lake")
 
@@ -318,6 +324,7 @@ def test_a_key_is_not_named_where_nothing_is_encrypted(bucket: str, proxy: Fault
     assert list(store.files("")) == []
 
 
+@pytest.mark.amazon("buckets that everybody may write to")
 @pytest.mark.parametrize("with_credentials", [True, False])
 @pytest.mark.parametrize("how", ["?anonymous=true", "AWS_SKIP_SIGNATURE"])
 def test_who_signs_nothing_signs_no_removal(

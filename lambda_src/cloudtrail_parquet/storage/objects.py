@@ -16,6 +16,7 @@ from cloudtrail_parquet.storage.object_readers import ObjectFile, ResumableListi
 from cloudtrail_parquet.storage.s3_errors import (
     ABSENT,
     CLIENT_ERRORS,
+    EntityTags,
     explained,
     is_lack_of_bucket,
     is_of_region,
@@ -74,6 +75,7 @@ class ObjectStore:
         self._remove_if = remove_if
         self._details_of = details_of
         self._clock = clock
+        self._tags = EntityTags()
 
     def folders(self, prefix: str) -> list[str]:
         return self.level(prefix).folders
@@ -200,21 +202,24 @@ class ObjectStore:
         return self._replace("leased", key, data, version)
 
     def _replace(self, done: str, key: str, data: bytes | Path, version: str) -> str | None:
-        def replace(client: Any) -> str | None:  # noqa: ANN401
+        def replace(client: Any, tag: str) -> str | None:  # noqa: ANN401
             try:
-                return _version(client.put(key, data, mode={"e_tag": version}, use_multipart=False))
+                return _version(client.put(key, data, mode={"e_tag": tag}, use_multipart=False))
             except obstore.exceptions.PreconditionError as error:
                 if is_lack_of_bucket(error):
                     raise
                 return None
 
-        return self._ask(done, key, _if_there(key, replace), _always)
+        replace_version = self._tags.on_condition(key, version, replace)
+        return self._ask(done, key, _if_there(key, replace_version), _always)
 
     def remove(self, key: str, version: str) -> None:
         remove_if = self._remove_if
         if remove_if is not None:
-            remove = _if_there(key, lambda client: remove_if(client, key, version))
-            removed = self._ask("deleted", key, remove, _always)
+            remove = self._tags.on_condition(
+                key, version, lambda client, tag: remove_if(client, key, tag)
+            )
+            removed = self._ask("deleted", key, _if_there(key, remove), _always)
             # A removal whose answer was lost is repeated, and then there is no such version.
             is_gone = removed is not False or self.look(key) is None
         else:

@@ -4,6 +4,8 @@ Codes and their meaning: Amazon S3 API Reference, "Error responses".
 """
 
 import re
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import obstore.exceptions
 
@@ -28,6 +30,8 @@ _OF_CREDENTIALS = re.compile(
 )
 _NO_CONNECTION = re.compile(r"kind: Connect\b")
 _MAX_CHARACTERS = 300
+
+T = TypeVar("T")
 
 SIGN_IN = (
     "Give credentials by environment, AWS_PROFILE or a role (docs/s3.md); "
@@ -150,3 +154,44 @@ def _reason(code: str, text: str) -> str:
         return code
     line = text.partition("\n")[0].rpartition(" - ")[2]  # before it: the URL and durations
     return re.sub(r"^Generic \w+ error: ", "", line)[:_MAX_CHARACTERS]
+
+
+class EntityTags:
+    """How a store spells the entity tags that it compares with those of `If-Match`.
+
+    Amazon S3 takes a tag with its quotes, as HTTP has it, and without them. Some servers refuse the
+    very version that they have unless the quotes are left out, among them Ceph 18; others know
+    nothing but the quotes. So quotes are left out of what was refused without reason, and once that
+    was right, of all that follows.
+
+    Source: RFC 9110, "If-Match"; Amazon S3 User Guide, "How to prevent object overwrites with
+    conditional writes" and "How to perform conditional deletes", whose examples have no quotes.
+    """
+
+    def __init__(self) -> None:
+        self._are_bare = False
+
+    def on_condition(
+        self, key: str, version: str, request: Callable[[Any, str], T]
+    ) -> Callable[[Any], T]:
+        """A request on condition that an object has a version.
+
+        Args:
+            key: Key of the object.
+            version: Its entity tag, as the store has told it.
+            request: Makes the request with a client and an entity tag; what it returns is false if
+                the store has refused it.
+        """
+        bare = version.strip('"')
+
+        def ask(client: Any) -> T:  # noqa: ANN401
+            if self._are_bare:
+                return request(client, bare)
+            done = request(client, version)
+            if not done and bare != version and client.head(key)["e_tag"] == version:
+                self._are_bare = True  # also if the answer to this is lost
+                done = request(client, bare)
+                self._are_bare = bool(done)
+            return done
+
+        return ask

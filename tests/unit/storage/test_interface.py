@@ -210,6 +210,7 @@ def test_a_part_is_published_only_over_what_was_seen(store: Store) -> None:
     assert store.read(PART) == b"newer"
 
 
+@pytest.mark.amazon("conditions for removals")
 def test_a_version_of_an_object_is_replaced_and_removed_but_no_other(store: Store) -> None:
     first = store.swap("a/b", b"1", None)
     second = store.swap("a/b", b"2", first)
