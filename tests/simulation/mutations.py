@@ -383,12 +383,6 @@ def aside_for_good() -> Iterator[None]:
         yield
 
 
-@_mutation("shards of a cut that another one has replaced are published")
-def replaced_cuts() -> Iterator[None]:
-    with patch.object(task, "check_current", lambda *_: None):
-        yield
-
-
 def find(name: str, seeds: int = _SEEDS) -> tuple[int, str] | None:
     """The first seed that finds a mutation, and what it says; None when none does."""
     mutation = next(one for one in MUTATIONS if one.name == name)
