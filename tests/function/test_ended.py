@@ -174,11 +174,14 @@ def all_ids(cloud: Cloud) -> list[str]:
     return sorted(f"id-{n}" for n, place in enumerate(cloud.places) if place not in cloud.deadly)
 
 
-def test_a_unit_that_ends_its_process_fails_alone_and_all_others_are_converted() -> None:
+@pytest.mark.parametrize("planned", [False, True])
+def test_a_unit_that_ends_its_process_fails_alone_and_all_others_are_converted(
+    *, planned: bool
+) -> None:
     cloud = Cloud(places(12), deadly={places(12)[4], places(12)[7]})
     units = [Unit(*place, DAY) for place in cloud.places]
 
-    cloud.carry(ConvertEvent.of(units))
+    cloud.carry(PlanEvent(DAY, DAY) if planned else ConvertEvent.of(units))
 
     assert cloud.ids == all_ids(cloud)
     assert [[ref.unit for ref in refs] for refs, _ in cloud.failed] == [[units[4]], [units[7]]]
