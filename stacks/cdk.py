@@ -30,6 +30,8 @@ from cdktf import (
     TerraformResource,
     TerraformStack,
 )
+from cdktf_cdktf_provider_aws.athena_named_query import AthenaNamedQuery
+from cdktf_cdktf_provider_aws.athena_workgroup import AthenaWorkgroup
 from cdktf_cdktf_provider_aws.cloudwatch_dashboard import CloudwatchDashboard
 from cdktf_cdktf_provider_aws.cloudwatch_event_bus import CloudwatchEventBus
 from cdktf_cdktf_provider_aws.cloudwatch_event_rule import CloudwatchEventRule

@@ -26,6 +26,7 @@ from stacks.constructs.function import ConverterFunction
 from stacks.constructs.glue_table import GlueTable
 from stacks.constructs.queue import Queue
 from stacks.constructs.schedule import Schedule
+from stacks.constructs.workgroup import Workgroup
 from stacks.environment.fields import Environment
 from stacks.environment.locations import OutputLocation
 from stacks.iam.statements import Aws
@@ -82,7 +83,9 @@ class ConverterStack(TerraformStack):
             backfill.deliver_to(converter.function, needs=converter.role.policy)
         self._monitoring(environment, failures, backfill)
         if environment.catalogue.enabled:
-            GlueTable(self, environment)
+            catalogue = GlueTable(self, environment)
+            if workgroup := environment.catalogue.workgroup:
+                Workgroup(self, environment, workgroup, catalogue.table)
         variables = environment.variables
         outputs: dict[str, Any] = {
             "function_name": converter.function.function_name,

@@ -27,7 +27,7 @@ CONVERTER = (
     {""},  # the package itself, which shows what others may use
 )
 STACKS = (
-    {"environment", "cdk", "deployed", "versions"},
+    {"environment", "cdk", "deployed", "versions", "investigations"},
     {"iam"},
     {"constructs", "handover"},
     {"stack"},

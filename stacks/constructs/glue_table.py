@@ -15,7 +15,11 @@ _FORMATS = "org.apache.hadoop.hive.ql.io.parquet"
 
 
 class GlueTable(Construct):
-    """A Glue table with partition projection, and its database if the environment asks for it."""
+    """A Glue table with partition projection, and its database if the environment asks for it.
+
+    Attributes:
+        table: The table.
+    """
 
     def __init__(self, scope: Construct, environment: Environment) -> None:
         super().__init__(scope, "catalogue")
@@ -31,7 +35,7 @@ class GlueTable(Construct):
             **_enumerated("account", catalogue.accounts),
             **_enumerated("region", catalogue.regions),
         }
-        GlueCatalogTable(
+        self.table = GlueCatalogTable(
             self,
             "this",
             database_name=database,

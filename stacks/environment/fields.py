@@ -36,6 +36,7 @@ from stacks.environment.types import (
     legal,
     number,
 )
+from stacks.environment.workgroup import WorkgroupSettings
 
 _TYPES: dict[str, SettingType] = {field.name: field.metadata["type"] for field in fields(Settings)}
 
@@ -120,6 +121,7 @@ class CatalogueSettings(Table):
         table: Name of the table.
         accounts: Every account that queries find; unless given, each query names its account.
         regions: Every region that queries find; unless given, each query names its region.
+        workgroup: See `WorkgroupSettings`; none unless given, nor without the table.
     """
 
     enabled: StrictBool = False
@@ -128,6 +130,7 @@ class CatalogueSettings(Table):
     table: CatalogueName = "cloudtrail"
     accounts: Annotated[tuple[AccountId, ...], legal(distinct, "each account once")] = ()
     regions: Annotated[tuple[Region, ...], legal(distinct, "each region once")] = ()
+    workgroup: WorkgroupSettings | None = None
 
 
 class IamSettings(Table):

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Iterator
 from itertools import permutations
-from typing import NamedTuple
 
-from cloudtrail_parquet.contract import LOGS_ROOT, MAX_BUCKET_PART_BYTES, PLACE_COLUMNS
+from cloudtrail_parquet.contract import LOGS_ROOT, MAX_BUCKET_PART_BYTES
 from cloudtrail_parquet.settings.reach import SPARE_DAYS, catch_up_days, settled_at_min
+from stacks.environment.catalogue import catalogue_conflicts
+from stacks.environment.conflict import Conflict
 from stacks.environment.fields import Environment
 from stacks.environment.locations import BucketLocation, OutputLocation
 from stacks.environment.runs import runs_of
@@ -23,18 +24,6 @@ MIN_DAYS = 30
 """Days until a transition to an infrequent tier, and from there to the next one."""
 
 
-class Conflict(NamedTuple):
-    """A contradiction.
-
-    Attributes:
-        text: The field that is to be changed, and what is wrong with it.
-        fields: All fields that it follows from; it is none while one of them is not legal itself.
-    """
-
-    text: str
-    fields: tuple[str, ...]
-
-
 def conflicts(environment: Environment) -> Iterator[Conflict]:
     """Every conflict."""
     yield from _sources(environment)
@@ -45,7 +34,7 @@ def conflicts(environment: Environment) -> Iterator[Conflict]:
     yield from _among_logs(environment)
     yield from _regions(environment)
     yield from _arns(environment)
-    yield from _catalogue(environment)
+    yield from catalogue_conflicts(environment)
     yield from _limits(environment)
     yield from _schedule(environment)
 
@@ -258,6 +247,9 @@ def _fields_with_arns(environment: Environment) -> Iterator[tuple[str, str, str]
     for name, output in _given_outputs(environment).items():
         if output.kms_key:
             yield f"{name}.kms_key", output.kms_key, output.region or here
+    workgroup = environment.catalogue.workgroup
+    if workgroup and workgroup.kms_key:
+        yield "catalogue.workgroup.kms_key", workgroup.kms_key, here
     backend = environment.backend
     if backend and backend.kms_key:
         yield "backend.kms_key", backend.kms_key, backend.region
@@ -277,29 +269,6 @@ def _fields_with_arns(environment: Environment) -> Iterator[tuple[str, str, str]
     for field, (arn, region) in others.items():
         if arn:
             yield field, arn, region
-
-
-def _catalogue(environment: Environment) -> Iterator[Conflict]:
-    catalogue, settings = environment.catalogue, environment.settings
-    if catalogue.enabled and not (catalogue.create_database or catalogue.database):
-        yield Conflict(
-            "catalogue.database: has to be given where catalogue.create_database = false",
-            ("catalogue.enabled", "catalogue.create_database", "catalogue.database"),
-        )
-    if catalogue.enabled and settings.json_encoding == "variant":
-        yield Conflict(
-            "catalogue.enabled: Athena cannot read converter.json_encoding = 'variant'",
-            ("catalogue.enabled", "converter.json_encoding"),
-        )
-    listed = {"account": catalogue.accounts, "region": catalogue.regions}
-    for column in PLACE_COLUMNS[settings.partition_layout]:
-        if listed[column]:
-            yield Conflict(
-                f"catalogue.{column}s: {column} is a column of the files with"
-                f" converter.partition_layout = {settings.partition_layout!r}, so that queries find"
-                " every value: leave it out",
-                (f"catalogue.{column}s", "converter.partition_layout"),
-            )
 
 
 def _limits(environment: Environment) -> Iterator[Conflict]:

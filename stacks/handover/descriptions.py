@@ -7,6 +7,7 @@ from stacks.iam.cross_account import ROLES, Json, fill_in, known_aws, role_arn, 
 from stacks.iam.statements import Aws
 
 _RESOURCES = {
+    "aws_athena_workgroup.athena_workgroup": "limits what a query reads, and has the queries below",
     "aws_cloudwatch_dashboard.dashboard": "shows units, records, bytes, invocations and queues",
     "aws_cloudwatch_event_bus.fan_out": "takes batches of units for other invocations",
     "aws_cloudwatch_event_rule.fan_out_rule": "picks the batches of this account on that bus",
@@ -69,6 +70,8 @@ def _in_words(type_: str, id_: str, block: Json) -> str:
     match type_:
         case "aws_cloudwatch_metric_alarm":
             return str(block["alarm_description"])
+        case "aws_athena_named_query":
+            return str(block["description"]).partition(" Parameters: ")[0]
         case "aws_scheduler_schedule":
             return f"{block['description']}: `{block['schedule_expression']}`"
         case _ if type_ in _OF_BUCKETS:

@@ -9,8 +9,6 @@ from string import Template
 from textwrap import fill
 
 from cloudtrail_parquet.contract import (
-    DETAIL_TYPE,
-    EVENT_SOURCE,
     LOGS_ROOT,
     PARTITION_COLUMNS,
     PLACE_COLUMNS,
@@ -21,6 +19,7 @@ from cloudtrail_parquet.settings.reach import catch_up_days
 from cloudtrail_parquet.settings.settings import Settings
 from stacks.environment.fields import Environment
 from stacks.environment.locations import DatasetLocation, OutputLocation
+from stacks.handover.commands import in_json, in_shell, invoke, put_event, sqs
 from stacks.handover.descriptions import permission_lines, resource_rows
 from stacks.iam.cross_account import NO_ACCOUNT, Grant, Json, grants, key_grants, role_arn
 from stacks.iam.readers import reader_key_grants
@@ -59,16 +58,16 @@ def readme(
         chosen=table(("it", "what"), _chosen(stack, environment)),
         inputs="\n".join(f"- {line}" for line in _inputs(stack, environment)),
         grants="\n\n".join(_grants(stack, environment)),
-        invoke=_invoke("--cli-read-timeout 900", {"kind": "daily"}, "answer.json"),
-        count_failures=_sqs("get-queue-attributes", "failures_url")
+        invoke=invoke("--cli-read-timeout 900", {"kind": "daily"}, "answer.json"),
+        count_failures=sqs("get-queue-attributes", "failures_url")
         + " \\\n  --attribute-names ApproximateNumberOfMessages",
         queue_backfill=_queue_backfill(environment),
-        invoke_backfill=_invoke(invoke_later, _PLAN, "/dev/null"),
-        event_backfill=_put_event(),
-        take_failure=_sqs("receive-message", "failures_url")
+        invoke_backfill=invoke(invoke_later, _PLAN, "/dev/null"),
+        event_backfill=put_event(_PLAN),
+        take_failure=sqs("receive-message", "failures_url")
         + " \\\n  --visibility-timeout 300 --output json > message.json",
-        invoke_failure=_invoke(invoke_later, None, "/dev/null"),
-        delete_failure=_sqs("delete-message", "failures_url")
+        invoke_failure=invoke(invoke_later, None, "/dev/null"),
+        delete_failure=sqs("delete-message", "failures_url")
         + " \\\n  --receipt-handle \"$(jq -r '.Messages[0].ReceiptHandle' message.json)\"",
         redrive=_redrive(environment),
         daily=f"{catch_up_days(environment.settings) + 1} days",
@@ -194,6 +193,9 @@ def _inputs(stack: Json, environment: Environment) -> Iterator[str]:
     yield from _network(environment)
     if environment.catalogue.enabled and not environment.catalogue.create_database:
         yield f"Glue database: `{environment.database}`"
+    if environment.catalogue.enabled and (workgroup := environment.catalogue.workgroup):
+        key = f", and its key `{workgroup.kms_key}`" if workgroup.kms_key else ""
+        yield f"Athena's results: bucket `{workgroup.bucket}`{key}; a lifecycle rule removes them"
     state = terraform.get("backend", {}).get("s3")
     yield (
         f"Terraform's state: bucket `{state['bucket']}`, key `{state['key']}`, {state['region']}"
@@ -253,7 +255,7 @@ def _grants(stack: Json, environment: Environment) -> Iterator[str]:
         + ("" if environment.account else f" Put the function's account for `{NO_ACCOUNT}`.")
     )
     for grant in wanted:
-        yield f"{_whose(grant, environment)}\n\n{_json(grant.statements)}"
+        yield f"{_whose(grant, environment)}\n\n{in_json(grant.statements)}"
     if wanted:
         yield (
             "A bucket's policy counts only for objects that its owner owns: older log files may be"
@@ -263,12 +265,12 @@ def _grants(stack: Json, environment: Environment) -> Iterator[str]:
         yield (
             f"Key `{key}`: the log, and batches that could not be delivered, are encrypted by"
             " services, not by a role. Its policy needs, whoever owns it:\n\n"
-            f"{_json(key_grants(environment))}"
+            f"{in_json(key_grants(environment))}"
         )
     if of_readers:
         yield (
             f"Key `{environment.dataset.kms_key}`: readers of the dataset decrypt it. Its policy"
-            f" needs:\n\n{_json(of_readers)}"
+            f" needs:\n\n{in_json(of_readers)}"
         )
     yield (
         "A key of the function's own account needs nothing else, unless its policy leaves nothing"
@@ -292,9 +294,9 @@ def _queue_backfill(environment: Environment) -> str:
     queue = environment.backfill_queue
     if not queue.enabled:
         return ""
-    send = f"{_sqs('send-message', 'backfill_url')} \\\n  --message-body '{json.dumps(_PLAN)}'"
+    send = f"{sqs('send-message', 'backfill_url')} \\\n  --message-body '{json.dumps(_PLAN)}'"
     return (
-        f"{_shell(send)}\n\nWhat the plan finds goes by the same queue, from which at most"
+        f"{in_shell(send)}\n\nWhat the plan finds goes by the same queue, from which at most"
         f" {queue.max_concurrency} invocations take messages; one that fails {queue.max_receives}"
         " times is a dead letter. Without the queue, by invoking the function or by its event bus:"
     )
@@ -304,12 +306,12 @@ def _redrive(environment: Environment) -> str:
     if not environment.backfill_queue.enabled:
         return ""
     arn = (
-        f"{_sqs('get-queue-attributes', 'dead_letters_url')} \\\n"
+        f"{sqs('get-queue-attributes', 'dead_letters_url')} \\\n"
         "  --attribute-names QueueArn --query Attributes.QueueArn --output text"
     )
     commands = f'arn=$({arn})\naws sqs start-message-move-task --source-arn "$arn"'
     what = "Dead letters of the backfill go back into their queue, all of them:"
-    return f"{what}\n\n{_shell(commands)}"
+    return f"{what}\n\n{in_shell(commands)}"
 
 
 def _versions(environment: Environment) -> Iterator[str]:
@@ -332,32 +334,4 @@ def _keep_buckets(stack: Json, environment: Environment) -> str:
             " it forget them first:"
         )
     forget = " \\\n  ".join(["terraform state rm", *addresses])
-    return f"{why}\n\n{_shell(forget)}"
-
-
-def _put_event() -> str:
-    entry = {"Source": EVENT_SOURCE, "DetailType": DETAIL_TYPE, "Detail": json.dumps(_PLAN)}
-    quoted = json.dumps([{"EventBusName": "BUS", **entry}])
-    bus = "'\"$(terraform output -raw event_bus)\"'"
-    return f"aws events put-events --entries \\\n  '{quoted.replace('BUS', bus)}'"
-
-
-def _invoke(options: str, event: Json | None, answer: str) -> str:
-    payload = f"'{json.dumps(event)}'" if event else "file://event.json"
-    return (
-        'aws lambda invoke --function-name "$(terraform output -raw function_name)" \\\n'
-        f"  --cli-binary-format raw-in-base64-out {options} \\\n"
-        f"  --payload {payload} {answer}"
-    )
-
-
-def _sqs(command: str, output: str) -> str:
-    return f'aws sqs {command} --queue-url "$(terraform output -raw {output})"'
-
-
-def _shell(commands: str) -> str:
-    return f"```sh\n{commands}\n```"
-
-
-def _json(value: object) -> str:
-    return f"```json\n{json.dumps(value, indent=2)}\n```"
+    return f"{why}\n\n{in_shell(forget)}"

@@ -23,7 +23,9 @@ from cloudtrail_parquet.layout import Shard, Unit
 from cloudtrail_parquet.reference.ddl import DATASET, render
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.storage import open_store
+from stacks.investigations import investigations
 from tests.builders import WritableStores, log_file, log_key, record
+from tests.end_to_end import athena_sql
 from tests.end_to_end.program import succeed
 from tests.layouts import LAYOUTS, convert_in
 
@@ -515,6 +517,46 @@ def test_a_query_finds_what_it_asks_for_and_nothing_else(
     assert [tuple(row[name] for name in columns) for row in rows] == expected
     ((total,),) = con.sql("SELECT count(*) FROM cloudtrail").fetchall()
     assert len(shown) < total / 4
+
+
+def parameters_of(name: str, layout: PartitionLayout) -> list[Any]:
+    """What a query for Athena is given: days, of one month where there is no dt; and its own."""
+    first = DAY.day if name == "services_and_errors_of_a_day" else 1
+    days: list[Any] = [DAY.year, DAY.month, first, 28]
+    if "dt" in PARTITION_COLUMNS[layout]:
+        days = [f"2026-02-{DAY:%d}" if first > 1 else "2026-01-01", "2026-02-28"]
+    given = {} if "days" in ATHENA_HAS.get(name, "") else CASES[name].variables
+    return days + list(given.values())
+
+
+ATHENA_HAS = {
+    "late_records": "days, and a table in place of a folder",
+    "services_and_errors_of_a_day": "days in place of one",
+}
+IN_FEBRUARY = {
+    "calls_from_a_new_address": [],  # it is January in which the caller is known
+    "s3_deletes_of_a_bucket_by_day": [(date(2026, 2, 3), "DeleteObject", 2, 1)],
+}
+"""What is found otherwise where only one month is read."""
+
+
+@pytest.mark.parametrize("layout", [DEFAULT_LAYOUT, "dt"], indirect=True, scope="module")
+@pytest.mark.parametrize("name", CASES)
+def test_a_query_for_athena_finds_the_same(
+    dataset: Path, layout: PartitionLayout, name: str
+) -> None:
+    (query,) = [one.text for one in investigations(layout, *athena_sql.TABLE) if one.name == name]
+    columns, expected = CASES[name].says
+    column, value = MINE.get(name, ("account", account_of(name)))
+    if layout == DEFAULT_LAYOUT:
+        expected = IN_FEBRUARY.get(name, expected)
+
+    with athena_sql.connect(dataset, layout) as connection:
+        shown = athena_sql.ask(connection, query, parameters_of(name, layout))
+
+    rows = [row for row in shown if row[column.lower()] == value]
+    found = [tuple(row[name.lower()] for name in columns) for row in rows]
+    assert found == expected
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ class _Kind(NamedTuple):
 
 
 _KINDS = {
+    "aws_athena_workgroup": _Kind("athena", "list_work_groups", "WorkGroups", "Name"),
     "aws_cloudwatch_dashboard": _Kind(
         "cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"
     ),
@@ -126,6 +127,24 @@ def _correct_rules(backend_class: Any) -> None:  # noqa: ANN401
     backend_class.list_tags_for_resource = tags_of
 
 
+def _correct_athena(response_class: Any) -> None:  # noqa: ANN401
+    """Let named queries be removed, and workgroups have no tags."""
+    list_tags = response_class.list_tags_for_resource
+
+    def delete_named_query(response: Any) -> str:  # noqa: ANN401
+        query = response._get_param("NamedQueryId")  # noqa: SLF001
+        del response.athena_backend.named_queries[query]
+        return "{}"
+
+    def list_tags_for_resource(response: Any) -> Any:  # noqa: ANN401
+        arn = response._get_param("ResourceARN")  # noqa: SLF001
+        has_any = response.athena_backend.list_tags_for_resource(arn)
+        return list_tags(response) if has_any else json.dumps({"Tags": []})
+
+    response_class.delete_named_query = delete_named_query
+    response_class.list_tags_for_resource = list_tags_for_resource
+
+
 def _correct_queues(queue_class: Any) -> None:  # noqa: ANN401 - a class of moto's, with other members
     """Let moto's queues answer as those of AWS, so that Terraform finds no change in them."""
     attributes, set_attributes = queue_class.attributes.fget, queue_class._set_attributes  # noqa: SLF001
@@ -149,12 +168,14 @@ def _correct_queues(queue_class: Any) -> None:  # noqa: ANN401 - a class of moto
 
 def _serve() -> None:
     """Serve an account until standard input ends; prints the address."""
-    from moto.events.models import EventsBackend  # noqa: PLC0415 - only the server's own process
+    from moto.athena.responses import AthenaResponse  # noqa: PLC0415 - only the server's process
+    from moto.events.models import EventsBackend  # noqa: PLC0415
     from moto.sqs.models import Queue  # noqa: PLC0415
 
     from tests.moto_server import moto_server  # noqa: PLC0415
 
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line a request
+    _correct_athena(AthenaResponse)
     _correct_queues(Queue)
     _correct_rules(EventsBackend)
     server = moto_server()

@@ -31,7 +31,7 @@ def forked(synthesised: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(f"CDKTN NOT COMPARED: {PYTHON} names no Python that has it; run make cdktn")
     copy, out = tmp_path_factory.mktemp("copy"), tmp_path_factory.mktemp("forked")
     shutil.copy2(ROOT / "app.py", copy)
-    for folder in ("bundle", "lambda_src", "stacks"):
+    for folder in ("bundle", "lambda_src", "queries", "stacks"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / folder, copy / folder, ignore=ignored)
     toolkit = copy / "stacks/cdk.py"

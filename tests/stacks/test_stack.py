@@ -169,7 +169,7 @@ def test_no_path_of_this_machine_is_in_it(stack: Stack, synthesised: Path) -> No
 
     assert str(ROOT) not in text
     assert str(synthesised) not in text
-    assert str(Path.home()) not in text or str(Path.home()) == "/"
+    assert f"{Path.home()}/" not in text or str(Path.home()) == "/"
 
 
 SERVICES = {"events.amazonaws.com", "lambda.amazonaws.com", "scheduler.amazonaws.com"}
@@ -177,10 +177,12 @@ SERVICES = {"events.amazonaws.com", "lambda.amazonaws.com", "scheduler.amazonaws
 
 
 def test_partitions_and_regions_are_those_of_the_environment(stack: Stack, case: str) -> None:
+    # Names of services in events are the same everywhere.
+    without_queries = {**stack["resource"], "aws_athena_named_query": {}}
     given = set(texts(tomllib.loads((ENVIRONMENTS / f"{case}.toml").read_text())))
     ours = [
         re.sub("|".join(map(re.escape, sorted(given, key=len, reverse=True))), "", one)
-        for one in texts({name: body for name, body in stack.items() if name != "//"})
+        for one in texts({**stack, "//": None, "resource": without_queries})
         if one not in SERVICES
     ]
 

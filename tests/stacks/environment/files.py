@@ -27,6 +27,7 @@ LEAST = {
 }
 WITH = {
     "state": {"bucket": "lake-state"},
+    "workgroup": {"bucket": "results"},
     "vpc": {"subnets": ["subnet-0a"], "security_groups": ["sg-0a"]},
     "backend": {"bucket": "terraform", "key": "a.tfstate", "region": "eu-central-1"},
 }

@@ -20,6 +20,9 @@ from tests.stacks.environment.files import (
     table,
 )
 
+WORKGROUP = {"catalogue.enabled": True, "catalogue.workgroup.bucket": "results"}
+WORKGROUP_OF_DT = {**WORKGROUP, "converter.partition_layout": "dt"}
+
 CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"dataset.prefix": ""}, "state: has to be given"),
     (
@@ -79,6 +82,37 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     (
         {"catalogue.enabled": True, "catalogue.create_database": False},
         "catalogue.database: has to be given where catalogue.create_database = false",
+    ),
+    (
+        {**WORKGROUP, "catalogue.regions": ["eu-west-1"]},
+        "catalogue.accounts: has to be given with catalogue.workgroup, whose queries look for",
+    ),
+    (
+        {**WORKGROUP, "catalogue.accounts": ["111122223333"]},
+        "catalogue.regions: has to be given with catalogue.workgroup",
+    ),
+    (
+        {
+            **WORKGROUP_OF_DT,
+            "catalogue.workgroup.bucket": "lake",
+            "catalogue.workgroup.prefix": "cloudtrail/athena",
+        },
+        "catalogue.workgroup.prefix: s3://lake/cloudtrail/athena lies in the dataset, s3:",
+    ),
+    (
+        {
+            **WORKGROUP_OF_DT,
+            "catalogue.workgroup.bucket": "lake",
+            "catalogue.workgroup.prefix": "cloudtrail.state",
+        },
+        "catalogue.workgroup.prefix: s3://lake/cloudtrail.state lies in the state, s3://",
+    ),
+    (
+        {
+            **WORKGROUP_OF_DT,
+            "catalogue.workgroup.kms_key": KEY.replace("eu-central-1", "us-east-1"),
+        },
+        "catalogue.workgroup.kms_key: it is in us-east-1, and has to be in eu-central-1",
     ),
     (
         {"catalogue.enabled": True, "converter.json_encoding": "variant"},

@@ -13,7 +13,7 @@ from stacks.environment.load import load
 from tests.stacks.conftest import ENVIRONMENTS, ROOT
 
 PACKAGE = "trails-1.0-arm64.zip"
-SOURCES = ("bundle", "lambda_src", "stacks")
+SOURCES = ("bundle", "lambda_src", "queries", "stacks")
 ROLES = ("converter_role", "schedule_role")
 
 

@@ -1,0 +1,19 @@
+-- Parameters: bucket, its name, such as 'orders'
+-- These are data events: there are none unless the trail records them. Since June 2025 a
+-- DeleteObjects comes with a DeleteObject for each object; before, one such request might delete a
+-- thousand. Days are in UTC.
+SELECT date, account, eventname,
+    coalesce(useridentity.sessioncontext.sessionissuer.arn, useridentity.arn,
+             useridentity.invokedby, useridentity.principalid) AS who,
+    count(*) AS calls, count(errorcode) AS refused
+FROM (
+    SELECT *, rank() OVER (
+        PARTITION BY account, eventid ORDER BY region <> awsregion, region) AS copy
+    FROM cloudtrail
+    WHERE eventsource = 's3.amazonaws.com'
+      AND eventname IN ('DeleteObject', 'DeleteObjects', 'DeleteObjectVersion')
+      AND json_extract_scalar(requestparameters, '$.bucketName') = ?
+)
+WHERE (copy = 1 OR eventid IS NULL)
+GROUP BY 1, 2, 3, 4
+ORDER BY date, calls DESC, account, eventname, who
