@@ -1,17 +1,20 @@
 """Alarms and dashboard look at metrics and queues that exist."""
 
 import json
+import re
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from cloudtrail_parquet.errors import StorageError
+from cloudtrail_parquet.function.telemetry import Telemetry
 from cloudtrail_parquet.function.wiring import function_of
-from cloudtrail_parquet.source.unplaced import Misplaced
+from cloudtrail_parquet.source.unplaced import Misplaced, Unplaced
 from cloudtrail_parquet.state.figures import Files, Records
 from cloudtrail_parquet.state.receipt import Receipt
 from stacks.environment.fields import Environment
+from tests.stacks.conftest import ROOT
 from tests.stacks.reading import UNIT, Stack, all_of, only, variables
 
 
@@ -58,6 +61,30 @@ def emitted(
         for metric in directive["Metrics"]
     }
     return metrics, {one["service"] for one, _ in directives}
+
+
+def test_the_page_of_operations_asks_the_log_for_lines_that_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    page = (ROOT / "docs/operations.md").read_text().partition("## What an alarm is about")[2]
+    asked = re.findall(r"^\$ lines (\w+) '\{([\w, ]+)\}'.*\n(\{.*)", page, re.MULTILINE)
+    telemetry, error = Telemetry(), StorageError("it failed", "a place", "Run it again")
+    capsys.readouterr()
+    telemetry.invoked("a request")
+    telemetry.failed(UNIT.unit, error)
+    telemetry.planned(1, 1, UNIT.day)
+    telemetry.unplaced(Unplaced({"a/": Misplaced("a/", 1, "a/b")}))
+    telemetry.event_failed(error)
+    telemetry.event_failed(error, "a message")
+    lines = {
+        line["message"]: line for line in map(json.loads, capsys.readouterr().out.splitlines())
+    }
+
+    assert {kind for kind, _, _ in asked} == lines.keys()
+    for kind, members, printed in asked:
+        names = members.split(", ")
+        assert set(names) <= lines[kind].keys()
+        assert list(json.loads(printed)) == names
 
 
 def test_alarms_and_dashboard_look_at_metrics_that_there_are(
