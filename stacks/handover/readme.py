@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from pathlib import Path
 from string import Template
 from textwrap import fill
@@ -11,14 +10,12 @@ from textwrap import fill
 from cloudtrail_parquet.contract import (
     LOGS_ROOT,
     PARTITION_COLUMNS,
-    PLACE_COLUMNS,
-    setting_variable,
 )
 from cloudtrail_parquet.reference.markdown import table
 from cloudtrail_parquet.settings.reach import catch_up_days
-from cloudtrail_parquet.settings.settings import Settings
 from stacks.environment.fields import Environment
-from stacks.environment.locations import DatasetLocation, OutputLocation
+from stacks.environment.locations import OutputLocation
+from stacks.handover.choices import choices
 from stacks.handover.commands import in_json, in_shell, invoke, put_event, sqs
 from stacks.handover.descriptions import permission_lines, resource_rows
 from stacks.iam.cross_account import NO_ACCOUNT, Grant, Json, grants, key_grants, role_arn
@@ -55,7 +52,7 @@ def readme(
         unit=_unit(environment),
         state=environment.state_location.uri(),
         files=table(("file", "what it is"), _files(files)),
-        chosen=table(("it", "what"), _chosen(stack, environment)),
+        chosen=table(("it", "what"), choices(stack, environment)),
         inputs="\n".join(f"- {line}" for line in _inputs(stack, environment)),
         grants="\n\n".join(_grants(stack, environment)),
         invoke=invoke("--cli-read-timeout 900", {"kind": "daily"}, "answer.json"),
@@ -109,47 +106,6 @@ def _files(files: Mapping[str, int]) -> Iterator[tuple[str, str]]:
         "`SHA256SUMS`",
         "all files that were handed over; `sha256sum -c SHA256SUMS` compares them",
     )
-
-
-def _chosen(stack: Json, environment: Environment) -> Iterator[tuple[str, str]]:
-    settings, schedule = environment.function, environment.schedule
-    yield "reads", ", ".join(f"`{source.uri()}`" for source in environment.sources)
-    yield "writes", f"`{environment.dataset.uri()}`"
-    layout = environment.settings.partition_layout
-    if readers := environment.dataset.readers:
-        yield "may be read by", ", ".join(f"`{reader}`" for reader in readers)
-    if kept := ", ".join(_lifetime(environment.dataset)):
-        yield "keeps parts", kept
-    columns = " and ".join(PLACE_COLUMNS[layout])
-    yield "has the folders", f"`{layout}`" + (f"; {columns} in columns" if columns else "")
-    yield "keeps receipts and leases in", f"`{environment.state_location.uri()}`"
-    catch_up = schedule.catch_up if schedule.catch_up_days else None
-    times = [f"`{when}`" for when in (schedule.daily, schedule.provisional, catch_up) if when]
-    yield "runs", f"{' and '.join(times)}, UTC" + ("" if schedule.enabled else ", but is disabled")
-    reserved = settings.reserved_concurrency
-    at_a_time = f", {reserved} at a time" if reserved else ""
-    yield (
-        "is",
-        (
-            f"`{environment.name}`: {settings.runtime} on {settings.architecture},"
-            f" {settings.memory_mb:,} MB, {settings.timeout_s} s at most{at_a_time}"
-        ),
-    )
-    function = stack["resource"]["aws_lambda_function"]["converter"]
-    variables = function["environment"]["variables"].items()
-    changed = [f"`{_SETTINGS[name]} = {value}`" for name, value in variables if name in _SETTINGS]
-    if changed:
-        yield "is set to", ", ".join(changed)
-
-
-def _lifetime(dataset: DatasetLocation) -> Iterator[str]:
-    for name, days in sorted(dataset.tiers.items(), key=lambda tier: tier[1]):
-        yield f"from day {days} on in {name}"
-    if dataset.expire_days:
-        yield f"for {dataset.expire_days:,} days after they are written"
-
-
-_SETTINGS = {setting_variable(field.name): field.name for field in fields(Settings)}
 
 
 def _inputs(stack: Json, environment: Environment) -> Iterator[str]:
