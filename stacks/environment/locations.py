@@ -18,6 +18,10 @@ from stacks.environment.types import (
     number,
 )
 
+MAX_READERS, MAX_READERS_CHARACTERS = 50, 5000
+"""A bucket's policy names each three times, and has 20 kB at most (S3 User Guide, "Bucket policy
+examples")."""
+
 
 class Table(BaseModel):
     """A table of the file, which refuses fields that it does not know."""
@@ -97,6 +101,16 @@ class DatasetLocation(OutputLocation):
         expire_days: Days after which a part is removed; kept for ever unless given.
     """
 
-    readers: Annotated[tuple[Reader, ...], legal(distinct, "each reader once")] = ()
+    readers: Annotated[
+        tuple[Reader, ...],
+        legal(
+            lambda readers: (
+                distinct(readers)
+                and len(readers) <= MAX_READERS
+                and sum(map(len, readers)) <= MAX_READERS_CHARACTERS
+            ),
+            f"each reader once, {MAX_READERS} at most, of {MAX_READERS_CHARACTERS:,} characters",
+        ),
+    ] = ()
     tiers: dict[StorageClass, Annotated[StrictInt, number(1, 36_500, "days")]] = {}
     expire_days: Annotated[StrictInt, number(1, 36_500, "days")] | None = None

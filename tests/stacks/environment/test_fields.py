@@ -117,7 +117,11 @@ FIELDS: dict[str, tuple[list[Any], list[Any]]] = {
     "dataset.prevent_destroy": FLAGS,
     "dataset.readers": (
         [[], ["012345678901", ROLE]],
-        ["012345678901", [1], ["analyst"], [ROLE.replace("role", "user")], [ROLE, ROLE]],
+        [
+            *("012345678901", [1], ["analyst"], [ROLE.replace("role", "user")], [ROLE, ROLE]),
+            [f"{number:012}" for number in range(51)],
+            [f"{ROLE}/{'x' * 200}{number}" for number in range(25)],
+        ],
     ),
     "dataset.tiers": (
         [{}, {"INTELLIGENT_TIERING": 1}, {"STANDARD_IA": 30, "GLACIER_IR": 60}],
