@@ -302,7 +302,7 @@ def _replace(run: Run, seconds: float, held: HeldLeases) -> Receipt:
     kept = None if only_shards and task.window else kept_receipt(run, unrecorded)
     if kept is not None:
         return keep(run, kept, others, held)
-    guard_others(others, task, task.last_receipt, run.duplicates.keys, run.identities)
+    guard_others(others, task, task.last_receipt, run.duplicates.keys, run.identities, held)
     receipt = run.receipt(seconds)
     change = Change(
         unit=task.unit,

@@ -9,6 +9,7 @@ converted again, one by one.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from datetime import date
 from typing import Any
 from uuid import uuid4
@@ -24,8 +25,14 @@ from cloudtrail_parquet.conversion.guard import (
     receipt_from_footers,
     remaining_keys,
 )
-from cloudtrail_parquet.conversion.publish import Change, HeldLeases, Partitions, publish
-from cloudtrail_parquet.conversion.task import ShardTask, Task
+from cloudtrail_parquet.conversion.publish import (
+    Change,
+    HeldLeases,
+    Partitions,
+    PartitionsChangedError,
+    publish,
+)
+from cloudtrail_parquet.conversion.task import ShardTask, Task, WholeTask
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import WHOLE, Shard, shard_of
 from cloudtrail_parquet.state.figures import Quarantined
@@ -41,12 +48,13 @@ from cloudtrail_parquet.state.receipt import Receipt, ShardReceipt
 from cloudtrail_parquet.state.sums import as_kept, total
 
 
-def guard_others(
+def guard_others(  # noqa: PLR0913, PLR0917
     others: NotesByShard,
     task: Task[Any],
     before: Receipt | None,
     keys: Callable[[date], pa.Array | pa.ChunkedArray],
     identities: Identities | None,
+    held: HeldLeases,
 ) -> None:
     """Make sure that nothing is lost with the parts of shards that are about to be removed.
 
@@ -60,8 +68,11 @@ def guard_others(
         before: The receipt of the unit.
         keys: The keys of all records that there will be, by the day of the partition.
         identities: Of the log files that were read; None if not all were.
+        held: The leases that the run holds.
 
     Raises:
+        PartitionsChangedError: All shards were done, and nobody had come to make the unit of them,
+            which is done now.
         UsageError: Records of a shard may be nowhere else.
     """
     recorded = {part.key for part in before.parts} if before else set[str]()
@@ -72,11 +83,21 @@ def guard_others(
             continue
         going = parts_of(task.stores.dataset, task.unit, task.options.dataset.layout, shard.__eq__)
         if why := lost_rows(task.stores, going, keys, "", task.options.rows.discard):
+            if before is None and isinstance(task, WholeTask) and _finish(task, others, held):
+                raise PartitionsChangedError(task.unit.name)
             raise UsageError(
                 f"shard {shard} would be removed, but {why}",
                 task.unit.name,
                 f"Convert all {shard.of} shards of it again, or replace it with replace_shrunk",
             )
+
+
+def _finish(task: WholeTask, others: NotesByShard, held: HeldLeases) -> bool:
+    """Make the unit of the shards of a split, if one is complete."""
+    facts = {field.name: getattr(task, field.name) for field in fields(task)}
+    shards = {shard.split: shard for shard in others}.values()
+    of_shards = (ShardTask(**{**facts, "shard": shard, "addition": None}) for shard in shards)
+    return any(Split(one).finish(held) is not None for one in of_shards)
 
 
 def _can_be_read(
@@ -220,7 +241,7 @@ class Split:
         others = {shard: notes for shard, notes in by_shard.items() if goes(shard)}
         keys = remaining_keys(self._stores.dataset, self._unit, self._layout, goes)
         identities = self._identities() if goes(WHOLE) else None
-        guard_others(others, self._task, unit.receipt, keys, identities)
+        guard_others(others, self._task, unit.receipt, keys, identities, held)
         change = Change(
             unit=self._unit,
             shard=WHOLE,

@@ -608,6 +608,32 @@ def test_what_is_kept_forgets_a_split_that_another_had_replaced_before_it_was_en
     assert sorted(part.key for part in receipt_of(stores).parts) == parts(stores)
 
 
+def test_shards_of_which_nobody_has_made_the_unit_make_it_before_anything_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stores = of_files(TWO)
+    swap = stores.state.swap
+
+    def ended(key: str, data: bytes, version: str | None) -> str:
+        if key.startswith("receipts/"):
+            raise StorageError("it is ended", key, "")
+        return swap(key, data, version)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stores.state, "swap", ended)
+        with pytest.raises(StorageError, match="it is ended"):
+            split(stores, 2)
+    stores.source.delete([TWO[1][0]])
+
+    receipt = convert(stores)
+
+    assert receipt is not None
+    assert receipt.kept == "1 of 3 log files are gone from the source"
+    assert ids(stores) == ["id-1", "id-2", "id-3"]
+    assert sorted(part.key for part in receipt_of(stores).parts) == parts(stores)
+    assert not [key for key in state_keys(stores) if "intent" in key]
+
+
 def test_a_split_does_not_replace_what_was_made_of_more_records() -> None:
     stores = of_files(TWO)
     convert(stores)
