@@ -35,7 +35,7 @@ from cloudtrail_parquet.conversion import (
 )
 from cloudtrail_parquet.dataset import parts
 from cloudtrail_parquet.function import attempts, service
-from cloudtrail_parquet.planning import due, plan
+from cloudtrail_parquet.planning import due, listing, plan
 from cloudtrail_parquet.records.from_arrow import restore_json
 from cloudtrail_parquet.records.keys import content
 from cloudtrail_parquet.state import figures, notes, receipt
@@ -80,7 +80,7 @@ def _mutation(what: str) -> Callable[[Callable[[], Iterator[None]]], Callable[[]
 
 @_mutation("plans compare the bytes of a day's own folder, not the log files of its window")
 def own_folder() -> Iterator[None]:
-    units, why_outdated, bytes_of = plan._Span.units, due.why_outdated, dict[layout.Unit, int]()  # noqa: SLF001
+    units, why_outdated, bytes_of = listing.Span.units, due.why_outdated, dict[layout.Unit, int]()
 
     def note(span: Any_) -> Any_:
         planned = units(span)
@@ -92,7 +92,7 @@ def own_folder() -> Iterator[None]:
         receipt = notes.read_notes(state, unit).receipt if why.startswith(_CHANGED) else None
         return "" if receipt is not None and receipt.bytes_in == bytes_of.get(unit) else why
 
-    with patch.object(plan._Span, "units", note), patch.object(plan, "why_outdated", compare):  # noqa: SLF001
+    with patch.object(listing.Span, "units", note), patch.object(plan, "why_outdated", compare):
         yield
 
 

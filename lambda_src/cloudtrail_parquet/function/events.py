@@ -19,6 +19,8 @@ _EXPECTED = """\
 Expected {"kind": "daily"}, {"kind": "convert", "units": [...]} or \
 {"kind": "plan", "from": ..., "to": ...}; see docs/events.md"""
 _Bounds = tuple[tuple[str, str, int], ...]
+_Span = tuple[str, str]
+_PlanId = Annotated[str, msgspec.Meta(max_length=200, pattern="^[A-Za-z0-9._%-]*$")]
 _Days = Annotated[int, msgspec.Meta(ge=0, le=366)]
 
 
@@ -111,8 +113,9 @@ class PlanEvent(
     tag_field="kind",
     tag="plan",
     rename={"first": "from", "last": "to"},
+    omit_defaults=True,
 ):
-    """Convert a range of days.
+    """Convert a range of days, or a slice of it.
 
     Attributes:
         first: ``from``: the first day.
@@ -122,6 +125,10 @@ class PlanEvent(
         only: ``missing``: units that were never converted; ``outdated``: also those that would get
             other rows, or whose parts were removed or changed in size; ``reshaped``: also those
             whose files would look different; ``all``.
+        after: Only units of accounts and regions that sort after these, as a unit names them.
+        through: Only units of these and of those that sort before them.
+        daily: Whether it is a daily run, which does not compare parts.
+        plan: The id of the event that began the plan, in the slices that others hand on.
     """
 
     first: date
@@ -129,6 +136,10 @@ class PlanEvent(
     accounts: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     only: Only = "missing"
+    after: _Span | None = None
+    through: _Span | None = None
+    daily: bool = False
+    plan: _PlanId = ""
 
 
 Event = ConvertEvent | DailyEvent | PlanEvent

@@ -5,6 +5,7 @@ are written in the embedded metric format, so they cost no request.
 """
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 
 from aws_lambda_powertools.logging import Logger
@@ -13,6 +14,7 @@ from msgspec.structs import asdict
 
 from cloudtrail_parquet.contract import DEFAULT_SERVICE, METRIC_NAMESPACE, MetricName
 from cloudtrail_parquet.errors import CloudTrailParquetError
+from cloudtrail_parquet.function.events import PlanEvent, to_text
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.source.unplaced import Unplaced
 from cloudtrail_parquet.state.receipt import Receipt
@@ -112,6 +114,23 @@ class Telemetry:
             age = (datetime.now(UTC).date() - oldest_unsettled).days
             self._oldest_unsettled_days = max(self._oldest_unsettled_days or 0, age)
         self._log.info("planned", extra={"units": units, "batches": batches})
+
+    def plan_resumed(self, plan: str) -> None:
+        """Report that another invocation of the same event has begun this plan."""
+        self._log.info("plan_resumed", extra={"plan": plan})
+
+    def plan_advanced(self, left: PlanEvent | None, counts: Mapping[str, int]) -> None:
+        """Report how far a plan has got: what is left of it, and what was found and sent so far."""
+        reached = {} if left is None else {"left": to_text(left)}
+        self._log.info("plan_advanced", extra={**reached, **counts})
+
+    def plan_divided(self, slices: Sequence[PlanEvent]) -> None:
+        """Report what of a plan is left to other invocations."""
+        self._log.info("plan_divided", extra={"slices": len(slices)})
+
+    def plan_taken_over(self, plan: str) -> None:
+        """Report that another invocation of the same event goes on with this plan."""
+        self._log.warning("plan_taken_over", extra={"plan": plan})
 
     def unfinished(self, unit: Unit, since: datetime) -> None:
         """Report a unit that a run has begun to replace and not finished."""

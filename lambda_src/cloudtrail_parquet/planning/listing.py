@@ -1,23 +1,28 @@
 """The log files of a place by day: how many, how large, and a fingerprint of each window.
 
-Listings of several places are summed day by day, for units that span them; no key is held.
+Listings of several places are summed day by day, for units that span them; no key is held. A span
+of very many places may be listed in portions by several invocations: the sums of one are stored,
+and the next goes on.
 """
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, Self
+
+import msgspec
 
 from cloudtrail_parquet.deliveries import Window, day_folder
-from cloudtrail_parquet.layout import Place
+from cloudtrail_parquet.layout import Place, Unit
+from cloudtrail_parquet.planning.ranges import PlannedUnit
 from cloudtrail_parquet.source.grain import Folder, Sample
 from cloudtrail_parquet.source.log_files import TIMES, delivered_file, is_log_file, usual_keys
 from cloudtrail_parquet.source.unplaced import Unplaced
-from cloudtrail_parquet.state.identities import Fingerprint, digest_of, known_as
+from cloudtrail_parquet.state.identities import Fingerprint, digest_of, fingerprint_of, known_as
 from cloudtrail_parquet.storage import Entry, ReadStore
 
 _DAY_FOLDER = re.compile(r"(\d{4})/(\d\d)/(\d\d)/")
@@ -155,3 +160,119 @@ def _day(match: re.Match[str]) -> date | None:
         return date(*map(int, match.groups()))
     except ValueError:
         return None
+
+
+class SpanPlan(NamedTuple):
+    """What a plan has found of a span.
+
+    Attributes:
+        span: The account and the region of its units, either of them "" if they span all of them.
+        units: How many units of the range have a log file in their windows.
+        files: How many log files these have.
+        due: The units that are due, sorted.
+    """
+
+    span: Place
+    units: int
+    files: int
+    due: Sequence[PlannedUnit] = ()
+
+
+class DaySums(msgspec.Struct, frozen=True, array_like=True):
+    """The log files of a day in the places that were listed; as `Deliveries`, and as text.
+
+    Attributes:
+        day: The day.
+        files: How many were delivered on the day.
+        bytes: Their size as stored.
+        places: How many places have a log file in the day's window.
+        fingerprint: The fingerprint of all log files in that window.
+        wanted: Whether one of these places is of the range.
+    """
+
+    day: date
+    files: int
+    bytes: int
+    places: int
+    fingerprint: str
+    wanted: bool
+
+
+class SpanSums(msgspec.Struct, frozen=True):
+    """A span of which some places were listed, to be stored.
+
+    Attributes:
+        account: With ``region`` the last place that was listed.
+        region: See ``account``.
+        days: Its log files by day.
+    """
+
+    account: str
+    region: str
+    days: tuple[DaySums, ...]
+
+    @property
+    def last(self) -> Place:
+        """The last place that was listed."""
+        return Place(self.account, self.region)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What the listings of places of a span have shown.
+
+    Attributes:
+        span: The account and the region of its units, either of them "" if they span all of them.
+        days: The log files of its places, by day.
+        wanted: The days on whose windows a place of the range has a log file.
+    """
+
+    span: Place
+    days: dict[date, Deliveries] = field(default_factory=lambda: defaultdict(Deliveries))
+    wanted: set[date] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, span: Place, sums: SpanSums | None) -> Self:
+        """A span of which some places have been listed, or none."""
+        listed = cls(span)
+        for of_day in sums.days if sums else ():
+            fingerprint = fingerprint_of(of_day.fingerprint)
+            figures = of_day.files, of_day.bytes, of_day.places
+            listed.days[of_day.day] = Deliveries(*figures, fingerprint)
+            if of_day.wanted:
+                listed.wanted.add(of_day.day)
+        return listed
+
+    def sums(self, last: Place) -> SpanSums:
+        """The same to be stored; ``last`` is the last place that was listed."""
+        days = (
+            DaySums(
+                day,
+                of_day.files,
+                of_day.bytes,
+                of_day.places,
+                str(of_day.fingerprint),
+                day in self.wanted,
+            )
+            for day, of_day in sorted(self.days.items())
+        )
+        return SpanSums(*last, tuple(days))
+
+    def units(self) -> list[PlannedUnit]:
+        """The units of the range whose windows hold a log file, sorted."""
+        return [
+            PlannedUnit(
+                Unit(*self.span, day),
+                files=of_day.files,
+                bytes=of_day.bytes,
+                fingerprint=str(of_day.fingerprint),
+                places=of_day.places,
+            )
+            for day, of_day in sorted(self.days.items())
+            if day in self.wanted
+        ]
+
+    def found(self) -> SpanPlan:
+        """What was found of it, before any unit is compared."""
+        files = sum(self.days[day].files for day in self.wanted)
+        return SpanPlan(self.span, len(self.wanted), files)

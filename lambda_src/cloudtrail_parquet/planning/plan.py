@@ -6,13 +6,12 @@ of accounts. Estimates are for a Lambda function of `MEMORY_MB`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date
 from functools import cached_property
 from itertools import chain, groupby, starmap
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from cloudtrail_parquet.errors import RefusedError
 from cloudtrail_parquet.layout import Place, Unit, fits, span_of
@@ -26,7 +25,7 @@ from cloudtrail_parquet.planning.due import (
     Present,
     why_outdated,
 )
-from cloudtrail_parquet.planning.listing import NOTHING_LISTED, Deliveries, Listing, list_place
+from cloudtrail_parquet.planning.listing import NOTHING_LISTED, Listing, Span, SpanPlan, list_place
 from cloudtrail_parquet.planning.part_sizes import PartSizes
 from cloudtrail_parquet.planning.ranges import Only, PlannedUnit, Receipts, UnitRange
 from cloudtrail_parquet.settings.options import PlanOptions
@@ -41,6 +40,9 @@ __all__ = ["Only", "Plan", "PlannedUnit", "Receipts", "SpanPlan", "UnitRange", "
 _NO_FILES = str(Fingerprint())
 _LISTINGS, _SPANS, _RECEIPTS = 32, 4, 16  # asked for at a time; of each place, span and unit
 _GETS = int(S3_PUT / S3_GET)  # so many cost as much as the listing that might spare them
+
+
+T = TypeVar("T")
 
 
 def plan_units(  # noqa: PLR0913, PLR0917
@@ -68,55 +70,6 @@ def plan_units(  # noqa: PLR0913, PLR0917
     """
     for span in Plan(source, receipts, discovery, wanted, only, options).by_span():
         yield from span.due
-
-
-class SpanPlan(NamedTuple):
-    """What a plan has found of a span.
-
-    Attributes:
-        span: The account and the region of its units, either of them "" if they span all of them.
-        units: How many units of the range have a log file in their windows.
-        files: How many log files these have.
-        due: The units that are due, sorted.
-    """
-
-    span: Place
-    units: int
-    files: int
-    due: Sequence[PlannedUnit] = ()
-
-
-class _Span(NamedTuple):
-    """What the listings of all places of a span have shown.
-
-    Attributes:
-        span: The account and the region of its units, either of them "" if they span all of them.
-        days: The log files of all places, by day.
-        wanted: The days on whose windows a place of the range has a log file.
-    """
-
-    span: Place
-    days: dict[date, Deliveries]
-    wanted: set[date]
-
-    def units(self) -> list[PlannedUnit]:
-        """The units of the range whose windows hold a log file, sorted."""
-        return [
-            PlannedUnit(
-                Unit(*self.span, day),
-                files=of_day.files,
-                bytes=of_day.bytes,
-                fingerprint=str(of_day.fingerprint),
-                places=of_day.places,
-            )
-            for day, of_day in sorted(self.days.items())
-            if day in self.wanted
-        ]
-
-    def found(self) -> SpanPlan:
-        """What was found of it, before any unit is compared."""
-        files = sum(self.days[day].files for day in self.wanted)
-        return SpanPlan(self.span, len(self.wanted), files)
 
 
 class _Candidate(NamedTuple):
@@ -158,7 +111,7 @@ class Plan:
     @property
     def spans(self) -> list[Place]:
         """The spans of the range, sorted."""
-        return list(self._places_of)
+        return list(self.places_of)
 
     def by_span(self) -> Iterator[SpanPlan]:
         """What is found of each of the spans, in order; of the first ones if time is short.
@@ -166,23 +119,44 @@ class Plan:
         Raises:
             NotEnoughTimeError: The one after those is given up.
         """
+        return self._concluded(self._listed())
+
+    def gather(self, span: Span, places: Iterable[Place]) -> Iterator[Place]:
+        """List places of a span, as long as there is time, and give each once that is done.
+
+        Raises:
+            NotEnoughTimeError: The one after those is given up.
+        """
+        asked = ((span.span, place) for place in self._in_time(places))
+        for _, place, listing in ahead(self.source, self._list, asked, _LISTINGS):
+            if place is not None:
+                self._add(place, listing, span)
+                yield place
+
+    def conclude(self, span: Span) -> SpanPlan:
+        """What is found of a span of which all places have been listed."""
+        self._note_grain(span)
+        (found,) = self._concluded(iter([span]))
+        return found
+
+    def _concluded(self, spans: Iterator[Span]) -> Iterator[SpanPlan]:
         due = list[PlannedUnit]()
-        for answer in self._compared():
+        for answer in self._compared(spans):
             if isinstance(answer, SpanPlan):
                 yield answer._replace(due=due)
                 due = []
             elif answer is not None:
                 due.append(answer)
 
-    def _compared(self) -> Iterator[PlannedUnit | SpanPlan | None]:
+    def _compared(self, spans: Iterator[Span]) -> Iterator[PlannedUnit | SpanPlan | None]:
         """The due units of each span, and then what was found of it."""
         if self.only == "all":
-            for span in self._listed():
+            for span in spans:
                 yield from span.units()
                 yield span.found()
             return
         state = self.receipts.state
-        candidates = chain.from_iterable(ahead(state, self._candidates, self._listed(), _SPANS))
+        candidates = chain.from_iterable(ahead(state, self._candidates, spans, _SPANS))
         if self.only == "missing":  # nothing has to be read for that
             yield from map(self._compare, candidates)
         else:
@@ -193,7 +167,7 @@ class Plan:
         return frozenset() if self.only == "all" else frozenset(unfinished(self.receipts.state))
 
     @cached_property
-    def _places_of(self) -> dict[Place, list[Place]]:
+    def places_of(self) -> dict[Place, list[Place]]:
         """The places of each span that has one of the range, or a unit that is not finished."""
         layout = self.options.dataset.layout
         places_of = defaultdict[Place, list[Place]](list)
@@ -211,24 +185,32 @@ class Plan:
         spans = sorted(filter(self.wanted.holds_span, chosen))
         return {span: places_of.get(span, []) for span in spans}
 
-    def _listed(self) -> Iterator[_Span]:
+    def _listed(self) -> Iterator[Span]:
         """The spans, sorted, with the log files of all their places."""
         answers = ahead(self.source, self._list, self._asked(), _LISTINGS)
         for name, of_places in groupby(answers, itemgetter(0)):
-            span = _Span(name, defaultdict(Deliveries), set())
+            span = Span(name)
             for _, place, listing in of_places:
                 if place is not None:
                     self._add(place, listing, span)
-            for day in span.wanted:
-                self.discovery.grain.add(day, span.days[day].files, span.days[day].bytes)
+            self._note_grain(span)
             yield span
 
+    def _note_grain(self, span: Span) -> None:
+        for day in span.wanted:
+            self.discovery.grain.add(day, span.days[day].files, span.days[day].bytes)
+
     def _asked(self) -> Iterator[tuple[Place, Place | None]]:
-        """Spans, each with its places, or with None if it has none; as long as there is time."""
-        for span, places in self._places_of.items():
-            if not self.deadline.goes_on():
-                return
+        """Spans, with their places or None, the first one and then as long as there is time."""
+        for span, places in self._in_time(self.places_of.items()):
             yield from ((span, place) for place in places or (None,))
+
+    def _in_time(self, items: Iterable[T]) -> Iterator[T]:
+        """The first item, and others as long as there is time."""
+        for number, item in enumerate(items):
+            if number and not self.deadline.goes_on():
+                return
+            yield item
 
     def _list(
         self, asked: tuple[Place, Place | None]
@@ -247,7 +229,7 @@ class Plan:
             return span, place, error
         return span, place, listing
 
-    def _add(self, place: Place, listing: Listing | RefusedError, span: _Span) -> None:
+    def _add(self, place: Place, listing: Listing | RefusedError, span: Span) -> None:
         """Add the listing of a place to its span, and tell the discovery what it has shown."""
         if isinstance(listing, RefusedError):
             self.discovery.refused.setdefault(place.account, listing)
@@ -262,7 +244,7 @@ class Plan:
             if touched:
                 self.discovery.with_logs.add(place)
 
-    def _candidates(self, span: _Span) -> list[_Candidate | SpanPlan]:
+    def _candidates(self, span: Span) -> list[_Candidate | SpanPlan]:
         """The units of a span that may be due, sorted, those without log files included; and it."""
         first, last, parts = self.wanted.first, self.wanted.last, None
         if self.only != "missing" and self.receipts.dataset is not None:
@@ -303,6 +285,7 @@ class Plan:
             return None
         if unit in self._open_units:
             return planned._replace(why=UNFINISHED)
+        self.deadline.check()
         options, dataset = self.options, self.options.dataset
         margin_s = options.settle_margin_s
         present = Present(
