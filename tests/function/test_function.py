@@ -1502,7 +1502,7 @@ def test_what_is_no_event_is_refused_and_it_is_said_what_would_be_one(
         {"kind": "weekly"},
         {"kind": "convert", "units": []},
         {"kind": "plan", "from": "2026-01-02", "to": "2026-01-01"},
-        {"detail-type": "x", "detail": {"kind": "daily", "days": 1}},
+        {"detail-type": "x", "detail": {"kind": "daily", "weeks": 1}},
     ]
     box = deployed.start()
 
