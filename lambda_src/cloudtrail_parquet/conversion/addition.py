@@ -9,7 +9,7 @@ When the day is settled, or after `MAX_ADDITIONS`, the unit is converted as a wh
 nothing is gone from the source.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -23,7 +23,7 @@ from cloudtrail_parquet.settings.options import ConversionOptions
 from cloudtrail_parquet.state.identities import Fingerprint, Identities, fingerprint_of, known_as
 from cloudtrail_parquet.state.notes import Notes
 from cloudtrail_parquet.state.receipt import Receipt
-from cloudtrail_parquet.storage import ReadStore
+from cloudtrail_parquet.storage import Entry, ReadStore
 
 MAX_ADDITIONS = 8
 """So many parts of additions a unit may have: readers open each of them."""
@@ -59,6 +59,13 @@ class Addition:
     def kept(self) -> frozenset[str]:
         """The keys of the parts that stay."""
         return frozenset(part.key for part in self.before.parts)
+
+    def is_in_place(self, entries: Callable[[date], Iterable[Entry]]) -> bool:
+        """Whether the parts that stay are there, by the entries of each partition."""
+        sizes = {part.key: part.bytes for part in self.before.parts}
+        days = {day for day in map(day_of_part, sizes) if day}
+        there = {entry.key: entry.size for day in days for entry in entries(day)}
+        return all(there.get(key) == size for key, size in sizes.items())
 
     def keys(self, dataset: ReadStore, day: date) -> pa.Array:
         """The keys of the rows that stay in the partition of a day: int64."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -10,8 +11,10 @@ from cloudtrail_parquet.conversion.addition import is_made_alike, may_retry
 from cloudtrail_parquet.conversion.keep import (
     add,
     added_receipt,
+    is_nothing,
     keep,
     kept_receipt,
+    note_nothing,
     unrecorded_parts,
 )
 from cloudtrail_parquet.conversion.publish import (
@@ -31,7 +34,7 @@ from cloudtrail_parquet.settings.options import ConversionOptions, LeaseOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.state.keys import StateKeys, partition_lease
 from cloudtrail_parquet.state.notes import NotesByShard
-from cloudtrail_parquet.state.receipt import Receipt, to_text
+from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import Stores, open_store
 
 _ATTEMPTS = 10
@@ -47,6 +50,9 @@ def convert_unit(  # noqa: PLR0913, PLR0917
     shard: Shard = WHOLE,
     refused: Iterable[str] = (),
     splits: Container[Unit] | None = None,
+    seen: Task[Any] | None = None,
+    *,
+    is_stale: bool = False,
 ) -> Receipt | None:
     """Convert one unit, or a shard of it: replace all that it owns in the dataset.
 
@@ -68,6 +74,7 @@ def convert_unit(  # noqa: PLR0913, PLR0917
             kept; else the unit is converted without them, and its receipt says so.
         splits: The units of whose shards the state knew something when the run began, if that was
             asked: a run of many units lists them once.
+        seen: The task, if it is known; others may have published since if ``is_stale``.
 
     Returns:
         The receipt that was written, of the unit or of the shard; None when there was nothing to
@@ -81,35 +88,38 @@ def convert_unit(  # noqa: PLR0913, PLR0917
             were made of log files that are gone from the source.
     """
     started, options = stores.clock.monotonic(), ConversionOptions.of(settings)
-
-    def look() -> Task[Any]:
-        return task_of(unit, trails, stores, options, shard, refused)
-
+    look = partial(task_of, unit, trails, stores, options, shard, refused)
     with _alone(unit, shard, stores, options.lease) as held:
-        task = look()
+        may_wait = shard == WHOLE and all(unit.span)
+        was_split = splits is None or unit in splits
+        task = seen or look(own_first=not may_wait, was_split=was_split)
         if task.is_void:
             return None
         set_aside = admit(task.files) if admit is not None else None
-        if isinstance(task, ShardTask):
-            kept = _keep_unit(task, held)
-            if kept is not None:
-                return kept
-        was_split = splits is None or unit in splits
-        small = _is_small(task)
-        task = replace(task, own_first=not small, was_split=was_split, set_aside=set_aside or "")
-        return _attempts(task, look, held, started)
+        if isinstance(task, ShardTask) and (kept := _keep_unit(task, held)) is not None:
+            return kept
+        small = may_wait and is_small(task)
+        task = replace(task, own_first=not small, set_aside=set_aside or "")
+        return _attempts(task, look, held, started, is_stale=is_stale)
 
 
 def _attempts(
-    task: Task[Any], look: Callable[[], Task[Any]], held: HeldLeases, started: float
+    task: Task[Any],
+    look: Callable[[], Task[Any]],
+    held: HeldLeases,
+    started: float,
+    *,
+    is_stale: bool,
 ) -> Receipt | None:
     for _ in range(_ATTEMPTS):
+        if is_stale:
+            before, task = task, replace(look(), set_aside=task.set_aside)
+            if _is_done_by_another(before, task):
+                return task.last_receipt
         try:
             return _attempt(task, held, started)
         except PartitionsChangedError:
-            before, task = task, replace(look(), set_aside=task.set_aside)
-        if _is_done_by_another(before, task):
-            return task.last_receipt
+            is_stale = True
     raise LeaseTimeoutError(
         f"it or its partitions changed {_ATTEMPTS} times while it was read",
         task.unit.name,
@@ -140,7 +150,7 @@ def preview_unit(  # noqa: PLR0913, PLR0917
     with TemporaryDirectory() as folder, open_store(folder).staging() as staging:
         run = Run(task, staging)
         run.read()
-        if _is_nothing(run):
+        if is_nothing(run):
             return None
         seconds = stores.clock.monotonic() - started
         if task.addition is not None:
@@ -149,10 +159,9 @@ def preview_unit(  # noqa: PLR0913, PLR0917
         return kept if kept is not None else run.receipt(seconds)
 
 
-def _is_small(task: Task[Any]) -> bool:
+def is_small(task: Task[Any]) -> bool:
     """Whether reading again, in the rare case, costs less than listing the partition first."""
-    is_whole = isinstance(task, WholeTask) and all(task.unit.span) and task.addition is None
-    return is_whole and sum(file.size for file in task.window) <= _SMALL_BYTES
+    return sum(file.size for file in task.files) <= _SMALL_BYTES
 
 
 @contextmanager
@@ -196,43 +205,34 @@ def _attempt(task: Task[Any], early: HeldLeases, started: float) -> Receipt | No
     with task.stores.dataset.staging() as staging:
         run = Run(task, staging)
         run.read()
-        is_nothing = _is_nothing(run)
-        with _unit_held(task, early, run.parts) as held:
-            run.task = _seen_again(run)
-            seconds = task.stores.clock.monotonic() - started
-            if is_nothing:
-                _note_nothing(run, seconds, held)
-                return None
-            receipt = _replace(run, seconds, held)
-            if isinstance(task, ShardTask):
-                Split(task).finish(held)
-            return receipt
+        return publish_read(run, early, started)
 
 
-def _is_nothing(run: Run) -> bool:
-    """Whether a run of a whole unit found nothing, and nothing ever did; it has no parts."""
-    task, notes = run.task, run.task.notes
-    is_whole = task.shard == WHOLE and task.addition is None
-    if not is_whole or run.has_findings or task.has_other_notes():
-        return False
-    has_nothing = notes.receipt is not None and not notes.parts and notes.intent_version is None
-    return (notes.is_void or has_nothing) and not run.published.own(task.unit.day)
+def publish_read(run: Run, early: HeldLeases, started: float) -> Receipt | None:
+    """Publish what a run has read.
 
+    Args:
+        run: The run.
+        early: The leases that it holds already.
+        started: When the conversion began, by the monotonic clock.
 
-def _note_nothing(run: Run, seconds: float, held: HeldLeases) -> None:
-    """Write the receipt of a unit without records, so that nobody looks at its log files again.
-
-    They were delivered beside its day, in its window.
+    Returns:
+        The receipt that was written, if any.
 
     Raises:
-        PartitionsChangedError: It has parts.
+        PartitionsChangedError: Others have published meanwhile, so that it has to be done again.
     """
-    task = run.task
-    if run.published.own(task.unit.day):
-        raise PartitionsChangedError(task.unit.name)
-    held.confirm()
-    key, version = StateKeys.of(task.unit).receipt, task.notes.receipt_version
-    task.stores.state.swap(key, to_text(run.receipt(seconds)), version)
+    task, nothing = run.task, is_nothing(run)
+    with _unit_held(task, early, run.parts) as held:
+        run.task = _seen_again(run)
+        seconds = task.stores.clock.monotonic() - started
+        if nothing:
+            note_nothing(run, seconds, held)
+            return None
+        receipt = _replace(run, seconds, held)
+        if isinstance(task, ShardTask):
+            Split(task).finish(held)
+        return receipt
 
 
 @contextmanager

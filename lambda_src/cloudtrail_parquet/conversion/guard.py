@@ -37,7 +37,7 @@ from cloudtrail_parquet.settings.options import DatasetOptions
 from cloudtrail_parquet.settings.rules import Discard, Discarder
 from cloudtrail_parquet.state.figures import Part, PlaceFigures, Records, by_place
 from cloudtrail_parquet.state.identities import Identities
-from cloudtrail_parquet.state.notes import Notes, read_identities
+from cloudtrail_parquet.state.notes import Notes, known_identities
 from cloudtrail_parquet.state.receipt import Made, Read, Receipt, Rows, receipt_of
 from cloudtrail_parquet.storage import Entry, ReadStore, Stores
 
@@ -46,7 +46,7 @@ _OF_RULES = ["eventSource", "eventName", "sourceIPAddress"]
 
 def lost(  # noqa: PLR0913, PLR0917
     unit: Unit,
-    shards: Iterable[Shard],
+    shard: Shard,
     notes: Notes[Receipt],
     fingerprint: str,
     read: int,
@@ -57,7 +57,7 @@ def lost(  # noqa: PLR0913, PLR0917
 
     Args:
         unit: The unit that is to be replaced.
-        shards: The shards whose parts are to be replaced; `WHOLE` for what the unit wrote unsplit.
+        shard: The shard whose parts are to be replaced; `WHOLE` for what the unit wrote unsplit.
         notes: What the state says about it.
         fingerprint: The fingerprint of the log files that there are now.
         read: How many records could be read from them.
@@ -72,7 +72,7 @@ def lost(  # noqa: PLR0913, PLR0917
         unread = before.records.read - read
         what = f"{unread} of {before.records.read} records can no longer be read"
         return what if unread > 0 else ""
-    known = read_identities(state, unit, shards)
+    known = known_identities(state, unit, notes, shard)
     return None if known is None else known.missing_in(identities)
 
 

@@ -1,6 +1,7 @@
 """Runs after which the published parts stay: they are kept, or others are added to them.
 
-They are kept when the source has lost some of what they were made of.
+They are kept when the source has lost some of what they were made of. Where there are none, and no
+records for any, that is noted.
 """
 
 from datetime import date
@@ -28,15 +29,41 @@ from cloudtrail_parquet.conversion.publish import (
 from cloudtrail_parquet.conversion.run import Run
 from cloudtrail_parquet.conversion.task import ShardTask
 from cloudtrail_parquet.errors import UsageError, listed
-from cloudtrail_parquet.layout import Shard, SplitId, shard_of
+from cloudtrail_parquet.layout import WHOLE, Shard, SplitId, shard_of
 from cloudtrail_parquet.printable import writable
 from cloudtrail_parquet.state.figures import first_of
 from cloudtrail_parquet.state.identities import Identities
 from cloudtrail_parquet.state.keys import StateKeys
-from cloudtrail_parquet.state.notes import NotesByShard, base_identities
+from cloudtrail_parquet.state.notes import NotesByShard, base_identities, known_identities
 from cloudtrail_parquet.state.receipt import Receipt, to_text
 from cloudtrail_parquet.state.sums import as_kept, with_addition
 from cloudtrail_parquet.storage import Entry
+
+
+def is_nothing(run: Run) -> bool:
+    """Whether a run of a whole unit found nothing, and nothing ever did; it has no parts."""
+    task, notes = run.task, run.task.notes
+    is_whole = task.shard == WHOLE and task.addition is None
+    if not is_whole or run.has_findings or task.has_other_notes():
+        return False
+    has_nothing = notes.receipt is not None and not notes.parts and notes.intent_version is None
+    return (notes.is_void or has_nothing) and not run.published.own(task.unit.day)
+
+
+def note_nothing(run: Run, seconds: float, held: HeldLeases) -> None:
+    """Write the receipt of a unit without records, so that nobody looks at its log files again.
+
+    They were delivered beside its day, in its window.
+
+    Raises:
+        PartitionsChangedError: It has parts.
+    """
+    task = run.task
+    if run.published.own(task.unit.day):
+        raise PartitionsChangedError(task.unit.name)
+    held.confirm()
+    key, version = StateKeys.of(task.unit).receipt, task.notes.receipt_version
+    task.stores.state.swap(key, to_text(run.receipt(seconds)), version)
 
 
 def unrecorded_parts(run: Run) -> list[Entry] | None:
@@ -65,7 +92,7 @@ def kept_receipt(run: Run, unrecorded: list[Entry] | None) -> Receipt | None:
     if task.may_shrink or (notes.is_void and unrecorded is None):
         return None
     read, going = run.collation.counts.read, unrecorded
-    why = lost(unit, [task.shard], notes, task.fingerprint, read, run.identities, stores.state)
+    why = lost(unit, task.shard, notes, task.fingerprint, read, run.identities, stores.state)
     if going is None and (why is None or (why and task.last_receipt is None)):
         going = parts_of(stores.dataset, unit, options.dataset.layout, task.goes)
     if why is None:
@@ -113,13 +140,14 @@ def keep(run: Run, kept: Receipt, others: NotesByShard, held: HeldLeases) -> Rec
         key = StateKeys.of(task.unit, task.shard).receipt
         stores.state.swap(key, to_text(kept), notes.receipt_version)
         return kept
-    kept = replace(kept, run=task.run)
+    known = _identities(run)
+    kept = replace(kept, run=task.run, identities=b"" if known is None else known.few)
     change = Change(
         unit=task.unit,
         shard=task.shard,
         goes=partial(_is_among, gone),
         receipt=kept,
-        identities=_identities(run),
+        identities=known,
         notes=notes,
         unknown=frozenset(entry.key for entry in entries),
         others=forgotten,
@@ -132,11 +160,16 @@ def keep(run: Run, kept: Receipt, others: NotesByShard, held: HeldLeases) -> Rec
 
 
 def _identities(run: Run) -> Identities | None:
-    """Those of the parts that the receipt names, if an unfinished addition has added to them."""
+    """Those of the parts that stay, as far as the state tells; None to leave a shard's.
+
+    Without what an unfinished addition has added: its parts go.
+    """
     notes, task = run.task.notes, run.task
-    if isinstance(task, ShardTask) or notes.intent is None or notes.intent.adds is None:
+    if isinstance(task, ShardTask):
         return None
-    return base_identities(task.stores.state, task.unit, notes)
+    if notes.intent is not None and notes.intent.adds is not None:
+        return base_identities(task.stores.state, task.unit, notes)
+    return known_identities(task.stores.state, task.unit, notes)
 
 
 def _receipt_of(run: Run, entries: list[Entry]) -> Receipt:
@@ -207,6 +240,8 @@ def added_receipt(run: Run, addition: Addition, seconds: float) -> Receipt:
     again = {writable(file.key) for file in addition.again}
     before, added = addition.before, run.receipt(seconds)
     receipt = with_addition(before, added, addition.fingerprint, again)
+    is_known = addition.known is not None
+    receipt = replace(receipt, identities=added.identities if is_known else b"")
     if not addition.gone:
         return receipt
     why = addition.gone + run.task.refused_words
@@ -227,6 +262,9 @@ def add(run: Run, addition: Addition, seconds: float, held: HeldLeases) -> Recei
     """
     task = run.task
     left = _left_behind(run, addition)
+    is_split = not task.was_split and any(shard_of(entry.key) != WHOLE for entry in left)
+    if is_split or not addition.is_in_place(run.published.at):
+        raise PartitionsChangedError(task.unit.name)
 
     def keys(day: date) -> pa.ChunkedArray:
         stay = addition.keys(task.stores.dataset, day)
@@ -262,6 +300,7 @@ def _adopt(run: Run, addition: Addition, left: list[Entry], why: str, held: Held
         kept_source=before.source_fingerprint,
         settled=before.settled,
         run=task.run,
+        identities=b"" if addition.known is None else addition.known.few,
     )
     publish(_change(run, receipt, addition.known, left), task.stores, task.options.lease, held)
 

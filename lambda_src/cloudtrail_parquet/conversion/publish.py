@@ -21,7 +21,7 @@ from cloudtrail_parquet.state.identities import Identities
 from cloudtrail_parquet.state.keys import StateKeys, partition_lease
 from cloudtrail_parquet.state.notes import Intent, Notes, read_notes, shard_notes
 from cloudtrail_parquet.state.receipt import Receipt, to_text
-from cloudtrail_parquet.storage import Entry, Lease, Staging, Store, Stores
+from cloudtrail_parquet.storage import Entry, Lease, Staging, Store, Stored, Stores
 
 
 class PartitionsChangedError(Exception):
@@ -80,7 +80,8 @@ class Change(NamedTuple):
         shard: The shard whose receipt is written; `WHOLE` for the unit's.
         goes: Whether parts of a shard are removed, unless they are among the new ones.
         receipt: The new receipt; those of its parts that are not published yet are staged.
-        identities: Of the log files that the parts are made of; None to leave the stored ones.
+        identities: Of the log files that the parts are made of; None to leave the stored ones. They
+            are stored unless the receipt has them.
         notes: What the state says about the unit, or about the shard.
         unknown: The keys of parts that the owner has and the state does not know.
         others: What the state says about shards that no longer exist when this is done.
@@ -125,6 +126,22 @@ class Change(NamedTuple):
         return is_new and own and len(self.new) <= 1 and not self.finished
 
     @property
+    def may_change_identities(self) -> bool:
+        """Whether those in an object of their own are written; or removed, as the receipt has them.
+
+        Beside a receipt that had them as well there is no such object.
+        """
+        if not self.receipt.identities:
+            return self.identities is not None
+        before = self.notes.receipt
+        return not self.notes.is_void and not (before and before.identities)
+
+    def intent(self, stores: Stores) -> Intent:
+        """The intent of this change."""
+        receipt, touched = self.receipt, self.touched
+        return Intent(receipt.run, stores.now(), touched, self.adds, receipt.identities)
+
+    @property
     def touched(self) -> frozenset[str]:
         """The keys of all parts that are written or may be removed, as far as they are known."""
         others = (notes.parts for notes in self.others.values())
@@ -148,22 +165,19 @@ def publish(change: Change, stores: Stores, options: LeaseOptions, held: HeldLea
     """
     unit, shard, state = change.unit, change.shard, stores.state
     keys = StateKeys.of(unit, shard)
-    stored = None if change.identities is None else state.look(keys.identities)
+    stored = state.look(keys.identities) if change.may_change_identities else None
     own = change.listed(unit)
     held.confirm()
 
     # 1. The intent: from here on the old receipt is not believed. There may be none to believe.
     intent_version = None
     if not change.is_first_part:
-        intent = Intent(change.receipt.run, stores.now(), change.touched, change.adds)
-        intent_version = state.swap(keys.intent, _text(intent), change.notes.intent_version)
+        intent_version = state.swap(
+            keys.intent, _text(change.intent(stores)), change.notes.intent_version
+        )
 
     # 2. The identities: no part of the unit, old or new, is made of other log files than these.
-    if change.identities is not None:
-        data = change.identities.to_bytes()
-        if stored is None or stored.data != data:
-            held.check()
-            state.swap(keys.identities, data, stored.version if stored else None)
+    _store_identities(change, state, stored, held)
 
     # 3. One partition after the other, the unit's own first: add new parts, then remove old ones.
     with _begun(change):
@@ -190,6 +204,20 @@ def publish(change: Change, stores: Stores, options: LeaseOptions, held: HeldLea
             _remove(state, StateKeys.of(unit, other).intent, notes.intent_version, held)
         if shard == WHOLE:  # a shard's stays until all shards are done
             _remove(state, keys.intent, intent_version, held)
+
+
+def _store_identities(
+    change: Change, state: Store, stored: Stored | None, held: HeldLeases
+) -> None:
+    """Write the identities in an object of their own, or remove it, as the intent has them."""
+    key = StateKeys.of(change.unit, change.shard).identities
+    if change.receipt.identities:
+        _remove(state, key, stored and stored.version, held)
+    elif change.identities is not None:
+        data = change.identities.to_bytes()
+        if stored is None or stored.data != data:
+            held.check()
+            state.swap(key, data, stored.version if stored else None)
 
 
 @contextmanager
@@ -270,8 +298,8 @@ def _check_after(change: Change, stores: Stores, held: HeldLeases, added: dict[s
                 for key, version in added.items():
                     stores.dataset.remove(key, version)
             else:
-                intent = Intent(change.receipt.run, stores.now(), change.touched, change.adds)
-                state.swap(StateKeys.of(unit, change.shard).intent, _text(intent), None)
+                key = StateKeys.of(unit, change.shard).intent
+                state.swap(key, _text(change.intent(stores)), None)
         raise
 
 

@@ -198,6 +198,7 @@ class Run:
             is_complete=not self.quarantined and not self.task.refused,
             settled=self.task.is_settled,
             seconds=seconds,
+            identities=self.identities.few,
         )
         own: Receipt = self.task.as_own(receipt)
         return own

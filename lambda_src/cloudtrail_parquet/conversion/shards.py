@@ -15,6 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
+from msgspec.structs import replace
 
 from cloudtrail_parquet.conversion.addition import name_in
 from cloudtrail_parquet.conversion.guard import (
@@ -40,6 +41,7 @@ from cloudtrail_parquet.state.identities import Identities
 from cloudtrail_parquet.state.notes import (
     Notes,
     NotesByShard,
+    known_identities,
     read_identities,
     read_notes,
     shard_notes,
@@ -167,7 +169,7 @@ class Split:
     def _kept_unread(self, unit: Notes[Receipt]) -> Receipt | None:
         if unit.receipt is None or self._task.may_shrink:
             return None
-        known = read_identities(self._stores.state, self._unit, [WHOLE])
+        known = known_identities(self._stores.state, self._unit, unit)
         why = known.missing_among(self._names()) if known else ""
         return self._as_kept(unit.receipt, why, unit.receipt.quarantined) if why else None
 
@@ -180,7 +182,7 @@ class Split:
             return None
         state, source = self._stores.state, new.source_fingerprint
         read, identities = new.records.read, self._identities()
-        why = lost(self._unit, [WHOLE], unit, source, read, identities, state)
+        why = lost(self._unit, WHOLE, unit, source, read, identities, state)
         if why is None:
             why = self._lost_rows("" if new.quarantined else source)
         return self._as_kept(unit.receipt, why, new.quarantined) if why else None
@@ -240,8 +242,12 @@ class Split:
         """Remove the unit's parts of shards that go, in all partitions, and write its receipt."""
         others = {shard: notes for shard, notes in by_shard.items() if goes(shard)}
         keys = remaining_keys(self._stores.dataset, self._unit, self._layout, goes)
-        identities = self._identities() if goes(WHOLE) else None
-        guard_others(others, self._task, unit.receipt, keys, identities, held)
+        made_of = self._identities() if goes(WHOLE) else None
+        guard_others(others, self._task, unit.receipt, keys, made_of, held)
+        identities = made_of
+        if identities is None:
+            identities = known_identities(self._stores.state, self._unit, unit)
+        receipt = replace(receipt, identities=b"" if identities is None else identities.few)
         change = Change(
             unit=self._unit,
             shard=WHOLE,

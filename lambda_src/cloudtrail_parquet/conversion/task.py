@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from hashlib import sha256
-from typing import Any, Generic, Self
+from typing import Any, Generic, NamedTuple, Self
 from uuid import uuid4
 
 from cloudtrail_parquet.conversion.addition import Addition, addition_of, name_in
@@ -15,13 +15,12 @@ from cloudtrail_parquet.conversion.published import PublishedParts
 from cloudtrail_parquet.dataset.parts import parts_in
 from cloudtrail_parquet.deliveries import LogFile
 from cloudtrail_parquet.errors import listed
-from cloudtrail_parquet.layout import WHOLE, Place, Shard, Unit, check_unit, owner_of, unit_of
+from cloudtrail_parquet.layout import WHOLE, Place, Shard, Unit, check_unit, owner_of, shard_of
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
 from cloudtrail_parquet.settings.options import ConversionOptions
 from cloudtrail_parquet.source.log_files import window_files
 from cloudtrail_parquet.source.unplaced import Misplaced, Unplaced
 from cloudtrail_parquet.state.cuts import check_current
-from cloudtrail_parquet.state.figures import Part
 from cloudtrail_parquet.state.identities import Fingerprint
 from cloudtrail_parquet.state.notes import (
     Notes,
@@ -54,7 +53,7 @@ class Task(ABC, Generic[R]):
         notes: What the state said about the unit, or about the shard, before that.
         addition: What the parts of the unit are added to; None if they are replaced.
         own_first: Whether the unit's partition is listed before log files are read; else what
-            others have published there is first seen under the lease.
+            stands there is first seen under the lease.
         was_split: Whether the state may know of shards of the unit since before the run began.
         set_aside: Why no log file is read, but all are quarantined; empty to read them.
         run: The name of this run.
@@ -173,15 +172,15 @@ class WholeTask(Task[Receipt]):
         addition = addition_of(
             self.unit, notes, known, self.window, self.options, is_settled=self.is_settled
         )
-        if addition is None or (addition.gone and self.may_shrink) or self.has_other_notes():
+        if addition is None or (addition.gone and self.may_shrink) or self._is_split(addition):
             return None
-        return addition if self._are_in_place(addition.before.parts) else None
+        is_in_place = not self.own_first or addition.is_in_place(self.entries)
+        return addition if is_in_place else None
 
-    def _are_in_place(self, parts: Iterable[Part]) -> bool:
-        sizes = {part.key: part.bytes for part in parts}
-        days = {unit.day for unit in map(unit_of, sizes) if unit}
-        there = {entry.key: entry.size for day in days for entry in self.entries(day)}
-        return all(there.get(key) == size for key, size in sizes.items())
+    def _is_split(self, addition: Addition) -> bool:
+        if any(shard_of(key) != WHOLE for key in addition.kept):
+            return True
+        return self.was_split and self.has_other_notes()
 
     def has_other_notes(self) -> bool:
         """See `Task`."""
@@ -251,6 +250,26 @@ class ShardTask(Task[ShardReceipt]):
         return sha256(repr(common).encode()).hexdigest()
 
 
+class Look(NamedTuple, Generic[R]):
+    """What the state said of a unit or a shard, and then the source.
+
+    In this order: who has seen newer log files publishes after these notes were read.
+
+    Attributes:
+        notes: What the state said.
+        listed: When the log files began to be listed.
+        window: See `Task`.
+        unplaced: See `Task`.
+        refused: The places that could not be listed.
+    """
+
+    notes: Notes[R]
+    listed: datetime
+    window: list[LogFile]
+    unplaced: list[Misplaced]
+    refused: frozenset[Place] = frozenset()
+
+
 def task_of(  # noqa: PLR0913, PLR0917
     unit: Unit,
     trails: Iterable[str],
@@ -258,10 +277,12 @@ def task_of(  # noqa: PLR0913, PLR0917
     options: ConversionOptions,
     shard: Shard,
     refused: Iterable[str] = (),
+    *,
+    seen: Look[Any] | None = None,
+    own_first: bool = True,
+    was_split: bool = True,
 ) -> WholeTask | ShardTask:
     """Read what the state says about a unit and list its log files.
-
-    In this order: who has seen newer log files publishes after these notes were read.
 
     Args:
         unit: The unit.
@@ -270,6 +291,9 @@ def task_of(  # noqa: PLR0913, PLR0917
         options: Conversion options.
         shard: The share of its log files that is to be read.
         refused: Accounts of a folded unit that may not be listed.
+        seen: What state and source said, if they were asked already.
+        own_first: See `Task`.
+        was_split: See `Task`.
 
     Raises:
         UsageError: The layout has no such units.
@@ -279,16 +303,7 @@ def task_of(  # noqa: PLR0913, PLR0917
     """
     check_unit(unit, options.dataset.layout)
     check_current(stores.state, unit, shard)
-    notes = _read_notes(stores.state, unit, shard)
-    listed, empty, unlisted = stores.now(), Unplaced(), set[Place]()
-    window = window_files(
-        stores.source,
-        trails,
-        unit,
-        options.dataset.window,
-        empty,
-        None if all(unit.span) else unlisted,
-    )
+    notes, listed, window, unplaced, unlisted = seen or _look(unit, trails, stores, options, shard)
     fingerprint, fingerprints = Fingerprint(), defaultdict[Place, Fingerprint](Fingerprint)
     for file in window:
         fingerprints[file.place].add(name_in(unit, file), file.size)
@@ -302,15 +317,27 @@ def task_of(  # noqa: PLR0913, PLR0917
         "window": window,
         "fingerprint": str(fingerprint),
         "fingerprints": dict(fingerprints),
-        "refused": frozenset(unlisted.union(Place(account, "") for account in refused)),
-        "unplaced": empty.folders,
+        "refused": unlisted.union(Place(account, "") for account in refused),
+        "unplaced": unplaced,
         "listed": listed,
         "notes": notes,
+        "own_first": own_first,
+        "was_split": was_split,
     }
     if shard != WHOLE:
         return ShardTask(**facts)
     task = WholeTask(**facts)
     return replace(task, addition=task.find_addition())
+
+
+def _look(
+    unit: Unit, trails: Iterable[str], stores: Stores, options: ConversionOptions, shard: Shard
+) -> Look[Any]:
+    notes = _read_notes(stores.state, unit, shard)
+    listed, empty, refused = stores.now(), Unplaced(), set[Place]()
+    unlisted = None if all(unit.span) else refused
+    window = window_files(stores.source, trails, unit, options.dataset.window, empty, unlisted)
+    return Look(notes, listed, window, empty.folders, frozenset(refused))
 
 
 def _read_notes(state: ReadStore, unit: Unit, shard: Shard) -> Notes[Any]:

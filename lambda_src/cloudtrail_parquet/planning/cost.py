@@ -48,15 +48,16 @@ RETRIEVALS = {
 """By storage class, restored by standard retrievals. Source: Amazon S3 pricing, requests and
 retrievals; Amazon S3 User Guide, "Understanding archive retrieval options"."""
 
-UNIT_PUTS = 6
-"""PUT and LIST requests for a new unit: its place, its partition; lease, identities, part, receipt.
+UNIT_PUTS = 5
+"""PUT and LIST requests for a new unit: its place, its partition; a lease, a part, a receipt.
 
-tests/unit/conversion/test_convert.py counts them."""
+tests/unit/conversion/test_convert.py counts them. Consecutive days in one batch have half as many,
+which is not counted on."""
 
 PLACE_PUTS = 1
 """LIST requests for each further place of a unit."""
 
-UNIT_GETS = 7
+UNIT_GETS = 6
 """GET and HEAD requests for a unit beside its log files: its notes and its lease, twice each."""
 
 BYTES_PER_S = 4_000_000

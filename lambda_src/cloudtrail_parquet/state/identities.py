@@ -5,9 +5,10 @@ depend on the order of the files and can be added up in portions, so a plan comp
 listings without holding them. It tells whether anything has changed.
 
 Identities tell whether something is gone. For each log file they hold 8 bytes of the SHA-256 of its
-name, and how many of its records could be read. They are stored in an object of their own beside
-the receipt, which is written before any part made of these files. So the published parts of a unit
-were made of no other files.
+name, and how many of its records could be read. Those of few log files lie in the receipt, and
+while something is replaced in the intent as well. Those of many, which a plan need not read, are
+stored in an object of their own beside the receipt. Intent and object are written before any part
+made of these files; so the published parts of a unit that has either were made of no other files.
 """
 
 import struct
@@ -23,6 +24,9 @@ _MAGIC = b"logfiles"
 _ENTRY = struct.Struct(">QI")
 _DIGEST_BYTES = 8
 _MAX_COUNT = (1 << 32) - 1
+
+FEW = 100
+"""So many log files are named in receipts: 1.6 kB of text, beside the 2 or 3 that a receipt has."""
 
 
 def known_as(key: str, place: Place | None = None) -> str:
@@ -176,6 +180,11 @@ class Identities:
         """12 bytes for each log file, sorted, so that the same log files give the same bytes."""
         body = _MAGIC + b"".join(_ENTRY.pack(*entry) for entry in sorted(self.counts.items()))
         return body + _digest(body)
+
+    @property
+    def few(self) -> bytes:
+        """What a receipt says of them: the same; nothing if there are too many for that."""
+        return self.to_bytes() if len(self) <= FEW else b""
 
     @classmethod
     def of_bytes(cls, data: bytes) -> Self | None:

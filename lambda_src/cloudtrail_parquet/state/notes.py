@@ -29,12 +29,14 @@ class Intent(msgspec.Struct, frozen=True):
             those it writes, and those it is to remove.
         adds: For an addition, which touches no part that the receipt names: the numbers of the log
             files that it adds to the unit's identities. None for a replacement.
+        identities: As in the receipt that the run is to write.
     """
 
     run: str
     begun: datetime
     parts: frozenset[str]
     adds: frozenset[int] | None = None
+    identities: bytes = b""
 
 
 UNREADABLE = Intent("?", datetime.min, frozenset())  # noqa: DTZ901 - the time is unknown
@@ -158,9 +160,42 @@ def read_identities(state: ReadStore, unit: Unit, shards: Iterable[Shard]) -> Id
     return merged
 
 
+def known_identities(
+    state: ReadStore, unit: Unit, notes: Notes[R], shard: Shard = WHOLE
+) -> Identities | None:
+    """The log files that the parts of a unit, or of a shard, were made of.
+
+    Of a run that has not finished it is known what it makes parts of, not whether it has begun to.
+
+    Args:
+        state: The store of receipts, intents and identities.
+        unit: The unit.
+        notes: What the state says about it, or about the shard.
+        shard: The shard; `WHOLE` for the unit.
+
+    Returns:
+        None when that is missing or cannot be read.
+    """
+    few = notes.receipt.identities if notes.receipt else b""
+    if notes.intent is None or notes.is_true:
+        return Identities.of_bytes(few) if few else read_identities(state, unit, [shard])
+    if notes.intent.identities:
+        return Identities.of_bytes(notes.intent.identities)
+    known = read_identities(state, unit, [shard])
+    before = Identities.of_bytes(few) if few else Identities()
+    if known is None or before is None:
+        return None
+    known.merge(before)  # the run may have ended before it wrote its own
+    return known
+
+
 def base_identities(state: ReadStore, unit: Unit, notes: Notes[Receipt]) -> Identities | None:
     """The log files that the parts of a unit's receipt were made of; None if that is not known."""
-    known = read_identities(state, unit, [WHOLE]) if notes.has_base else None
+    if notes.receipt is None or not notes.has_base:
+        return None
+    if notes.receipt.identities:
+        return Identities.of_bytes(notes.receipt.identities)
+    known = known_identities(state, unit, notes)
     if known is None or notes.is_true or notes.intent is None:
         return known
     return known.without(notes.intent.adds or ())

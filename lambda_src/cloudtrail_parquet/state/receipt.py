@@ -143,6 +143,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         unplaced: Objects without bytes that are named like log files of the day, by folder.
         places: What each place has given, by account and region.
         additions: How many runs have added to the parts since the unit was converted as a whole.
+        identities: Of the log files that the parts were made of, as `identities` has them; empty if
+            they lie in an object of their own, since they are many or a shard's.
     """
 
     account: str = ""
@@ -180,10 +182,12 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     unplaced: list[Misplaced] = []
     places: PlaceTable = {}
     additions: int = 0
+    identities: bytes = b""
 
     def of_shard(self, shard: Shard, seen: str) -> "ShardReceipt":
         """This receipt as the receipt of a shard."""
         facts = {name: getattr(self, name) for name in Receipt.__struct_fields__}
+        facts["identities"] = b""
         return ShardReceipt(**facts, number=shard.number, of=shard.of, cut=shard.cut, seen=seen)
 
     @property
@@ -213,6 +217,7 @@ def receipt_of(  # noqa: PLR0913
     kept: str = "",
     kept_source: str = "",
     additions: int = 0,
+    identities: bytes = b"",
 ) -> Receipt:
     """Put a receipt together from its groups."""
     groups = (made, read, rows)
@@ -228,6 +233,7 @@ def receipt_of(  # noqa: PLR0913
         kept=kept,
         kept_source=kept_source,
         additions=additions,
+        identities=identities,
         **{name: getattr(group, name) for group in groups for name in group.__struct_fields__},
     )
 

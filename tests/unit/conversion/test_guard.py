@@ -19,6 +19,7 @@ from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions
 from cloudtrail_parquet.settings.rules import Discard
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import discover
+from cloudtrail_parquet.state import identities
 from cloudtrail_parquet.state.identities import Fingerprint, Identities
 from cloudtrail_parquet.state.notes import read_notes
 from cloudtrail_parquet.state.receipt import Receipt
@@ -105,8 +106,20 @@ BROKEN: dict[str, Break] = {
 }
 
 
+@pytest.fixture(params=[0, 100], ids=["many log files", "few"])
+def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many log files a receipt names; where it names none, they lie in an object."""
+    limit: int = request.param
+    monkeypatch.setattr(identities, "FEW", limit)
+    return limit
+
+
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
-def test_records_whose_log_file_has_expired_stay_when_a_larger_one_comes(broken: Break) -> None:
+def test_records_whose_log_file_has_expired_stay_when_a_larger_one_comes(
+    broken: Break, few: int
+) -> None:
+    if few and broken in {BROKEN["no identities"], damaged_identities}:
+        pytest.skip("there is no such object")
     stores = memory()
     small = put(stores, *range(20), -1, -2)
     put(stores, *range(20, 25), hour=1)
@@ -134,7 +147,9 @@ def test_records_whose_log_file_has_expired_stay_when_a_larger_one_comes(broken:
 
 
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
-def test_a_source_that_only_grew_replaces_what_stands_whatever_is_broken(broken: Break) -> None:
+def test_a_source_that_only_grew_replaces_what_stands_whatever_is_broken(
+    broken: Break, few: int
+) -> None:
     stores = memory()
     put(stores, *range(20), -1)
     convert(stores)
@@ -144,6 +159,7 @@ def test_a_source_that_only_grew_replaces_what_stands_whatever_is_broken(broken:
     receipt = convert(stores)
 
     assert not receipt.kept
+    assert bool(receipt.identities) == bool(few)
     assert ids(stores) == {f"id-{n}" for n in (*range(25), -1, -2)}
     assert len(rows(stores)) == 27
     assert read_notes(stores.state, UNIT).is_true

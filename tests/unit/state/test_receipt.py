@@ -36,7 +36,7 @@ MEMBERS = [
     *("conflicts", "bytes_in", "bytes_inflated", "bytes_out", "seconds", "parts", "stragglers"),
     *("versions", "unmapped", "derived", "unstamped", "quarantined", "discarded", "redacted"),
     *("kept", "kept_source", "settings", "run", "unplaced"),
-    *("additions", "places"),
+    *("additions", "identities", "places"),
 ]
 
 
