@@ -15,8 +15,8 @@ from tempfile import mkdtemp
 from typing import Any
 
 from bench.contestants import hide_pandas
+from cloudtrail_parquet.batch.workers import convert_all, jobs_of
 from cloudtrail_parquet.conversion import collate, run
-from cloudtrail_parquet.conversion.workers import convert_all, jobs_of
 from cloudtrail_parquet.dataset import writer
 from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.records import to_arrow

@@ -21,6 +21,7 @@ CONVERTER = (
     {"state"},
     {"dataset"},
     {"conversion", "planning", "reference"},
+    {"batch"},
     {"function", "api"},
     {"handler", "backfill"},
     {"cli"},

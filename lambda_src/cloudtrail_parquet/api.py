@@ -12,7 +12,7 @@ from typing import get_args
 
 import pyarrow as pa
 
-from cloudtrail_parquet.conversion.workers import Outcome, convert_all, jobs_of
+from cloudtrail_parquet.batch.workers import Outcome, convert_all, jobs_of
 from cloudtrail_parquet.dataset.export import export_records
 from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
 from cloudtrail_parquet.layout import Unit

@@ -26,9 +26,9 @@ import pyarrow.parquet as pq
 import pytest
 from msgspec.structs import replace
 
+from cloudtrail_parquet.batch.workers import convert_all, jobs_of
 from cloudtrail_parquet.contract import DEFAULT_LAYOUT, MAX_UNITS, PartitionLayout
 from cloudtrail_parquet.conversion.convert import convert_unit
-from cloudtrail_parquet.conversion.workers import convert_all, jobs_of
 from cloudtrail_parquet.dataset.properties import record_properties
 from cloudtrail_parquet.errors import (
     CloudTrailParquetError,
@@ -434,6 +434,7 @@ class Workbench:
         source, dataset, state = (open_store("memory:///") for _ in range(3))
         for store in (source, dataset, state):
             store.parallel = 1  # one unit after the other, as the clock is spent by each
+            store.creates_once = False  # and each by itself
         self.stores = WritableStores(source, dataset, state)
         self.units = [Unit(ACCOUNT, REGION, DAY + timedelta(days=n)) for n in range(self.days)]
         for unit in self.units:

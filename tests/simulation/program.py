@@ -9,14 +9,15 @@ from types import ModuleType
 
 import pyarrow as pa
 
+from cloudtrail_parquet.batch import workers as dispatch
 from cloudtrail_parquet.conversion import collate, run
-from cloudtrail_parquet.conversion import workers as dispatch
 from cloudtrail_parquet.planning import batches
 from cloudtrail_parquet.planning.plan import Receipts, UnitRange, plan_units
 from cloudtrail_parquet.schema import columns as schema
 from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import discover
+from cloudtrail_parquet.state import identities
 from cloudtrail_parquet.storage import Stores
 
 _TRUE_VERSION = schema.SCHEMA_VERSION
@@ -48,6 +49,11 @@ def install(version: int | None) -> None:
     if installed() != wanted:
         for module in _with_version():
             module.SCHEMA_VERSION = wanted  # type: ignore[attr-defined]
+
+
+def name_in_receipts(few: int) -> None:
+    """Let receipts name so many log files, where those of more lie beside them."""
+    identities.FEW = few
 
 
 def installed() -> int:

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, cast
 
 import msgspec
 
-from cloudtrail_parquet.conversion.workers import convert_all, jobs_of
+from cloudtrail_parquet.batch.workers import convert_all, jobs_of
 from cloudtrail_parquet.errors import CloudTrailParquetError, ReconciliationError, StorageError
 from cloudtrail_parquet.function.events import Event, parse, parse_text, to_text
 from cloudtrail_parquet.function.service import Function

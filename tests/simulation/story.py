@@ -88,6 +88,7 @@ class Story:
     def play(self) -> Outcome:
         """Let it all happen, and judge it."""
         scheduler = self.scheduler
+        program.name_in_receipts(self.world.few)
         try:
             self.deliveries.schedule(self.calendar)
             self._schedule_refusals()

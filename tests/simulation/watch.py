@@ -51,6 +51,12 @@ class _Terms:
             self._numbers[unit] += 1
         self._last[unit, change.actor] = self._numbers[unit]
 
+    def is_without(self, unit: Unit, change: Change) -> bool:
+        """Whether a run that never held the lease does more than create a part."""
+        if change.actor is None or change.before is None or _is_same(change):
+            return False
+        return (unit, change.actor) not in self._last
+
     def is_too_late(self, unit: Unit, change: Change) -> bool:
         """Whether a part that goes was written in a later term than that of who takes it away."""
         term, written = self._last.get((unit, change.actor), 0), self._written_in
@@ -98,6 +104,8 @@ class Watch:
             who = change.actor.name if change.actor else ""
             act = "overwritten" if change.after else "removed"
             self.fail(f"{change.key} of a newer run of {name.owner} was {act} by {who}")
+        if self._terms.is_without(name.owner, change):
+            self.fail(f"{change.key} was overwritten or removed without the lease")
         parts = self._parts[name.owner]
         if change.after is None:
             parts.pop(change.key, None)

@@ -7,6 +7,7 @@ from typing import Any, get_args
 from cloudtrail_parquet.contract import DEFAULT_LAYOUT, PartitionLayout
 from cloudtrail_parquet.settings.rules import Discard, Redact
 from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.state.identities import FEW
 from tests.simulation.deliveries import (
     ACCOUNTS,
     DAY_S,
@@ -49,6 +50,7 @@ class World:
         random: Whence.
         calm: Whether nothing befalls requests, and clocks agree.
         layout: The layout of the dataset.
+        few: How many log files a receipt names.
     """
 
     def __init__(self, seed: int) -> None:
@@ -56,6 +58,7 @@ class World:
         self.calm = self.random.random() < 0.25
         self._apart = Random(f"layout/{seed}")  # so that the default layout has its old stories
         self.layout = self._apart.choice(_LAYOUTS)
+        self.few = Random(f"few/{seed}").choice([FEW, FEW, 4, 0])
 
     @property
     def is_folded(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from cloudtrail_parquet.batch.workers import Outcome, convert_all, cores, jobs_of
 from cloudtrail_parquet.cli.arguments import (
     Accounts,
     AsJson,
@@ -37,7 +38,6 @@ from cloudtrail_parquet.cli.output import (
 )
 from cloudtrail_parquet.cli.plan_output import plan_table, print_reasons, print_rest, print_rows
 from cloudtrail_parquet.clock import SYSTEM_CLOCK
-from cloudtrail_parquet.conversion.workers import Outcome, convert_all, cores, jobs_of
 from cloudtrail_parquet.dataset.properties import check_properties
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import Unit

@@ -18,7 +18,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from cloudtrail_parquet.conversion.workers import Outcome
+from cloudtrail_parquet.batch.workers import Outcome
 from cloudtrail_parquet.errors import CloudTrailParquetError
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.plan import PlannedUnit

@@ -75,6 +75,10 @@ class PublishedParts:
         self._times: dict[date, list[pa.Array | None]] = defaultdict(list)
         self._footers: dict[Entry, pq.FileMetaData] = {}
 
+    def see(self, day: date, entries: Iterable[Entry]) -> None:
+        """Take in what is in the partition of a day, so that it need not be listed."""
+        self._listed[day] = list(entries)
+
     def contents(
         self,
         day: date,
@@ -130,8 +134,13 @@ class PublishedParts:
         folder = entry.key.rpartition("/")[0] + "/"
         return _versions([entry]) <= _versions(self._dataset.files(folder))
 
-    def refresh(self, day: date, keys: pa.Array) -> bool:
+    def refresh(self, day: date, keys: pa.Array, entries: list[Entry] | None = None) -> bool:
         """List a day's partition again; of use only while the lease of that partition is held.
+
+        Args:
+            day: The day.
+            keys: The keys of the records that are to be published there: int64.
+            entries: What is there now, if that is known.
 
         Returns:
             Whether `contents` would answer differently by now, for all keys that it was asked
@@ -139,7 +148,7 @@ class PublishedParts:
             removed or replaced for which a record may have been left out.
         """
         seen = _versions(self._others(day)) if day in self._listed else frozenset()
-        self._listed[day] = self._list(day)
+        self._listed[day] = self._list(day) if entries is None else entries
         now = self._others(day)
         if not _versions(self._relied_on[day]) <= _versions(now):
             return True
@@ -153,6 +162,10 @@ class PublishedParts:
     def latest(self, day: date) -> list[Entry]:
         """The parts of a day's partition, as `refresh` last listed them."""
         return self._listed[day]
+
+    def at(self, day: date) -> list[Entry]:
+        """The same for a partition that may not have been listed yet."""
+        return self._listed[day] if day in self._listed else self._list(day)
 
     def _is_own(self, owner: Owner | None) -> bool:
         if owner is None or owner.day != self._owner.day:

@@ -1,11 +1,12 @@
 """Converting the units of an event as far as there is time, and handing on the rest."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from traceback import walk_tb
 
+from cloudtrail_parquet.batch.days import Staged, Stretch, by_days
 from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.dataset.properties import record_properties
 from cloudtrail_parquet.deliveries import LogFile, memory_of
@@ -33,7 +34,7 @@ from cloudtrail_parquet.state.keys import split_units
 from cloudtrail_parquet.state.notes import read_notes, shard_notes
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import Stores
-from cloudtrail_parquet.together import Budget, at_a_time, side_by_side
+from cloudtrail_parquet.together import Budget, at_a_time
 
 LEASE_WAIT_S = 60
 """The longest wait for another run of a unit: a waiting invocation is paid for."""
@@ -97,10 +98,12 @@ def convert_units(invocation: Invocation, units: Sequence[UnitRef]) -> dict[str,
     with attempts.coming_to_an_end():
         record_properties(stores, DatasetOptions.of(settings), LeaseOptions.of(settings))
         batch = _Batch(invocation, ended if len(units) == 1 else 0)
+        if not ended:  # else what was read with the one that is to blame would be lost again
+            batch.join(units)
         # With nobody to hand them to: from both ends by turns, up to the one that is to blame.
         ordered = units[::-1] if ended % 2 else units
         at_once = 1 if ended else at_a_time(stores.parallel)
-        results = side_by_side(batch.attempt, ordered, at_once)
+        results = by_days(batch.attempt, ordered, batch.days_of, at_once)
         for unit, result in zip(ordered, results, strict=True):
             batch.take(unit, result)
         return batch.hand_on()
@@ -117,6 +120,7 @@ class _Batch:
         self._late = invocation.whole_s - invocation.left_s() > START_S  # by other work
         self._accounts = Accounts(self._stores.source, self._settings.folders)
         self._splits = split_units(self._stores.state)  # when the invocation began
+        self._days: dict[Unit, Stretch] = {}
         self._budget = Budget()
         self._under_way: dict[UnitRef, float] = {}  # with the seconds that each needs
         self._is_late: NotEnoughTimeError | None = None  # why no further unit is begun
@@ -125,10 +129,22 @@ class _Batch:
         self._failed: list[UnitRef] = []
         self._errors: list[CloudTrailParquetError] = []
 
+    def join(self, units: Iterable[UnitRef]) -> None:
+        """Have consecutive days among some units converted together."""
+        whole = (ref.unit for ref in units if ref.one == WHOLE)
+        self._days = Stretch.of(whole, self._stores, self._splits)
+
+    def days_of(self, ref: UnitRef) -> Stretch | None:
+        """The days that are converted together with a unit."""
+        return self._days.get(ref.unit) if ref.one == WHOLE else None
+
     # One unit.
 
-    def attempt(self, ref: UnitRef) -> Receipt | CloudTrailParquetError | None:
+    def attempt(self, ref: UnitRef) -> Receipt | Staged | CloudTrailParquetError | None:
         """Convert a unit, or return why that failed; once time is short, none is begun."""
+        days = self.days_of(ref)
+        if days is not None and (receipt := days.receipt(ref.unit)) is not None:
+            return receipt
         if self._is_late is not None:
             return self._is_late
         try:
@@ -152,8 +168,8 @@ class _Batch:
             return failed
         return error
 
-    def _convert(self, ref: UnitRef) -> Receipt | None:
-        """Convert a unit or a shard of it.
+    def _convert(self, ref: UnitRef) -> Receipt | Staged | None:
+        """Convert a unit or a shard of it, or read a unit that is published with others.
 
         Raises:
             UsageError: It is not a unit of the layout; or the source has no logs for it, and it
@@ -165,7 +181,7 @@ class _Batch:
             raise self._process_ended(unit)
         admission = Admission(self._invocation.whole_s, left_s, self._settings.window)
         admission.admit(unit, shard, [], self._seconds)
-        holds_logs = False
+        holds_logs, receipt = False, None  # type: bool, Receipt | Staged | None
 
         def admit(files: list[LogFile]) -> str:
             nonlocal holds_logs
@@ -179,10 +195,14 @@ class _Batch:
         settings = replace(self._settings, lease_wait_s=self._lease_wait_s(shard))
         try:
             with translated_errors(unit.name), self._budget.share() as take:
-                trails, refused = self._trails(unit), self._accounts.refused(unit)
-                receipt = convert_unit(
-                    unit, trails, self._stores, settings, admit, shard, refused, self._splits
-                )
+                trails, days = self._trails(unit), self.days_of(ref)
+                if days is not None:
+                    receipt = days.convert(unit, trails, settings, admit)
+                else:
+                    refused, splits = self._accounts.refused(unit), self._splits
+                    receipt = convert_unit(
+                        unit, trails, self._stores, settings, admit, shard, refused, splits
+                    )
                 if receipt is None and not holds_logs:
                     raise self._accounts.no_logs(unit)
         finally:

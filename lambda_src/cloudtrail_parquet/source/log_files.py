@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -126,7 +126,7 @@ def window_files(  # noqa: PLR0913, PLR0917
 
     def look(trail: str) -> tuple[list[LogFile], Unplaced]:
         try:
-            return _files_of_trail(source, unit.day, window, trail)
+            return _files_of_trail(source, [unit.day], window, trail)[unit.day]
         except RefusedError:
             if refused is None:
                 raise
@@ -138,42 +138,89 @@ def window_files(  # noqa: PLR0913, PLR0917
         for _, empty in listings:
             unplaced.merge(empty.folders)
     found = (file for files, _ in listings for file in files)
-    return sorted(
-        (file for file in found if not refused or file.place not in refused),
-        key=lambda file: (file.place, file.delivered, file.key),
-    )
+    return _in_order(file for file in found if not refused or file.place not in refused)
+
+
+def _in_order(files: Iterable[LogFile]) -> list[LogFile]:
+    return sorted(files, key=lambda file: (file.place, file.delivered, file.key))
+
+
+class TooManyFilesError(Exception):
+    """There are more log files than somebody wants to hold."""
+
+
+def files_of_days(
+    source: ReadStore, trails: Iterable[str], days: Sequence[date], window: Window, most: int
+) -> dict[date, tuple[list[LogFile], Unplaced]]:
+    """The log files that the units of consecutive days of a place read, from one listing a trail.
+
+    Args:
+        source: The source of the logs.
+        trails: The prefixes that hold the days of the place.
+        days: The days, in order.
+        window: The window of a day.
+        most: So many objects may be listed.
+
+    Returns:
+        For each day what `window_files` returns, and what it adds to ``unplaced``.
+
+    Raises:
+        TooManyFilesError: There are more objects.
+        RefusedError: The place may not be listed.
+    """
+
+    def look(trail: str) -> dict[date, tuple[list[LogFile], Unplaced]]:
+        return _files_of_trail(source, days, window, trail, most)
+
+    found, listings = dict[date, tuple[list[LogFile], Unplaced]](), each(source, look, trails)
+    for day in days:
+        empty = Unplaced()
+        for listing in listings:
+            empty.merge(listing[day][1].folders)
+        found[day] = _in_order(file for listing in listings for file in listing[day][0]), empty
+    return found
 
 
 def _files_of_trail(
-    source: ReadStore, event_day: date, window: Window, trail: str
-) -> tuple[list[LogFile], Unplaced]:
-    """The log files in the window of a day, and those without any bytes of the day itself.
+    source: ReadStore,
+    event_days: Sequence[date],
+    window: Window,
+    trail: str,
+    most: int | None = None,
+) -> dict[date, tuple[list[LogFile], Unplaced]]:
+    """The log files in the window of each day, and those without any bytes of the day itself.
 
-    One listing, from the first folder of the window to the last, has all of its days: a page of it
-    holds the names of several days in most places.
+    One listing, from the first folder of the windows to the last, has all of their days: a page of
+    it holds the names of several days in most places.
     """
-    place, files, empty = Place.of_trail(trail), list[LogFile](), Unplaced()
-    days = {f"{trail}{day_folder(day)}": day for day in window.delivery_days(event_day)}
+    place = Place.of_trail(trail)
+    found = {day: (list[LogFile](), Unplaced()) for day in event_days}
+    wanted = sorted({day for event_day in event_days for day in window.delivery_days(event_day)})
+    days = {f"{trail}{day_folder(day)}": day for day in wanted}
     usual = {folder: usual_keys(trail, day) for folder, day in days.items()}
+    readers = {day: [one for one in window.event_days(day) if one in found] for day in wanted}
     folders = list(days)
     first, end, length = folders[0], _end_of(folders[-1]), len(folders[0])
     skip = [(_end_of(folder), following) for folder, following in pairwise(folders)]
     for folder, day in days.items():
-        skip += _outside(usual[folder], day, event_day, window)
-    for entry in source.files(trail, *skip, after=first):
+        skip += _outside(usual[folder], day, event_days, window)
+    for number, entry in enumerate(source.files(trail, *skip, after=first)):
         if entry.key >= end:
             break
+        if most is not None and number >= most:
+            raise TooManyFilesError(trail)
         folder = entry.key[:length]
         if folder not in days:
             continue
         day = days[folder]
         if is_log_file(entry):
             file = delivered_file(entry, day, usual[folder])._replace(place=place)
-            if window.holds(file.delivered, event_day):
-                files.append(file)
-        elif day == event_day:
-            empty.add(entry.key)
-    return files, empty
+            for event_day in readers[day]:
+                if window.holds(file.delivered, event_day):
+                    found[event_day][0].append(file)
+        elif day in found:
+            found[day][1].add(entry.key)
+    return found
 
 
 def _end_of(folder: str) -> str:
@@ -227,15 +274,18 @@ def delivered_file(entry: Entry, day: date, usual: str) -> LogFile:
     return file._replace(delivered=start + timedelta(minutes=minute))
 
 
-def _outside(usual: str, day: date, event_day: date, window: Window) -> list[tuple[str, str]]:
-    """The first and the last of the usual keys of a day that are outside a window, if any are.
+def _outside(
+    usual: str, day: date, event_days: Sequence[date], window: Window
+) -> list[tuple[str, str]]:
+    """The first and the last of the usual keys of a day that are outside of windows, if any are.
 
-    A listing may leave out this range of keys: names that do not sort among the usual ones are
-    not in it, and so are listed.
+    The windows are those of consecutive days, so that there is nothing between them. A listing may
+    leave out this range of keys: names that do not sort among the usual ones are not in it, and so
+    are listed.
     """
-    before_s = (event_day - day).days * _DAY_MINUTES * 60
-    begin = -((window.lookbehind_s - before_s) // 60)
-    end = -(-(before_s + _DAY_MINUTES * 60 + window.lookahead_s) // 60)
+    begin_s, _ = window.seconds(event_days[0], day)
+    _, end_s = window.seconds(event_days[-1], day)
+    begin, end = -(-begin_s // 60), -(-end_s // 60)
     if begin > 0:
         minutes = 0, min(begin, _DAY_MINUTES) - 1
     elif end < _DAY_MINUTES:

@@ -28,6 +28,7 @@ class LocalStore:
     """A folder on a disk."""
 
     parallel = 1
+    creates_once = False
     tops: tuple[str, ...] = ("",)
 
     def __init__(self, root: Path, staging: Path | None = None) -> None:

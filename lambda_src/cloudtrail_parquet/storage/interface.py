@@ -165,7 +165,14 @@ class ReadStore(Protocol):
 
 
 class Store(ReadStore, Protocol):
-    """A store that can also be written to, as dataset and state are."""
+    """A store that can also be written to, as dataset and state are.
+
+    Attributes:
+        creates_once: Whether of several that create an object at the same time exactly one does,
+            whoever holds a lease; and whether leases are objects, which can be looked at.
+    """
+
+    creates_once: bool
 
     def write(self, key: str, data: bytes) -> None:
         """Replace an object atomically."""

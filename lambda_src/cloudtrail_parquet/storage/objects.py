@@ -40,6 +40,7 @@ class ObjectStore:
     """An object store behind obstore."""
 
     parallel = 16
+    creates_once = True
     tops: tuple[str, ...] = ("",)
 
     def __init__(  # noqa: PLR0913

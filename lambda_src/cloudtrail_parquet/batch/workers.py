@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
+from cloudtrail_parquet.batch.days import Staged, Stretch, by_days
 from cloudtrail_parquet.conversion.convert import convert_unit, preview_unit
 from cloudtrail_parquet.dataset.properties import check_properties, record_properties
 from cloudtrail_parquet.deliveries import LogFile, memory_of
@@ -26,7 +27,7 @@ from cloudtrail_parquet.state.keys import split_units
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import Stores
 from cloudtrail_parquet.storage.locations import Locations
-from cloudtrail_parquet.together import Budget, at_a_time, side_by_side
+from cloudtrail_parquet.together import Budget, at_a_time
 
 _PORTION = 16
 """Units that a worker process is given at once, where there are many."""
@@ -126,20 +127,18 @@ def convert_all(
         check_properties(locations.open(), dataset)
     else:
         record_properties(locations.open(), dataset, LeaseOptions.of(settings))
-    act: UnitAction = preview_unit
-    if not dry_run:
-        act = partial(convert_unit, splits=split_units(locations.open().state))
+    splits = None if dry_run else split_units(locations.open().state)
     number = at_a_time(locations.open().parallel)
     workers = min(workers, len(jobs))
     if workers <= 1:
-        yield from _convert_some(act, jobs, locations, settings, number)
+        yield from _convert_some(splits, jobs, locations, settings, number)
         return
     size = max(1, min(_PORTION, len(jobs) // (4 * workers)))
     portions = [jobs[first : first + size] for first in range(0, len(jobs), size)]
     spawn = multiprocessing.get_context("spawn")  # fork would copy Arrow's threads' locks
     pool = ProcessPoolExecutor(workers, spawn, _prepare_worker)
     futures: dict[Future[list[Outcome]], list[Job]] = {
-        pool.submit(_convert_portion, act, portion, locations, settings, number): portion
+        pool.submit(_convert_portion, splits, portion, locations, settings, number): portion
         for portion in portions
     }
     try:
@@ -177,25 +176,41 @@ def _end_with(sentinel: int) -> None:
 
 
 def _convert_some(
-    act: UnitAction, jobs: list[Job], locations: Locations, settings: Settings, number: int
+    splits: frozenset[Unit] | None,
+    jobs: list[Job],
+    locations: Locations,
+    settings: Settings,
+    number: int,
 ) -> Iterator[Outcome]:
-    """Convert units in this process, a number of them at a time."""
-    convert = partial(_convert, act, locations=locations, settings=settings, budget=Budget())
-    stores = _opened(locations)
+    """Convert units in this process, a number of them at a time; not really without ``splits``."""
+    stores, act, days = _opened(locations), preview_unit, dict[Unit, Stretch]()
+    if splits is not None:
+        act = partial(convert_unit, splits=splits)
+        days = Stretch.of((job.unit for job in jobs), stores, splits)
+    convert = partial(_convert, act, days, stores, settings, Budget())
     with stores.dataset.staging(), stores.state.staging():  # else a folder is made for each unit
-        yield from side_by_side(convert, jobs, number)
+        yield from by_days(convert, jobs, lambda job: days.get(job.unit), number)
 
 
 def _convert_portion(
-    act: UnitAction, jobs: list[Job], locations: Locations, settings: Settings, number: int
+    splits: frozenset[Unit] | None,
+    jobs: list[Job],
+    locations: Locations,
+    settings: Settings,
+    number: int,
 ) -> list[Outcome]:
-    return list(_convert_some(act, jobs, locations, settings, number))
+    return list(_convert_some(splits, jobs, locations, settings, number))
 
 
-def _convert(
-    act: UnitAction, job: Job, locations: Locations, settings: Settings, budget: Budget
-) -> Outcome:
-    looked = False
+def _convert(  # noqa: PLR0913, PLR0917
+    act: UnitAction,
+    all_days: dict[Unit, Stretch],
+    stores: Stores,
+    settings: Settings,
+    budget: Budget,
+    job: Job,
+) -> Outcome | Staged:
+    unit, looked = job.unit, False
 
     try:
         with budget.share() as take:
@@ -205,15 +220,20 @@ def _convert(
                 looked = True
                 take(memory_of(files))
 
-            receipt = act(
-                job.unit, job.trails, _opened(locations), settings, admit=admit, refused=job.refused
-            )
+            days, receipt = all_days.get(unit), None
+            if days is None:
+                receipt = act(unit, job.trails, stores, settings, admit=admit, refused=job.refused)
+            else:
+                converted = days.convert(unit, job.trails, settings, admit)
+                if isinstance(converted, Staged):
+                    return converted
+                receipt = converted
     except CloudTrailParquetError as error:
-        return Outcome(job.unit, None, error)
+        return Outcome(unit, None, error)
     except (OSError, pa.ArrowException) as error:  # such as a full disk
         what, hint = f"could not be converted ({error})", "Fix the cause and run it again"
-        return Outcome(job.unit, None, StorageError(what, job.unit.name, hint))
-    return Outcome(job.unit, receipt, None, looked)
+        return Outcome(unit, None, StorageError(what, unit.name, hint))
+    return Outcome(unit, receipt, None, looked or receipt is not None)
 
 
 @cache
