@@ -195,7 +195,8 @@ class Verdict:
         files = self._window(unit)
         gone = [file for file in files if file.gone]
         if receipt.get("kept"):
-            if not gone:
+            was_refused = self._is_damaged and "may not be listed" in receipt["kept"]
+            if not gone and not was_refused:  # then nobody knew which log files it was made of
                 yield f"kept ({receipt['kept']}), but nothing is gone from the source"
             return
         if len(gone) == len(files):

@@ -95,9 +95,14 @@ class Story:
             self._schedule_deadly()
             often = self.deliveries.habits.repeated > 0.5
             deployed = self.random.choice([0, 0, 2, *[self.days - 1] * (4 if often else 1)])
+            if self.world.crowd is not None:
+                deployed = self.days - 1
+                scheduler.at(midnight(self.calendar[-1]) + _DAILY_S, self._crowd)
             for day in self.calendar[deployed:]:
                 self._schedule_runs(day)
-            if deployed:  # and what was delivered before is converted then
+            if (
+                deployed and self.world.crowd is None
+            ):  # and what was delivered before is converted then
                 scheduler.at(midnight(self.calendar[deployed]) + _DAILY_S, self._begin)
             for _ in range(self.random.choice([0, 1, 2, 3])):
                 when = midnight(self.calendar[0]) + self.random.uniform(1, self.days) * DAY_S
@@ -199,6 +204,20 @@ class Story:
         for day in days_from(first, (last - first).days):
             for span in self.spans:
                 self._invoke(day, span)
+
+    def _crowd(self) -> None:
+        """Several runs at once, of all days together and of some alone."""
+        crowd, scheduler = self.world.crowd or self.random, self.scheduler
+        first, last = self.calendar[0] - timedelta(days=1), scheduler.moment.date()
+        plan = {"kind": "plan", "from": str(first), "to": str(last)}
+        days = days_from(first, (last - first).days + 1)
+        acts = [
+            lambda: self.services.invoke(plan),
+            lambda: self.services.laptop(first, last),
+            lambda: self._invoke(crowd.choice(days), crowd.choice(self.spans)),
+        ]
+        for act in crowd.choices(acts, k=crowd.randint(2, 5)):
+            scheduler.at(scheduler.now + crowd.choice([0, 0.1, 1, 5]) * crowd.random(), act)
 
     def _burst(self) -> None:
         """Several days at once, each for itself."""

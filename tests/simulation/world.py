@@ -1,5 +1,6 @@
 """What the world of a seed is like: its layout and places, what befalls requests, settings."""
 
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any, get_args
@@ -39,7 +40,7 @@ _QUICK: dict[str, Any] = {
     "sort_by": (),
 }
 _LAYOUTS: list[PartitionLayout] = [*get_args(PartitionLayout), *[DEFAULT_LAYOUT] * 2]
-_REFUSED, _DEADLY = 0.6, 0.25
+_REFUSED, _DEADLY, _CROWDED = 0.6, 0.25, 0.4
 
 
 class World:
@@ -51,6 +52,7 @@ class World:
         calm: Whether nothing befalls requests, and clocks agree.
         layout: The layout of the dataset.
         few: How many log files a receipt names.
+        crowd: Draws who comes at once when there is a function at last; None if there was one.
     """
 
     def __init__(self, seed: int) -> None:
@@ -59,6 +61,8 @@ class World:
         self._apart = Random(f"layout/{seed}")  # so that the default layout has its old stories
         self.layout = self._apart.choice(_LAYOUTS)
         self.few = Random(f"few/{seed}").choice([FEW, FEW, 4, 0])
+        crowd = Random(f"crowd/{seed}")
+        self.crowd = crowd if crowd.random() < _CROWDED and not self.is_folded else None
 
     @property
     def is_folded(self) -> bool:
@@ -135,6 +139,10 @@ class World:
             **_QUICK,
             **self._sizes(),
         )
+        if self.crowd is not None:
+            settings = replace(
+                settings, part_bytes=1 << 20
+            )  # days are published by several at once
         return Program(settings, _FIRST_VERSION)
 
     def change(self) -> dict[str, Any]:

@@ -118,7 +118,7 @@ class Stretch:
     ) -> Receipt | Staged | None:
         """Convert one of the days; or read it, so that `publish` publishes it with others.
 
-        After that this is called again, which converts it by itself if it was not published.
+        If `receipt` has none after that, this is called again, which converts it by itself.
 
         Args:
             unit: The day.
@@ -129,8 +129,6 @@ class Stretch:
         Raises:
             CloudTrailParquetError: See `convert_unit`.
         """
-        if unit in self._published:
-            return self._published[unit]
         alone = partial(convert_unit, unit, trails, self._stores, settings, splits=self._splits)
         if unit in self._published or unit in self._left:
             before = self._left.get(unit)

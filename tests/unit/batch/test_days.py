@@ -235,6 +235,25 @@ def test_another_run_comes_between_wherever_that_is(
     assert changes > 7
 
 
+def test_days_together_come_between_what_another_run_does_wherever_that_is() -> None:
+    for changes in range(60):
+        came, (stores, days) = list[bool](), late()
+
+        def come(
+            stores: WritableStores = stores, days: list[date] = days, came: list[bool] = came
+        ) -> None:
+            came.append(True)
+            with suppress(CloudTrailParquetError):
+                convert(stores, days[:3], number=1)
+
+        with suppress(CloudTrailParquetError):
+            each_alone(interrupted(stores, changes, come), days[3:])
+        if not came:
+            break
+        assert_whole(stores)
+    assert changes > 4
+
+
 def interrupted(stores: WritableStores, changes: int, act: Callable[[], object]) -> WritableStores:
     """Stores that let something happen just before the nth change."""
     left = changes

@@ -30,6 +30,7 @@ from tests.unit.mortal import Killed, KilledError
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
 UNIT = Unit(ACCOUNT, REGION, date(2026, 1, 10))
 SETTINGS = Settings(fetch_threads=1)
+LARGER = Settings(fetch_threads=1, lookbehind_s=901)  # so that nothing is added, but replaced
 Break = Callable[[WritableStores], object]
 
 
@@ -163,6 +164,26 @@ def test_a_source_that_only_grew_replaces_what_stands_whatever_is_broken(
     assert ids(stores) == {f"id-{n}" for n in (*range(25), -1, -2)}
     assert len(rows(stores)) == 27
     assert read_notes(stores.state, UNIT).is_true
+
+
+@pytest.mark.usefixtures("few")
+def test_what_a_killed_replacement_has_put_stays_when_its_log_file_is_gone() -> None:
+    for changes in range(60):
+        stores = memory()
+        put(stores, 1, 2)
+        convert(stores)
+        new = put(stores, 3, 4, hour=1)
+        with suppress(KilledError):
+            convert(Killed(stores, changes).stores, LARGER)
+            break
+        stood = ids(stores)
+        stores.source.delete([new])
+
+        convert(stores, LARGER)
+
+        assert ids(stores) == stood, changes
+        assert len(rows(stores)) == len(stood)
+    assert changes > 3
 
 
 @pytest.mark.parametrize("broken", [cut, without("")], ids=["receipt cut", "no state"])
