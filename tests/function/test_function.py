@@ -76,6 +76,7 @@ from tests.function.conftest import Deploy
 from tests.function.deployment import ATTEMPTS, Carried, Deployment, contents
 from tests.function.runtime import LAMBDA_SRC, SOURCE_TREE, TMP_MB, Outcome, Sandbox
 from tests.s3.faults import Fault, Request, error, every
+from tests.unit.counted import Counts
 
 FATES = ("written", "straggled", "elsewhere", "duplicate", "discarded", "quarantined")
 QUICK_S = 32
@@ -466,6 +467,46 @@ class Workbench:
         receipts = [json.loads(text) for key, text in texts.items() if "receipts/" in key]
         days = [date.fromisoformat(one["day"]) for one in receipts]
         return [Unit(ACCOUNT, REGION, day) for day in sorted(days)]
+
+
+def asked_for(days: int) -> Counter[str]:
+    """What an invocation asks for that converts so many new days of a place."""
+    counts, bench = Counts(), Workbench(days=days)
+    for entry in bench.stores.source.files(""):
+        counts.stores.source.write(entry.key, bench.stores.source.read(entry.key))
+    bench.stores = counts.stores
+    with counts.counting() as requests:
+        assert bench.run() == {"converted": days, "handed_back": 0}
+    assert len(bench.done) == days
+    return requests
+
+
+def test_new_days_of_one_place_are_published_together() -> None:
+    one, ten = asked_for(1), asked_for(10)
+
+    # One lists its place and its partition, and puts a lease, a part and a receipt; the rest is
+    # what an invocation asks for once.
+    assert ten["LIST"] - (one["LIST"] - 2) == 3
+    assert ten["PUT"] - (one["PUT"] - 3) == 2 * 10
+
+
+def test_new_days_that_there_is_no_time_for_are_handed_back() -> None:
+    bench = Workbench(days=4)
+    for store in (bench.stores.source, bench.stores.dataset, bench.stores.state):
+        store.creates_once = True
+    source = bench.stores.source
+
+    def read(key: str) -> bytes:
+        bench.clock.left_s -= 440
+        return source.read(key)
+
+    slow: Any = Changed(source, read=read)
+    bench.stores = dataclasses.replace(bench.stores, source=slow)
+
+    assert bench.run() == {"converted": 2, "handed_back": 2}
+
+    assert bench.done == bench.units[:2]
+    assert bench.sent == [ConvertEvent.of(bench.units[2:])]
 
 
 def test_units_for_which_too_little_time_is_left_are_handed_back_untouched() -> None:

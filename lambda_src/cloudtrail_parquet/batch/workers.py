@@ -220,10 +220,10 @@ def _convert(  # noqa: PLR0913, PLR0917
                 looked = True
                 take(memory_of(files))
 
-            days, receipt = all_days.get(unit), None
+            days = all_days.get(unit)
             if days is None:
                 receipt = act(unit, job.trails, stores, settings, admit=admit, refused=job.refused)
-            else:
+            elif (receipt := days.receipt(unit)) is None:
                 converted = days.convert(unit, job.trails, settings, admit)
                 if isinstance(converted, Staged):
                     return converted
