@@ -74,7 +74,8 @@ def convert_unit(  # noqa: PLR0913, PLR0917
             kept; else the unit is converted without them, and its receipt says so.
         splits: The units of whose shards the state knew something when the run began, if that was
             asked: a run of many units lists them once.
-        seen: The task, if it is known; others may have published since if ``is_stale``.
+        seen: The task, if it is known.
+        is_stale: Whether others may have published since the task was looked at.
 
     Returns:
         The receipt that was written, of the unit or of the shard; None when there was nothing to
