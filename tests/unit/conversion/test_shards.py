@@ -615,7 +615,7 @@ def test_shards_of_which_nobody_has_made_the_unit_make_it_before_anything_is_los
     swap = stores.state.swap
 
     def ended(key: str, data: bytes, version: str | None) -> str:
-        if key.startswith("receipts/"):
+        if key.startswith("intents/"):
             raise StorageError("it is ended", key, "")
         return swap(key, data, version)
 
@@ -623,7 +623,7 @@ def test_shards_of_which_nobody_has_made_the_unit_make_it_before_anything_is_los
         patched.setattr(stores.state, "swap", ended)
         with pytest.raises(StorageError, match="it is ended"):
             split(stores, 2)
-    stores.source.delete([TWO[1][0]])
+    stores.source.delete([TWO[0][0]])
 
     receipt = convert(stores)
 
