@@ -6,12 +6,11 @@ of accounts. Estimates are for a Lambda function of `MEMORY_MB`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import chain, groupby, starmap
 from operator import itemgetter
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from cloudtrail_parquet.errors import RefusedError
 from cloudtrail_parquet.layout import Place, Unit, fits, span_of
@@ -162,13 +161,31 @@ class Plan:
         else:
             yield from ahead(state, self._compare, candidates, _RECEIPTS)
 
-    @cached_property
+    @property
     def _open_units(self) -> frozenset[Unit]:
-        return frozenset() if self.only == "all" else frozenset(unfinished(self.receipts.state))
+        return self._remembered("open units", self._look_for_open_units)
 
-    @cached_property
+    @property
     def places_of(self) -> dict[Place, list[Place]]:
         """The places of each span that has one of the range, or a unit that is not finished."""
+        return self._remembered("places", self._look_for_places)
+
+    def _remembered(self, name: str, look: Callable[[], T]) -> T:
+        """What was seen at the first look.
+
+        Before Python 3.12 `functools.cached_property` lets one of all plans look at a time, and a
+        look makes requests.
+        """
+        known: dict[str, Any] = vars(self)
+        if name not in known:
+            known[name] = look()
+        found: T = known[name]
+        return found
+
+    def _look_for_open_units(self) -> frozenset[Unit]:
+        return frozenset() if self.only == "all" else frozenset(unfinished(self.receipts.state))
+
+    def _look_for_places(self) -> dict[Place, list[Place]]:
         layout = self.options.dataset.layout
         places_of = defaultdict[Place, list[Place]](list)
         for place in sorted(starmap(Place, self.discovery.trails)):
