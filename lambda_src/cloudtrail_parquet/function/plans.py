@@ -44,7 +44,7 @@ SLICE = 0.7
 END = 0.15
 """The share of the time with which what is under way is given up."""
 
-NOTED = 1 / 60
+NOTED = 1 / 180
 """The share of the time after which units are sent, and that is noted: what a kill repeats."""
 
 AS_LONG = 0.5
@@ -178,8 +178,8 @@ class Planner:
             left = event if note is None else note.progress.left[0]
             part = self._advance(left, discovery, note, outbox, start_s)
             slices = part.divide(self._number(part, start_s))
-            if slices and slices[0].after:  # accounts after that are for the slices to tell of
-                done = wanted._replace(through=Place(*slices[0].after))
+            if slices and not self._spans_accounts:  # which tell of the accounts after that
+                done = wanted._replace(through=Place(*(slices[0].after or ("", ""))))
             if is_root:
                 self._look_around(event, discovery, outbox)
             counts = self._dispatch(outbox, slices, is_daily=event.daily)

@@ -108,6 +108,8 @@ class SliceOfSpans(Slice):
         left, spans, slices = self.left, self._spans[self.done :], list[PlanEvent]()
         if left is None:
             return []
+        if not self.done and len(spans) == 1:
+            return _by_days(left, 2)
         if not self.done:
             slices = _by_days(replace(left, through=spans[0]), 2)
             left, spans = replace(left, after=spans[0]), spans[1:]
@@ -116,7 +118,7 @@ class SliceOfSpans(Slice):
         for end in ends[:-1]:
             slices.append(replace(left, through=end))
             left = replace(left, after=end)
-        return [*slices, left] if ends else slices
+        return [*slices, left]
 
 
 class SliceOfPlaces(Slice):
