@@ -2,12 +2,16 @@
 
     python -m bench.plans --organisation 300x17x60
     python -m bench.plans --organisation 300x17x2191 --layout account/region/year/month/day
+    python -m bench.plans --organisation 300x17x60 --daily
 
 Names of log files are made up as they are listed, in pages of 1,000 keys, so the organisation takes
-no room. Each request takes 25 ms of a simulated clock, one after the other; an invocation has 900 s
-of it, and is killed at random moments, and at the end of its time. A killed event is carried out
-again, under the same id. CPU is that of this process: planning, and making up the names, which is
-also measured alone; that of an S3 client is not in it.
+no room. Each request takes 25 ms of a simulated clock, one after the other, or ten times as long
+for a tenth of an organisation. An invocation has 900 s of it, and is killed at random moments, and
+at the end of its time. A killed event is carried out again, under the same id. CPU is that of this
+process: planning, and making up the names, which is also measured alone; that of an S3 client is
+not in it.
+
+With ``--daily`` a daily run of an organisation of which all is converted is planned instead.
 
 It fails if a unit is missing or was sent although it is none, if the attempts after kills have
 listed 5 % of the keys again, or if the requests differ by more than 10 % from what was estimated.
@@ -38,11 +42,19 @@ from cloudtrail_parquet.function.events import (
 )
 from cloudtrail_parquet.function.plans import Planner
 from cloudtrail_parquet.function.telemetry import Telemetry
-from cloudtrail_parquet.layout import Place, Unit, span_of
+from cloudtrail_parquet.layout import Place, span_of
 from cloudtrail_parquet.planning.cost import PAGE_KEYS, plan_lists
+from cloudtrail_parquet.planning.plan import Only, PlannedUnit, Receipts, UnitRange, plan_units
 from cloudtrail_parquet.reference.markdown import table
+from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
+from cloudtrail_parquet.settings.options import PlanOptions
+from cloudtrail_parquet.settings.reach import scheduled_days
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import discover
+from cloudtrail_parquet.state.figures import Records
+from cloudtrail_parquet.state.keys import StateKeys
+from cloudtrail_parquet.state.receipt import Made, Read, Rows, receipt_of
+from cloudtrail_parquet.state.receipt import to_text as receipt_text
 from cloudtrail_parquet.storage import Entry, Level, ObjectStore, Stores, open_store
 
 WHOLE_S = 900.0
@@ -127,11 +139,35 @@ class Organisation(NamedTuple):
         """The log files of a place each day."""
         return _FILES[crc32(f"{place.account} {place.region}".encode()) % len(_FILES)]
 
-    def units(self, layout: PartitionLayout, last: date) -> set[Unit]:
-        """The units up to a day; of a place, the evening before its first day has one as well."""
-        days = [self.first + timedelta(days=day) for day in range(-1, self.days)]
-        spans = {span_of(place, layout) for place in self.places}
-        return {Unit(*span, day) for span in spans for day in days if day <= last}
+
+class Sent:
+    """The units that were sent: a bit a day, as there may be millions of them.
+
+    Attributes:
+        again: Units that were sent again.
+    """
+
+    def __init__(self, organisation: Organisation, layout: PartitionLayout) -> None:
+        self._first, self._all = organisation.first, (1 << organisation.days) - 1
+        self._days = {span_of(place, layout): 0 for place in organisation.places}
+        self.again = 0
+
+    def add(self, refs: Iterable[UnitRef]) -> None:
+        """Add units, each of which must be one of the organisation."""
+        for ref in refs:
+            day = 1 << (ref.day - self._first).days
+            self.again += self._days[ref.unit.span] & day != 0
+            self._days[ref.unit.span] |= day
+
+    @property
+    def spans(self) -> int:
+        """How many accounts and regions units have."""
+        return len(self._days)
+
+    @property
+    def missing(self) -> int:
+        """How many units were not sent."""
+        return sum((self._all ^ days).bit_count() for days in self._days.values())
 
 
 class MadeUpSource:
@@ -210,7 +246,7 @@ class Invocations:
     """The function and its bus: each event is carried out, again if it was killed.
 
     Attributes:
-        units: The units that were sent, and how often.
+        sent: The units that were sent.
         longest_s: The longest invocation, by the simulated clock.
         number: How many invocations there were.
         events: How many plan events there were.
@@ -227,7 +263,7 @@ class Invocations:
         self._simulation = simulation
         self._waiting = deque[tuple[int, str, PlanEvent]]()
         self._ids, self._depth = count(1), 0
-        self.units = Counter[Unit]()
+        self.sent = Sent(organisation, layout)
         self.longest_s = 0.0
         self.number = self.events = self.depth = 0
 
@@ -238,13 +274,13 @@ class Invocations:
             if number % 10 == 1:
                 self._simulation.spend("send")
             if isinstance(event, ConvertEvent):
-                self.units.update(ref.unit for ref in event.units)
+                self.sent.add(event.units)
             elif isinstance(event, PlanEvent):
                 self._waiting.append((self._depth + 1, f"{next(self._ids)}", event))
         return number
 
     def _convert(self, refs: list[UnitRef]) -> dict[str, int]:
-        self.units.update(ref.unit for ref in refs)
+        self.sent.add(refs)
         return {"converted": len(refs)}
 
     def carry(self, event: PlanEvent) -> None:
@@ -334,7 +370,8 @@ def plan(
         seed: Of the moments of kills.
 
     Raises:
-        AssertionError: What was sent are not the units of the organisation.
+        AssertionError: A unit was not sent.
+        LookupError: What was sent is no unit of the organisation.
     """
     random = Random(seed)
     simulation = Simulation(lambda: random.expovariate(1 / kill_after_s), request_s)
@@ -343,24 +380,24 @@ def plan(
     began_s, cpu_s = time.perf_counter(), time.process_time()
     invocations.carry(PlanEvent(organisation.first, LAST))
     wall_s, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_s
-    expected = {unit for unit in organisation.units(layout, LAST) if unit.day >= organisation.first}
-    if set(invocations.units) != expected:
-        raise AssertionError(f"{len(expected ^ set(invocations.units))} units are others")
+    if invocations.sent.missing:
+        raise AssertionError(f"{invocations.sent.missing} units were not sent")
     places = organisation.places
     keys = sum(map(organisation.files, places)) * organisation.days
+    units = invocations.sent.spans * organisation.days
     return Planned(
-        units=len(expected),
-        again=invocations.units.total() - len(expected),
+        units=units,
+        again=invocations.sent.again,
         keys=simulation.keys,
         twice=simulation.keys / keys - 1,
         requests=simulation.requests["LIST"],
         estimated=plan_lists(
             accounts=organisation.accounts,
             places=len(places),
-            spans=len({unit.span for unit in expected}),
+            spans=invocations.sent.spans,
             files=keys,
-            units=len(expected),
-            slices=invocations.events,
+            units=units,
+            slices=invocations.number,
         ),
         events=invocations.events,
         depth=invocations.depth,
@@ -385,6 +422,70 @@ def names_s(organisation: Organisation) -> float:
     return (time.process_time() - cpu_s) * whole / simulation.keys
 
 
+class Daily(NamedTuple):
+    """What planning a daily run has taken.
+
+    Attributes:
+        units: The units that it looked at.
+        keys: Keys listed.
+        requests: LIST requests, of the source and of the state.
+        receipts: GET requests.
+        cpu_s: CPU of that.
+    """
+
+    units: int
+    keys: int
+    requests: int
+    receipts: int
+    cpu_s: float
+
+
+def plan_daily(organisation: Organisation, layout: PartitionLayout) -> Daily:
+    """Plan the daily run on the day after the last one, when all days have been converted.
+
+    Raises:
+        AssertionError: A unit is found outdated.
+    """
+    simulation = Simulation()
+    source: Any = MadeUpSource(organisation, simulation)
+    state, settings = CountedStore(simulation), Settings(partition_layout=layout)
+    options, now = PlanOptions.of(settings), _MODIFIED + timedelta(days=2)
+    days = UnitRange(*scheduled_days(now.date(), 1, settings))
+
+    def due(only: Only) -> list[PlannedUnit]:
+        found = discover(source, settings.folders)
+        return list(plan_units(source, Receipts(state, now), found, days, only, options))
+
+    units = due("all")
+    for unit in units:
+        receipt = receipt_of(
+            unit.unit,
+            Made(
+                converted_at=now,
+                schema_version=SCHEMA_VERSION,
+                lookbehind_s=settings.lookbehind_s,
+                lookahead_s=settings.lookahead_s,
+                folders=settings.folders,
+                source_fingerprint=unit.fingerprint,
+                settings=settings.shaping(),
+            ),
+            Read(),
+            Rows(records=Records()),
+            [],
+            is_complete=True,
+            settled=True,
+        )
+        state.write(StateKeys.of(unit.unit).receipt, receipt_text(receipt))
+    simulation.requests.clear()
+    simulation.keys, cpu_s = 0, time.process_time()
+    outdated = due("outdated")
+    cpu_s = time.process_time() - cpu_s
+    if outdated:
+        raise AssertionError(f"{len(outdated)} units are outdated: {outdated[0]}")
+    requests = simulation.requests
+    return Daily(len(units), simulation.keys, requests["LIST"], requests["GET"], cpu_s)
+
+
 def main() -> None:
     """Print a table, and fail if something is not as it should be."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -392,21 +493,28 @@ def main() -> None:
     options.add_argument("--organisation", default="300x17x60", metavar="ACCOUNTSxREGIONSxDAYS")
     options.add_argument("--layout", choices=list(PARTITION_COLUMNS), action="append")
     options.add_argument("--kill-after", type=float, default=300, metavar="SECONDS")
+    options.add_argument("--request-ms", type=float, default=REQUEST_S * 1000)
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--daily", action="store_true", help="plan a daily run")
     asked = options.parse_args()
     logging.disable(logging.INFO)
     layouts: list[PartitionLayout] = asked.layout or [DEFAULT_LAYOUT, "year/month/day"]
     organisation, rows, faults = Organisation.named(asked.organisation), [], list[str]()
     for layout in layouts:
-        planned = plan(organisation, layout, kill_after_s=asked.kill_after, seed=asked.seed)
-        faults += (f"{layout}: {fault}" for fault in planned.faults())
-        rows.append([layout, *map(_text, planned._replace(twice=round(planned.twice * 100, 2)))])
-    print(
-        table(
-            ["layout", *(f"{name} (%)" if name == "twice" else name for name in Planned._fields)],
-            rows,
+        if asked.daily:
+            rows.append([layout, *map(_text, plan_daily(organisation, layout))])
+            continue
+        planned = plan(
+            organisation,
+            layout,
+            kill_after_s=asked.kill_after,
+            request_s=asked.request_ms / 1000,
+            seed=asked.seed,
         )
-    )
+        faults += (f"{layout}: {fault}" for fault in planned.faults())
+        rows.append([layout, *map(_text, planned._replace(twice=planned.twice * 100))])
+    fields = Daily._fields if asked.daily else Planned._fields
+    print(table(["layout", *(f"{name}, %" if name == "twice" else name for name in fields)], rows))
     if faults:
         sys.exit("\n".join(faults))
 
