@@ -49,9 +49,13 @@ class Story(Carrier):
         box: The function.
     """
 
-    def __init__(self, account: Account, state: State, code: Code, tmp: Path) -> None:
+    def __init__(
+        self, account: Account, state: State, code: Code, tmp: Path, endpoint: str = ""
+    ) -> None:
+        """``endpoint`` is what the function and its owner take for AWS, if not the account."""
         super().__init__()
         self.account, self.state = account, state
+        self._endpoint = endpoint or account.url
         self.function = function = state["aws_lambda_function.converter"]
         assert function["runtime"] == "python3.13"
         assert function["handler"] == "cloudtrail_parquet.handler.handler"
@@ -60,7 +64,7 @@ class Story(Carrier):
         from_lambda = {
             **CREDENTIALS,
             "AWS_DEFAULT_REGION": account.region,
-            "AWS_ENDPOINT_URL": account.url,
+            "AWS_ENDPOINT_URL": self._endpoint,
             "AWS_LAMBDA_FUNCTION_NAME": function["function_name"],
             "AWS_REGION": account.region,
             "AWS_SESSION_TOKEN": "token",
@@ -144,16 +148,34 @@ class Story(Carrier):
         answer = self.account.client("events").put_events(Entries=[entry])
         assert not answer["FailedEntryCount"]
 
-    def carry(self) -> "Carriage":
-        """Carry events and messages until there are none."""
+    def carry(self, at_most: int | None = None) -> "Carriage":
+        """Carry events and messages until there are none, or this once so many messages."""
         all_ = Carriage([], [])
         while True:
             some = Carriage(
-                self.carry_events(self.invoke), self.map_queue(self.invoke, self._at_a_time)
+                self.carry_events(self.invoke),
+                self.map_queue(self.invoke, self._at_a_time, at_most),
             )
-            if not any(some):
-                return all_
             all_ = Carriage(all_.events + some.events, all_.messages + some.messages)
+            if at_most is not None or not any(some):
+                return all_
+
+    def run(self, folder: Path, command: str, *options: str) -> "subprocess.CompletedProcess[str]":
+        """Run what ``make backfill``, ``status``, ... run, by the outputs of Terraform.
+
+        The stack has to be applied in ``cdktf.out/stacks/story`` below the folder.
+        """
+        here = {name: of for name, of in os.environ.items() if not name.startswith("AWS_")}
+        aws = {"AWS_ENDPOINT_URL": self._endpoint, "AWS_DEFAULT_REGION": self.account.region}
+        path = os.pathsep.join(map(str, (ROOT, ROOT / "lambda_src")))
+        return subprocess.run(
+            [sys.executable, "-m", "stacks.deployed", "story", command, *options],
+            cwd=folder,
+            env={**here, **CREDENTIALS, **aws, "PYTHONPATH": path, "CHECKPOINT_DISABLE": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     def download(self, uri: str, folder: Path) -> dict[str, Path]:
         """Copy all objects of a place, as ``s3://bucket/folder/``; by their URIs."""
@@ -250,7 +272,8 @@ def test_logs_become_rows_by_what_was_applied(
 ) -> None:
     zipped = package(NATIVE)
     trees = {name: tmp_path / name for name in ("recent", "old")}
-    with applied(synthesised / "story", provider, zipped, tmp_path / "stack") as stack:
+    folder = tmp_path / "cdktf.out/stacks/story"
+    with applied(synthesised / "story", provider, zipped, folder) as stack:
         story = Story(*stack, code, tmp_path / "tmp")
         assert_is_deployed(story, zipped)
         with story.box:
@@ -322,25 +345,10 @@ def another_schedule_finds_nothing_of_today(story: Story) -> None:
 
 
 def whoever_owns_it_has_days_converted_again_by_command(story: Story, folder: Path) -> None:
-    """As ``make backfill``, ``status`` and ``redrive`` do, by the outputs of Terraform."""
-    (folder / "cdktf.out/stacks").mkdir(parents=True)
-    (folder / "cdktf.out/stacks/story").symlink_to(folder / "stack")
     days = ("--from", "2026-01-10", "--to", "2026-01-11")
     account = ("--account", next((folder / "old").glob("AWSLogs/*/[0-9]*")).name)
 
-    def run(command: str, *options: str) -> "subprocess.CompletedProcess[str]":
-        here = {name: of for name, of in os.environ.items() if not name.startswith("AWS_")}
-        aws = {"AWS_ENDPOINT_URL": story.account.url, "AWS_DEFAULT_REGION": story.account.region}
-        path = os.pathsep.join(map(str, (ROOT, ROOT / "lambda_src")))
-        return subprocess.run(
-            [sys.executable, "-m", "stacks.deployed", "story", command, *options],
-            cwd=folder,
-            env={**here, **CREDENTIALS, **aws, "PYTHONPATH": path, "CHECKPOINT_DISABLE": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
+    run = partial(story.run, folder)
     sent = json.loads(run("start", *days, *account, "--only", "all", "--yes", "--json").stdout)
     assert sent["sent"] == story.left_in_queue() == 1
     assert_all_ok(story.carry().messages)
