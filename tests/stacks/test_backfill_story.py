@@ -202,7 +202,7 @@ class Ordeal:
         assert {unit: one.records.written for unit, one in receipts.items()} == expected
         assert {one.status for one in receipts.values()} == {"complete"}
         paths = list(map(str, self.parts().values()))
-        ((rows,),) = duckdb.sql("SELECT count(*) FROM read_parquet($1)", params=[paths]).fetchall()
+        ((rows,),) = duckdb.read_parquet(paths).count("*").fetchall()
         assert rows == sum(expected.values())
         sys.stdout.write(f"{len(expected):,} units with {rows:,} records\n")
 

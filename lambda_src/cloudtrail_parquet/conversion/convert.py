@@ -72,8 +72,7 @@ def convert_unit(  # noqa: PLR0913, PLR0917
             same time, and more than once.
         refused: Accounts of a folded unit that may not be listed. What was read of them before is
             kept; else the unit is converted without them, and its receipt says so.
-        splits: The units of whose shards the state knew something when the run began, if that was
-            asked: a run of many units lists them once.
+        splits: Units of which the state had shards as the run began; listed once for many units.
         seen: The task, if it is known.
         is_stale: Whether others may have published since the task was looked at.
 
