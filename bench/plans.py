@@ -396,7 +396,6 @@ def plan(
             places=len(places),
             spans=invocations.sent.spans,
             files=keys,
-            units=units,
             slices=invocations.number,
         ),
         events=invocations.events,

@@ -124,22 +124,19 @@ PAGE_KEYS = 1000
 """Keys in a page of a listing. Source: ListObjectsV2, Amazon S3 API Reference."""
 
 
-def plan_lists(  # noqa: PLR0913
-    *, accounts: int, places: int, spans: int, files: int, units: int, slices: int = 1
-) -> int:
+def plan_lists(*, accounts: int, places: int, spans: int, files: int, slices: int = 1) -> int:
     """LIST requests of a plan that finds units that were never converted.
 
     Every account is listed twice, for its folders and its regions; a place has at least a page,
-    of which the last is half full in the mean; and every span the receipts of its units.
+    of which the last is half full in the mean; and of every span the receipts
+    are looked for, of which there are none.
 
     Args:
         accounts: How many accounts the source has.
         places: How many pairs of account and region.
         spans: How many accounts and regions units have: as many as places, or accounts, or one.
         files: How many log files.
-        units: How many units.
         slices: How many invocations share the plan, each of which looks for accounts and regions.
     """
     pages = max(places, round(files / PAGE_KEYS + places / 2))
-    receipts = max(spans, round(units / PAGE_KEYS))
-    return 2 * accounts * slices + pages + receipts
+    return 2 * accounts * slices + pages + spans
