@@ -62,8 +62,9 @@ class _Read(NamedTuple):
 
     @property
     def is_single(self) -> bool:
-        """Whether all of its rows are in one part, in its own partition."""
-        return list(map(unit_of, self.run.parts)) == [self.run.unit]
+        """Whether a part in its own partition, and a receipt that names its log files, are all."""
+        own = list(map(unit_of, self.run.parts)) == [self.run.unit]
+        return own and bool(self.run.identities.few)
 
 
 class Stretch:

@@ -22,8 +22,9 @@ from cloudtrail_parquet.planning.plan import Receipts, UnitRange, plan_units
 from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import discover
+from cloudtrail_parquet.state import identities
 from cloudtrail_parquet.state.keys import partition_lease, split_units
-from cloudtrail_parquet.state.notes import read_notes, unfinished
+from cloudtrail_parquet.state.notes import known_identities, read_notes, unfinished
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import open_store
 from tests.builders import WritableStores
@@ -110,6 +111,21 @@ def test_ten_new_days_share_their_listings_and_put_a_part_and_a_receipt_each() -
     assert requests == {"LOG": 30, "LIST": 3, "PUT": 2 * 10, "GET": 5 * 10}
     assert (requests["LIST"] + requests["PUT"]) / 10 <= 2.5
     assert outdated(counts.stores) == []
+
+
+def test_days_of_more_log_files_than_a_receipt_names_are_known_by_all_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counts, days = quiet(3)
+    monkeypatch.setattr(identities, "FEW", 0)
+
+    convert(counts.stores, days)
+
+    for day in days:
+        unit = Unit(ACCOUNT, REGION, day)
+        known = known_identities(counts.stores.state, unit, read_notes(counts.stores.state, unit))
+        assert known is not None
+        assert len(known) > 0
 
 
 def test_days_that_are_replaced_share_the_listing_of_their_place() -> None:
