@@ -277,13 +277,16 @@ class Story:
         self.services.whole_s = 900
 
     def _be_quiet(self) -> None:
-        """Daily runs alone; then an operator's plan over all days."""
+        """Daily runs alone, and a weekly one; then an operator's plan over all days."""
         scheduler, settings = self.scheduler, self.services.program.settings
         quiet_days = 2 - (-(settings.lookahead_s + settings.settle_margin_s) // DAY_S)
         for day in days_from(scheduler.moment.date() + timedelta(days=1), quiet_days):
             scheduler.run_until(midnight(day) + _DAILY_S)
             self.services.invoke({"kind": "daily"})
         scheduler.run_until(scheduler.now + HOUR_S)
+        if self.deadly:  # the search for them may outlast the reach of daily runs
+            self.services.invoke({"kind": "daily", "days": 35})
+            scheduler.run_until(scheduler.now + HOUR_S)
         # Without anywhere to send them to, units between two deadly ones, and shards, are not done.
         most = len(self.places) if self.services.fanned_out else int(not self.world.is_folded)
         if self.world.calm and len(self.deadly) <= most:
