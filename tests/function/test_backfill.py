@@ -199,7 +199,7 @@ def test_a_backfill_is_sent_watched_cancelled_and_sent_again(backfilled: Backfil
 
     again = backfilled.start("--yes", "--json", "--from", FIRST, "--to", LAST)
 
-    assert "the queue has 1 messages already" in again.stderr
+    assert "the queue has 1 message already" in again.stderr
     assert json.loads(again.stdout)["units"] == left
     backfilled.work()
     assert counts(backfilled.status())[:4] == (left, left, 0, 0)
@@ -340,7 +340,7 @@ def test_without_a_terminal_nothing_is_sent_unless_that_is_said(untouched: Backf
     assert done.returncode == 2
     assert "units" in done.stdout
     assert re.fullmatch(
-        r'error: backfill: nobody to ask "Send \d+ messages to \S+\?", since there is no '
+        r'error: backfill: nobody to ask "Send 1 message to \S+\?", since there is no '
         r"terminal\. Answer it with --yes\n",
         done.stderr,
     )

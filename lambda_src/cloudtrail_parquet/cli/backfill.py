@@ -48,7 +48,7 @@ from cloudtrail_parquet.cli.redriving import redrive
 from cloudtrail_parquet.contract import Variable
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.planning.plan import Only, UnitRange
-from cloudtrail_parquet.planning.remarks import up_to_date_line
+from cloudtrail_parquet.planning.remarks import counted, up_to_date_line
 from cloudtrail_parquet.planning.selection import Selection
 from cloudtrail_parquet.settings.settings import OPTIONAL_LOG_FOLDERS, Settings
 from cloudtrail_parquet.source.siblings import look_into_odd_siblings
@@ -188,11 +188,11 @@ class _Start:
     def _send(self, surveyed: Survey, queue: MessageQueue) -> Backfill:
         if held := queue.counts().total:
             note(
-                f"the queue has {held:,} messages already; what they name as well is converted "
-                "twice, which does no harm (backfill cancel takes back a backfill)"
+                f"the queue has {counted(held, 'message')} already; what is named there as well is "
+                "converted twice, which does no harm (backfill cancel takes back a backfill)"
             )
         messages = surveyed.total.batches
-        _ask(f"Send {messages:,} messages to {queue.url}?", yes=self.yes)
+        _ask(f"Send {counted(messages, 'message')} to {queue.url}?", yes=self.yes)
         with sending_bar(messages) as tell:
             return send(surveyed, self.only, queue, self.locations.open(), tell)
 
@@ -271,8 +271,8 @@ def cancel(  # noqa: PLR0913, PLR0917 - each is an option
     print_cancelled(record.id, cancelled, as_json=as_json)
     if cancelled.under_way:
         note(
-            f"{cancelled.under_way:,} messages are being worked on; "
-            "what is left of those comes back to the queue: cancel again then"
+            f"still being worked on: {counted(cancelled.under_way, 'message')}; "
+            "what is left of that comes back to the queue: cancel again then"
         )
 
 

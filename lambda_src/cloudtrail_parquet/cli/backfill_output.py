@@ -16,6 +16,7 @@ from cloudtrail_parquet.backfill.sending import Cancelled
 from cloudtrail_parquet.backfill.survey import Survey
 from cloudtrail_parquet.cli.output import STDERR, STDOUT, note, two_columns
 from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.planning.remarks import counted
 from cloudtrail_parquet.planning.stored import stored_lines
 
 
@@ -81,7 +82,7 @@ def print_sent(sent: Backfill | None, surveyed: Survey, *, as_json: bool) -> Non
         messages = {"messages": surveyed.total.batches, "dollars": surveyed.dollars}
         _print_json({**named, **totals, **messages, "stored": stored})
     elif sent:
-        STDOUT.print(f"backfill {sent.id}: {sent.sent:,} messages sent", soft_wrap=True)
+        STDOUT.print(f"backfill {sent.id}: {counted(sent.sent, 'message')} sent", soft_wrap=True)
 
 
 def print_cancelled(id_: str, cancelled: Cancelled, *, as_json: bool) -> None:
@@ -89,9 +90,9 @@ def print_cancelled(id_: str, cancelled: Cancelled, *, as_json: bool) -> None:
     if as_json:
         _print_json({"id": id_, **cancelled._asdict()})
         return
-    units, others = f"{cancelled.units:,} units", f"{cancelled.others:,} of others are left"
+    messages, units = counted(cancelled.messages, "message"), counted(cancelled.units, "unit")
     STDOUT.print(
-        f"backfill {id_}: {cancelled.messages:,} messages with {units} removed; {others}",
+        f"backfill {id_}: {messages} with {units} removed; {cancelled.others:,} of others left",
         soft_wrap=True,
     )
 

@@ -62,6 +62,11 @@ def without_logs_lines(discovery: Discovery) -> Iterator[str]:
         yield f"no {LOGS_ROOT} folder yet in {prefix}"
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 message``, ``1,200 messages``; the noun is regular, in the singular."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def size_of(size: float) -> str:
     """A size in words, to the unit."""
     for unit in ("bytes", "kB", "MB"):

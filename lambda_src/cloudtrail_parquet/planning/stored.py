@@ -8,7 +8,7 @@ import msgspec
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.planning.ahead import ahead
 from cloudtrail_parquet.planning.cost import KMS_REQUEST, RETRIEVALS
-from cloudtrail_parquet.planning.remarks import size_of
+from cloudtrail_parquet.planning.remarks import counted, size_of
 from cloudtrail_parquet.source.grain import Folder, Sample
 from cloudtrail_parquet.storage import Details, ReadStore
 
@@ -114,9 +114,11 @@ def stored_lines(stored: StorageFacts) -> Iterator[str]:
             f"as many requests, {stored.kms_dollars:,.2f} dollars; with one, next to none"
         )
     for each in stored.classes:
-        some = f"about {each.files:,} log files ({size_of(each.bytes)}) are in {each.name}"
+        are, them = ("is", "it") if each.files == 1 else ("are", "them")
+        files = f"about {counted(each.files, 'log file')} ({size_of(each.bytes)})"
+        some = f"{files} {are} in {each.name}"
         cost = f"{each.dollars:,.2f} dollars"
         if each.restored_in:
-            yield f"archived: {some}: restore them first, {each.restored_in} and {cost}"
+            yield f"archived: {some}: restore {them} first, {each.restored_in} and {cost}"
         else:
-            yield f"storage class: {some}: reading them costs {cost} more"
+            yield f"storage class: {some}: reading {them} costs {cost} more"

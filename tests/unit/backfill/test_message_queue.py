@@ -71,7 +71,7 @@ def test_what_is_never_taken_is_an_error() -> None:
 def test_messages_that_are_not_deleted_are_an_error() -> None:
     message = Message("id", "body", {}, 0, "handle")
 
-    with pytest.raises(StorageError, match=r"url: 1 messages were not deleted \(Odd\)"):
+    with pytest.raises(StorageError, match=r"url: not deleted: 1 message \(Odd\)"):
         MessageQueue(Sqs(), "url").delete([message, message])
 
 

@@ -46,6 +46,16 @@ def test_what_is_archived_is_told_of_with_what_restoring_it_takes() -> None:
     )
 
 
+def test_a_single_log_file_is_told_of_as_one() -> None:
+    bucket: Any = Bucket({"old": ARCHIVED})
+
+    stored = look_at(bucket, sampled(Folder("old", 1, 512)), 1, 512)
+
+    assert stored is not None
+    (line,) = stored_lines(stored)
+    assert line.startswith("archived: about 1 log file (512 bytes) is in GLACIER: restore it first")
+
+
 def test_requests_to_kms_are_counted_for_log_files_without_a_bucket_key() -> None:
     bucket: Any = Bucket({"old": Details(needs_kms=True), "new": Details()})
 
