@@ -41,6 +41,7 @@ class _Terms:
         self._numbers: Counter[Unit] = Counter()
         self._last: dict[tuple[Unit, Actor | None], int] = {}
         self._written_in: dict[str, int] = {}
+        self._bytes: dict[tuple[str, Actor | None], bytes] = {}
 
     def see(self, unit: Unit, change: Change) -> None:
         """Look at a change of a unit's lease."""
@@ -61,11 +62,16 @@ class _Terms:
         """Whether a part that goes was written in a later term than that of who takes it away."""
         term, written = self._last.get((unit, change.actor), 0), self._written_in
         late = change.before is not None and written.get(change.key, 0) > term
+        is_same = _is_same(change)
         if change.after is None:
             written.pop(change.key, None)
-        elif not (late and _is_same(change)):
-            written[change.key] = term
-        if change.actor is None or _is_same(change):  # it was not a run, or nobody can tell
+            put = self._bytes.pop((change.key, change.actor), None)
+            is_same = change.before is not None and change.before.data == put
+        else:
+            self._bytes[change.key, change.actor] = change.after.data
+            if not (late and is_same):
+                written[change.key] = term
+        if change.actor is None or is_same:  # it was not a run, or nobody can tell
             return False
         return late
 

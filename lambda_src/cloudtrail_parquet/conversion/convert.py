@@ -53,12 +53,12 @@ def convert_unit(  # noqa: PLR0913, PLR0917
     seen: Task[Any] | None = None,
     *,
     is_stale: bool = False,
+    is_late: bool = False,
 ) -> Receipt | None:
     """Convert one unit, or a shard of it: replace all that it owns in the dataset.
 
-    A whole unit also owns what was written when it was split. A shard owns what it has written
-    itself. With the last shard of a split everything else that the unit has written is removed, and
-    the unit's receipt is made from those of the shards. Until then, earlier parts stay beside them.
+    A whole unit also owns what was written when it was split, a shard what it has written itself.
+    The last shard removes all else, and makes the unit's receipt of theirs; see `Split`.
 
     Args:
         unit: What to convert.
@@ -68,20 +68,20 @@ def convert_unit(  # noqa: PLR0913, PLR0917
         settings: Conversion settings.
         admit: Receives the log files before any is read, and may raise to prevent that, or return
             why they are set aside: then all are quarantined for that reason.
-        shard: Which of the unit's log files to read. Shards may be converted in any order, at the
-            same time, and more than once.
+        shard: Which of the unit's log files to read; in any order, at a time, more than once.
         refused: Accounts of a folded unit that may not be listed. What was read of them before is
             kept; else the unit is converted without them, and its receipt says so.
         splits: Units of which the state had shards as the run began; listed once for many units.
         seen: The task, if it is known.
         is_stale: Whether others may have published since the task was looked at.
+        is_late: Whether a shard may come long after its unit was converted as a whole.
 
     Returns:
         The receipt that was written, of the unit or of the shard; None when there was nothing to
         convert and nothing had ever been converted.
 
     Raises:
-        SupersededError: The shard is of a cut that another one has replaced.
+        SupersededError: Another cut has replaced that of the shard, or it is late and not wanted.
         StorageError, LeaseTimeoutError, ReconciliationError: Nothing was replaced; or a store
             failed while parts were replaced, and converting the unit again completes that.
         UsageError: The layout has no such units; or shards of a split that was never completed
@@ -96,7 +96,7 @@ def convert_unit(  # noqa: PLR0913, PLR0917
         if task.is_void:
             return None
         set_aside = admit(task.files) if admit is not None else None
-        if isinstance(task, ShardTask) and (kept := _keep_unit(task, held)) is not None:
+        if isinstance(task, ShardTask) and (kept := _keep_unit(task, held, is_late)) is not None:
             return kept
         small = may_wait and is_small(task)
         task = replace(task, own_first=not small, set_aside=set_aside or "")
@@ -271,13 +271,15 @@ def _seen_again(run: Run) -> Task[Any]:
     return task
 
 
-def _keep_unit(task: ShardTask, early: HeldLeases) -> Receipt | None:
+def _keep_unit(task: ShardTask, early: HeldLeases, is_late: bool) -> Receipt | None:  # noqa: FBT001
     """Keep the unit if a split must not replace it, since log files are gone.
 
     Returns:
         The receipt that was written; None if the split may replace the unit.
     """
     split = Split(task)
+    if is_late:
+        split.check_is_wanted()
     if not split.would_be_kept():
         return None
     with _unit_held(task, early) as held:

@@ -278,8 +278,9 @@ def _check_after(change: Change, stores: Stores, held: HeldLeases, added: dict[s
 
     The condition of the change did hold: where there was nothing, the newer run has put nothing
     either, or it has put the very bytes that were there. A part that was ``added``, by its version,
-    is removed if the newer run does not know it. Otherwise an intent is left behind; where the
-    newer run's own intent is still there, this run's failure has to do, after which it is retried.
+    is removed if the newer run does not know it. Otherwise an intent is left behind, and so it is
+    if the newer run has put the same bytes meanwhile; where the newer run's own intent is still
+    there, this run's failure has to do, after which it is retried.
 
     Raises:
         StorageError: A lease was lost.
@@ -290,17 +291,23 @@ def _check_after(change: Change, stores: Stores, held: HeldLeases, added: dict[s
         else:
             held.check()
     except StorageError:
-        unit, state = change.unit, stores.state
         with suppress(StorageError):
-            known = read_notes(state, unit).parts
-            known = known.union(*(notes.parts for notes in shard_notes(state, unit).values()))
-            if added and known.isdisjoint(added):
+            is_known = not added or _are_known(change, stores, added)
+            if not is_known:
                 for key, version in added.items():
                     stores.dataset.remove(key, version)
-            else:
-                key = StateKeys.of(unit, change.shard).intent
-                state.swap(key, _text(change.intent(stores)), None)
+            if is_known or _are_known(change, stores, added):
+                key = StateKeys.of(change.unit, change.shard).intent
+                stores.state.swap(key, _text(change.intent(stores)), None)
         raise
+
+
+def _are_known(change: Change, stores: Stores, parts: Iterable[str]) -> bool:
+    """Whether any notes of a unit tell of some parts."""
+    unit, state = change.unit, stores.state
+    known = read_notes(state, unit).parts
+    known = known.union(*(notes.parts for notes in shard_notes(state, unit).values()))
+    return not known.isdisjoint(parts)
 
 
 def _confirm_or_remove(state: Store, key: str, version: str, held: HeldLeases) -> None:

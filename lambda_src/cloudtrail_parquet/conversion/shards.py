@@ -17,7 +17,7 @@ from uuid import uuid4
 import pyarrow as pa
 from msgspec.structs import replace
 
-from cloudtrail_parquet.conversion.addition import name_in
+from cloudtrail_parquet.conversion.addition import may_retry, name_in
 from cloudtrail_parquet.conversion.guard import (
     exist,
     lost,
@@ -34,7 +34,7 @@ from cloudtrail_parquet.conversion.publish import (
     publish,
 )
 from cloudtrail_parquet.conversion.task import ShardTask, Task, WholeTask
-from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.errors import SupersededError, UsageError
 from cloudtrail_parquet.layout import WHOLE, Shard, shard_of
 from cloudtrail_parquet.state.figures import Quarantined
 from cloudtrail_parquet.state.identities import Identities
@@ -161,6 +161,27 @@ class Split:
         if kept is None:
             return None
         return self._replace(kept, unit, shard_notes(state, self._unit), held, goes=self._is_ours)
+
+    def check_is_wanted(self) -> None:
+        """Make sure that the unit has not been converted otherwise, from the same log files.
+
+        A shard may be tried again long after somebody has converted its unit as a whole: its rows
+        would stand beside those of the unit, and no other shard would come to replace these.
+
+        Raises:
+            SupersededError: It has, with the same settings, and all its parts are there.
+        """
+        unit = read_notes(self._stores.state, self._unit)
+        before = unit.receipt
+        if before is None or not unit.is_true or before.kept or may_retry(before):
+            return
+        is_same = before.source_fingerprint == self._task.fingerprint
+        if not is_same or before.settings != dict(self._options.shaping):
+            return
+        others = [part for part in before.parts if self._is_other(shard_of(part.key))]
+        if others and all(exist((part.key for part in others), self._stores.dataset)):
+            what = f"shard {self._shard} is not wanted: the unit has been converted since"
+            raise SupersededError(what, self._unit.name, "Nothing is left to do")
 
     def would_be_kept(self) -> bool:
         """Whether log files are gone that the unit was made of, so that `keep` would keep it."""

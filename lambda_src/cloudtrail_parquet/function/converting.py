@@ -201,7 +201,15 @@ class _Batch:
                 else:
                     refused, splits = self._accounts.refused(unit), self._splits
                     receipt = convert_unit(
-                        unit, trails, self._stores, settings, admit, shard, refused, splits
+                        unit,
+                        trails,
+                        self._stores,
+                        settings,
+                        admit,
+                        shard,
+                        refused,
+                        splits,
+                        is_late=True,
                     )
                 if receipt is None and not holds_logs:
                     raise self._accounts.no_logs(unit)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from cloudtrail_parquet.contract import DEFAULT_LAYOUT
 from cloudtrail_parquet.conversion.convert import convert_unit, preview_unit
 from cloudtrail_parquet.conversion.published import PublishedParts
-from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError, UsageError
+from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError, SupersededError, UsageError
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit, owner_of, shard_of, unit_of
 from cloudtrail_parquet.schema.columns import TIMESTAMP
 from cloudtrail_parquet.settings.settings import Settings
@@ -470,6 +470,36 @@ def test_a_whole_conversion_removes_what_shards_have_left() -> None:
 
     assert checksums(stores) == checksums(lone)
     assert state_keys(stores) == state_keys(lone)
+
+
+def late(stores: WritableStores, settings: Settings = SETTINGS) -> Receipt | None:
+    return convert_unit(UNIT, TRAILS, stores, settings, shard=FIRST, is_late=True)
+
+
+def test_a_shard_that_comes_late_is_not_wanted_beside_the_unit_that_was_made_meanwhile() -> None:
+    stores = of_files(busy_day())
+    convert(stores)
+    before = checksums(stores), state_keys(stores)
+
+    with pytest.raises(SupersededError, match="has been converted since"):
+        late(stores)
+
+    assert (checksums(stores), state_keys(stores)) == before
+
+
+@pytest.mark.parametrize("what", ["files", "settings", "part", "split", "no unit"])
+def test_a_late_shard_is_wanted_where_the_unit_is_another_or_is_not_whole(what: str) -> None:
+    stores = of_files(busy_day())
+    if what == "split":
+        split(stores, 2)
+    elif what != "no unit":
+        convert(stores)
+    if what == "files":
+        put(stores, [file(EVENING, 99, log_file(event(99, EVENING)))])
+    if what == "part":
+        stores.dataset.delete([receipt_of(stores).parts[0].key])
+
+    assert late(stores, SMALL_PARTS if what == "settings" else SETTINGS) is not None
 
 
 def test_shards_of_different_sources_make_no_unit() -> None:
