@@ -70,10 +70,11 @@ class LocalStore:
         return any(os.path.islink(path := f"{path}/{step}") for step in prefix.split("/") if step)  # noqa: PTH114 - half of the time
 
     def files(self, prefix: str, *skip: tuple[str, str], after: str = "") -> Iterator[Entry]:
-        del skip  # a folder is read whole
-        return self._files(prefix, after, beyond_link=self._is_beyond_a_link(prefix))
+        return self._files(prefix, skip, after, beyond_link=self._is_beyond_a_link(prefix))
 
-    def _files(self, prefix: str, after: str, *, beyond_link: bool) -> Iterator[Entry]:
+    def _files(
+        self, prefix: str, skip: tuple[tuple[str, str], ...], after: str, *, beyond_link: bool
+    ) -> Iterator[Entry]:
         entries = self._entries(prefix, beyond_link=beyond_link)
         entries.sort(key=lambda entry: entry.name + "/" * _is_folder(entry))
         for entry in entries:
@@ -81,18 +82,17 @@ class LocalStore:
                 folder = f"{prefix}{entry.name}/"
                 if folder > after or after.startswith(folder):
                     is_beyond = beyond_link or entry.is_symlink()
-                    yield from self._files(folder, after, beyond_link=is_beyond)
+                    yield from self._files(folder, skip, after, beyond_link=is_beyond)
                 continue
-            if f"{prefix}{entry.name}" <= after:
+            key = f"{prefix}{entry.name}"
+            if key <= after or any(first <= key <= last for first, last in skip):
                 continue
             try:
                 status = entry.stat()
             except OSError:  # a link to nothing: reading it will fail
                 status = entry.stat(follow_symlinks=False)
             if S_ISREG(status.st_mode) or S_ISLNK(status.st_mode):
-                yield Entry(
-                    prefix + entry.name, status.st_size, _modified(status), _version(status)
-                )
+                yield Entry(key, status.st_size, _modified(status), _version(status))
 
     def read(self, key: str) -> bytes:
         try:
