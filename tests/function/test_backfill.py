@@ -353,6 +353,7 @@ ERRORS = {
     "no URL": (["--queue", "backfill"], {}, "backfill: is not the URL of a standard queue"),
     "a FIFO queue": (["--queue", "{queue}.fifo"], {}, "is not the URL of a standard queue"),
     "another queue": (["--queue", "{queue}-"], {}, "-: there is no such queue. Check its name"),
+    "dead letters": (["--queue", "{dead}"], {}, "has no queue for dead letters, as the queue that"),
     "no profile": (
         ["--queue", "{queue}", "--profile", "nobody"],
         {},
@@ -376,7 +377,8 @@ def test_a_mistake_is_one_line_and_nothing_is_sent(
     for name, value in environment.items():
         monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name)
 
-    filled = [option.format(queue=untouched.queue) for option in options]
+    urls = {"queue": untouched.queue, "dead": untouched.deployed._dead_letters}  # noqa: SLF001
+    filled = [option.format(**urls) for option in options]
     done = run("backfill", *untouched.places, *filled, "--yes")
 
     assert (done.returncode, done.stdout) == (2, "")

@@ -106,13 +106,29 @@ class MessageQueue:
 
     def dead_letters(self) -> "MessageQueue | None":
         """The queue that messages go to that failed too often; None if there is none."""
-        policy = self._attributes("RedrivePolicy").get("RedrivePolicy")
+        policy = self._redrive_policy()
         if not policy:
             return None
-        *_, account, name = json.loads(policy)["deadLetterTargetArn"].split(":")
+        *_, account, name = policy["deadLetterTargetArn"].split(":")
         with explained(name):
             url = self._client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
         return MessageQueue(self._client, url["QueueUrl"])
+
+    def max_receives(self) -> int | None:
+        """How often a message is received before it is a dead letter; None if it never is."""
+        policy = self._redrive_policy()
+        return int(policy["maxReceiveCount"]) if policy else None
+
+    def no_dead_letters(self) -> UsageError:
+        """The error that this is not the queue of a function, which has one for dead letters."""
+        what = "has no queue for dead letters, as the queue that a function reads has"
+        return UsageError(what, self.url, "Name the queue that the function reads")
+
+    def _redrive_policy(self) -> dict[str, Any]:
+        policy: dict[str, Any] = json.loads(
+            self._attributes("RedrivePolicy").get("RedrivePolicy") or "{}"
+        )
+        return policy
 
     def _attributes(self, *names: str) -> dict[str, str]:
         with explained(self.url):

@@ -13,12 +13,13 @@ from cloudtrail_parquet.backfill.record import (
 )
 from cloudtrail_parquet.backfill.survey import Survey
 from cloudtrail_parquet.contract import MAX_UNITS
-from cloudtrail_parquet.errors import StorageError, UsageError
+from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError, UsageError
 from cloudtrail_parquet.function.events import ConvertEvent, parse_text, to_text
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.batches import BATCH_S, pack
 from cloudtrail_parquet.planning.plan import Only, PlannedUnit
-from cloudtrail_parquet.storage import Stores
+from cloudtrail_parquet.planning.remarks import counted
+from cloudtrail_parquet.storage import Store, Stores
 
 _RECORD_EVERY = 200  # messages: twenty requests, a second or two
 _HIDDEN_S = 600
@@ -32,6 +33,8 @@ def send(
     tell: Callable[[int], None],
 ) -> Backfill:
     """Send the units of a survey, newest days first, and keep a record of it in the state.
+
+    If it is cancelled meanwhile, what was sent since is removed.
 
     Args:
         surveyed: What is to be converted; not nothing.
@@ -64,22 +67,50 @@ def send(
         messages=total.batches,
     )
     write_record(state, backfill, (planned.unit for planned in units))
-    sent = recorded = 0
+    return _send(units, backfill, queue, state, tell)
+
+
+def _send(
+    units: Iterable[PlannedUnit],
+    backfill: Backfill,
+    queue: MessageQueue,
+    state: Store,
+    tell: Callable[[int], None],
+) -> Backfill:
+    """Send units as long as the record does not say that they are cancelled.
+
+    It is looked at once more at the end: who cancels after that look sees all messages, and what
+    who cancelled before it could not see is removed here.
+    """
+    sent, recorded, record, why = 0, 0, backfill, ""
     try:
         for count in queue.send(_messages(units, backfill.id)):
             sent += count
             tell(count)
             if sent - recorded >= _RECORD_EVERY:
                 recorded = sent
-                if change_record(state, backfill.id, sent=sent).cancelled is not None:
-                    break
+                record = change_record(state, backfill.id, sent=sent)
+            elif sent < _RECORD_EVERY:  # small ones would else be over before anybody looks
+                record = read_record(state, backfill.id)
+            if record.cancelled is not None:
+                break
     except StorageError as error:
-        raise _stopped(error.what, backfill, sent) from error
+        why = error.what
     finally:
         record = change_record(state, backfill.id, sent=sent)
-    if sent < backfill.messages:
-        raise _stopped("it was cancelled", backfill, sent)
+    if record.cancelled is not None:
+        why = f"it was cancelled; {_removed_after(backfill.id, queue)}"
+    if why:
+        raise _stopped(why, backfill, sent)
     return record
+
+
+def _removed_after(id_: str, queue: MessageQueue) -> str:
+    """Remove what was sent of a backfill after it was cancelled; says what came of that."""
+    try:
+        return f"{counted(_remove(id_, queue).messages, 'message')} removed since"
+    except CloudTrailParquetError as error:
+        return f"not removed: {error.what}; backfill cancel --id {id_} does that"
 
 
 def _messages(units: Iterable[PlannedUnit], id_: str) -> Iterator[Outgoing]:
@@ -120,14 +151,30 @@ def take_back(id_: str, queue: MessageQueue, stores: Stores) -> Cancelled:
         id_: The backfill.
         queue: Its queue.
         stores: The state has its record.
+
+    Raises:
+        UsageError: A look would make dead letters of others' messages, so nothing was done.
     """
+    _check_look(queue)
     backfill = read_record(stores.state, id_)
     change_record(stores.state, backfill.id, cancelled=stores.now())
+    return _remove(backfill.id, queue)
+
+
+def _check_look(queue: MessageQueue) -> None:
+    if queue.max_receives() == 1:
+        what = "a look at messages of others would make them dead letters (maxReceiveCount is 1)"
+        hint = "Set it to 2 or more (max_receives of [backfill_queue]), and cancel then"
+        raise UsageError(what, queue.url, hint)
+
+
+def _remove(id_: str, queue: MessageQueue) -> Cancelled:
+    _check_look(queue)
     removed = units = 0
     others, ours = list[Message](), list[Message]()
     try:
         for message in queue.receive(_HIDDEN_S):
-            if message.backfill != backfill.id:
+            if message.backfill != id_:
                 others.append(message)
                 continue
             ours.append(message)

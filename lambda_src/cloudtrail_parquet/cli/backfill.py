@@ -160,6 +160,8 @@ class _Start:
     def by_queue(self, url: str) -> None:
         """Send to a queue."""
         with MessageQueue.open(url) as queue:
+            if queue.max_receives() is None:  # for dead letters themselves, perhaps
+                raise queue.no_dead_letters()
             selection, surveyed = self._survey()
             discovery = selection.discovery
             look_into_odd_siblings(selection.source, discovery)

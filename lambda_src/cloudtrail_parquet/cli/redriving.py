@@ -84,8 +84,7 @@ def _of_queue(opened: ExitStack, url: str, log: str | None) -> Pile:
     queue = opened.enter_context(MessageQueue.open(url))
     dead_letters = queue.dead_letters()
     if dead_letters is None:
-        what, hint = "has no queue for dead letters", "Name the queue that the function reads"
-        raise UsageError(what, url, hint)
+        raise queue.no_dead_letters()
     reasons: Reasons = _without_log
     if log:
         client = opened.enter_context(client_of("logs", log, region_in(url)))
