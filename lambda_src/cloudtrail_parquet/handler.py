@@ -84,15 +84,11 @@ def _messages(event: Any) -> list[dict[str, Any]]:  # noqa: ANN401
     records = event.get("Records") if isinstance(event, dict) else None
     if not isinstance(records, list):
         return []
-    messages = [
+    return [
         record
         for record in records
         if isinstance(record, dict) and record.get("eventSource") == "aws:sqs"
     ]
-    if not all(isinstance(message.get("messageId"), str) for message in messages):
-        what, hint = "a message of SQS without messageId", "Send what SQS sends"
-        raise UsageError(what, "event", hint)
-    return messages
 
 
 def _work_on_messages(function: Function, messages: list[dict[str, Any]]) -> list[str]:
@@ -100,7 +96,14 @@ def _work_on_messages(function: Function, messages: list[dict[str, Any]]) -> lis
 
     Returns:
         The ids of the messages that failed.
+
+    Raises:
+        UsageError: One of them has no id, by which it could be named.
     """
+    if not all(isinstance(message.get("messageId"), str) for message in messages):
+        function.telemetry.refused()
+        what, hint = "a message of SQS without messageId", "Send what SQS sends"
+        raise UsageError(what, "event", hint)
     failed, redelivery = [], redelivery_of(os.environ)
     for message in messages:
         # What is left of a message of a backfill is part of it as well.

@@ -916,6 +916,17 @@ def test_messages_that_cannot_be_done_fail_by_themselves(deployed: Deployment) -
     assert [one["message_id"] for one in box.lines("message_failed")] == failed
 
 
+def test_a_message_without_an_id_is_refused_and_counted(deployed: Deployment) -> None:
+    box = deployed.start()
+
+    done = box.invoke({"Records": [{"eventSource": "aws:sqs"}]})
+
+    assert not done.ok
+    assert box.metrics()["EventsRefused"] == 1
+    (line,) = box.lines("event_failed")
+    assert line["error"].startswith("event: a message of SQS without messageId")
+
+
 def visibilities(deployed: Deployment) -> list[int]:
     """The seconds for which the function has had messages hidden, in order."""
     target = "AmazonSQS.ChangeMessageVisibility"
