@@ -18,7 +18,9 @@ from cloudtrail_parquet.planning.plan import Only
 _EXPECTED = """\
 Expected {"kind": "daily"}, {"kind": "convert", "units": [...]} or \
 {"kind": "plan", "from": ..., "to": ...}; see docs/events.md"""
-_Bounds = tuple[tuple[str, str, int], ...]
+_WINDOW_S = 15 * 86_400  # the longest: a day, and a week before and after it
+_Second = Annotated[int, msgspec.Meta(ge=0, lt=_WINDOW_S)]
+_Bounds = tuple[tuple[str, str, _Second], ...]
 _Span = tuple[str, str]
 _PlanId = Annotated[str, msgspec.Meta(max_length=200, pattern="^[A-Za-z0-9._%-]*$")]
 _Days = Annotated[int, msgspec.Meta(ge=0, le=366)]
@@ -41,11 +43,11 @@ class UnitRef(
     region: str = ""
     day: date
     shard: tuple[int, int] = (WHOLE.number, WHOLE.of)
-    bounds: Annotated[
-        tuple[tuple[str, str, int], ...], msgspec.Meta(max_length=MAX_SHARDS - 1)
-    ] = ()
+    bounds: Annotated[_Bounds, msgspec.Meta(max_length=MAX_SHARDS - 1)] = ()
 
     def __post_init__(self) -> None:
+        if self.bounds and self.account and self.region:
+            raise ValueError("bounds are for units that span places: leave out account or region")
         if self.one.of != self.shard[1]:  # which also raises what else is wrong with it
             raise ValueError(f"{len(self.bounds)} bounds are not those of {self.shard[1]} shards")
 

@@ -27,6 +27,12 @@ UNIT = {"account": "012345678901", "region": "us-east-1", "day": "2026-01-10"}
 units = st.builds(Unit, st.from_regex(r"\d{12}", fullmatch=True), st.text(max_size=12), st.dates())
 
 
+def cut(unit: dict[str, Any], second: int) -> dict[str, Any]:
+    """An event for a shard of a unit with one bound."""
+    bounds = [["012345678901", "us-east-1", second]]
+    return {"kind": "convert", "units": [{**unit, "bounds": bounds}]}
+
+
 @pytest.mark.parametrize("text", EXAMPLES)
 def test_every_example_of_the_docs_is_an_event(text: str) -> None:
     assert isinstance(parse_text(text), Event)
@@ -53,6 +59,17 @@ def test_an_event_of_a_bus_means_its_detail() -> None:
         == parse(bare)
         == ConvertEvent.of([Unit("012345678901", "us-east-1", date(2026, 1, 10))])
     )
+
+
+@pytest.mark.parametrize("place", [{}, {"account": "012345678901"}])
+def test_a_unit_that_spans_places_is_cut_at_bounds(place: dict[str, str]) -> None:
+    unit = {**place, "day": UNIT["day"], "shard": [1, 2]}
+
+    event = parse(cut(unit, 15 * 86_400 - 1))
+
+    assert isinstance(event, ConvertEvent)
+    assert event.units[0].one.of == 2
+    assert parse_text(to_text(event)) == event
 
 
 @pytest.mark.parametrize("body", [None, 1, {"kind": "daily"}, ["daily"], '"daily"', "", "{"])
@@ -89,6 +106,10 @@ def test_a_full_event_is_small_enough_for_its_carriers() -> None:
         ({"kind": "convert", "units": [UNIT] * (MAX_UNITS + 1)}, f"length <= {MAX_UNITS}"),
         ({"kind": "convert", "units": [{**UNIT, "day": "2026-02-30"}]}, "$.units[0].day"),
         ({"kind": "convert", "units": [{**UNIT, "hour": 1}]}, "unknown field `hour`"),
+        (cut({**UNIT, "shard": [1, 2]}, 0), "bounds are for units that span places"),
+        (cut({"day": UNIT["day"], "shard": [1, 2]}, -1), "`int` >= 0"),
+        (cut({"day": UNIT["day"], "shard": [1, 2]}, 15 * 86_400), "`int` <= 1295999"),
+        (cut({"day": UNIT["day"], "shard": [1, 3]}, 0), "1 bounds are not those of 3 shards"),
         ({"kind": "plan", "from": "2026-01-01"}, "missing required field `to`"),
         ({"kind": "plan", "from": "2026-01-02", "to": "2026-01-01"}, "is before from"),
         ({"kind": "plan", "from": "2026-01-01", "to": "2026-01-02", "only": "new"}, "'new'"),
