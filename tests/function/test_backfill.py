@@ -68,8 +68,8 @@ class Backfilled:
         done = run("backfill", "status", *self.places[1:], "--json", *options)
         return json.loads(done.stdout.splitlines()[-1])
 
-    def cancel(self) -> Any:  # noqa: ANN401
-        return self._json(run("backfill", "cancel", *self.places[1:], "--yes", "--json"))
+    def cancel(self, *options: object) -> Any:  # noqa: ANN401
+        return self._json(run("backfill", "cancel", *self.places[1:], "--yes", "--json", *options))
 
     def redrive(self, *options: object) -> Done:
         return run("backfill", "redrive", "--queue", self.queue, *options)
@@ -283,7 +283,7 @@ def test_what_lambda_and_eventbridge_gave_up_goes_to_the_bus_again(backfilled: B
     assert done.stdout.splitlines() == [
         "convert 012345678901 us-east-1 2026-01-10 and 1 more: s3://a: cannot be read",
         "daily: NO_PERMISSIONS Lambda denies it",
-        "not an event: the function's log has the reason; --log NAME looks there",
+        "not an event: neither Lambda nor EventBridge says why it is here",
     ]
     assert "not sent again: 1, which are not events; purge them" in done.stderr
     carried = backfilled.deployed.carry_events(lambda event, **_: Outcome(ok=True, payload=event))
@@ -324,10 +324,14 @@ def test_watching_ends_when_all_is_done_or_nothing_more_will_come(
     threading.Event().wait(1.1)  # receipts of the same second would be those of a later backfill
     backfilled.sent("--from", LAST, "--to", LAST, "--only", "all")
     assert counts(backfilled.status())[:4] == (4, 0, 0, 4)
-    backfilled.cancel()
+    backfilled.sqs.purge_queue(QueueUrl=backfilled.queue)
     over = run("backfill", "status", *backfilled.places[1:], "--watch")
     assert len(pauses) == 3 + 7  # SQS may be a minute late with its counts
     assert re.search(r"time left: unknown; messages: 0 waiting", over.stdout)
+    backfilled.cancel()
+    over = run("backfill", "status", *backfilled.places[1:], "--watch")
+    assert len(pauses) == 3 + 7
+    assert "units done" not in over.stdout
     assert re.fullmatch(r"cancelled at [-0-9]+ [0-9:]+ UTC\n", over.stderr)
 
 
@@ -397,6 +401,44 @@ def test_a_backfill_that_is_unknown_is_an_error_that_names_others(backfilled: Ba
     assert (
         "there is no record of a backfill 20260101T000000Z-0000. The newest are: 2" in other.stderr
     )
+
+
+def test_a_backfill_whose_record_is_lost_or_damaged_is_taken_back_by_its_id(
+    backfilled: Backfilled,
+) -> None:
+    bucket, s3 = backfilled.deployed.buckets["state"], backfilled.deployed.s3
+    sent = backfilled.sent("--from", LAST, "--to", LAST)
+    key = f"x/backfills/{sent['id']}"
+
+    s3.delete_object(Bucket=bucket, Key=f"{key}.units.json")
+    unlisted = run("backfill", "status", *backfilled.places[1:])
+    assert (unlisted.returncode, unlisted.stderr.count("\n")) == (2, 1)
+    assert f"the list of units of the backfill {sent['id']} is missing" in unlisted.stderr
+    assert f"backfill cancel --id {sent['id']} still takes it back" in unlisted.stderr
+
+    s3.put_object(Bucket=bucket, Key=f"{key}.json", Body=b"{")
+    by_id = ("--id", sent["id"])
+    damaged = run("backfill", "cancel", *backfilled.places[1:], "--yes", *by_id)
+    assert damaged.returncode == 2
+    assert f"backfill cancel --id {sent['id']} --queue URL takes back its" in damaged.stderr
+    backfilled.deployed.send_messages({"kind": "daily"})
+    taken = backfilled.cancel(*by_id, "--queue", backfilled.queue)
+    assert (taken["messages"], taken["units"], taken["others"]) == (sent["sent"], sent["units"], 1)
+
+    s3.delete_object(Bucket=bucket, Key=f"{key}.json")
+    none = backfilled.cancel(*by_id, "--queue", backfilled.queue)
+    assert (none["messages"], none["others"]) == (0, 1)
+
+
+def test_a_backfill_is_not_looked_for_in_another_queue(backfilled: Backfilled) -> None:
+    sent = backfilled.sent("--from", LAST, "--to", LAST)
+    other = ("--queue", backfilled.new_queue(), "--yes")
+
+    done = run("backfill", "cancel", *backfilled.places[1:], *other)
+
+    assert done.returncode == 2
+    assert f"backfill {sent['id']}: was sent to {backfilled.queue}. Leave out" in done.stderr
+    assert backfilled.left_in(backfilled.queue) == sent["sent"]
 
 
 def test_when_the_queue_takes_only_some_the_record_says_how_many(

@@ -49,6 +49,11 @@ class BackfillProgress(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the queue has no message, so that nothing more comes of what is left."""
         return not (self.waiting or self.under_way)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left, or what is left was cancelled and nothing of it waits."""
+        return not self.left or (self.is_idle and self.backfill.cancelled is not None)
+
 
 class Watch:
     """Looks at a backfill again and again, and at its dead letters only when these have changed."""

@@ -21,6 +21,7 @@ from cloudtrail_parquet.storage import ReadStore, Store
 
 _FOLDER, _RECORD, _UNITS = "backfills/", ".json", ".units.json"
 _ATTEMPTS = 3
+_BY_ID = "If it was sent, backfill cancel --id {} --queue URL takes back its messages"
 
 Days = tuple[date, date]
 """A first and a last day."""
@@ -137,7 +138,7 @@ def read_record(state: ReadStore, id_: str | None) -> Backfill:
         UsageError: There is no such record; says which there are.
     """
     ids = _ids(state)
-    if not ids:
+    if not (ids or id_):
         what, hint = "there is no record of a backfill", "Name the dataset, or --state, of one"
         raise UsageError(what, state.uri, hint)
     name = id_ or ids[-1]
@@ -155,7 +156,12 @@ def read_units(state: ReadStore, id_: str) -> UnitList:
     """
     stored = state.look(f"{_FOLDER}{id_}{_UNITS}")
     if stored is None:
-        raise _no_such(state, id_)
+        what = f"the list of units of the backfill {id_} is missing ({_FOLDER}{id_}{_UNITS})"
+        hint = (
+            f"Nobody can tell how far it is; backfill cancel --id {id_} still takes it back, and "
+            "the same backfill command sends what is not converted by then"
+        )
+        raise UsageError(what, state.uri, hint)
     try:
         rows = msgspec.json.decode(stored.data, type=list[tuple[str, str, list[Days]]])
     except msgspec.DecodeError as error:
@@ -178,10 +184,12 @@ def _decoded(text: bytes, where: str, id_: str) -> Backfill:
 
 def _damaged(where: str, id_: str, error: Exception) -> UsageError:
     what = f"the record of the backfill {id_} cannot be read ({error})"
-    return UsageError(what, where, f"Remove {_FOLDER}{id_}*; no log or part is lost with it")
+    hint = f"Remove {_FOLDER}{id_}*; no log or part is lost with it. {_BY_ID.format(id_)}"
+    return UsageError(what, where, hint)
 
 
 def _no_such(state: ReadStore, id_: str) -> UsageError:
     newest = ", ".join(reversed(_ids(state)[-5:])) or "none"
     what = f"there is no record of a backfill {id_}"
-    return UsageError(what, state.uri, f"The newest are: {newest}")
+    hint = f"The newest are: {newest}. {_BY_ID.format(id_)}"
+    return UsageError(what, state.uri, hint)

@@ -141,7 +141,7 @@ class Cancelled(NamedTuple):
     under_way: int
 
 
-def take_back(id_: str, queue: MessageQueue, stores: Stores) -> Cancelled:
+def take_back(id_: str, queue: MessageQueue, stores: Stores | None) -> Cancelled:
     """Remove the messages of a backfill from its queue, and record that.
 
     Messages of others are looked at once each, which counts as one of their receives, and are
@@ -150,15 +150,16 @@ def take_back(id_: str, queue: MessageQueue, stores: Stores) -> Cancelled:
     Args:
         id_: The backfill.
         queue: Its queue.
-        stores: The state has its record.
+        stores: The state has its record; None if that is lost.
 
     Raises:
-        UsageError: A look would make dead letters of others' messages, so nothing was done.
+        UsageError: There is no such record, or a look would make dead letters of others' messages;
+            nothing was done.
     """
     _check_look(queue)
-    backfill = read_record(stores.state, id_)
-    change_record(stores.state, backfill.id, cancelled=stores.now())
-    return _remove(backfill.id, queue)
+    if stores is not None:
+        change_record(stores.state, id_, cancelled=stores.now())
+    return _remove(id_, queue)
 
 
 def _check_look(queue: MessageQueue) -> None:

@@ -240,7 +240,7 @@ def status(  # noqa: PLR0913, PLR0917 - each is an option
     with MessageQueue.open(record.queue) as queue:
         watching = Watch(stores, record.id, queue)
         progress, idle = watching.look(), 0
-        while watch and progress.left and idle < _IDLE_LOOKS:
+        while watch and not progress.is_over and idle < _IDLE_LOOKS:
             idle = idle + 1 if progress.is_idle else 0
             if as_json:
                 print_progress(progress, as_json=True)
@@ -260,17 +260,30 @@ def cancel(  # noqa: PLR0913, PLR0917 - each is an option
     dataset: Dataset,
     state: State = None,
     id_: Id = None,
+    queue: Annotated[
+        str | None,
+        typer.Option(help="URL of its queue; with --id, if its record is lost."),
+    ] = None,
     profile: Profile = None,  # noqa: ARG001 - its callback uses it
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Take back what of a backfill still waits in its queue; messages of others stay."""
     stores = _stores(dataset, state)
-    record = read_record(stores.state, id_)
-    with MessageQueue.open(record.queue) as queue:
-        _ask(f"Remove the messages of the backfill {record.id} from {record.queue}?", yes=yes)
-        cancelled = take_back(record.id, queue, stores)
-    print_cancelled(record.id, cancelled, as_json=as_json)
+    try:
+        record = read_record(stores.state, id_)
+        name, url = record.id, record.queue
+    except UsageError as error:
+        if not (id_ and queue):
+            raise
+        note(f"{error.what}: that it is cancelled is not noted")
+        record, name, url = None, id_, queue
+    if queue and queue != url:
+        raise UsageError(f"was sent to {url}", f"backfill {name}", "Leave out --queue")
+    with MessageQueue.open(url) as opened:
+        _ask(f"Remove the messages of the backfill {name} from {url}?", yes=yes)
+        cancelled = take_back(name, opened, stores if record else None)
+    print_cancelled(name, cancelled, as_json=as_json)
     if cancelled.under_way:
         note(
             f"still being worked on: {counted(cancelled.under_way, 'message')}; "

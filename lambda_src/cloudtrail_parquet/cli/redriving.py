@@ -26,6 +26,8 @@ from cloudtrail_parquet.cli.output import FAILED, STDOUT, note
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.printable import printable
 
+UNSAID = "neither Lambda nor EventBridge says why it is here"
+
 Pile = tuple[DeadLetters, Send]
 """Dead letters of a queue, and what sends them again."""
 
@@ -95,12 +97,17 @@ def _of_queue(opened: ExitStack, url: str, log: str | None) -> Pile:
 def _of_failures(opened: ExitStack, url: str, bus: str) -> Pile:
     queue = opened.enter_context(MessageQueue.open(url))
     client = opened.enter_context(client_of("events", bus, region_in(url)))
-    return opened.enter_context(DeadLetters(queue, _without_log)), to_bus(client, bus)
+    return opened.enter_context(DeadLetters(queue, _without_reason)), to_bus(client, bus)
 
 
 def _without_log(messages: list[Message]) -> dict[str, str]:
     unknown = "the function's log has the reason; --log NAME looks there"
     return {message.id: unknown for message in messages}
+
+
+def _without_reason(messages: list[Message]) -> dict[str, str]:
+    """For messages that no service gave up, so no log has their ids."""
+    return dict.fromkeys((message.id for message in messages), UNSAID)
 
 
 def _print(letters: list[DeadLetter], *, as_json: bool) -> None:
