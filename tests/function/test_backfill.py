@@ -5,6 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -15,10 +16,13 @@ import pytest
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
 from cloudtrail_parquet.backfill import message_queue, sending
+from cloudtrail_parquet.backfill.record import read_record
+from cloudtrail_parquet.cli import backfill as cli_backfill
 from cloudtrail_parquet.function import fanout
 from cloudtrail_parquet.handler import handler
 from cloudtrail_parquet.planning import batches
 from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
+from cloudtrail_parquet.storage import Stores, open_store
 from tests.builders import ago
 from tests.end_to_end.program import Done, run
 from tests.function.conftest import Deploy
@@ -333,6 +337,34 @@ def test_watching_ends_when_all_is_done_or_nothing_more_will_come(
     assert len(pauses) == 3 + 7
     assert "units done" not in over.stdout
     assert re.fullmatch(r"cancelled at [-0-9]+ [0-9:]+ UTC\n", over.stderr)
+
+
+def test_a_backfill_that_is_cancelled_while_it_is_sent_leaves_nothing_in_the_queue(
+    backfilled: Backfilled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fanout, "_AT_A_TIME", 1)
+    begun = SimpleNamespace(requests=0)
+
+    @contextmanager
+    def bar(_: int) -> Iterator[Callable[[int], None]]:
+        def tell(_: int) -> None:
+            begun.requests += 1
+            if begun.requests == 2:
+                state = open_store(backfilled.places[-1])
+                with message_queue.MessageQueue.open(backfilled.queue) as queue:
+                    id_ = read_record(state, None).id
+                    sending.take_back(id_, queue, Stores(state, state, state))
+
+        yield tell
+
+    monkeypatch.setattr(cli_backfill, "sending_bar", bar)
+
+    done = backfilled.start("--yes")
+
+    assert done.returncode == 1
+    assert re.search(r"2 of \d+ messages were sent, no more \(it was cancelled;", done.stderr)
+    assert backfilled.left_in(backfilled.queue) == 0
+    assert backfilled.status()["sent"] == 2
 
 
 # Wrong usage, and what is out of reach.
