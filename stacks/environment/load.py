@@ -2,8 +2,7 @@
 
 import re
 import tomllib
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -13,6 +12,7 @@ from cloudtrail_parquet.errors import MistakesError, UsageError
 from cloudtrail_parquet.settings.settings import SettingSource, settings_of
 from stacks.environment.fields import Environment
 from stacks.environment.mend import Mended, dotted, mended, near_field
+from stacks.environment.shared import shared
 from stacks.environment.validate import conflicts
 
 EXAMPLE = "example"
@@ -48,11 +48,17 @@ def load_all(folder: Path, only: str | None = None) -> dict[str, Environment]:
     if not wanted:
         what = f"there is no {only or 'environment'} here (found: {', '.join(files) or 'nothing'})"
         raise UsageError(what, str(folder), f"Copy {EXAMPLE}.toml to {only or '<name>'}.toml")
-    return load(*(files[name] for name in sorted(wanted)))
+    beside = [files[name] for name in sorted(files.keys() - wanted - {EXAMPLE})]
+    return load(*(files[name] for name in sorted(wanted)), beside=beside)
 
 
-def load(*files: Path) -> dict[str, Environment]:
+def load(*files: Path, beside: Iterable[Path] = ()) -> dict[str, Environment]:
     """Read environment files.
+
+    Args:
+        files: The files.
+        beside: Files of other environments, with which these must not share what exists once;
+            their own mistakes do not matter.
 
     Raises:
         UsageError: Some cannot be read, or have mistakes; names all of them.
@@ -70,36 +76,13 @@ def load(*files: Path) -> dict[str, Environment]:
         problems += [f"{path}: {problem}" for problem in of_file]
         if found:
             read[path] = found
-    names = {path: dict(_made(found)) for path, found in read.items()}
-    taken = Counter(what for made in names.values() for what in made)
-    problems += [
-        f"{path}: {problem}"
-        for path, made in names.items()
-        for what, problem in made.items()
-        if taken[what] > 1
-    ]
+    others = {path: found for path in beside if (found := _read(path)[0])}
+    told = shared({**read, **others})
+    problems += [f"{path}: {problem}" for path, problem in told if path in read]
     if problems:
         hint = f"environments/{EXAMPLE}.toml explains every field"
         raise MistakesError.of(problems, "environments", hint)
     return {path.stem: found.environment for path, found in read.items()}
-
-
-def _made(found: Mended) -> Iterator[tuple[tuple[str | None, ...], str]]:
-    """What only one environment may make, with where that is, and the mistake if two do."""
-    environment = found.environment
-    account, region = environment.account, environment.region
-    if found.knows("account", "name"):
-        taken = "another environment of that account has it"
-        yield ("name", account, environment.name), f"name = {environment.name!r}: {taken}"
-    catalogue, database = environment.catalogue, environment.database
-    if not catalogue.enabled or not found.knows("account", "name", "region", "catalogue"):
-        return
-    taken = "another environment of that account and region has it"
-    if catalogue.create_database:
-        problem = f"catalogue.database = {database!r}: {taken}; only one may create it"
-        yield ("database", account, region, database), problem
-    problem = f"catalogue.table = {catalogue.table!r} in {database!r}: {taken}"
-    yield ("table", account, region, database, catalogue.table), problem
 
 
 def _read(path: Path) -> tuple[Mended | None, list[str]]:

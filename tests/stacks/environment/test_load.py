@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
-from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.errors import MistakesError, UsageError
 from stacks.environment.load import EXAMPLE, load, load_all
 from tests.stacks.conftest import CASES, ENVIRONMENTS, ROOT
 from tests.stacks.environment.files import LEAST, changed, problem, problems, read, table, toml
+
+ELSEWHERE = {"bucket": "other-lake", "prefix": "cloudtrail"}
+"""The dataset of another environment."""
 
 
 def test_what_has_to_be_given_is_named() -> None:
@@ -55,8 +58,9 @@ def test_an_unknown_field_is_refused_with_the_one_that_was_meant(
 def test_every_mistake_of_every_file_is_reported_at_once() -> None:
     first = table(region="x", function__memory_mb=1, converter__page_rows=0, converter__lease_s=1)
     third = table(tags={"a": "%", "b": "%"}, sources=[{"bucket": "A"}, {"bucket": "B"}])
+    third["dataset"] = ELSEWHERE
 
-    lines = problems(first, LEAST, third)
+    lines = problems(first, table(dataset__prefix="b"), third)
 
     assert [line.split(" = ")[0] for line in lines] == [
         "a.toml: region",
@@ -98,7 +102,8 @@ def test_a_file_that_is_no_toml_is_named_beside_the_other_mistakes(
 
 def test_a_name_is_given_once_in_an_account() -> None:
     here, there = "111122223333", "444455556666"
-    first, second = table(name="trails", account=here), table(name="trails", account=there)
+    first = table(name="trails", account=here)
+    second = table(name="trails", account=there, dataset=ELSEWHERE)
 
     assert len(read(first, second)) == 2
     assert problems(first, {**second, "account": here}) == [
@@ -109,7 +114,8 @@ def test_a_name_is_given_once_in_an_account() -> None:
     assert len(problems(first, {**second, "account": here, "tags": 3})) == 3
     assert len(problems(first, {**second, "account": 3})) == 1
     # Roles have no region.
-    assert len(problems(table(name="trails"), table(name="trails", region="us-east-1"))) == 2
+    first = table(name="trails")
+    assert len(problems(first, {**first, "region": "us-east-1", "dataset": ELSEWHERE})) == 2
 
 
 def test_two_environments_of_an_account_and_region_make_no_database_or_table_twice() -> None:
@@ -118,15 +124,18 @@ def test_two_environments_of_an_account_and_region_make_no_database_or_table_twi
     uses = {**given, "catalogue.create_database": False}
     of = "another environment of that account and region has it"
 
-    assert [one.database for one in read(changed(here), changed(here))] == [
+    def both(first: dict[str, Any], second: dict[str, Any]) -> list[dict[str, Any]]:
+        return [changed(first), changed({**second, "dataset": ELSEWHERE})]
+
+    assert [one.database for one in read(*both(here, here))] == [
         "cloudtrail_parquet_a",
         "cloudtrail_parquet_b",
     ]
-    assert problems(changed(given), changed({**given, "catalogue.table": "b"})) == [
+    assert problems(*both(given, {**given, "catalogue.table": "b"})) == [
         f"{file}.toml: catalogue.database = 'security': {of}; only one may create it"
         for file in "ab"
     ]
-    assert problems(changed(given), changed(uses)) == [
+    assert problems(*both(given, uses)) == [
         f"{file}.toml: catalogue.table = 'cloudtrail' in 'security': {of}" for file in "ab"
     ]
     for other in (
@@ -135,7 +144,70 @@ def test_two_environments_of_an_account_and_region_make_no_database_or_table_twi
         {**given, "account": "444455556666"},
         {**given, "catalogue.enabled": False},
     ):
-        assert len(read(changed(given), changed(other))) == 2
+        assert len(read(*both(given, other))) == 2
+
+
+def test_two_environments_do_not_share_a_terraform_state() -> None:
+    backend = {"bucket": "terraform", "key": "a.tfstate", "region": "eu-central-1"}
+    first = table(backend=backend)
+    second = table(dataset__bucket="other-lake", backend=backend)
+
+    taken = "another environment has it, and each would destroy what the other has made"
+    assert problems(first, second) == [
+        f"{file}.toml: backend.key = 'a.tfstate' in 'terraform': {taken}" for file in "ab"
+    ]
+    # Buckets of a name are one, whatever account and region deploy with it.
+    elsewhere = {**second, "account": "444455556666", "region": "eu-west-1"}
+    assert len(problems(first, elsewhere)) == 2
+    # But what is not legal is nobody's, and other partitions have buckets of their own.
+    assert len(problems(first, {**second, "backend": {**backend, "region": "x"}})) == 1
+    assert len(problems(first, {**second, "backend": {**backend, "bucket": "X"}})) == 1
+    for change in ({"key": "b.tfstate"}, {"bucket": "terraform-2"}):
+        assert len(read(first, {**second, "backend": {**backend, **change}})) == 2
+    china = {"region": "cn-north-1", "backend": {**backend, "region": "cn-north-1"}}
+    assert len(read(first, {**second, **china})) == 2
+
+
+def test_two_environments_do_not_create_the_same_bucket() -> None:
+    first = table(dataset__create=True)
+    state = {"bucket": "lake", "prefix": "state", "create": True}
+    second = table(dataset__bucket="other-lake", state=state)
+
+    assert problems(first, second) == [
+        "a.toml: dataset.create: another environment creates lake, too",
+        "b.toml: state.create: another environment creates lake, too",
+    ]
+    assert len(problems(first, {**second, "state": {**state, "bucket": "L"}})) == 1
+    assert len(read(first, {**second, "state": {**state, "create": False}})) == 2
+
+
+def test_two_environments_do_not_write_into_the_same_folder() -> None:
+    def environment(prefix: str, **more: object) -> dict[str, Any]:
+        return table(dataset__prefix=prefix, **more)
+
+    first = environment("cloudtrail")
+    assert problems(first, first) == [
+        "a.toml: dataset: s3://lake/cloudtrail is the dataset of environment b already",
+        "b.toml: dataset: s3://lake/cloudtrail is the dataset of environment a already",
+    ]
+    for other, line in (
+        (environment("cloudtrail/b"), "dataset: s3://lake/cloudtrail/b lies in the dataset of"),
+        (environment("cloudtrail.state"), "dataset: s3://lake/cloudtrail.state is the state of"),
+        (
+            environment("b", state={"bucket": "lake", "prefix": "cloudtrail.state/b"}),
+            "state: s3://lake/cloudtrail.state/b lies in the state of environment a, s3://lake/c",
+        ),
+    ):
+        (told,) = problems(first, other)
+        assert told.startswith(f"b.toml: {line}")
+    states = {"bucket": "states"}
+    own = (environment(prefix, state=states) for prefix in "ab")
+    assert problems(*own) == [
+        "a.toml: state: s3://states is the state of environment b already",
+        "b.toml: state: s3://states is the state of environment a already",
+    ]
+    assert len(problems(first, environment("cloudtrail", region="Frankfurt"))) == 1
+    assert len(read(first, environment("cloudtrail2"), environment("a"))) == 3
 
 
 def test_the_name_comes_from_the_file_unless_given() -> None:
@@ -146,7 +218,8 @@ def test_the_name_comes_from_the_file_unless_given() -> None:
 
 def test_all_environments_of_a_folder_are_read_but_the_example(tmp_path: Path) -> None:
     for name in ("dev", "prod", EXAMPLE):
-        lines = (f"{key} = {toml(value)}\n" for key, value in LEAST.items())
+        own = table(dataset__prefix=name)
+        lines = (f"{key} = {toml(value)}\n" for key, value in own.items())
         (tmp_path / f"{name}.toml").write_text("".join(lines))
 
     assert list(load_all(tmp_path)) == ["dev", "prod"]
@@ -157,6 +230,22 @@ def test_all_environments_of_a_folder_are_read_but_the_example(tmp_path: Path) -
         load_all(tmp_path, "staging")
     with pytest.raises(UsageError, match=r"no environment here \(found: nothing\)"):
         load_all(tmp_path / "nowhere")
+
+
+def test_one_environment_alone_is_compared_with_the_others_too(tmp_path: Path) -> None:
+    for name, own in (("dev", table(tags=3)), ("prod", LEAST), (EXAMPLE, LEAST)):
+        lines = (f"{key} = {toml(value)}\n" for key, value in own.items())
+        (tmp_path / f"{name}.toml").write_text("".join(lines))
+    (tmp_path / "broken.toml").write_text("region = ")
+
+    with pytest.raises(MistakesError) as caught:
+        load_all(tmp_path, "prod")
+
+    (told,) = caught.value.problems
+    taken = "s3://lake/cloudtrail is the dataset of environment dev already"
+    assert told == f"{tmp_path / 'prod.toml'}: dataset: {taken}"
+    (tmp_path / "dev.toml").unlink()
+    assert list(load_all(tmp_path, "prod")) == ["prod"]
 
 
 @pytest.mark.parametrize(

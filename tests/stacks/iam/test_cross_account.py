@@ -97,7 +97,7 @@ def test_a_dataset_elsewhere_needs_grants_for_writing(synthesised: Path) -> None
 
     wanted = grants(stack, there.model_copy(update={"dataset": location, "state": None}))
 
-    (lake,) = [one for one in wanted if one.to == "lake"]
+    (lake,) = [one for one in wanted if one.to == "other-lake"]
     assert lake.owner == "333333333333"
     actions = {action for one in lake.statements for action in one["Action"]}
     assert {"s3:PutObject", "s3:DeleteObject"} <= actions
