@@ -225,7 +225,7 @@ class Environment(Table):
     def state_location(self) -> OutputLocation:
         """The folder of receipts and leases."""
         dataset = self.dataset
-        return self.state or OutputLocation(
+        return self.state or OutputLocation.model_construct(  # longer than a file's may be
             bucket=dataset.bucket,
             prefix=f"{dataset.prefix}.state",
             region=dataset.region,

@@ -12,6 +12,7 @@ from stacks.environment.types import (
     Prefix,
     Reader,
     Region,
+    SourceBucketName,
     StorageClass,
     distinct,
     legal,
@@ -60,11 +61,13 @@ class SourceLocation(BucketLocation):
     """A folder with logs, at or above ``AWSLogs``.
 
     Attributes:
+        bucket: Name of the bucket, which may be older than rules about names.
         prefix: The folder; empty for the whole bucket.
         kms_keys: Keys of log files that are encrypted with SSE-KMS.
         requester_pays: Whether readers of the bucket pay for requests and transfer.
     """
 
+    bucket: SourceBucketName
     prefix: Annotated[
         Prefix,
         legal(

@@ -18,10 +18,20 @@ LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 
 PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 """AWS's partitions, by how the names of their regions begin; all others are in ``aws``."""
 
+MAX_PREFIX = 1024 - 256
+"""Characters of a prefix: a key has 1,024 bytes (S3 User Guide, "Naming Amazon S3 objects"), and
+what lies below sources, dataset and state takes less than 256 of them."""
+
+RESERVED_STARTS = ("xn--", "sthree-", "amzn-s3-demo-")
+RESERVED_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+"""How names of new buckets neither begin nor end (S3 User Guide, "General purpose bucket naming
+rules"). Buckets that are older than a rule keep their names."""
+
 MAX_TAGS = 50  # of a resource (AWS General Reference, tags); the same for their characters
 
 _ARN = "arn:aws(-us-gov|-cn)?"
 _FOLDER = r"[A-Za-z0-9!_.'()=@:+,-]+"  # nothing that IAM or a URI reads as something else
+_LABEL = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _TAG_TEXT = r"[\w .:/=+@-]"
 
 
@@ -74,14 +84,34 @@ Region = Annotated[
 StackName = Annotated[
     str, text("[a-z][a-z0-9-]{0,38}[a-z0-9]", "2 to 40 lower-case letters, digits and -")
 ]
+SourceBucketName = Annotated[
+    str,  # labels with dots between them (CloudTrail User Guide, on names of its buckets)
+    text(
+        rf"(?=.{{3,63}}\Z)(?!\d+(\.\d+){{3}}\Z){_LABEL}(\.{_LABEL})*",
+        "the name of a bucket, without s3:// or arn:, and not an address",
+    ),
+]
 BucketName = Annotated[
-    str, text("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of a bucket, without s3:// or arn:")
+    SourceBucketName,
+    legal(
+        lambda name: not name.startswith(RESERVED_STARTS) and not name.endswith(RESERVED_ENDS),
+        f"a name that S3 lets a bucket have: none with {', '.join(RESERVED_STARTS)} at its"
+        f" beginning, or {', '.join(RESERVED_ENDS)} at its end",
+    ),
 ]
 Prefix = Annotated[
     str,
     text(
         rf"|{_FOLDER}(/{_FOLDER})*",
         "folders with / between them, none at its ends, without wildcards and white space",
+    ),
+    legal(
+        lambda prefix: not {".", ".."} & set(prefix.split("/")),
+        "without folders . and .., since such keys cannot be read: name the folder above",
+    ),
+    legal(
+        lambda prefix: len(prefix) <= MAX_PREFIX,
+        f"{MAX_PREFIX} characters at most, which leaves room for keys of 1,024 bytes",
     ),
 ]
 ObjectKey = Annotated[str, text(rf"{_FOLDER}(/{_FOLDER})*", "an object's key")]

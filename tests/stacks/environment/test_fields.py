@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 
 from cloudtrail_parquet.contract import Variable
 from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.layout import Shard, Unit, straggler_key
 from cloudtrail_parquet.schema.columns import JSON_COLUMNS, leaves
 from cloudtrail_parquet.settings.rules import Discard
 from cloudtrail_parquet.settings.settings import (
@@ -39,9 +40,16 @@ from cloudtrail_parquet.settings.types import (
     SettingType,
     Structs,
 )
+from cloudtrail_parquet.state.keys import StateKeys
+from cloudtrail_parquet.storage.s3 import Bucket
 from stacks.environment.fields import Environment
 from stacks.environment.load import EXAMPLE, load
-from stacks.environment.types import LOG_RETENTION_DAYS
+from stacks.environment.types import (
+    LOG_RETENTION_DAYS,
+    MAX_PREFIX,
+    RESERVED_ENDS,
+    RESERVED_STARTS,
+)
 from tests.stacks.conftest import ROOT
 from tests.stacks.environment.files import (
     BOUNDARY,
@@ -58,13 +66,21 @@ from tests.stacks.environment.files import (
 )
 
 SHIPPED = ROOT / "environments"
+RESERVED = [f"{start}lake" for start in RESERVED_STARTS] + [f"lake{end}" for end in RESERVED_ENDS]
+NO_BUCKETS = [
+    *("ab", "a" * 64, "Lake", "s3://lake", "lake/", "arn:aws:s3:::lake", "a_b", "", 7, "lake\n"),
+    *("192.168.1.1", "a..b.c", "a.-b", "a-.b", "-lake", "lake-", ".lake", "lake."),
+]
 BUCKETS = (
-    ["abc", "a.b-c9"],
-    ["ab", "Lake", "s3://lake", "lake/", "arn:aws:s3:::lake", "a_b", "", 7],
+    ["abc", "a" * 63, "a.b-c9", "a--b.0", "192.168.1", "192.168.1.1.1", "1.2.3.a", "xn-lake"],
+    [*NO_BUCKETS, *RESERVED],
 )
 PREFIXES = (
-    ["", "a", "a/b=1/c_d!e.f'(g)", "o-abc/trails"],
-    ["/a", "a/", "a//b", "a b", "a*", "a?", "${a}", "a%7Bb", "é", 1, "a\n"],
+    ["", "a", "a/b=1/c_d!e.f'(g)", "o-abc/trails", "..a/.b/c./...", "a" * MAX_PREFIX],
+    [
+        *("/a", "a/", "a//b", "a b", "a*", "a?", "${a}", "a%7Bb", "é", 1, "a\n"),
+        *(".", "..", "a/..", "./a", "a/../b", "a/./b", "a" * (MAX_PREFIX + 1)),
+    ],
 )
 REGIONS = (["eu-central-1", "ap-southeast-5"], ["Frankfurt", "EU-WEST-1", "eu-west-1a", "", 1])
 ACCOUNTS = (["012345678901"], [12345678901, "12345678901", "0123 45678901", "٠١٢٣٤٥٦٧٨٩٠١"])
@@ -99,7 +115,7 @@ FIELDS: dict[str, tuple[list[Any], list[Any]]] = {
     ),
     "kms_key": KEYS,
     "sources": ([[SOURCE], [SOURCE, {"bucket": "others"}]], [[], 3, [3], [{}], [[SOURCE]]]),
-    "sources[].bucket": BUCKETS,
+    "sources[].bucket": (BUCKETS[0] + RESERVED, NO_BUCKETS),
     "sources[].prefix": (
         [*PREFIXES[0], "AWSLogs", "trails/AWSLogs", "AWSLogs-old/a"],
         [*PREFIXES[1], "AWSLogs/o-abc", "trails/AWSLogs/012345678901/CloudTrail"],
@@ -281,6 +297,26 @@ def test_the_state_lies_beside_the_dataset_unless_given() -> None:
         Variable.STATE: f"s3://lake/a.state?kms_key_id={KEY}",
     }
     assert not environment.state_location.create
+
+
+@pytest.mark.parametrize("prefix", PREFIXES[0])
+def test_the_converter_takes_every_prefix_that_a_field_takes(prefix: str) -> None:
+    assert Bucket.of(f"s3://lake/{prefix}").prefix == prefix
+
+
+def test_a_prefix_leaves_room_for_the_longest_keys() -> None:
+    unit = Unit("0" * 12, "ap-southeast-12", date(2026, 1, 1))
+    shard = Shard(99, 99, "0" * 8)
+    kind = max(LOG_FOLDERS + OPTIONAL_LOG_FOLDERS, key=len)
+    folders = ("AWSLogs", f"o-{'a' * 32}", "0" * 12, kind, "ap-southeast-12", "2026/01/01")
+    name = f"{'0' * 12}_CloudTrail_ap-southeast-12_20260101T0000Z_{'a' * 16}.json.gz"
+    keys = [
+        straggler_key(unit, date(2026, 1, 1), 99_999, shard=shard),
+        *(f".state/{key}" for key in StateKeys.of(unit, shard)),
+        "/".join((*folders, name)),
+    ]
+
+    assert max(map(len, keys)) < 1024 - MAX_PREFIX
 
 
 def _uncommented(text: str) -> str:
