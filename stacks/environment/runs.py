@@ -4,16 +4,21 @@ Source: EventBridge Scheduler User Guide, "Schedule types".
 """
 
 import re
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
 
 from cloudtrail_parquet.settings.reach import days_until_settled, settled_after_min
 from cloudtrail_parquet.settings.settings import Settings
-from stacks.environment.cron import DAY_OF_WEEK, HOURS, MINUTES
+from stacks.environment.cron import DAY_OF_MONTH, DAY_OF_WEEK, HOURS, MINUTES, MONTH, YEAR
 
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)", re.ASCII)
 _MINUTES = {"minute": 1, "hour": 60, "day": 1440}
 _WEEK_DAYS = 7
+_MONTH_DAYS = (28, 29, 30, 31)
+_YEARS = set(range(2026, YEAR.high + 1))
+"""Of a schedule that never ends; those before are over."""
+
 _DAY_MINUTES = 1440
 _DAY_HOURS = 24
 
@@ -47,15 +52,23 @@ def runs_of(expression: str) -> Runs | None:
     try:
         minute, hour, of_month, month, of_week, year = expression[len("cron(") : -1].split()
         minutes_, hours = MINUTES.values(minute), HOURS.values(hour)
-        week = DAY_OF_WEEK.values("*" if of_week == "?" else of_week)
-        every_day = all(field in {"*", "?", "*/1", "1/1"} for field in (of_month, month, year))
+        days = DAY_OF_MONTH.values(of_month.replace("?", "*"))
+        week = DAY_OF_WEEK.values(of_week.replace("?", "*"))
+        every_month = MONTH.values(month) >= MONTH.values("*")
+        every_year = YEAR.values(year) >= _YEARS
     except ValueError:
         return None
-    if not every_day:
+    if not (every_month and every_year and min(days) <= min(_MONTH_DAYS)):
         return None
-    days = sorted(week)
-    apart = max(later - day for day, later in pairwise([*days, days[0] + _WEEK_DAYS]))
+    # One of the two is every day, as EventBridge wants a ? there.
+    apart = max(_days_apart(week, _WEEK_DAYS), *(_days_apart(days, of) for of in _MONTH_DAYS))
     return Runs(max(hours) * 60 + max(minutes_), apart)
+
+
+def _days_apart(days: Iterable[int], count: int) -> int:
+    """Most days from one run to the next, in a week or month of so many days and to the next."""
+    runs = sorted(day for day in days if day <= count)
+    return max(later - day for day, later in pairwise([*runs, runs[0] + count]))
 
 
 def settled_within_hours(daily: str) -> int:
