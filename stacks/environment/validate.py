@@ -12,6 +12,7 @@ from stacks.environment.fields import Environment
 from stacks.environment.locations import BucketLocation, OutputLocation
 from stacks.environment.runs import runs_of
 from stacks.environment.types import partition_of
+from stacks.environment.workgroup import WorkgroupSettings
 
 ENVIRONMENT_BYTES = 4096
 """Limit of all environment variables of a function together, as JSON (Lambda quotas)."""
@@ -28,6 +29,7 @@ def conflicts(environment: Environment) -> Iterator[Conflict]:
     """Every conflict."""
     yield from _sources(environment)
     yield from _state(environment)
+    yield from _one_bucket(environment)
     yield from _new_buckets(environment)
     yield from _of_new_buckets(environment)
     yield from _lifecycle(environment)
@@ -120,6 +122,36 @@ def _new_buckets(environment: Environment) -> Iterator[Conflict]:
                     f"{name}.create: {output.bucket} is a source, so it exists already",
                     (f"{name}.create", f"{name}.bucket", f"sources[{number}].bucket"),
                 )
+        if environment.backend and output.bucket == environment.backend.bucket:
+            yield Conflict(
+                f"backend.bucket: {output.bucket} is created here ({name}.create), and Terraform"
+                " needs its state before",
+                ("backend.bucket", f"{name}.create", f"{name}.bucket"),
+            )
+
+
+def _one_bucket(environment: Environment) -> Iterator[Conflict]:
+    """A bucket that is named several times has one region and one owner."""
+    places = [
+        (name, one.bucket, {"region": one.region or environment.region, "account": one.account})
+        for name, one in _locations(environment).items()
+    ]
+    if backend := environment.backend:
+        places.append(("backend", backend.bucket, {"region": backend.region}))
+    if workgroup := _workgroup(environment):
+        here = {"region": environment.region, "account": workgroup.account}
+        places.append(("catalogue.workgroup", workgroup.bucket, here))
+    said: dict[tuple[str, str], tuple[str, str]] = {}
+    for name, bucket, facts in places:
+        for field, value in facts.items():
+            if value is None:
+                continue
+            other, first = said.setdefault((bucket, field), (name, value))
+            if value != first:
+                yield Conflict(
+                    f"{name}: the {field} of {bucket} is {value} here, and {first} in {other}",
+                    ("region", *_fields(name, "bucket", field), *_fields(other, "bucket", field)),
+                )
 
 
 def _of_new_buckets(environment: Environment) -> Iterator[Conflict]:
@@ -172,7 +204,10 @@ def _lifecycle(environment: Environment) -> Iterator[Conflict]:
 
 
 def _among_logs(environment: Environment) -> Iterator[Conflict]:
-    for name, output in _given_outputs(environment).items():
+    written: dict[str, BucketLocation] = {**_given_outputs(environment)}
+    if workgroup := _workgroup(environment):
+        written["catalogue.workgroup"] = workgroup.results
+    for name, output in written.items():
         if LOGS_ROOT not in output.prefix.split("/"):
             continue
         for number, source in enumerate(environment.sources):
@@ -184,8 +219,16 @@ def _among_logs(environment: Environment) -> Iterator[Conflict]:
                 )
 
 
+def _workgroup(environment: Environment) -> WorkgroupSettings | None:
+    return environment.catalogue.workgroup if environment.catalogue.enabled else None
+
+
+def _fields(table: str, *fields: str) -> tuple[str, ...]:
+    return tuple(f"{table}.{field}" for field in fields)
+
+
 def _where(*tables: str) -> tuple[str, ...]:
-    return tuple(f"{table}.{field}" for table in tables for field in ("bucket", "prefix"))
+    return tuple(field for table in tables for field in _fields(table, "bucket", "prefix"))
 
 
 def _locations(environment: Environment) -> dict[str, BucketLocation]:

@@ -37,6 +37,51 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         {"dataset.prefix": "", "state": {"bucket": "lake", "prefix": "x"}},
         "state: s3://lake/x lies",
     ),
+    (
+        {"dataset.bucket": "org-logs", "sources[].region": "us-east-1"},
+        "dataset: the region of org-logs is eu-central-1 here, and us-east-1 in sources[0]",
+    ),
+    (
+        {
+            "dataset.bucket": "org-logs",
+            "dataset.account": "111122223333",
+            "sources[].account": "444455556666",
+        },
+        "dataset: the account of org-logs is 111122223333 here, and 444455556666 in sources[0]",
+    ),
+    (
+        {"dataset.region": "us-east-1", "state": {"bucket": "lake", "prefix": "s"}},
+        "state: the region of lake is eu-central-1 here, and us-east-1 in dataset",
+    ),
+    (
+        {"backend.region": "us-east-1", "backend.bucket": "lake"},
+        "backend: the region of lake is us-east-1 here, and eu-central-1 in dataset",
+    ),
+    (
+        {
+            **WORKGROUP_OF_DT,
+            "catalogue.workgroup.bucket": "org-logs",
+            "catalogue.workgroup.account": "111122223333",
+            "sources[].account": "444455556666",
+        },
+        "catalogue.workgroup: the account of org-logs is 111122223333 here, and 44445555",
+    ),
+    (
+        {"dataset.create": True, "backend.bucket": "lake"},
+        "backend.bucket: lake is created here (dataset.create), and Terraform needs its state",
+    ),
+    (
+        {"state.create": True, "backend.bucket": "lake-state"},
+        "backend.bucket: lake-state is created here (state.create)",
+    ),
+    (
+        {
+            **WORKGROUP_OF_DT,
+            "catalogue.workgroup.bucket": "org-logs",
+            "catalogue.workgroup.prefix": "AWSLogs/athena",
+        },
+        "catalogue.workgroup: s3://org-logs/AWSLogs/athena lies in AWSLogs of sources[0]",
+    ),
     ({"sources": [SOURCE, SOURCE]}, "sources[1]: s3://org-logs is sources[0] already"),
     (
         {
@@ -282,6 +327,16 @@ def test_a_contradiction_is_told_once() -> None:
     assert problem(converter__discard=[{"name": "a", "eventName": ["x" * 99] * 40}]).endswith(
         "shorten CLOUDTRAIL_PARQUET_DISCARD"
     )
+
+
+def test_a_bucket_of_several_folders_has_one_region_and_owner() -> None:
+    logs = [{**SOURCE, "prefix": "a", "account": "111122223333"}, {**SOURCE, "prefix": "b"}]
+    there = {"bucket": "org-logs", "prefix": "lake", "region": "eu-central-1"}
+
+    assert read(table(sources=logs, dataset=there))
+    (line,) = problems(table(sources=[*logs, {**SOURCE, "prefix": "c", "region": "us-east-1"}]))
+    said = "the region of org-logs is us-east-1 here, and eu-central-1 in sources[0]"
+    assert line == f"a.toml: sources[2]: {said}"
 
 
 def test_neighbours_are_no_contradiction() -> None:
