@@ -4,11 +4,12 @@ The same environment and package give the same bytes on every machine.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from cloudtrail_parquet.errors import UsageError
 from stacks.environment.fields import Environment
 from stacks.handover.readme import readme
 from stacks.iam.statements import Statement
@@ -42,6 +43,7 @@ def hand_over(
         The folder ``out``.
 
     Raises:
+        UsageError: It is no folder, or has files of these names that no hand-over wrote.
         OSError: The folder cannot be written.
     """
     files = _files(folder, environment, package, statements, out.name)
@@ -49,7 +51,13 @@ def hand_over(
     if not out.exists():
         out.mkdir(parents=True)
         out.chmod(0o755)  # whatever this user's mask
+    if not out.is_dir():
+        what = "is a file, and a hand-over is a folder"
+        raise UsageError(what, str(out), "Move it away, or give the environment another name")
     earlier = _listed(out / MANIFEST)
+    if theirs := sorted(_not_ours(out, files, earlier)):
+        what = "has files that no hand-over has listed, and this one would replace"
+        raise UsageError(f"{what}: {', '.join(theirs)}", str(out), "Move or rename them")
     # Of both, until it is done: what is interrupted does not leave files that nobody removes.
     _write(out / MANIFEST, _sums(earlier | digests))
     for name, content in files.items():
@@ -86,6 +94,17 @@ def _files(
     sizes = {file: len(content) for file, content in files.items()}
     files["README.md"] = readme(stack, environment, reasons, name, sizes).encode()
     return files
+
+
+def _not_ours(out: Path, files: Mapping[str, bytes], earlier: Mapping[str, str]) -> Iterator[str]:
+    """The names of a hand-over that something else in the folder has."""
+    if (out / MANIFEST).exists() and TERRAFORM not in earlier:
+        yield MANIFEST  # a list of other files
+    for name in files.keys() - earlier.keys():
+        path = out / name
+        same = path.is_file() and path.read_bytes() == files[name]
+        if path.exists() and not same:
+            yield name
 
 
 def _listed(manifest: Path) -> dict[str, str]:

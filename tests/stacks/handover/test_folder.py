@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from cloudtrail_parquet.errors import UsageError
 from stacks.environment.fields import Environment
 from stacks.handover import folder
 from stacks.handover.folder import hand_over
@@ -171,12 +172,59 @@ def test_a_list_that_names_other_folders_removes_nothing_there(
     digest = sha256(b"theirs").hexdigest()
     names = ("../beside", "..", ".", "", str(beside), ".terraform")
     (out / ".terraform").mkdir()
-    (out / "SHA256SUMS").write_text("".join(f"{digest}  {name}\n" for name in names) + "x\n\xff")
+    with (out / "SHA256SUMS").open("a") as listed:
+        listed.write("".join(f"{digest}  {name}\n" for name in names) + "x\n\xff")
 
     hand_over_again(synthesised, out, package(tmp_path))
 
     assert beside.read_bytes() == b"theirs"
     assert (out / ".terraform").is_dir()
+
+
+@pytest.mark.parametrize(
+    "names", [("README.md",), ("README.md", "cdk.tf.json"), ("SHA256SUMS",), (f"{PACKAGE}.sha256",)]
+)
+def test_files_that_no_hand_over_wrote_are_not_replaced(
+    synthesised: Path, tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    out = tmp_path / "prod"
+    out.mkdir()
+    (out / "notes").write_text("theirs")
+    listed = f"{sha256(b'theirs').hexdigest()}  notes\n"
+    for name in names:
+        (out / name).write_text(listed)
+
+    with pytest.raises(UsageError) as caught:
+        hand_over_again(synthesised, out, package(tmp_path))
+
+    assert str(caught.value) == (
+        f"{out}: has files that no hand-over has listed, and this one would replace:"
+        f" {', '.join(names)}. Move or rename them"
+    )
+    assert {path.name for path in out.iterdir()} == {"notes", *names}
+    assert {(out / name).read_text() for name in names} == {listed}
+
+
+def test_what_a_hand_over_would_write_anyway_may_be_there_without_its_list(
+    synthesised: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "prod"
+    hand_over_again(synthesised, out, package(tmp_path))
+    (out / "SHA256SUMS").unlink()
+
+    hand_over_again(synthesised, out, package(tmp_path))
+
+    assert (out / "SHA256SUMS").is_file()
+
+
+def test_a_file_in_place_of_the_folder_is_kept(synthesised: Path, tmp_path: Path) -> None:
+    out = tmp_path / "prod"
+    out.write_text("theirs")
+
+    with pytest.raises(UsageError, match=r"prod: is a file, and a hand-over is a folder\. Move"):
+        hand_over_again(synthesised, out, package(tmp_path))
+
+    assert out.read_text() == "theirs"
 
 
 def test_an_interrupted_hand_over_leaves_nothing_that_the_next_one_does_not_know(
