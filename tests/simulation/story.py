@@ -216,7 +216,7 @@ class Story:
             lambda: self.services.laptop(first, last),
             lambda: self._invoke(crowd.choice(days), crowd.choice(self.spans)),
         ]
-        for act in crowd.choices(acts, k=crowd.randint(2, 5)):
+        for act in (acts[0], *crowd.choices(acts, k=crowd.randint(1, 4))):
             scheduler.at(scheduler.now + crowd.choice([0, 0.1, 1, 5]) * crowd.random(), act)
 
     def _burst(self) -> None:
