@@ -7,15 +7,18 @@ Source: Lambda Developer Guide, "Using the Lambda runtime API"; "Defined runtime
 variables".
 """
 
+import fcntl
 import json
 import os
 import queue
 import resource
 import subprocess
 import sys
+import termios
 import threading
 import time
 import uuid
+from array import array
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
@@ -108,6 +111,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+def _wait_until_read(process: "subprocess.Popen[str]") -> None:
+    """Let the thread that reads the log have all that was written before the outcome."""
+    assert process.stdout is not None
+    unread = array("i", [1])
+    deadline = time.time() + 1
+    while unread[0] and time.time() < deadline:
+        fcntl.ioctl(process.stdout.fileno(), termios.FIONREAD, unread)
+        time.sleep(0.005)
+
+
 class Sandbox:
     """An execution environment; use it as a context.
 
@@ -188,6 +201,7 @@ class Sandbox:
             with suppress(queue.Empty):
                 outcome = self._api.outcomes.get(timeout=0.2)
                 self._measure(process)
+                _wait_until_read(process)
                 return outcome
             if process.poll() is not None:
                 self._end()

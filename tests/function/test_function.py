@@ -506,7 +506,7 @@ def test_new_days_that_there_is_no_time_for_are_handed_back() -> None:
     assert bench.run() == {"converted": 2, "handed_back": 2}
 
     assert bench.done == bench.units[:2]
-    assert bench.sent == [ConvertEvent.of(bench.units[2:])]
+    assert bench.sent == [ConvertEvent.of([unit]) for unit in bench.units[2:]]
 
 
 def test_units_for_which_too_little_time_is_left_are_handed_back_untouched() -> None:

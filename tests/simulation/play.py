@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
+from tests.simulation.program import scaled_down
 from tests.simulation.story import Outcome, Story
 
 _SEEDS_AT_A_TIME = 20
@@ -17,7 +18,8 @@ _MEMORY = Path("/dev/shm")  # noqa: S108 - a disk costs time
 def play(seeds: Iterable[int], days: int = 0) -> list[Outcome]:
     """Play seeds in this process."""
     gc.set_threshold(_COLLECT_AFTER, 20, 100)  # a story makes many objects, and then drops all
-    with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as scratch:
+    memory = _MEMORY if _MEMORY.is_dir() else None
+    with scaled_down(), tempfile.TemporaryDirectory(dir=memory) as scratch:
         return [_play(seed, Path(scratch), days) for seed in seeds]
 
 

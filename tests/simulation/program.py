@@ -30,9 +30,23 @@ def _at_once(write: Callable[[pa.Table], None]) -> Iterator[Callable[[pa.Table],
     yield write
 
 
-batches.PIECES = 2, 2  # a few places are cut more than once, as thousands are
-run.in_background = _at_once  # type: ignore[attr-defined]  # where it is looked up
-collate._PIECE_ROWS = 4  # noqa: SLF001 - else a unit is one piece, and what joins pieces is not tried
+@contextmanager
+def scaled_down() -> Iterator[None]:
+    """Let little be treated as much is elsewhere, as long as stories are played."""
+    pieces, background, rows, few = (
+        batches.PIECES,
+        run.in_background,  # type: ignore[attr-defined]  # where it is looked up
+        collate._PIECE_ROWS,  # noqa: SLF001
+        identities.FEW,
+    )
+    batches.PIECES = 2, 2  # a few places are cut more than once, as thousands are
+    run.in_background = _at_once  # type: ignore[attr-defined]
+    collate._PIECE_ROWS = 4  # noqa: SLF001 - else a unit is one piece, and nothing is joined
+    try:
+        yield
+    finally:
+        batches.PIECES, collate._PIECE_ROWS, identities.FEW = pieces, rows, few  # noqa: SLF001
+        run.in_background = background  # type: ignore[attr-defined]
 
 
 @cache
