@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cloudtrail_parquet.errors import UsageError
-from cloudtrail_parquet.planning.plan import UnitRange
+from cloudtrail_parquet.planning.plan import Only, UnitRange
 from cloudtrail_parquet.settings.settings import OPTIONAL_LOG_FOLDERS
 
 Logs = Annotated[
@@ -40,6 +40,21 @@ Accounts = Annotated[
 
 Regions = Annotated[
     list[str] | None, typer.Option("--region", help="Only this region; repeat it for more.")
+]
+
+
+Folders = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--folder",
+        help=f"Also read this folder of logs: {' or '.join(OPTIONAL_LOG_FOLDERS)}.",
+    ),
+]
+
+
+Which = Annotated[
+    Only,
+    typer.Option("--only", help="Never converted; also outdated ones; also reshaped ones; all."),
 ]
 
 

@@ -16,10 +16,12 @@ from cloudtrail_parquet.backfill.survey import Survey, survey
 from cloudtrail_parquet.cli.arguments import (
     Accounts,
     AsJson,
+    Folders,
     From,
     Logs,
     Regions,
     To,
+    Which,
     range_of,
     with_folders,
 )
@@ -50,7 +52,7 @@ from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.planning.plan import Only, UnitRange
 from cloudtrail_parquet.planning.remarks import counted, up_to_date_line
 from cloudtrail_parquet.planning.selection import Selection
-from cloudtrail_parquet.settings.settings import OPTIONAL_LOG_FOLDERS, Settings
+from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.siblings import look_into_odd_siblings
 from cloudtrail_parquet.storage import Stores, open_store
 from cloudtrail_parquet.storage.locations import Locations
@@ -91,9 +93,7 @@ def start(  # noqa: PLR0913, PLR0917 - each is an option
     last: To = None,
     account: Accounts = None,
     region: Regions = None,
-    only: Annotated[
-        Only, typer.Option(help="Never converted; also outdated ones; also reshaped ones; all.")
-    ] = "outdated",
+    only: Which = "outdated",
     queue: Annotated[
         str | None,
         typer.Option(help=f"URL of the function's queue; by default that in {Variable.QUEUE_URL}."),
@@ -103,10 +103,7 @@ def start(  # noqa: PLR0913, PLR0917 - each is an option
         int | None,
         typer.Option(min=1, help="Processes on this machine; by default one for each processor."),
     ] = None,
-    folder: Annotated[
-        list[str] | None,
-        typer.Option(help=f"Also read this folder of logs: {' or '.join(OPTIONAL_LOG_FOLDERS)}."),
-    ] = None,
+    folder: Folders = None,
     profile: Profile = None,  # noqa: ARG001 - its callback uses it
     yes: Yes = False,
     as_json: AsJson = False,

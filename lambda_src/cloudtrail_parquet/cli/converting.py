@@ -14,10 +14,12 @@ from cloudtrail_parquet.cli.arguments import (
     Accounts,
     AsJson,
     Day,
+    Folders,
     From,
     Logs,
     Regions,
     To,
+    Which,
     range_of,
     with_folders,
 )
@@ -42,13 +44,13 @@ from cloudtrail_parquet.dataset.properties import check_properties
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.batches import estimate
-from cloudtrail_parquet.planning.plan import Only, PlannedUnit, Receipts, plan_units
+from cloudtrail_parquet.planning.plan import PlannedUnit, Receipts, plan_units
 from cloudtrail_parquet.planning.recommended import recommendation_line
 from cloudtrail_parquet.planning.remarks import incomplete_lines, unfinished_except, up_to_date_line
 from cloudtrail_parquet.planning.selection import Selection
 from cloudtrail_parquet.planning.stored import look_at, stored_lines
 from cloudtrail_parquet.settings.options import DatasetOptions, PlanOptions
-from cloudtrail_parquet.settings.settings import OPTIONAL_LOG_FOLDERS, Settings
+from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import Discovery
 from cloudtrail_parquet.source.siblings import count_siblings, look_into_odd_siblings
 from cloudtrail_parquet.state.notes import unfinished
@@ -72,13 +74,8 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; by default one for each processor.")
     ] = None,
-    folder: Annotated[
-        list[str] | None,
-        typer.Option(help=f"Also read this folder of logs: {' or '.join(OPTIONAL_LOG_FOLDERS)}."),
-    ] = None,
-    only: Annotated[
-        Only, typer.Option(help="Never converted; also outdated ones; also reshaped ones; all.")
-    ] = "outdated",
+    folder: Folders = None,
+    only: Which = "outdated",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only report what would be done; write nothing.")
     ] = False,
@@ -201,9 +198,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
     last: To = None,
     account: Accounts = None,
     region: Regions = None,
-    only: Annotated[
-        Only, typer.Option(help="Never converted; also outdated ones; also reshaped ones; all.")
-    ] = "all",
+    only: Which = "all",
     as_json: AsJson = False,
     *,
     settings: Settings,
