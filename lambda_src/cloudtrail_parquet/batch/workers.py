@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import cache, partial
 from typing import NamedTuple, Protocol
 
@@ -137,10 +138,11 @@ def convert_all(
     portions = [jobs[first : first + size] for first in range(0, len(jobs), size)]
     spawn = multiprocessing.get_context("spawn")  # fork would copy Arrow's threads' locks
     pool = ProcessPoolExecutor(workers, spawn, _prepare_worker)
-    futures: dict[Future[list[Outcome]], list[Job]] = {
-        pool.submit(_convert_portion, splits, portion, locations, settings, number): portion
-        for portion in portions
-    }
+    with _interrupts_held():  # else one ends workers that have only begun to start
+        futures: dict[Future[list[Outcome]], list[Job]] = {
+            pool.submit(_convert_portion, splits, portion, locations, settings, number): portion
+            for portion in portions
+        }
     try:
         for future in as_completed(futures):
             try:
@@ -150,6 +152,16 @@ def convert_all(
                     yield Outcome(job.unit, None, _killed(job.unit))
     finally:  # at once, if the caller stops early
         pool.shutdown(wait=all(future.done() for future in futures), cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold interrupts back meanwhile; processes that are started leave them to this one."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _killed(unit: Unit) -> StorageError:
