@@ -17,7 +17,7 @@ from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
 from cloudtrail_parquet.backfill import message_queue, sending
 from cloudtrail_parquet.backfill.record import read_record
-from cloudtrail_parquet.cli import backfill as cli_backfill
+from cloudtrail_parquet.cli.backfill import commands as cli_backfill
 from cloudtrail_parquet.function import fanout
 from cloudtrail_parquet.handler import handler
 from cloudtrail_parquet.planning import batches

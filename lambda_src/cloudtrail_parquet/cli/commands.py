@@ -15,7 +15,7 @@ import msgspec
 import typer
 
 from cloudtrail_parquet.cli.arguments import Accounts, AsJson, Day, From, Regions, To, range_of
-from cloudtrail_parquet.cli.backfill import backfill
+from cloudtrail_parquet.cli.backfill.commands import backfill
 from cloudtrail_parquet.cli.converting import convert, plan
 from cloudtrail_parquet.cli.inspection_tables import tables
 from cloudtrail_parquet.cli.options import with_settings

@@ -25,8 +25,8 @@ from cloudtrail_parquet.cli.arguments import (
     range_of,
     with_folders,
 )
-from cloudtrail_parquet.cli.aws_options import Profile, Yes
-from cloudtrail_parquet.cli.backfill_output import (
+from cloudtrail_parquet.cli.backfill.aws_options import Profile, Yes
+from cloudtrail_parquet.cli.backfill.output import (
     ask,
     print_cancelled,
     print_progress,
@@ -36,6 +36,7 @@ from cloudtrail_parquet.cli.backfill_output import (
     remark,
     sending_bar,
 )
+from cloudtrail_parquet.cli.backfill.redriving import redrive
 from cloudtrail_parquet.cli.converting import convert_here, note_recommendation
 from cloudtrail_parquet.cli.options import with_settings
 from cloudtrail_parquet.cli.output import (
@@ -46,7 +47,6 @@ from cloudtrail_parquet.cli.output import (
     note_left_out,
     note_unplaced,
 )
-from cloudtrail_parquet.cli.redriving import redrive
 from cloudtrail_parquet.contract import Variable
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.planning.plan import Only, UnitRange

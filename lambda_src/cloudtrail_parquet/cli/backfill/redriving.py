@@ -20,8 +20,8 @@ from cloudtrail_parquet.backfill.redrive import (
     to_queue,
 )
 from cloudtrail_parquet.cli.arguments import AsJson
-from cloudtrail_parquet.cli.aws_options import Profile, Yes
-from cloudtrail_parquet.cli.backfill_output import ask
+from cloudtrail_parquet.cli.backfill.aws_options import Profile, Yes
+from cloudtrail_parquet.cli.backfill.output import ask
 from cloudtrail_parquet.cli.output import FAILED, STDOUT, note
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.printable import printable
