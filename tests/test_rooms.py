@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "lambda_src"
 PACKAGE = "cloudtrail_parquet"
 CONVERTER = (
-    {"contract", "printable", "process", "together", "clock", "version", "sample_logs"},
+    {"contract", "printable", "wording", "process", "together", "clock", "version", "sample_logs"},
     {"errors", "schema"},
     {"formats", "storage"},
     {"layout"},
@@ -40,7 +40,7 @@ ORDER = [
     *({("stacks", room) for room in rooms} for rooms in STACKS),
 ]
 HEIGHTS = {room: height for height, rooms in enumerate(ORDER) for room in rooms}
-FOR_STACKS = {"contract", "errors", "reference", "settings"}
+FOR_STACKS = {"contract", "errors", "reference", "settings", "wording"}
 
 Imports = Mapping[str, Iterable[str]]
 

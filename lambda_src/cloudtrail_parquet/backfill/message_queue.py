@@ -14,7 +14,7 @@ from cloudtrail_parquet.backfill.aws import client_of, explained, region_in
 from cloudtrail_parquet.contract import BACKFILL_ATTRIBUTE
 from cloudtrail_parquet.errors import StorageError, UsageError
 from cloudtrail_parquet.function.fanout import marks_of, portions, send_portion
-from cloudtrail_parquet.planning.remarks import counted
+from cloudtrail_parquet.wording import counted
 
 _URL = re.compile(r"https?://[^/?#]+/\d{12}/[A-Za-z0-9_-]{1,80}")
 _ENTRIES = 10

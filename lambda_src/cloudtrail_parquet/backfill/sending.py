@@ -18,8 +18,8 @@ from cloudtrail_parquet.function.events import ConvertEvent, parse_text, to_text
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.batches import BATCH_S, pack
 from cloudtrail_parquet.planning.plan import Only, PlannedUnit
-from cloudtrail_parquet.planning.remarks import counted
 from cloudtrail_parquet.storage import Store, Stores
+from cloudtrail_parquet.wording import counted
 
 _RECORD_EVERY = 200  # messages: twenty requests, a second or two
 _HIDDEN_S = 600

@@ -23,7 +23,6 @@ from cloudtrail_parquet.errors import CloudTrailParquetError
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.plan import PlannedUnit
 from cloudtrail_parquet.planning.remarks import (
-    size_of,
     unfinished_lines,
     unplaced_lines,
     without_logs_lines,
@@ -38,6 +37,7 @@ from cloudtrail_parquet.settings.settings import (
 )
 from cloudtrail_parquet.source.unplaced import Unplaced
 from cloudtrail_parquet.state.figures import Quarantined
+from cloudtrail_parquet.wording import size_of
 
 FAILED, WRONG_USAGE, QUARANTINED, INTERRUPTED = 1, 2, 3, 130
 

@@ -4,9 +4,9 @@ from math import ceil
 from typing import NamedTuple
 
 from cloudtrail_parquet.contract import MAX_BUCKET_PART_BYTES, PLACE_COLUMNS, PartitionLayout
-from cloudtrail_parquet.planning.remarks import size_of
 from cloudtrail_parquet.source.discover import Discovery
 from cloudtrail_parquet.source.grain import SMALL_BYTES
+from cloudtrail_parquet.wording import size_of
 
 MANY_UNITS = 200
 """The units of a day from which on it matters that they are small."""

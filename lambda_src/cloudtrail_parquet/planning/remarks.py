@@ -9,6 +9,7 @@ from cloudtrail_parquet.source.discover import Discovery
 from cloudtrail_parquet.source.unplaced import Unplaced
 from cloudtrail_parquet.state.notes import unfinished
 from cloudtrail_parquet.storage import ReadStore
+from cloudtrail_parquet.wording import counted, plural_of
 
 _MOST_LINES = 20
 
@@ -16,8 +17,10 @@ _MOST_LINES = 20
 def unplaced_lines(unplaced: Unplaced) -> Iterator[str]:
     """Which log files no unit reads, and where they would be read."""
     for folder in unplaced.folders:
-        plural = "" if folder.files == 1 else "s"
-        count = f"{folder.files:,}{' or more' if folder.more else ''} log file{plural}"
+        many = "or more " if folder.more else ""
+        count = (
+            f"{folder.files:,} {many}{plural_of(2 if folder.more else folder.files, 'log file')}"
+        )
         yield f"unplaced: {folder.folder or 'the source'}: {count}, such as {folder.example}"
     if unplaced:
         expected = f"{LOGS_ROOT}/ACCOUNT/CloudTrail/REGION/YYYY/MM/DD/"
@@ -43,8 +46,9 @@ def unfinished_lines(open_units: Mapping[Unit, datetime]) -> Iterator[str]:
 def up_to_date_line(discovery: Discovery) -> str:
     """That nothing is due of what was planned."""
     units = discovery.grain.units
-    are = "1 unit is" if units == 1 else f"{units:,} units are"
-    return f"nothing to convert: {are} up to date; --only all converts them again"
+    are, them = plural_of(units, "is", "are"), plural_of(units, "it", "them")
+    up_to_date = f"{counted(units, 'unit')} {are} up to date"
+    return f"nothing to convert: {up_to_date}; --only all converts {them} again"
 
 
 def incomplete_lines(discovery: Discovery) -> Iterator[str]:
@@ -53,24 +57,10 @@ def incomplete_lines(discovery: Discovery) -> Iterator[str]:
     for line in found[:_MOST_LINES]:
         yield f"still incomplete: {line}"
     if len(found) > _MOST_LINES:
-        yield f"still incomplete: {len(found) - _MOST_LINES:,} units more"
+        yield f"still incomplete: {counted(len(found) - _MOST_LINES, 'further unit')}"
 
 
 def without_logs_lines(discovery: Discovery) -> Iterator[str]:
     """Which locations of the source have no logs yet."""
     for prefix in discovery.without_logs:
         yield f"no {LOGS_ROOT} folder yet in {prefix}"
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 message``, ``1,200 messages``; the noun is regular, in the singular."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def size_of(size: float) -> str:
-    """A size in words, to the unit."""
-    for unit in ("bytes", "kB", "MB"):
-        if round(size) < 1000:  # noqa: PLR2004
-            return f"{size:.0f} {unit}"
-        size /= 1000
-    return f"{size:,.0f} GB"

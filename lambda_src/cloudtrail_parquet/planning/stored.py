@@ -8,9 +8,9 @@ import msgspec
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.planning.ahead import ahead
 from cloudtrail_parquet.planning.cost import KMS_REQUEST, RETRIEVALS
-from cloudtrail_parquet.planning.remarks import counted, size_of
 from cloudtrail_parquet.source.grain import Folder, Sample
 from cloudtrail_parquet.storage import Details, ReadStore
+from cloudtrail_parquet.wording import counted, size_of
 
 _AT_A_TIME = 16
 

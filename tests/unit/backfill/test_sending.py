@@ -13,8 +13,8 @@ from cloudtrail_parquet.errors import StorageError, UsageError
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.batches import estimate
 from cloudtrail_parquet.planning.plan import PlannedUnit
-from cloudtrail_parquet.planning.remarks import counted
 from cloudtrail_parquet.storage import Stores, open_store
+from cloudtrail_parquet.wording import counted
 
 UNITS = [
     PlannedUnit(Unit("012345678901", "r", date(2026, 1, 10) - timedelta(days=n)), 10, 10**9)

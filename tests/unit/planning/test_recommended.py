@@ -4,7 +4,6 @@ import pytest
 
 from cloudtrail_parquet.contract import PartitionLayout
 from cloudtrail_parquet.planning.recommended import recommendation_line, recommended
-from cloudtrail_parquet.planning.remarks import size_of
 from cloudtrail_parquet.source.discover import Discovery
 
 DAY = date(2026, 1, 10)
@@ -72,19 +71,3 @@ def test_a_large_day_has_as_many_files_as_fit_into_single_requests() -> None:
     assert found is not None
     assert (found.layout, found.files) == ("dt", 3)
     assert found.bytes * found.files == pytest.approx(34_000 * 9_000 * 0.52)
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        (0, "0 bytes"),
-        (999, "999 bytes"),
-        (999.6, "1 kB"),
-        (6_170, "6 kB"),
-        (16_700_000, "17 MB"),
-        (999_999_999, "1 GB"),
-        (5e12, "5,000 GB"),
-    ],
-)
-def test_a_size_is_told_in_a_unit_that_suits_it(size: float, text: str) -> None:
-    assert size_of(size) == text

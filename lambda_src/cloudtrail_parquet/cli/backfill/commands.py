@@ -50,12 +50,13 @@ from cloudtrail_parquet.cli.output import (
 from cloudtrail_parquet.contract import Variable
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.planning.plan import Only, UnitRange
-from cloudtrail_parquet.planning.remarks import counted, up_to_date_line
+from cloudtrail_parquet.planning.remarks import up_to_date_line
 from cloudtrail_parquet.planning.selection import Selection
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.siblings import look_into_odd_siblings
 from cloudtrail_parquet.storage import Stores, open_store
 from cloudtrail_parquet.storage.locations import Locations
+from cloudtrail_parquet.wording import counted
 
 _EVERY_S = 10
 _IDLE_LOOKS = 7  # SQS counts messages within a minute

@@ -16,8 +16,8 @@ from cloudtrail_parquet.backfill.sending import Cancelled
 from cloudtrail_parquet.backfill.survey import Survey
 from cloudtrail_parquet.cli.output import STDERR, STDOUT, note, two_columns
 from cloudtrail_parquet.errors import UsageError
-from cloudtrail_parquet.planning.remarks import counted
 from cloudtrail_parquet.planning.stored import stored_lines
+from cloudtrail_parquet.wording import counted
 
 
 def print_survey(surveyed: Survey, *, by_queue: bool, as_json: bool) -> None:
