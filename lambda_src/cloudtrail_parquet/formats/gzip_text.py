@@ -1,11 +1,11 @@
-"""Inflating log files: from the bytes of an object to its JSON text."""
+"""Inflating log files: from the bytes of an object to its JSON text. And the reverse."""
 
 import gzip
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
 
-from isal.igzip_lib import DECOMP_GZIP, IgzipDecompressor, IsalError
+from isal.igzip_lib import COMP_GZIP, DECOMP_GZIP, IgzipDecompressor, IsalError, compress
 
 from cloudtrail_parquet.errors import UnreadableLogError
 
@@ -15,6 +15,7 @@ _USUAL_RATIO = 32  # CloudTrail text inflates about tenfold, a bomb a thousandfo
 _LARGE_BYTES = 64 << 20  # of text; CloudTrail writes 50 MB at most
 _PIECE_BYTES = 1 << 20
 _STORED_BYTES = 256 << 10  # with so little at a time, a piece is inflated within the memory caches
+_LEVEL = 2  # of isal's: the size of zlib's level 2, in an eighth of the CPU
 _COPY = "Copy the object again, or set it aside"
 
 
@@ -97,6 +98,12 @@ def inflate(data: bytes, max_bytes: int, where: str) -> bytes:
     except (IsalError, zlib.error, gzip.BadGzipFile) as error:  # type: ignore[misc]  # stub
         what = f"the gzip stream is damaged, or other bytes follow it ({error})"
         raise UnreadableLogError(what, where, _COPY) from error
+
+
+def deflate(text: bytes) -> bytes:
+    """The text as one gzip member, without a name or a time in its header."""
+    stored: bytes = compress(text, _LEVEL, flag=COMP_GZIP)
+    return stored
 
 
 def is_usual(data: bytes) -> bool:
