@@ -21,7 +21,7 @@ CONVERTER = (
     {"state"},
     {"dataset"},
     {"conversion", "planning", "reference"},
-    {"batch"},
+    {"batch", "querying"},
     {"function", "api"},
     {"handler", "backfill"},
     {"cli"},

@@ -1,0 +1,1 @@
+"""Asking a dataset questions with DuckDB."""
