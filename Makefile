@@ -24,7 +24,7 @@ TF_PLUGIN_DIR ?= # a folder of provider plugins, in place of a registry
 TF_LOCK_PLATFORMS ?= # for example linux_amd64 darwin_arm64: a hand-over with a lock file for both
 UV_VERSION := 0.13.9
 
-DEPENDENCIES := $(VENV)/.dependencies
+COMMAND := $(VENV)/.command
 READY := $(VENV)/.ready
 INFRA := $(VENV)/.infra
 # What these pin does not go together with the rest: each has an environment of its own.
@@ -53,13 +53,13 @@ endef
 # Runs each candidate, since a version manager's shim may exist and fail.
 define find_python
 python=; \
-for candidate in $(or $(strip $(PYTHON)),python3.13 python3.12 python3.11 python3); do \
+for candidate in $(or $(strip $(PYTHON)),python3.13 python3.14 python3.12 python3.11 python3); do \
   if "$$candidate" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
   then python=$$candidate; break; fi; \
 done; \
 if [ -z "$$python" ]; then \
   echo "error: no Python >= 3.11 that can make virtual environments among:" \
-    "$(or $(strip $(PYTHON)),python3.13 python3.12 python3.11 python3)." >&2; \
+    "$(or $(strip $(PYTHON)),python3.13 python3.14 python3.12 python3.11 python3)." >&2; \
   echo "Install one (on Debian and Ubuntu python3-venv too), or name it: make PYTHON=/path/to/python3" >&2; \
   exit 1; \
 fi
@@ -82,7 +82,7 @@ help: ## list the targets
 install: $(READY) ## make .venv with everything locked in requirements/dev.txt
 
 .PHONY: demo
-demo: $(READY) ## convert sample logs in a temporary folder and query the result
+demo: $(COMMAND) ## make sample logs below build/demo, convert them and query the result
 	@$(PY) examples/demo.py $(DEMO_ARGS)
 
 .PHONY: test
@@ -193,6 +193,8 @@ lock: ## pin the dependencies again; LOCK_ARGS=--upgrade takes newer versions
 	$$compile --group lambda --output-file requirements/runtime.txt; \
 	$$compile pyproject.toml --extra dev --group lambda --constraints requirements/runtime.txt \
 	  --output-file requirements/dev.txt; \
+	$$compile pyproject.toml --group demo --constraints requirements/dev.txt \
+	  --output-file requirements/demo.txt; \
 	$$compile pyproject.toml --extra infra --constraints requirements/dev.txt \
 	  --output-file requirements/infra.txt; \
 	$$compile pyproject.toml --extra cdktn --constraints requirements/dev.txt \
@@ -207,23 +209,26 @@ clean: ## remove .venv, caches and built files
 	rm -rf node_modules cdktf.out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(DEPENDENCIES): requirements/dev.txt
+# The command, and no more than it imports: enough for the demo. Editable: a path entry and the console
+# script. Its build backend is in the lock, so no index is asked for one.
+$(COMMAND): requirements/demo.txt pyproject.toml lambda_src/cloudtrail_parquet/version.py
 	@if ! $(PY) -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	  $(find_python); \
 	  echo "making $(VENV) with $$("$$python" --version)"; \
 	  "$$python" -m venv --clear $(VENV) || exit 1; \
 	fi
+	@echo "installing requirements/demo.txt into $(VENV)"
+	@$(PIP) install -qq --require-hashes -r requirements/demo.txt
+	@$(PIP) install -qq --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# After $(COMMAND), since two pips in one environment would get in each other's way.
+$(READY): requirements/dev.txt $(COMMAND)
 	@echo "installing requirements/dev.txt into $(VENV), about a minute the first time"
 	@$(PIP) install -qq --require-hashes -r requirements/dev.txt
 	@touch $@
 
-# Editable: a path entry and the console script. Its build backend is in the lock, so no index is asked.
-$(READY): $(DEPENDENCIES) pyproject.toml lambda_src/cloudtrail_parquet/version.py
-	@$(PIP) install -qq --no-index --no-deps --no-build-isolation --editable .
-	@touch $@
-
-# After $(READY), since two pips in one environment would get in each other's way.
-$(INFRA): requirements/infra.txt $(DEPENDENCIES) | $(READY)
+$(INFRA): requirements/infra.txt $(READY)
 	@echo "installing requirements/infra.txt into $(VENV), about half a minute the first time"
 	@$(PIP) install -qq --require-hashes -r requirements/infra.txt
 	@touch $@

@@ -1,4 +1,4 @@
-"""A minute with cloudtrail-parquet: make logs, convert them, ask questions.
+"""First steps with cloudtrail-parquet: make logs, convert them, ask questions.
 
 Run by ``make demo``. Everything it makes stays below build/demo, to look around in.
 """
@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import duckdb
-import polars as pl
 
 HERE = Path("build/demo")
 LOGS, DATASET = HERE / "logs", HERE / "dataset"
@@ -38,6 +37,12 @@ QUESTIONS = {
         WHERE errorCode IN ('AccessDenied', 'Client.UnauthorizedOperation')
         GROUP BY ALL ORDER BY denied DESC, who, eventName LIMIT 5""",
 }
+
+NEXT = """\
+  look around in build/demo; run questions of your own there (queries/README.md has two dozen)
+  .venv/bin/cloudtrail-parquet plan FOLDER                 # with your logs: their size, a layout
+  .venv/bin/cloudtrail-parquet convert FOLDER DATASET      # then ask as above: docs/reading.md
+  make package, environments/example.toml, docs/deploy.md  # the same in AWS, day by day"""
 
 
 def run(*arguments: str) -> None:
@@ -70,20 +75,8 @@ def main() -> None:
         print(f"\n{question}")
         con.sql(sql).show()
 
-    frame = pl.scan_parquet(
-        f"{DATASET}/**/*.parquet",
-        hive_partitioning=True,
-        hive_schema={
-            "account": pl.String,
-            "region": pl.String,
-            "year": pl.Int16,
-            "month": pl.Int8,
-            "day": pl.Int8,
-        },
-    )
-    print("Records a day, by Polars")
-    print(frame.group_by("account", "year", "month", "day").len().sort("account", "day").collect())
-    print(f"\nThat took {time.monotonic() - started:.0f} s. Look around in {HERE}.")
+    print(f"\nThat took {time.monotonic() - started:.0f} s. What next:")
+    print(NEXT)
 
 
 if __name__ == "__main__":
