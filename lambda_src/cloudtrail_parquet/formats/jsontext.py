@@ -60,6 +60,10 @@ _LOOSE_RUN = (
     )
 )
 _BEGIN, _END = re.compile(rb"[ \t\n\r]*+[{\[]"), re.compile(rb"[ \t\n\r]*+\Z")
+_ESCAPE = re.compile(
+    rb"(?P<pair>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|\\(?:[\"\\/bfnrt]|u[0-9a-fA-F]{4})"
+)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -170,6 +174,34 @@ def split_loosely(raw: bytes | memoryview) -> list[tuple[bytes, memoryview]]:
     return parts
 
 
+def end_of_value(raw: bytes, at: int) -> int:
+    """The end of a JSON object or array, of several in one text: by `split_loosely`'s rules.
+
+    Args:
+        raw: The text.
+        at: Where the value begins, or white space before it.
+
+    Raises:
+        ValueError: No object or array begins there, or where it ends cannot be determined.
+    """
+    if not _BEGIN.match(raw, at):
+        raise ValueError(f"not a JSON object or array at byte {at}")
+    brackets = bytearray()
+    while True:
+        if brackets:
+            at = _end_of_run(raw, at)
+        match = _LOOSE_TOKEN.match(raw, at)
+        if match is None or not _is_balanced(match, brackets):
+            raise ValueError(f"invalid JSON at byte {at}")
+        at = match.end()
+        if match.lastgroup == "open":
+            brackets += match["open"]
+        elif match.lastgroup == "close":
+            brackets.pop()
+            if not brackets:
+                return at
+
+
 def _end_of_run(raw: bytes | memoryview, at: int) -> int:
     run = _LOOSE_RUN.match(raw, at)
     return run.end() if run else at
@@ -217,6 +249,36 @@ def quote(text: str) -> bytes:
 def compose(parts: list[tuple[str, bytes]]) -> bytes:
     """Write an object from (name, value text) pairs."""
     return b"{" + b",".join(quote(name) + b":" + value for name, value in parts) + b"}"
+
+
+def text_within(token: bytes) -> bytes:
+    """The text that a JSON string holds, as UTF-8: its escapes are resolved once.
+
+    Half of a surrogate pair, which UTF-8 cannot hold, stays the escape that it is: where the text
+    is JSON itself, that is the same value. Bytes that are not UTF-8 stay as they are.
+
+    Raises:
+        ValueError: The token is not a JSON string.
+    """
+    try:
+        return _STRING.decode(token).encode()
+    except FAILURES:
+        match = TOKEN.fullmatch(token.strip())
+        if match is None or match.lastgroup != "string":
+            raise ValueError("not a JSON string") from None
+        return _ESCAPE.sub(_resolved, match["string"][1:-1])
+
+
+def as_utf8(text: str) -> bytes:
+    """A JSON text as UTF-8, halves of surrogate pairs, which that cannot hold, as escapes."""
+    return _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text).encode()
+
+
+def _resolved(escape: re.Match[bytes]) -> bytes:
+    if escape["pair"]:
+        return _python_string(b'"' + escape[0] + b'"').encode()
+    text = _python_string(b'"' + escape[0] + b'"')
+    return escape[0] if has_surrogates(text) else text.encode()
 
 
 def encodable(text: str) -> str:

@@ -30,9 +30,10 @@ from cloudtrail_parquet.records.envelope import (
     find_cuts,
     is_utf8,
     plain_list,
-    raw_records,
+    plain_records,
     records_between,
 )
+from cloudtrail_parquet.records.shapes import Enclosed, unwrapped
 from cloudtrail_parquet.schema.columns import RECORD, kind
 
 INVALID_UTF8 = "invalidUtf8"
@@ -102,15 +103,17 @@ class Batch(NamedTuple):
 
     Attributes:
         records: The n records that are JSON objects.
-        positions: Their n indexes in the file's ``Records``.
+        positions: Their n indexes among the file's elements: those of ``Records``, lines, …
         unmapped: By index in ``records``: (field name, JSON text) of what has no column.
-        rejected: (index in ``Records``, reason) of each element that is not a record.
+        rejected: (index, reason) of each element that is not a record.
+        skipped: Likewise of those that belong into such a file, and of which no record is missed.
     """
 
     records: list[Any]
     positions: list[int]
     unmapped: dict[int, Unmapped]
     rejected: list[tuple[int, str]]
+    skipped: list[tuple[int, str]]
 
 
 def decode(text: bytes | LargeText, where: str) -> Iterator[Batch]:
@@ -120,14 +123,14 @@ def decode(text: bytes | LargeText, where: str) -> Iterator[Batch]:
         All its records in file order, in one batch or, for a large file, in several.
 
     Raises:
-        UnreadableLogError: As `envelope.raw_records` does, before the first batch: no file is half
-            decoded.
+        UnreadableLogError: As `shapes.enclosed_records` does, before the first batch: no file is
+            half decoded.
     """
     if isinstance(text, LargeText):
         cuts = find_cuts(text)
         if cuts is not None:
             return _decode_each(records_between(text, cuts), checked=True)
-        text = text.whole()
+        return _decode_enclosed(unwrapped(text, where))
     body, checked = plain_list(text), is_utf8(text)
     if body is not None and len(text) <= _WHOLE_MAX_BYTES and checked:
         try:
@@ -136,17 +139,43 @@ def decode(text: bytes | LargeText, where: str) -> Iterator[Batch]:
             pass
         else:
             if all(map(is_compatible, {record.eventVersion for record in records})):
-                return iter([Batch(records, list(range(len(records))), {}, [])])
-    return _decode_each(raw_records(text, where), checked=checked)
+                return iter([Batch(records, list(range(len(records))), {}, [], [])])
+    raws = plain_records(text)
+    if raws is None:
+        return _decode_enclosed(unwrapped(text, where))
+    return _decode_each(raws, checked=checked)
 
 
 def _decode_each(raws: Iterable[Any], *, checked: bool) -> Iterator[Batch]:
     numbered = enumerate(raws)
     while piece := list(islice(numbered, _SLICE_RECORDS)):
-        batch = Batch([], [], {}, [])
+        batch = Batch([], [], {}, [], [])
         for position, raw in piece:
             _decode_one(batch, position, raw, checked=checked)
         yield batch
+
+
+def _decode_enclosed(elements: Iterable[Enclosed]) -> Iterator[Batch]:
+    numbered = enumerate(elements)
+    while piece := list(islice(numbered, _SLICE_RECORDS)):
+        batch = Batch([], [], {}, [], [])
+        for number, element in piece:
+            if element.is_expected:
+                batch.skipped.append((number, element.fault))
+            elif element.fault:
+                batch.rejected.append((number, element.fault))
+            else:
+                _decode_one(batch, number, element.raw, checked=False)
+            if batch.rejected and batch.rejected[-1][0] == number:
+                batch.rejected[-1] = number, _placed(element, number, batch.rejected[-1][1])
+        yield batch
+
+
+def _placed(element: Enclosed, number: int, reason: str) -> str:
+    """A reason with where the element is, unless its number tells that."""
+    if element.position in {"", f".Records[{number}]"}:
+        return reason
+    return f"{element.position}: {reason}"
 
 
 def _decode_one(batch: Batch, position: int, raw: Any, *, checked: bool) -> None:  # noqa: ANN401

@@ -1,10 +1,9 @@
 """The envelope of a log file: from its JSON text to the texts of its records.
 
-CloudTrail writes an object with the one member ``Records``, a list. Other envelopes are understood
-as well, as long as they hold one such list and tell where its elements end.
+CloudTrail writes an object with the one member ``Records``, a list. Other members may be beside it,
+as long as it is told where the elements end. All other shapes are in `shapes`.
 """
 
-import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -14,7 +13,6 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from cloudtrail_parquet.errors import UnreadableLogError
 from cloudtrail_parquet.formats import jsontext
 from cloudtrail_parquet.formats.gzip_text import LargeText
 
@@ -24,26 +22,21 @@ _TAIL = re.compile(rb"\][ \t\n\r]*\}[ \t\n\r]*\Z")
 _TAIL_BYTES = 64
 _SPACE = b" \t\n\r"
 _MAX_WAITING_BYTES = 16 << 20  # a record has a megabyte at most
-_SET_ASIDE = "Copy the object again, or set it aside"
 
 _RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def raw_records(text: bytes | LargeText, where: str) -> list[Any]:
-    """The elements of ``Records``, each as its JSON text (bytes, or anything with a buffer).
+def plain_records(text: bytes) -> list[Any] | None:
+    """The elements of ``Records``, each as its JSON text (anything with a buffer).
 
-    Raises:
-        UnreadableLogError: The text is not a JSON object with one list ``Records``, or it is so
-            damaged that the ends of its elements cannot be determined.
+    None if there is anything around that list, or the ends of its elements cannot be determined.
     """
-    if isinstance(text, LargeText):
-        text = text.whole()
     body = plain_list(text)
     if body is not None:
-        with suppress(ValueError):  # not the plain envelope: look closely
-            return _elements(body)
-    return _enveloped(text.removeprefix(codecs.BOM_UTF8), where)
+        with suppress(ValueError):  # not the plain envelope: that is for `member_records`
+            return elements(body)
+    return None
 
 
 def plain_list(text: bytes) -> memoryview | None:
@@ -65,7 +58,7 @@ def find_cuts(text: LargeText) -> list[int] | None:
     Returns:
         Offsets in ascending order: of the first record, of some others, and of the bracket behind
         the last one. None if there is anything but the plain envelope, or a value that is not JSON,
-        not UTF-8, or deeper than the decoder goes: that is for `raw_records`.
+        not UTF-8, or deeper than the decoder goes: then it has to be whole.
     """
     try:
         return _cuts(text.pieces())
@@ -116,36 +109,40 @@ def records_between(text: LargeText, cuts: list[int]) -> Iterator[Any]:
             waiting += next(pieces)
         run = waiting[start - at : end - at].rstrip(_SPACE).removesuffix(b",")
         waiting, at = waiting[end - at :], end
-        yield from _elements(memoryview(b"[" + run + b"]"))
+        yield from elements(memoryview(b"[" + run + b"]"))
 
 
-def _enveloped(text: bytes, where: str) -> list[Any]:
+def member_records(text: bytes) -> list[Any]:
+    """The elements of ``Records`` in an object that may have other members as well.
+
+    Raises:
+        ValueError: It is not an object with one list ``Records``; says what it is instead.
+    """
     try:
         members = [(name, bytes(raw)) for name, raw in _ENVELOPE.decode(text).items()]
         if text.count(b'"Records"') > 1 or b"\\u" in text:  # a name may be written in escapes
             members = _split_members(text)
-    except jsontext.FAILURES as error:
+    except jsontext.FAILURES:
         try:
             members = _split_members(text)
-        except (ValueError, RecursionError) as invalid:
-            try:
-                members = _split_members(text, jsontext.split_loosely)
-            except ValueError:
-                reason = invalid if isinstance(error, RecursionError) else error
-                what = _not_an_envelope(text, reason)
-                raise UnreadableLogError(what, where, _SET_ASIDE) from error
+        except (ValueError, RecursionError):
+            members = _split_members(text, jsontext.split_loosely)
     lists = [raw for name, raw in members if name == "Records"]
     if len(lists) != 1:
         count = "no" if not lists else str(len(lists))
-        raise UnreadableLogError(f"the JSON object has {count} Records", where, _SET_ASIDE)
+        raise ValueError(f"the JSON object has {count} Records")
     try:
-        return _elements(memoryview(lists[0]))
+        return elements(memoryview(lists[0]))
     except ValueError as error:
-        raise UnreadableLogError(f"Records is {error}", where, _SET_ASIDE) from error
+        raise ValueError(f"Records is {error}") from error
 
 
-def _elements(text: memoryview) -> list[Any]:
-    """The elements of a list, some of which may be damaged: each is checked by itself later."""
+def elements(text: memoryview) -> list[Any]:
+    """The elements of a list, some of which may be damaged: each is checked by itself later.
+
+    Raises:
+        ValueError: It is not a list, or where its elements end cannot be determined.
+    """
     if bytes(text[:1]) != b"[":
         raise ValueError("not a JSON array")
     try:
@@ -160,15 +157,6 @@ def _split_members(
     if text.lstrip()[:1] != b"{":
         raise ValueError("not a JSON object")
     return [(jsontext.string(name)[0] or "", raw) for name, raw in split(text)]
-
-
-def _not_an_envelope(text: bytes, error: Exception) -> str:
-    start = text.lstrip()[:1]
-    if not start:
-        return "the file is empty"
-    if start == b"[":
-        return "a JSON list, not an object with Records"
-    return f"not one JSON object with Records ({str(error) or type(error).__name__})"
 
 
 def is_utf8(text: bytes) -> bool:

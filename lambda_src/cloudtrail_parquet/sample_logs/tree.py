@@ -65,7 +65,7 @@ def _break_json(body: bytes) -> bytes:
 
 
 def _rename_records(body: bytes) -> bytes:
-    return gzip_bytes(body.replace(b'"Records"', b'"Events"', 1))
+    return gzip_bytes(body.replace(b'"Records"', b'"Entries"', 1))
 
 
 DAMAGE = {

@@ -17,8 +17,8 @@ from cloudtrail_parquet.records.decode import (
     is_compatible,
     version_numbers,
 )
-from cloudtrail_parquet.records.envelope import raw_records
 from cloudtrail_parquet.records.from_arrow import restore, restore_json
+from cloudtrail_parquet.records.shapes import raw_records
 from tests.builders import (
     SURROGATE_NAME,
     as_text,
@@ -64,7 +64,7 @@ def tolerantly(texts: list[str]) -> list[Batch]:
     """Decode as if no record fitted its columns."""
     taken = [_coerce_record(text.encode()) for text in texts]
     unmapped = {row: parts for row, (_, parts) in enumerate(taken) if parts}
-    return [Batch([one for one, _ in taken], list(range(len(taken))), unmapped, [])]
+    return [Batch([one for one, _ in taken], list(range(len(taken))), unmapped, [], [])]
 
 
 def as_decoded(found: list[Batch]) -> list[tuple[Any, Any]]:
@@ -148,43 +148,39 @@ def test_a_file_without_records_has_none(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "the file is empty"),
-        (" \n", "the file is empty"),
-        ("\ufeff", "the file is empty"),
-        ("{}", "no Records"),
-        (ONE, "no Records"),
-        ('{"records":[]}', "no Records"),
-        ('{"Events":[{"CloudTrailEvent":"{}"}]}', "no Records"),
+        ("", "it is empty"),
+        (" \n", "it is empty"),
+        ("\ufeff", "it is empty"),
+        ("{}", "an empty JSON object"),
+        ('{"records":[]}', "a JSON object with records"),
+        ('{"Events":[{"CloudTrailEvent":"{}"}]}', r"\.Events\[0\]: it is an empty JSON object"),
         ('{"Records":null}', "Records is not a JSON array"),
         ('{"Records":{}}', "Records is not a JSON array"),
         ('{"Records":"[]"}', "Records is not a JSON array"),
         (f'{{"Records":{ONE}}}', "Records is not a JSON array"),
         (f'{{"Records":[{ONE}],"Records":[]}}', "2 Records"),
         (f'{{"Records":[],"Records":[{ONE}]}}', "2 Records"),
-        (f"[{ONE}]", "a JSON list"),
-        (f" [{ONE}", "a JSON list"),
-        (f"{ONE}\n{TWO}\n", "not one JSON object"),
-        (f'{{"Records":[{ONE}]}}{{"Records":[{TWO}]}}', "not one JSON object"),
-        (f'{{"Records":[{ONE}]}}x', "not one JSON object"),
-        (f'{{"Records":[{ONE}]}}]}}', "not one JSON object"),
-        (f'{{"Records":[{ONE}]}}\0', "not one JSON object"),
+        (f" [{ONE}", "damaged or cut short"),
+        (f'{{"Records":[{ONE}]}}x', "no JSON at byte"),
+        (f'{{"Records":[{ONE}]}}]}}', "no JSON at byte"),
+        (f'{{"Records":[{ONE}]}}\0', "no JSON at byte"),
         (f'{{"Records":[{ONE},]}}', "Records is invalid JSON"),
-        (f'{{"Records":[{ONE}', "not one JSON object"),
-        (f'{{"Records":[{ONE}]', "not one JSON object"),
-        (f'{{"Records":[{ONE[:-1]}]}}', "not one JSON object"),
-        (f'{{"Records":[{ONE},{{"a":NaN]]}}', "not one JSON object"),
+        (f'{{"Records":[{ONE}', "damaged or cut short"),
+        (f'{{"Records":[{ONE}]', "damaged or cut short"),
+        (f'{{"Records":[{ONE[:-1]}]}}', "damaged or cut short"),
+        (f'{{"Records":[{ONE},{{"a":NaN]]}}', "damaged or cut short"),
         (f'{{"Records":[{ONE},,{TWO}]}}', "Records is invalid JSON"),
         (f'{{"Records":[{ONE} {TWO}]}}', "Records is invalid JSON"),
-        (f'{{"Records":[{ONE},{{"a":"b"c","d":1}}]}}', "not one JSON object"),
-        (f'{{"Records":[{ONE},{{"a":"b,"d":"1"}}]}}', "not one JSON object"),
-        (f'{{"Records":[{ONE},{{"a":\\"b"}}]}}', "not one JSON object"),
+        (f'{{"Records":[{ONE},{{"a":"b"c","d":1}}]}}', "damaged or cut short"),
+        (f'{{"Records":[{ONE},{{"a":"b,"d":"1"}}]}}', "damaged or cut short"),
+        (f'{{"Records":[{ONE},{{"a":\\"b"}}]}}', "damaged or cut short"),
         ('{"Records":{"a":NaN}}', "Records is not a JSON array"),
         ('{"Records":[],"Records":[NaN]}', "2 Records"),
-        ("[NaN]", "a JSON list"),
-        ("null", "not one JSON object"),
-        ('"Records"', "not one JSON object"),
-        ("hello", "not one JSON object"),
-        ("<Error><Code>AccessDenied</Code></Error>", "not one JSON object"),
+        ("[NaN]", r"\.\[0\]: not a JSON object"),
+        ("null", "not a JSON object"),
+        ('"Records"', "a text that holds no record"),
+        ("hello", "text, but not JSON"),
+        ("<Error><Code>AccessDenied</Code></Error>", "an error of S3 in place of an object"),
     ],
 )
 def test_a_file_of_another_shape_is_reported_with_its_name(text: str, reason: str) -> None:
@@ -197,9 +193,9 @@ def test_records_that_are_there_twice_are_reported_however_the_name_is_written()
         batches(f'{{"Records":[{ONE}],"\\u0052ecords":[]}}')
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-32-le"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-32", "utf-32-be"])
 def test_a_file_in_another_encoding_is_reported(encoding: str) -> None:
-    with pytest.raises(UnreadableLogError, match="not one JSON object"):
+    with pytest.raises(UnreadableLogError, match=f"{encoding[:6].upper()} text.*Write it as UTF-8"):
         batches(envelope([ONE]).decode().encode(encoding))
 
 
@@ -279,7 +275,7 @@ def test_damage_inside_a_record_is_told_from_records_or_reported(
 
 def test_brackets_without_an_end_are_reported() -> None:
     text = ('{"Records":[' + "[{" * 200_000).replace("{[", '{"a":[').encode()
-    with pytest.raises(UnreadableLogError, match="not one JSON object"):
+    with pytest.raises(UnreadableLogError, match="damaged or cut short"):
         batches(text)
 
 

@@ -1,0 +1,272 @@
+"""What is around records: from one JSON value to the records in it, each with what is known of it.
+
+Each shape is told by the members of an object, in `_SHAPES`; shapes may lie within lists and JSON
+strings, in any mix. A record is told first: none is ever taken for something around records.
+
+Sources: CloudTrail API reference (LookupEvents, GetQueryResults); EventBridge User Guide (events
+from AWS services); CloudWatch Logs User Guide (subscription filters, FilterLogEvents).
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from cloudtrail_parquet.formats import jsontext
+from cloudtrail_parquet.layout import Place
+from cloudtrail_parquet.records.envelope import elements, member_records
+from cloudtrail_parquet.records.foreign import LAKE_ROW, by_members
+
+NOWHERE = Place("", "")
+CONTROL_MESSAGE = "a control message of CloudWatch Logs"
+NOT_OF_CLOUDTRAIL = "an event of EventBridge without a record of CloudTrail"
+RECORD_COLUMN = "eventJson"
+"""The column of CloudTrail Lake that has the record; printed in the case of the query."""
+
+_MAX_LEVELS = 8  # of lists and strings around an element: a few are usual
+_STREAM = re.compile(r"(?:.*_)?(\d{12})_CloudTrail_([a-z0-9-]+)(?:_\d+)?", re.ASCII)
+
+
+class Enclosed(NamedTuple):
+    """An element of a file: a record, or something else where a record belongs.
+
+    Attributes:
+        raw: Its JSON text as it is written; what was inside a JSON string is unescaped once.
+        place: The account and the region by what is around the record; "" where that does not say.
+        position: Where a person finds it: ``line 7``, ``value 2``, ``row 5``, or a path as `jq` has
+            it, ``.Events[3]``; or both, ``line 7 .Events[3]``.
+        fault: Why it is not a record; "" if it is, or if decoding is to tell.
+        is_expected: With a fault: it belongs into such a file and costs no record, as a control
+            message of CloudWatch Logs does.
+    """
+
+    raw: bytes
+    place: Place
+    position: str
+    fault: str = ""
+    is_expected: bool = False
+
+
+def _at(position: str, member: str, number: int) -> str:
+    """Where an element of a list is: behind a path, or at the beginning of one."""
+    if not member and position.endswith("]"):
+        return f"{position}[{number}]"
+    between = " " if position and not position.endswith("]") else ""
+    return f"{position}{between}.{member}[{number}]"
+
+
+def within(
+    raw: Any,  # noqa: ANN401
+    place: Place = NOWHERE,
+    position: str = "",
+    level: int = 0,
+) -> Iterator[Enclosed]:
+    """The elements in one JSON value: an object of any shape, a list, or text in a string.
+
+    Args:
+        raw: Its JSON text, anything with a buffer, without white space before it.
+        place: What is known of the place by what is around it.
+        position: Where it is in the file; "" if it is all of it.
+        level: How many lists and strings are around it.
+    """
+    start = bytes(memoryview(raw)[:1])
+    if level == _MAX_LEVELS:
+        yield Enclosed(bytes(raw), place, position, f"more than {level} levels of lists and texts")
+    elif start == b"{":
+        yield from _within_object(bytes(raw), place, position, level)
+    elif start == b"[":
+        yield from _within_list(raw, place, position, level)
+    elif start == b'"':
+        inner = jsontext.text_within(bytes(raw)).strip()
+        if inner[:1] in {b"{", b"["}:
+            yield from within(inner, place, position, level + 1)
+        else:
+            yield Enclosed(bytes(raw), place, position, "a text that holds no record")
+    else:
+        yield Enclosed(bytes(raw), place, position, "not a JSON object")
+
+
+def _within_list(
+    raw: Any,  # noqa: ANN401
+    place: Place,
+    position: str,
+    level: int,
+    member: str = "",
+) -> Iterator[Enclosed]:
+    try:
+        each = elements(memoryview(raw))
+    except ValueError as error:
+        what = f"{member} is {error}" if member else str(error)
+        yield Enclosed(bytes(raw), place, position, what)
+        return
+    for number, element in enumerate(each):
+        yield from within(element, place, _at(position, member, number), level + 1)
+
+
+def _member(name: str) -> tuple[str, Any, Any]:
+    return name.replace("-", "_"), msgspec.Raw, _ABSENT
+
+
+_ABSENT = msgspec.Raw(b"")
+_OF_RECORDS = ("eventVersion", "eventTime", "eventSource", "eventName", "eventID")
+_AROUND = (
+    *("Records", "Events", "CloudTrailEvent", "detail-type", "detail", "account", "region"),
+    *("messageType", "logEvents", "logStream", "events", "message", "logStreamName"),
+    *("QueryResultRows", "eventJson"),
+)
+_Object: Any = msgspec.defstruct(
+    "_Object",
+    [_member(name) for name in (*_OF_RECORDS, *_AROUND)],
+    rename={"detail_type": "detail-type"},
+    gc=False,
+)
+_OBJECT = msgspec.json.Decoder(_Object)
+_ENOUGH = 2  # of the members that only records have, in this spelling
+
+
+def _object(raw: bytes) -> Any:  # noqa: ANN401
+    """The members of an object that tell its shape, as text; others may be damaged.
+
+    Raises:
+        ValueError: Where its members end cannot be determined.
+    """
+    try:
+        return _OBJECT.decode(raw)
+    except jsontext.FAILURES:
+        known = {field.encode_name: field.name for field in msgspec.structs.fields(_Object)}
+        named = [(jsontext.string(name)[0], part) for name, part in jsontext.split_loosely(raw)]
+        return _Object(**{known[name]: msgspec.Raw(part) for name, part in named if name in known})
+
+
+def _names(raw: bytes) -> list[str]:
+    return [jsontext.string(name)[0] or "" for name, _ in jsontext.split_loosely(raw)]
+
+
+def is_record(members: Any) -> bool:  # noqa: ANN401
+    """Whether an object is a record itself, whatever else it has members for."""
+    present = sum(getattr(members, name) is not _ABSENT for name in _OF_RECORDS)
+    return present >= _ENOUGH
+
+
+def _within_object(raw: bytes, place: Place, position: str, level: int) -> Iterator[Enclosed]:
+    try:
+        members = _object(raw)
+    except ValueError as error:
+        yield Enclosed(raw, place, position, str(error))
+        return
+    if is_record(members):
+        yield Enclosed(raw, place, position)
+        return
+    for names, shape in _SHAPES:
+        if all(getattr(members, name) is not _ABSENT for name in names):
+            yield from shape(_Around(raw, members, place, position, level))
+            return
+    yield Enclosed(raw, place, position, f"it is {by_members(_names(raw)).what}")
+
+
+class _Around(NamedTuple):
+    """An object around records: its text, its members, and where it is."""
+
+    raw: bytes
+    members: Any
+    place: Place
+    position: str
+    level: int
+
+    def text(self, name: str) -> str:
+        """A member that is a string; "" if it is not."""
+        return jsontext.string(bytes(getattr(self.members, name)) or jsontext.NULL)[0] or ""
+
+    def inside(self, name: str, place: Place | None = None) -> Iterator[Enclosed]:
+        """The elements in one member."""
+        raw = getattr(self.members, name)
+        return within(raw, place or self.place, self.position, self.level + 1)
+
+    def listed(self, name: str, place: Place | None = None) -> Iterator[Enclosed]:
+        """The elements in a member that is a list."""
+        raw = getattr(self.members, name)
+        return _within_list(raw, place or self.place, self.position, self.level, name)
+
+    def fault(self, what: str, *, is_expected: bool = False) -> Iterator[Enclosed]:
+        """The object itself, which holds no record."""
+        yield Enclosed(self.raw, self.place, self.position, what, is_expected)
+
+
+def _log_file(around: _Around) -> Iterator[Enclosed]:
+    try:
+        records = member_records(around.raw)
+    except ValueError as error:
+        yield from around.fault(str(error))
+        return
+    for number, raw in enumerate(records):
+        yield Enclosed(bytes(raw), around.place, _at(around.position, "Records", number))
+
+
+def _bus_event(around: _Around) -> Iterator[Enclosed]:
+    place = Place(around.text("account"), around.text("region"))
+    detail = bytes(around.members.detail)
+    if detail[:1] == b"{" and is_record(_object(detail)):
+        yield Enclosed(detail, place, around.position)
+    else:
+        yield from around.fault(NOT_OF_CLOUDTRAIL, is_expected=True)
+
+
+def _log_message(around: _Around) -> Iterator[Enclosed]:
+    if around.text("messageType") == "CONTROL_MESSAGE":
+        return around.fault(CONTROL_MESSAGE, is_expected=True)
+    return around.listed("logEvents", _place_of_stream(around.text("logStream")))
+
+
+def _log_event(around: _Around) -> Iterator[Enclosed]:
+    return around.inside("message", _place_of_stream(around.text("logStreamName")))
+
+
+def _place_of_stream(name: str) -> Place | None:
+    """The place that a log stream is of; a trail names it so, after its organization if any."""
+    match = _STREAM.fullmatch(name)
+    return Place(match[1], match[2]) if match else None
+
+
+def _lake_rows(around: _Around) -> Iterator[Enclosed]:
+    try:
+        rows = elements(memoryview(around.members.QueryResultRows))
+    except ValueError as error:
+        yield from around.fault(f"QueryResultRows is {error}")
+        return
+    for number, row in enumerate(rows):
+        position = _at(around.position, "QueryResultRows", number)
+        record = _record_of_row(bytes(row))
+        if record is None:
+            yield Enclosed(bytes(row), around.place, position, f"it is {LAKE_ROW.what}")
+        else:
+            yield from within(record, around.place, position, around.level + 1)
+
+
+def _record_of_row(row: bytes) -> bytes | None:
+    """The record in a row of `get-query-results`, as JSON; None if it has none."""
+    try:
+        cells = jsontext.items(row)
+        found = [
+            value
+            for cell in cells
+            for name, value in jsontext.members(cell).items()
+            if name.lower() == RECORD_COLUMN.lower() and value != jsontext.NULL
+        ]
+    except ValueError:
+        return None
+    return found[0] if len(found) == 1 else None
+
+
+_SHAPES: tuple[tuple[tuple[str, ...], Callable[[_Around], Iterator[Enclosed]]], ...] = (
+    (("Records",), _log_file),
+    (("Events",), lambda around: around.listed("Events")),
+    (("CloudTrailEvent",), lambda around: around.inside("CloudTrailEvent")),
+    (("detail_type", "detail"), _bus_event),
+    (("messageType", "logEvents"), _log_message),
+    (("events",), lambda around: around.listed("events")),
+    (("message",), _log_event),
+    (("QueryResultRows",), _lake_rows),
+    (("eventJson",), lambda around: around.inside("eventJson")),
+)
+"""Members that an object around records has, and where the records in it are."""
