@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 import pyarrow as pa
 
 from cloudtrail_parquet.batch.days import Staged, Stretch, by_days
+from cloudtrail_parquet.batch.tally import Job, JobTally, WorkersTally, WorkerTally
 from cloudtrail_parquet.conversion.convert import convert_unit, preview_unit
 from cloudtrail_parquet.dataset.properties import check_properties, record_properties
 from cloudtrail_parquet.deliveries import LogFile, memory_of
@@ -32,20 +33,6 @@ from cloudtrail_parquet.together import Budget, at_a_time
 
 _PORTION = 16
 """Units that a worker process is given at once, where there are many."""
-
-
-class Job(NamedTuple):
-    """A unit to convert.
-
-    Attributes:
-        unit: The unit.
-        trails: The prefixes of the source that hold the days of its places.
-        refused: Its accounts that may not be listed.
-    """
-
-    unit: Unit
-    trails: tuple[str, ...]
-    refused: tuple[str, ...] = ()
 
 
 def jobs_of(units: Iterable[Unit], discovery: Discovery) -> list[Job]:
@@ -98,13 +85,14 @@ def cores() -> int:
         return os.cpu_count() or 1
 
 
-def convert_all(
+def convert_all(  # noqa: PLR0913
     jobs: Iterable[Job],
     locations: Locations,
     settings: Settings,
     workers: int,
     *,
     dry_run: bool = False,
+    tally: WorkersTally | None = None,
 ) -> Iterator[Outcome]:
     """Convert units, several at a time in worker processes; a failure does not stop the others.
 
@@ -115,6 +103,7 @@ def convert_all(
         workers: How many worker processes; with one, the units are converted in this process. Each
             converts several units at a time where it has to wait for a store.
         dry_run: Whether only to find out what would be done.
+        tally: Receives what is done, for so many workers; by default nobody asks.
 
     Yields:
         The outcome of each job, in the order in which they finish.
@@ -132,12 +121,13 @@ def convert_all(
     number = at_a_time(locations.open().parallel)
     workers = min(workers, len(jobs))
     if workers <= 1:
-        yield from _convert_some(splits, jobs, locations, settings, number)
+        share = tally.share() if tally else None
+        yield from _convert_some(splits, jobs, locations, settings, number, share)
         return
     size = max(1, min(_PORTION, len(jobs) // (4 * workers)))
     portions = [jobs[first : first + size] for first in range(0, len(jobs), size)]
     spawn = multiprocessing.get_context("spawn")  # fork would copy Arrow's threads' locks
-    pool = ProcessPoolExecutor(workers, spawn, _prepare_worker)
+    pool = ProcessPoolExecutor(workers, spawn, _prepare_worker, (tally,))
     with _interrupts_held():  # else one ends workers that have only begun to start
         futures: dict[Future[list[Outcome]], list[Job]] = {
             pool.submit(_convert_portion, splits, portion, locations, settings, number): portion
@@ -173,8 +163,19 @@ def _killed(unit: Unit) -> StorageError:
     return StorageError(what, unit.name, hint)
 
 
-def _prepare_worker() -> None:
+class _Worker:
+    """What a worker process keeps between its portions.
+
+    Attributes:
+        share: What it has done; None if nobody asks.
+    """
+
+    share: WorkerTally | None = None
+
+
+def _prepare_worker(tally: WorkersTally | None) -> None:
     prepare_process()
+    _Worker.share = tally.share() if tally else None
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -187,19 +188,20 @@ def _end_with(sentinel: int) -> None:
     os._exit(1)
 
 
-def _convert_some(
+def _convert_some(  # noqa: PLR0913, PLR0917
     splits: frozenset[Unit] | None,
     jobs: list[Job],
     locations: Locations,
     settings: Settings,
     number: int,
+    share: WorkerTally | None,
 ) -> Iterator[Outcome]:
     """Convert units in this process, a number of them at a time; not really without ``splits``."""
     stores, act, days = _opened(locations), preview_unit, dict[Unit, Stretch]()
     if splits is not None:
         act = partial(convert_unit, splits=splits)
         days = Stretch.of((job.unit for job in jobs), stores, splits)
-    convert = partial(_convert, act, days, stores, settings, Budget())
+    convert = partial(_convert, act, days, stores, settings, Budget(), share)
     with stores.dataset.staging(), stores.state.staging():  # else a folder is made for each unit
         yield from by_days(convert, jobs, lambda job: days.get(job.unit), number)
 
@@ -211,10 +213,28 @@ def _convert_portion(
     settings: Settings,
     number: int,
 ) -> list[Outcome]:
-    return list(_convert_some(splits, jobs, locations, settings, number))
+    return list(_convert_some(splits, jobs, locations, settings, number, _Worker.share))
 
 
 def _convert(  # noqa: PLR0913, PLR0917
+    act: UnitAction,
+    all_days: dict[Unit, Stretch],
+    stores: Stores,
+    settings: Settings,
+    budget: Budget,
+    share: WorkerTally | None,
+    job: Job,
+) -> Outcome | Staged:
+    if share is None:
+        return _converted(act, all_days, stores, settings, budget, job)
+    tally = JobTally(share, job)
+    outcome = _converted(act, all_days, tally.counting(stores), settings, budget, job)
+    if isinstance(outcome, Outcome):
+        tally.finish()
+    return outcome
+
+
+def _converted(  # noqa: PLR0913, PLR0917
     act: UnitAction,
     all_days: dict[Unit, Stretch],
     stores: Stores,

@@ -16,7 +16,7 @@ import typer
 
 from cloudtrail_parquet.cli.arguments import Accounts, AsJson, Day, From, Regions, To, range_of
 from cloudtrail_parquet.cli.backfill.commands import backfill
-from cloudtrail_parquet.cli.converting import convert, plan
+from cloudtrail_parquet.cli.converting import convert
 from cloudtrail_parquet.cli.inspection_tables import tables
 from cloudtrail_parquet.cli.options import with_settings
 from cloudtrail_parquet.cli.output import (
@@ -26,6 +26,8 @@ from cloudtrail_parquet.cli.output import (
     note_error,
     two_columns,
 )
+from cloudtrail_parquet.cli.planning import plan
+from cloudtrail_parquet.cli.progress import Amount, NoProgress, progress
 from cloudtrail_parquet.dataset.export import export_records
 from cloudtrail_parquet.dataset.inspection import inspect_location
 from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
@@ -98,6 +100,7 @@ def generate(  # noqa: PLR0913, PLR0917 - each is an option
     corrupt: Annotated[float, typer.Option(help="Share of log files that are damaged.")] = 0,
     seed: Annotated[int, typer.Option(help="Another number makes another tree.")] = 0,
     as_json: AsJson = False,
+    no_progress: NoProgress = False,  # noqa: ARG001 - its callback uses it
 ) -> None:
     """Write a believable tree of sample log files, and print what it contains."""
     if out.exists() and any(out.iterdir()):
@@ -117,7 +120,9 @@ def generate(  # noqa: PLR0913, PLR0917 - each is an option
         raise UsageError(
             str(error), "generate", "See cloudtrail-parquet generate --help"
         ) from error
-    truth = msgspec.to_builtins(generate_tree(out, spec))
+    goal = Amount(items=records, work=records * (1 + duplicates))
+    with progress("generating", goal, "record") as meter:
+        truth = msgspec.to_builtins(generate_tree(out, spec, meter.add))
     if as_json:
         print(json.dumps(truth))
         return

@@ -1,14 +1,15 @@
-"""The commands that look at a source: ``convert``, and ``plan``, which says what it would do."""
+"""The command ``convert``."""
 
+import json
 import os
+import sys
 import time
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import datetime
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
+from cloudtrail_parquet.batch.tally import Job, WorkersTally
 from cloudtrail_parquet.batch.workers import Outcome, convert_all, cores, jobs_of
 from cloudtrail_parquet.cli.arguments import (
     Accounts,
@@ -30,7 +31,6 @@ from cloudtrail_parquet.cli.output import (
     QUARANTINED,
     STDOUT,
     beside,
-    collect,
     note,
     note_left_out,
     note_unfinished,
@@ -38,23 +38,13 @@ from cloudtrail_parquet.cli.output import (
     report,
     summary,
 )
-from cloudtrail_parquet.cli.plan_output import plan_table, print_reasons, print_rest, print_rows
-from cloudtrail_parquet.clock import SYSTEM_CLOCK
-from cloudtrail_parquet.dataset.properties import check_properties
-from cloudtrail_parquet.errors import UsageError
-from cloudtrail_parquet.layout import Unit
-from cloudtrail_parquet.planning.batches import estimate
-from cloudtrail_parquet.planning.plan import PlannedUnit, Receipts, plan_units
-from cloudtrail_parquet.planning.recommended import recommendation_line
+from cloudtrail_parquet.cli.planning import note_recommendation, planning
+from cloudtrail_parquet.cli.progress import Amount, NoProgress, progress
+from cloudtrail_parquet.planning.plan import PlannedUnit
 from cloudtrail_parquet.planning.remarks import incomplete_lines, unfinished_except, up_to_date_line
 from cloudtrail_parquet.planning.selection import Selection
-from cloudtrail_parquet.planning.stored import look_at, stored_lines
-from cloudtrail_parquet.settings.options import DatasetOptions, PlanOptions
 from cloudtrail_parquet.settings.settings import Settings
-from cloudtrail_parquet.source.discover import Discovery
 from cloudtrail_parquet.source.siblings import count_siblings, look_into_odd_siblings
-from cloudtrail_parquet.state.notes import unfinished
-from cloudtrail_parquet.storage import ReadStore, Stores, open_store
 from cloudtrail_parquet.storage.locations import Locations
 
 
@@ -80,6 +70,7 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
         bool, typer.Option("--dry-run", help="Only report what would be done; write nothing.")
     ] = False,
     as_json: AsJson = False,
+    no_progress: NoProgress = False,  # noqa: ARG001 - its callback uses it
     *,
     settings: Settings,
 ) -> None:
@@ -93,7 +84,8 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
     locations.check(settings.part_bytes)
     settings = replace(settings, folders=with_folders(settings.folders, folder or []))
     selection, stores = Selection.of(locations.source, wanted, settings.folders), locations.open()
-    due = selection.due(stores, only, settings)
+    with planning(selection):
+        due = selection.due(stores, only, settings)
     if due:
         note_recommendation(selection.discovery, settings)
     convert_here(
@@ -125,9 +117,14 @@ def convert_here(  # noqa: PLR0913, PLR0917
         as_json: Whether to print each outcome as JSON, in place of totals.
     """
     units, stores = [planned.unit for planned in due], locations.open()
-    jobs = jobs_of(units, selection.discovery)
-    converting = convert_all(jobs, locations, settings, workers or cores(), dry_run=dry_run)
-    outcomes = _collected(converting, due, as_json=as_json) if jobs else []
+    jobs = [
+        job._replace(size=planned.bytes, seconds=planned.seconds)
+        for job, planned in zip(jobs_of(units, selection.discovery), due, strict=True)
+    ]
+    outcomes = []
+    if jobs:
+        number = workers or cores()
+        outcomes = _collected(jobs, locations, settings, number, dry_run=dry_run, as_json=as_json)
     _check_logs(selection, outcomes)
     note_unfinished(unfinished_except(stores.state, units))
     for name, count in sorted(count_siblings(selection.source, selection.discovery).items()):
@@ -143,17 +140,44 @@ def convert_here(  # noqa: PLR0913, PLR0917
     raise typer.Exit(_status_of(done, selection))
 
 
-def _collected(
-    converting: Iterator[Outcome], due: list[PlannedUnit], *, as_json: bool
+def _collected(  # noqa: PLR0913
+    jobs: list[Job],
+    locations: Locations,
+    settings: Settings,
+    workers: int,
+    *,
+    dry_run: bool,
+    as_json: bool,
 ) -> list[Outcome]:
+    """The outcomes of all jobs, in order of units; with JSON printed as they come."""
+    tally, outcomes = WorkersTally(min(workers, len(jobs))), list[Outcome]()
+    goal = Amount(sum(job.size for job in jobs), len(jobs), sum(job.seconds for job in jobs))
+    converting = convert_all(jobs, locations, settings, workers, dry_run=dry_run, tally=tally)
+    what = "reading" if dry_run else "converting"
+
+    def look() -> Amount:
+        return Amount(*tally.done)
+
     try:
-        return collect(converting, due, as_json=as_json)
+        with progress(what, goal, "unit", look=look, shown=not (as_json and sys.stdout.isatty())):
+            for outcome in converting:
+                outcomes.append(outcome)
+                if as_json and (outcome.receipt or outcome.error):
+                    sys.stdout.write(json.dumps(_as_json(outcome)) + "\n")
+                    sys.stdout.flush()
     except KeyboardInterrupt:
         note(
             "interrupted: a unit that was being replaced is named by the next run; "
             "the same command goes on with what is left, unless it has --only all"
         )
         os._exit(INTERRUPTED)  # the workers end with this process
+    return sorted(outcomes, key=lambda outcome: outcome.unit)
+
+
+def _as_json(outcome: Outcome) -> dict[str, Any]:
+    if outcome.receipt:
+        return outcome.receipt.to_json()
+    return {**outcome.unit.to_json(), "status": "failed", "error": str(outcome.error)}
 
 
 def _check_logs(selection: Selection, outcomes: list[Outcome]) -> None:
@@ -181,85 +205,3 @@ def _status_of(done: list[Outcome], selection: Selection) -> int:
         return FAILED
     needs_a_look = discovery.unplaced or discovery.incomplete
     return QUARANTINED if status == 0 and needs_a_look else status
-
-
-@with_settings
-def plan(  # noqa: PLR0913, PLR0917 - each is an option
-    source: Logs,
-    dataset: Annotated[
-        str | None, typer.Argument(help="Folder or URI of the partitions; not needed with --state.")
-    ] = None,
-    state: Annotated[
-        str | None,
-        typer.Option(help="Where receipts are; by default DATASET with .state appended."),
-    ] = None,
-    day: Day = None,
-    first: From = None,
-    last: To = None,
-    account: Accounts = None,
-    region: Regions = None,
-    only: Which = "all",
-    as_json: AsJson = False,
-    *,
-    settings: Settings,
-) -> None:
-    """Report the units that are found, and their time and cost in AWS; convert nothing.
-
-    By default all, converted or not. What convert will do: plan SOURCE DATASET --only outdated.
-    """
-    wanted = range_of(day, first, last, account, region)
-    state = state or (Locations.of(source, dataset).state if dataset else None)
-    if only != "all" and not state:
-        raise UsageError(f"--only {only} needs receipts", "plan", "Name the DATASET or --state")
-    selection = Selection.of(source, wanted, settings.folders)
-    store, discovery = selection.source, selection.discovery
-    receipts = Receipts(
-        open_store(state) if state else store,  # never read when all units are planned
-        SYSTEM_CLOCK.now(),
-        open_store(dataset) if dataset else None,
-    )
-    if state:
-        _check_dataset(store, dataset, state, settings)
-    open_units = unfinished(receipts.state) if state else {}
-    planned = plan_units(store, receipts, discovery, wanted, only, PlanOptions.of(settings))
-    printed = print_rows(planned) if as_json else print_reasons(planned)
-    total = estimate(_without(open_units, printed))
-    stored = look_at(store, discovery.grain.sample, total.files, total.bytes)
-    note_unfinished(open_units)
-    look_into_odd_siblings(store, discovery)
-    note_unplaced(discovery.unplaced)
-    if not total.units and not discovery.with_logs and not selection.refused:
-        raise selection.no_logs()
-    if as_json:
-        print_rest(total, stored, discovery.unplaced)
-    else:
-        STDOUT.print(plan_table(total))
-    for line in stored_lines(stored) if stored else ():
-        note(line)
-    note_recommendation(discovery, settings)
-    if note_left_out(selection):
-        raise typer.Exit(FAILED)
-    if discovery.unplaced:
-        raise typer.Exit(QUARANTINED)
-
-
-def _check_dataset(source: ReadStore, dataset: str | None, state: str, settings: Settings) -> None:
-    """Refuse settings that a dataset must not be mixed with, as its conversion would."""
-    notes = open_store(state)
-    parts = open_store(dataset) if dataset else notes
-    check_properties(Stores(source, parts, notes), DatasetOptions.of(settings))
-
-
-def note_recommendation(discovery: Discovery, settings: Settings) -> None:
-    """Print which partition layout would suit the source better, if one would."""
-    if line := recommendation_line(discovery, settings.partition_layout):
-        note(line)
-
-
-def _without(
-    open_units: dict[Unit, datetime], planned: Iterable[PlannedUnit]
-) -> Iterator[PlannedUnit]:
-    """Planned units, each of which is taken out of those that are not finished."""
-    for entry in planned:
-        open_units.pop(entry.unit, None)
-        yield entry

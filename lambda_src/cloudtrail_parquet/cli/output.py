@@ -1,27 +1,16 @@
-"""What commands print: progress, totals and tables; what went wrong, and the exit status."""
+"""What commands print: totals and tables; what went wrong, and the exit status."""
 
-import json
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
 from cloudtrail_parquet.batch.workers import Outcome
 from cloudtrail_parquet.errors import CloudTrailParquetError
 from cloudtrail_parquet.layout import Unit
-from cloudtrail_parquet.planning.plan import PlannedUnit
 from cloudtrail_parquet.planning.remarks import (
     unfinished_lines,
     unplaced_lines,
@@ -37,7 +26,6 @@ from cloudtrail_parquet.settings.settings import (
 )
 from cloudtrail_parquet.source.unplaced import Unplaced
 from cloudtrail_parquet.state.figures import Quarantined
-from cloudtrail_parquet.wording import size_of
 
 FAILED, WRONG_USAGE, QUARANTINED, INTERRUPTED = 1, 2, 3, 130
 
@@ -90,53 +78,6 @@ def note_left_out(selection: Selection) -> bool:
     for account, error in selection.refused.items():
         note(f"error: account {account} is left out: {error}")
     return bool(selection.refused)
-
-
-def collect(
-    converting: Iterable[Outcome], due: list[PlannedUnit], *, as_json: bool
-) -> list[Outcome]:
-    """Wait for all outcomes, with JSON printed as they come; returns them in order of units.
-
-    The bar measures time, as estimated of each unit, and tells bytes where they are known.
-    """
-    planned_of = {planned.unit: planned for planned in due}
-    outcomes, size = [], sum(planned.bytes for planned in due)
-    columns = (
-        TextColumn("converting"),
-        BarColumn(),
-        TextColumn("{task.fields[units]:,} of {task.fields[of]:,} units"),
-        TextColumn("{task.fields[sizes]}"),
-        TimeElapsedColumn(),
-        TextColumn("left:"),
-        TimeRemainingColumn(),
-    )
-    with Progress(
-        *columns,
-        console=STDERR,
-        transient=True,
-        disable=not STDERR.is_terminal,
-        redirect_stdout=sys.stdout.isatty(),  # else results would go to the terminal as well
-        speed_estimate_period=300,  # units finish in bursts
-    ) as bar:
-        total = sum(planned.seconds for planned in due)
-        task = bar.add_task("convert", total=total, units=0, of=len(due), sizes="")
-        taken = 0
-        for outcome in converting:
-            outcomes.append(outcome)
-            planned = planned_of[outcome.unit]
-            taken += planned.bytes
-            sizes = f"{size_of(taken)} of {size_of(size)}" if size else ""
-            bar.update(task, advance=planned.seconds, units=len(outcomes), sizes=sizes)
-            if as_json and (outcome.receipt or outcome.error):
-                sys.stdout.write(json.dumps(_as_json(outcome)) + "\n")
-                sys.stdout.flush()
-    return sorted(outcomes, key=lambda outcome: outcome.unit)
-
-
-def _as_json(outcome: Outcome) -> dict[str, Any]:
-    if outcome.receipt:
-        return outcome.receipt.to_json()
-    return {**outcome.unit.to_json(), "status": "failed", "error": str(outcome.error)}
 
 
 def summary(outcomes: list[Outcome], seconds: float) -> Table:

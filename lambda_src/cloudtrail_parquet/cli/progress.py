@@ -15,8 +15,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import exp
-from typing import NamedTuple, Self
+from typing import Annotated, NamedTuple, Self, TypeVar
 
+import typer
 from rich.live import Live
 from rich.text import Text
 
@@ -32,7 +33,11 @@ _FORGET_S = 60
 _SURE_S = 2
 """Before that, a rate is of what a start happens to have brought."""
 
+_GLYPHS, _ASCII_GLYPHS = "━─", "#-"  # they differ where there is no colour, too
+
 _BAR_CELLS = (8, 40)  # the narrowest bar that says something, the widest
+
+N = TypeVar("N", int, float)
 
 
 class Amount(NamedTuple):
@@ -41,7 +46,8 @@ class Amount(NamedTuple):
     Attributes:
         size: Bytes.
         items: Units, parts, or whatever is counted.
-        work: In any measure that grows evenly with time, if neither of the others does.
+        work: In any measure that grows evenly with time, if neither of the others does; by
+            default items.
     """
 
     size: int = 0
@@ -52,8 +58,24 @@ class Amount(NamedTuple):
         """Both together."""
         if not isinstance(other, Amount):
             return NotImplemented
-        mine = zip(self, other, strict=True)
-        return type(self)(*(ours + theirs for ours, theirs in mine))
+        size, items = self.size + other.size, self.items + other.items
+        return type(self)(size, items, self.work + other.work)
+
+
+class _Shown:
+    """Whether progress is wanted."""
+
+    wanted = True
+
+
+def _hide(*, hidden: bool) -> None:
+    _Shown.wanted = not hidden
+
+
+NoProgress = Annotated[
+    bool, typer.Option("--no-progress", callback=_hide, help="Do not show progress.")
+]
+"""The option of a command that shows progress; its callback uses it."""
 
 
 class Rate:
@@ -102,16 +124,19 @@ class Meter:
         self._added, self._done = Amount(), Amount()
         self._sizes, self._works = Rate(monotonic()), Rate(monotonic())
 
-    def add(self, *, size: int = 0, items: int = 0) -> None:
-        """Add what has been done since; by one thread only."""
-        self._added += Amount(size, items)
+    def add(self, size: int = 0, items: int = 0) -> None:
+        """Add bytes and items that have been done since; by one thread only."""
+        self._added += Amount(size, items, items)
 
     def see(self) -> None:
         """Look how much is done. It never becomes less, nor more than there is."""
         seen = self._added + self._look() if self._look else self._added
-        pairs = zip(seen, self._done, self.goal, strict=True)
-        capped = (max(now if goal <= 0 else min(now, goal), before) for now, before, goal in pairs)
-        self._done = Amount(*capped)  # type: ignore[arg-type]
+        done, goal = self._done, self.goal
+        self._done = Amount(
+            _within(done.size, seen.size, goal.size),
+            _within(done.items, seen.items, goal.items),
+            _within(done.work, seen.work, goal.work),
+        )
         now = self._monotonic()
         self._sizes.see(now, self._done.size)
         self._works.see(now, self._work(self._done))
@@ -152,8 +177,13 @@ class Meter:
             facts.append(f"{duration_of(left)} left")
         return ", ".join(facts)
 
-    def bar(self, width: int) -> Text:
-        """A line that is not wider than that: a bar if there is room for it, and the facts."""
+    def bar(self, width: int, glyphs: str = _GLYPHS) -> Text:
+        """A line that is not wider than that: a bar if there is room for it, and the facts.
+
+        Args:
+            width: Of the terminal, in cells.
+            glyphs: A cell of what is done, and one of the rest.
+        """
         facts = self.facts
         narrowest, widest = _BAR_CELLS
         cells = min(width - len(self.what) - len(facts) - 3, widest)
@@ -161,10 +191,16 @@ class Meter:
         if self.share is not None and cells >= narrowest:
             full = round(self.share * cells)
             line.append(" ")
-            line.append("━" * full, "bar.complete").append("━" * (cells - full), "bar.back")
+            line.append(glyphs[0] * full, "bar.complete")
+            line.append(glyphs[1] * (cells - full), "bar.back")
         line.append(f" {facts}")
-        line.truncate(width - 1, overflow="ellipsis")
+        line.truncate(width - 1)
         return line
+
+
+def _within(before: N, seen: N, goal: N) -> N:
+    """What is done by now, which is not less than before, nor more than there is."""
+    return max(min(seen, goal) if goal else seen, before)
 
 
 @contextmanager
@@ -186,7 +222,7 @@ def progress(
         shown: Whether to show anything.
     """
     meter = Meter(what, goal, noun, look)
-    if not shown:
+    if not (shown and _Shown.wanted):
         yield meter
     elif _is_lively():
         with Live(
@@ -215,7 +251,8 @@ def _is_lively() -> bool:
 
 def _rendered(meter: Meter) -> Text:
     meter.see()
-    return meter.bar(STDERR.width)
+    is_unicode = STDERR.encoding.startswith("utf")
+    return meter.bar(STDERR.width, _GLYPHS if is_unicode else _ASCII_GLYPHS)
 
 
 def tell(meter: Meter, wait: Callable[[float], bool]) -> None:

@@ -9,6 +9,7 @@ and region, with some thousand names of its resources, whatever the size of the 
 add a few bytes each, copies not yet delivered their own size.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import cycle
@@ -138,8 +139,15 @@ class Truth:
     skipped_files: int
 
 
-def generate_tree(out: Path, spec: TreeSpec) -> Truth:
+def generate_tree(
+    out: Path, spec: TreeSpec, tell: Callable[[int, int], None] = lambda *_: None
+) -> Truth:
     """Write the tree below ``out``; returns what it holds.
+
+    Args:
+        out: The folder, which is empty or not there.
+        spec: The tree to write.
+        tell: Is told of each log file, its bytes and its records, copies included.
 
     Raises:
         FileExistsError: ``out`` is not empty, and the truth would leave out what is there.
@@ -147,7 +155,7 @@ def generate_tree(out: Path, spec: TreeSpec) -> Truth:
     if out.exists() and any(out.iterdir()):
         raise FileExistsError(f"{out}: not empty. Name a new folder, or empty this one.")
     rng = seeded(spec.seed, "tree")
-    tree = Tree(out, f"o-{text(rng, BASE36, 10)}", spec.corrupt)
+    tree = Tree(out, f"o-{text(rng, BASE36, 10)}", spec.corrupt, tell)
     tally = Tally()
     versions = cycle(_version_deck(rng))
     accounts = _draw_accounts(rng, spec.accounts)

@@ -7,7 +7,7 @@ log files"; for the neighbours, the guides of the services that write them.
 import json
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from math import ceil
@@ -88,14 +88,28 @@ class Tree:
         damaged: The damaged ones.
     """
 
-    def __init__(self, root: Path, organization: str, corrupt: float) -> None:
+    def __init__(
+        self,
+        root: Path,
+        organization: str,
+        corrupt: float,
+        tell: Callable[[int, int], None] = lambda *_: None,
+    ) -> None:
+        """Begin with none.
+
+        Args:
+            root: Folder that holds ``AWSLogs``.
+            organization: Its id.
+            corrupt: Share of the files that are to be damaged.
+            tell: Is told of each log file, its bytes and its records.
+        """
         self.root = root
         self.organization = organization
         self.files = 0
         self.bytes_gzipped = 0
         self.bytes_json = 0
         self.damaged: list[DamagedFile] = []
-        self._corrupt = corrupt
+        self._corrupt, self._tell = corrupt, tell
         self._folders: set[Path] = set()
 
     def put(self, folder: str, name: str, records: Sequence[bytes]) -> bool:
@@ -106,6 +120,7 @@ class Tree:
         self.write(f"{folder}/{name}", data)
         self.files += 1
         self.bytes_gzipped += len(data)
+        self._tell(len(data), len(records))
         if reason:
             self.damaged.append(DamagedFile(f"{folder}/{name}", reason))
             return False

@@ -51,6 +51,7 @@ class Grain:
     """The units that a plan has listed, as numbers.
 
     Attributes:
+        places: How many places have been listed for them.
         units: How many units have log files in their windows.
         filled: How many of them have log files that were delivered on their day.
         small: How many of these are smaller than `SMALL_BYTES`.
@@ -59,6 +60,7 @@ class Grain:
         sample: Some folders of days.
     """
 
+    places: int = 0
     units: int = 0
     filled: int = 0
     small: int = 0

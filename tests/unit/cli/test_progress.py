@@ -115,7 +115,7 @@ def test_the_bar_fits_the_terminal(clock: Clock, width: int) -> None:
 
     assert len(line) < width
     assert line.startswith("converting ")
-    assert line.count("━") in {0, *range(8, 41)}
+    assert len(line) - len(line.replace("━", "").replace("─", "")) in {0, *range(8, 41)}
     assert ("━" in line) == (width >= 80)
 
 

@@ -37,7 +37,7 @@ from cloudtrail_parquet.cli.backfill.output import (
     sending_bar,
 )
 from cloudtrail_parquet.cli.backfill.redriving import redrive
-from cloudtrail_parquet.cli.converting import convert_here, note_recommendation
+from cloudtrail_parquet.cli.converting import convert_here
 from cloudtrail_parquet.cli.options import with_settings
 from cloudtrail_parquet.cli.output import (
     FAILED,
@@ -47,6 +47,8 @@ from cloudtrail_parquet.cli.output import (
     note_left_out,
     note_unplaced,
 )
+from cloudtrail_parquet.cli.planning import note_recommendation, planning
+from cloudtrail_parquet.cli.progress import NoProgress
 from cloudtrail_parquet.contract import Variable
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.planning.plan import Only, UnitRange
@@ -108,6 +110,7 @@ def start(  # noqa: PLR0913, PLR0917 - each is an option
     profile: Profile = None,  # noqa: ARG001 - its callback uses it
     yes: Yes = False,
     as_json: AsJson = False,
+    no_progress: NoProgress = False,  # noqa: ARG001 - its callback uses it
     *,
     settings: Settings,
 ) -> None:
@@ -180,7 +183,8 @@ class _Start:
 
     def _survey(self) -> tuple[Selection, Survey]:
         selection = Selection.of(self.locations.source, self.wanted, self.settings.folders)
-        surveyed = survey(selection, self.locations.open(), self.only, self.settings)
+        with planning(selection):
+            surveyed = survey(selection, self.locations.open(), self.only, self.settings)
         if surveyed.units:
             note_recommendation(selection.discovery, self.settings)
         return selection, surveyed

@@ -1,0 +1,187 @@
+"""The command ``plan``, and what it prints: unit by unit as they are found; none is held."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.table import Table
+
+from cloudtrail_parquet.cli.arguments import (
+    Accounts,
+    AsJson,
+    Day,
+    From,
+    Logs,
+    Regions,
+    To,
+    Which,
+    range_of,
+)
+from cloudtrail_parquet.cli.options import with_settings
+from cloudtrail_parquet.cli.output import (
+    FAILED,
+    QUARANTINED,
+    STDOUT,
+    note,
+    note_left_out,
+    note_unfinished,
+    note_unplaced,
+    two_columns,
+)
+from cloudtrail_parquet.cli.progress import Amount, Meter, NoProgress, progress
+from cloudtrail_parquet.clock import SYSTEM_CLOCK
+from cloudtrail_parquet.dataset.properties import check_properties
+from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.planning.batches import Estimate, estimate
+from cloudtrail_parquet.planning.plan import PlannedUnit, Receipts, plan_units
+from cloudtrail_parquet.planning.recommended import recommendation_line
+from cloudtrail_parquet.planning.selection import Selection
+from cloudtrail_parquet.planning.stored import StorageFacts, look_at, stored_lines
+from cloudtrail_parquet.settings.options import DatasetOptions, PlanOptions
+from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.source.discover import Discovery
+from cloudtrail_parquet.source.siblings import look_into_odd_siblings
+from cloudtrail_parquet.source.unplaced import Unplaced
+from cloudtrail_parquet.state.notes import unfinished
+from cloudtrail_parquet.storage import ReadStore, Stores, open_store
+from cloudtrail_parquet.storage.locations import Locations
+
+
+@with_settings
+def plan(  # noqa: PLR0913, PLR0917 - each is an option
+    source: Logs,
+    dataset: Annotated[
+        str | None, typer.Argument(help="Folder or URI of the partitions; not needed with --state.")
+    ] = None,
+    state: Annotated[
+        str | None,
+        typer.Option(help="Where receipts are; by default DATASET with .state appended."),
+    ] = None,
+    day: Day = None,
+    first: From = None,
+    last: To = None,
+    account: Accounts = None,
+    region: Regions = None,
+    only: Which = "all",
+    as_json: AsJson = False,
+    no_progress: NoProgress = False,  # noqa: ARG001 - its callback uses it
+    *,
+    settings: Settings,
+) -> None:
+    """Report the units that are found, and their time and cost in AWS; convert nothing.
+
+    By default all, converted or not. What convert will do: plan SOURCE DATASET --only outdated.
+    """
+    wanted = range_of(day, first, last, account, region)
+    state = state or (Locations.of(source, dataset).state if dataset else None)
+    if only != "all" and not state:
+        raise UsageError(f"--only {only} needs receipts", "plan", "Name the DATASET or --state")
+    selection = Selection.of(source, wanted, settings.folders)
+    store, discovery = selection.source, selection.discovery
+    receipts = Receipts(
+        open_store(state) if state else store,  # never read when all units are planned
+        SYSTEM_CLOCK.now(),
+        open_store(dataset) if dataset else None,
+    )
+    if state:
+        _check_dataset(store, dataset, state, settings)
+    open_units = unfinished(receipts.state) if state else {}
+    planned = plan_units(store, receipts, discovery, wanted, only, PlanOptions.of(settings))
+    printed = print_rows(planned) if as_json else print_reasons(planned)
+    with planning(selection, shown=not (as_json and sys.stdout.isatty())):
+        total = estimate(_without(open_units, printed))
+    stored = look_at(store, discovery.grain.sample, total.files, total.bytes)
+    note_unfinished(open_units)
+    look_into_odd_siblings(store, discovery)
+    note_unplaced(discovery.unplaced)
+    if not total.units and not discovery.with_logs and not selection.refused:
+        raise selection.no_logs()
+    if as_json:
+        print_rest(total, stored, discovery.unplaced)
+    else:
+        STDOUT.print(plan_table(total))
+    for line in stored_lines(stored) if stored else ():
+        note(line)
+    note_recommendation(discovery, settings)
+    if note_left_out(selection):
+        raise typer.Exit(FAILED)
+    if discovery.unplaced:
+        raise typer.Exit(QUARANTINED)
+
+
+def _check_dataset(source: ReadStore, dataset: str | None, state: str, settings: Settings) -> None:
+    """Refuse settings that a dataset must not be mixed with, as its conversion would."""
+    notes = open_store(state)
+    parts = open_store(dataset) if dataset else notes
+    check_properties(Stores(source, parts, notes), DatasetOptions.of(settings))
+
+
+def planning(selection: Selection, *, shown: bool = True) -> AbstractContextManager[Meter]:
+    """Show how far a plan is: places listed, and the bytes of the units found in them."""
+    wanted, discovery = selection.range, selection.discovery
+    places = sum(wanted.holds(*place) for place in discovery.trails)
+
+    def look() -> Amount:
+        return Amount(discovery.grain.bytes, discovery.grain.places)
+
+    return progress("planning", Amount(items=places), "place", look=look, shown=shown)
+
+
+def note_recommendation(discovery: Discovery, settings: Settings) -> None:
+    """Print which partition layout would suit the source better, if one would."""
+    if line := recommendation_line(discovery, settings.partition_layout):
+        note(line)
+
+
+def _without(
+    open_units: dict[Unit, datetime], planned: Iterable[PlannedUnit]
+) -> Iterator[PlannedUnit]:
+    """Planned units, each of which is taken out of those that are not finished."""
+    for entry in planned:
+        open_units.pop(entry.unit, None)
+        yield entry
+
+
+def print_reasons(planned: Iterable[PlannedUnit]) -> Iterator[PlannedUnit]:
+    """Print a line for each unit that is due for a reason, when its turn comes."""
+    for entry in planned:
+        if entry.why:
+            STDOUT.print(f"{entry.unit.name}: {entry.why}", markup=False, soft_wrap=True)
+        yield entry
+
+
+def print_rows(planned: Iterable[PlannedUnit]) -> Iterator[PlannedUnit]:
+    """Print the beginning of a JSON object: a list of the units, as their turn comes."""
+    before = '{"units": ['
+    for entry in planned:
+        row = {**entry.unit.to_json(), "files": entry.files, "bytes": entry.bytes, "why": entry.why}
+        sys.stdout.write(before + json.dumps(row))
+        before = ", "
+        yield entry
+
+
+def print_rest(total: Estimate, stored: StorageFacts | None, unplaced: Unplaced) -> None:
+    """Print the rest of the object that `print_rows` began, or all of it if there were no units."""
+    rest = {"total": total, "stored": stored, "unplaced": unplaced.folders}
+    text = json.dumps(msgspec.to_builtins(rest))
+    sys.stdout.write(("]" if total.units else '{"units": []') + f", {text[1:]}\n")
+
+
+def plan_table(total: Estimate) -> Table:
+    """The totals of a plan."""
+    rows = {
+        "units": f"{total.units:,}",
+        "log files": f"{total.files:,}",
+        "bytes in": f"{total.bytes:,}",
+        "largest unit": total.largest or "",
+        "invocations": f"{total.batches:,}",
+        "seconds in all": f"{total.seconds:,.0f}",
+        "dollars": f"{total.dollars:,.2f}",
+    }
+    return two_columns(rows)
