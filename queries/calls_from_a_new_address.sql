@@ -1,7 +1,12 @@
 -- From which addresses did a principal call that it had not used before?
--- Variables: since, a DATE in UTC, default yesterday; principal, an ARN of a user or of a role (not
--- of a session), default all. Principals first seen since then are left out: everything is new to
--- them. Only real addresses count, not the names of services. Let the view hold weeks, not years.
+--
+-- Principals first seen since then are left out: everything is new to them. Only real addresses
+-- count, not the names of services. Let the view hold weeks, not years.
+--
+-- Parameters:
+--   since      2026-01-11: the first day, in UTC, whose addresses are new (default yesterday)
+--   principal  arn:aws:iam::012345678901:role/reader: a user or a role, not a session (default all)
+-- Source: MITRE ATT&CK T1078.004, Valid Accounts: Cloud Accounts.
 WITH calls AS (
     SELECT account, eventTime, eventName, sourceIPAddress,
         coalesce(userIdentity.sessionContext.sessionIssuer.arn, userIdentity.arn) AS who,

@@ -1,6 +1,10 @@
 -- What was done in one role session?
--- Variable: session, such as arn:aws:sts::012345678901:assumed-role/reader/ada; without it nothing
--- is found. A session's name may be used again: sessionBegan and the access key tell them apart.
+--
+-- A session's name may be used again: sessionBegan and the access key tell them apart.
+--
+-- Parameters:
+--   session  arn:aws:sts::012345678901:assumed-role/reader/ada: ARN of the session (required)
+-- Source: CloudTrail User Guide, "CloudTrail userIdentity element".
 SELECT eventTime, userIdentity.sessionContext.attributes.creationDate AS sessionBegan,
     userIdentity.accessKeyId AS accessKeyId, account, awsRegion, eventSource, eventName,
     errorCode, sourceIPAddress, requestParameters, eventID

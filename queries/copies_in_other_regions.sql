@@ -1,7 +1,10 @@
 -- Which events were delivered to more than one region, and how often?
+--
 -- Sign-ins and calls of global services (IAM, STS) may be delivered to several, as when two trails
 -- write to one bucket. copies is how many rows a plain count has too many. Events without an
 -- eventID cannot be matched. Let the view hold weeks, not years.
+--
+-- Source: CloudTrail User Guide, "CloudTrail concepts": global service events.
 WITH events AS (
     SELECT account, eventID, min(eventSource) AS eventSource, min(eventName) AS eventName,
         list(DISTINCT region ORDER BY region) AS regions, min(eventTime) AS eventTime

@@ -1,6 +1,9 @@
 -- Whose calls were denied, and which?
+--
 -- Services spell it AccessDenied, AccessDeniedException, Client.UnauthorizedOperation,
 -- VpceAccessDenied and so on. A cross-account call may be counted once in each account.
+--
+-- Source: CIS AWS Foundations Benchmark, "Monitoring": unauthorized API calls.
 WITH calls AS (
     SELECT *
     FROM cloudtrail

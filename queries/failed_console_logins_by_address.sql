@@ -1,6 +1,9 @@
 -- From which addresses did console sign-ins fail, and did one succeed from there as well?
+--
 -- A failed sign-in has an errorMessage but no errorCode. A name that does not exist reads
 -- HIDDEN_DUE_TO_SECURITY_REASONS.
+--
+-- Source: CIS AWS Foundations Benchmark, "Monitoring": failed console sign-ins.
 WITH logins AS (
     SELECT *
     FROM cloudtrail

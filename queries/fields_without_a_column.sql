@@ -1,7 +1,10 @@
 -- Which fields have no column, or hold what does not fit theirs?
+--
 -- A field with a column's name that shows here has a value of another kind, or new members: look at
 -- the example. Its column holds whatever did fit. exactText is left out: it is not a field, but the
 -- text of unmapped as it was before anything that some readers of JSON refuse was changed in it.
+--
+-- Source: the column unmapped of this dataset.
 WITH records AS (
     SELECT *
     FROM cloudtrail

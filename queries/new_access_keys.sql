@@ -1,5 +1,8 @@
 -- Which access keys were made, for whom and by whom?
+--
 -- The request names no user when somebody makes a key for himself; the answer always does.
+--
+-- Source: MITRE ATT&CK T1098.001, Additional Cloud Credentials.
 SELECT eventTime, account,
     responseElements->>'$.accessKey.userName' AS forUser,
     responseElements->>'$.accessKey.accessKeyId' AS newAccessKey,

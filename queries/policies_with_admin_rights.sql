@@ -1,8 +1,11 @@
 -- Which policies with administrator's rights were attached or written?
+--
 -- Found: AWS's own policies of that kind by name, and documents that allow Action * or all but a
 -- NotAction, whatever the Resource. A customer's policy shows when it is written, not when it is
--- attached. A request over 100 KB reads {"omitted": true, ...}: padding a policy hides it, so
--- those are listed too.
+-- attached. A request over 100 KB reads {"omitted": true, ...}: padding a policy hides it, so those
+-- are listed too.
+--
+-- Source: MITRE ATT&CK T1098.003, Additional Cloud Roles.
 WITH changes AS (
     SELECT *, requestParameters->>'$.policyArn' AS policyArn,
         requestParameters->>'$.policyDocument' AS text,

@@ -1,8 +1,11 @@
 -- Through which chains of roles did somebody reach another account?
+--
 -- Each involved account has a copy of an AssumeRole, with the same sharedEventID and another
 -- eventID; the copy of the role's account says less about the caller. One copy is taken here. The
--- next link of a chain is the call made with the access key that the last one gave out.
--- account is the caller's.
+-- next link of a chain is the call made with the access key that the last one gave out. account is
+-- the caller's.
+--
+-- Source: IAM User Guide, "Roles terms and concepts": role chaining.
 WITH RECURSIVE hops AS (
     SELECT eventTime, eventID, sharedEventID, userIdentity.accountId AS fromAccount,
         coalesce(userIdentity.arn, userIdentity.invokedBy, userIdentity.principalId) AS caller,

@@ -1,7 +1,12 @@
 -- How many deletes did one bucket see each day, and by whom?
--- Variable: bucket, its name; without it nothing is found. These are data events: there are none
--- unless the trail records them. Since June 2025 a DeleteObjects comes with a DeleteObject for each
--- object; before, one such request might delete a thousand. Days are in UTC.
+--
+-- Since June 2025 a DeleteObjects comes with a DeleteObject for each object; before, one such
+-- request might delete a thousand. Days are in UTC. Needs S3 data events: there are none unless the
+-- trail records them.
+--
+-- Parameters:
+--   bucket  orders: the name of the bucket (required)
+-- Source: MITRE ATT&CK T1485, Data Destruction.
 WITH deletes AS (
     SELECT *
     FROM cloudtrail

@@ -1,6 +1,9 @@
 -- Who read which secrets and encrypted parameters?
+--
 -- A secret is named as it was asked for: by name or by ARN. Parameters count when the call asked
 -- for their decrypted value, which it may do for plain ones too.
+--
+-- Source: MITRE ATT&CK T1555.006, Cloud Secrets Management Stores.
 WITH calls AS (
     SELECT *
     FROM cloudtrail

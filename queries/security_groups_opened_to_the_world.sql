@@ -1,6 +1,9 @@
 -- Which security groups were opened to all addresses?
--- The text is searched, since calls and years differ in where the addresses are. A request
--- that reads {"omitted": true, ...} was too long to be recorded and is listed too.
+--
+-- The text is searched, since calls and years differ in where the addresses are. A request that
+-- reads {"omitted": true, ...} was too long to be recorded and is listed too.
+--
+-- Source: CIS AWS Foundations Benchmark, "Monitoring": security group changes.
 SELECT eventTime, account, awsRegion, eventName,
     coalesce(requestParameters->>'$.groupId', requestParameters->>'$.groupName',
              requestParameters->>'$.ModifySecurityGroupRulesRequest.GroupId') AS securityGroup,

@@ -1,6 +1,11 @@
 -- Which services were called most on one day, and which errors did they give?
--- Variable: day, a DATE in UTC, default yesterday. Only the folders of that day are read.
--- Some services put their errors into responseElements, where this does not see them.
+--
+-- Only the folders of that day are read. Some services put their errors into responseElements,
+-- where this does not see them.
+--
+-- Parameters:
+--   day  2026-01-11: the day, in UTC (default yesterday)
+-- Source: Athena User Guide, "Query AWS CloudTrail logs".
 WITH calls AS (
     SELECT *
     FROM cloudtrail

@@ -1,5 +1,8 @@
 -- Which snapshots and images were made public or shared with other accounts?
+--
 -- sharedWith holds account ids, organization ARNs, or all, which is everybody.
+--
+-- Source: MITRE ATT&CK T1537, Transfer Data to Cloud Account.
 WITH calls AS (
     SELECT *, list_concat(
         requestParameters->>'$.createVolumePermission.add.items[*].*',

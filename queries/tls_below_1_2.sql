@@ -1,6 +1,9 @@
 -- Who still calls with TLS below 1.2?
+--
 -- Null is "not said": calls that a service makes for somebody have no tlsDetails, nor do records
 -- before version 1.08.
+--
+-- Source: AWS Security Blog, TLS 1.2 as the minimum for all endpoints.
 WITH calls AS (
     SELECT *
     FROM cloudtrail

@@ -1,6 +1,9 @@
 -- Who stopped, deleted or changed a trail or what it records?
+--
 -- Attempts that failed are listed too, with their errorCode. UpdateTrail may send the logs to
 -- another bucket; PutEventSelectors may leave out the events that matter: read requestParameters.
+--
+-- Source: MITRE ATT&CK T1562.008, Disable or Modify Cloud Logs.
 SELECT eventTime, account, awsRegion, eventName,
     coalesce(requestParameters->>'$.name', requestParameters->>'$.trailName',
              requestParameters->>'$.eventDataStore') AS target,

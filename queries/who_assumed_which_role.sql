@@ -1,7 +1,10 @@
 -- Who assumed which role, how often, and how often was it refused?
+--
 -- Of the copies of a cross-account call, which share a sharedEventID, the one that names the caller
 -- best is taken; account is the role's. Services that run code (Lambda, ECS, EC2) appear as their
 -- host's name.
+--
+-- Source: IAM User Guide, "Logging IAM and AWS STS API calls with CloudTrail".
 WITH calls AS (
     SELECT *, coalesce(sharedEventID, account || eventID) AS action
     FROM cloudtrail

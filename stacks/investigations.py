@@ -1,5 +1,6 @@
 """The investigations of ``queries/`` in Athena's SQL, ready for the table of an environment."""
 
+import re
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import NamedTuple
 from cloudtrail_parquet.contract import PARTITION_COLUMNS, PartitionLayout
 
 _QUERIES = Path(__file__).parents[1] / "queries"
-_PARAMETERS = "-- Parameters: "
+_PARAMETER = re.compile(r"--   (\w+) +(.+?): (.+)")
 
 
 class Investigation(NamedTuple):
@@ -48,12 +49,16 @@ def investigations(layout: PartitionLayout, database: str, table: str) -> Iterat
 
 
 def _divided(text: str) -> tuple[list[str], str, str]:
-    """The parameters of a query, if it has any; the rest of the comment at its head; and itself."""
+    """The parameters of a query; the sentences of the comment at its head; and the query itself.
+
+    The comment is that of all queries; its first line, which only names the query, is left out.
+    """
     lines = text.splitlines(keepends=True)
     head = list(takewhile(lambda line: line.startswith("--"), lines))
-    own = [line.removeprefix(_PARAMETERS).rstrip() for line in head if line.startswith(_PARAMETERS)]
-    notes = "".join(line for line in head if not line.startswith(_PARAMETERS))
-    return own, notes, "".join(lines[len(head) :])
+    parameters = [match.groups() for line in head if (match := _PARAMETER.fullmatch(line.rstrip()))]
+    own = [f"{name}, {about}, such as {example}" for name, example, about in parameters]
+    notes = takewhile(lambda line: line.startswith("-- ") and line != "-- Parameters:\n", head[2:])
+    return own, "".join(notes), "".join(lines[len(head) :])
 
 
 _DAYS = {

@@ -1,7 +1,11 @@
--- Parameters: since, such as DATE '2026-01-11'; principal, such as '%' for all
--- principal is a pattern for ARNs of users or of roles (not of sessions). Principals first seen
--- since then are left out: everything is new to them. Only real addresses count, not the names of
--- services. Days before since have to be among those that are read.
+-- calls_from_a_new_address, for Athena.
+--
+-- Principals first seen since then are left out: everything is new to them. Only real addresses
+-- count, not the names of services. Days before since have to be among those that are read.
+--
+-- Parameters:
+--   since      DATE '2026-01-11': the first day, in UTC, whose addresses are new
+--   principal  '%': a pattern for ARNs of users or of roles, not of sessions
 WITH calls AS (
     SELECT account, eventtime, eventname, sourceipaddress,
         coalesce(useridentity.sessioncontext.sessionissuer.arn, useridentity.arn) AS who,

@@ -1,5 +1,9 @@
--- Parameters: session, such as 'arn:aws:sts::012345678901:assumed-role/reader/ada'
+-- calls_of_a_role_session, for Athena.
+--
 -- A session's name may be used again: sessionbegan and the access key tell them apart.
+--
+-- Parameters:
+--   session  'arn:aws:sts::012345678901:assumed-role/reader/ada': ARN of the session
 SELECT eventtime, useridentity.sessioncontext.attributes.creationdate AS sessionbegan,
     useridentity.accesskeyid AS accesskeyid, account, awsregion, eventsource, eventname,
     errorcode, sourceipaddress, requestparameters, eventid

@@ -1,5 +1,9 @@
--- Parameters: access_key, such as 'AKIAIOSFODNN7EXAMPLE'
+-- calls_of_an_access_key, for Athena.
+--
 -- Both copies of a cross-account call are listed: they share a sharedeventid.
+--
+-- Parameters:
+--   key  'AKIAIOSFODNN7EXAMPLE': the access key id, of a user or of a session
 WITH wanted AS (
     SELECT CAST(? AS varchar) AS accesskey
 ), calls AS (

@@ -1,3 +1,5 @@
+-- console_logins_without_mfa, for Athena.
+--
 -- mfaused is about AWS's own MFA: a federated sign-in says No even if the identity provider asked
 -- for a second factor. Null is "not said", and is listed too.
 SELECT eventtime, account, useridentity.type AS kind,

@@ -1,3 +1,5 @@
+-- copies_in_other_regions, for Athena.
+--
 -- Sign-ins and calls of global services (IAM, STS) may be delivered to several, as when two trails
 -- write to one bucket. copies is how many rows a plain count has too many. Events without an
 -- eventid cannot be matched.

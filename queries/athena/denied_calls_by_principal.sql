@@ -1,3 +1,5 @@
+-- denied_calls_by_principal, for Athena.
+--
 -- Services spell it AccessDenied, AccessDeniedException, Client.UnauthorizedOperation,
 -- VpceAccessDenied and so on. A cross-account call may be counted once in each account.
 SELECT account,

@@ -1,3 +1,5 @@
+-- failed_console_logins_by_address, for Athena.
+--
 -- A failed sign-in has an errormessage but no errorcode. A name that does not exist reads
 -- HIDDEN_DUE_TO_SECURITY_REASONS.
 WITH logins AS (

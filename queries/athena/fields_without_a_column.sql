@@ -1,3 +1,5 @@
+-- fields_without_a_column, for Athena.
+--
 -- A field with a column's name that shows here has a value of another kind, or new members: look at
 -- the example. Its column holds whatever did fit. exactText is left out: it is not a field, but the
 -- text of unmapped as it was before anything that some readers of JSON refuse was changed in it.

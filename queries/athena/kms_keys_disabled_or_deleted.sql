@@ -1,3 +1,5 @@
+-- kms_keys_disabled_or_deleted, for Athena.
+--
 -- A key is lost for good when deletiondate has passed; until then CancelKeyDeletion brings it back.
 -- keyid is as it was asked for; the ARN in resources is null where the record does not have it.
 SELECT eventtime, account, awsregion, eventname,

@@ -1,3 +1,5 @@
+-- late_records, for Athena.
+--
 -- Only the names of files say that a record came after the window of its day, and on which day.
 -- AWS's own mark is addendum. An UPDATED_DATA record does not replace the one it corrects: both are
 -- there. A record that was delivered to several regions is listed for each.

@@ -1,3 +1,5 @@
+-- new_access_keys, for Athena.
+--
 -- The request names no user when somebody makes a key for himself; the answer always does.
 SELECT eventtime, account,
     json_extract_scalar(responseelements, '$.accessKey.userName') AS foruser,

@@ -1,3 +1,5 @@
+-- new_users_and_login_profiles, for Athena.
+--
 -- UpdateLoginProfile sets another's password: a way to take over a user that exists.
 SELECT eventtime, account, eventname,
     json_extract_scalar(requestparameters, '$.userName') AS username,

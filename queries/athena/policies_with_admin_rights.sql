@@ -1,7 +1,9 @@
+-- policies_with_admin_rights, for Athena.
+--
 -- Found: AWS's own policies of that kind by name, and documents that allow Action * or all but a
 -- NotAction, whatever the Resource. A customer's policy shows when it is written, not when it is
--- attached. A request over 100 KB reads {"omitted": true, ...}: padding a policy hides it, so
--- those are listed too.
+-- attached. A request over 100 KB reads {"omitted": true, ...}: padding a policy hides it, so those
+-- are listed too.
 WITH changes AS (
     SELECT *, json_extract_scalar(requestparameters, '$.policyArn') AS policyarn,
         TRY(json_parse(json_extract_scalar(requestparameters, '$.policyDocument'))) AS document

@@ -1,3 +1,5 @@
+-- role_chains_across_accounts, for Athena.
+--
 -- Each involved account has a copy of an AssumeRole, with the same sharedeventid and another
 -- eventid; the copy of the role's account says less about the caller. One copy is taken here. The
 -- next link of a chain is the call made with the access key that the last one gave out. account is

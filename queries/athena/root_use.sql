@@ -1,3 +1,5 @@
+-- root_use, for Athena.
+--
 -- Calls that AWS services make for root are left out. assumedroot is true for the short sessions
 -- that an organization's management account takes with AssumeRoot; null is "not said".
 SELECT eventtime, account, eventsource, eventname, errorcode, sourceipaddress,

@@ -1,7 +1,11 @@
--- Parameters: bucket, its name, such as 'orders'
--- These are data events: there are none unless the trail records them. Since June 2025 a
--- DeleteObjects comes with a DeleteObject for each object; before, one such request might delete a
--- thousand. Days are in UTC.
+-- s3_deletes_of_a_bucket_by_day, for Athena.
+--
+-- Since June 2025 a DeleteObjects comes with a DeleteObject for each object; before, one such
+-- request might delete a thousand. Days are in UTC. Needs S3 data events: there are none unless the
+-- trail records them. Needs S3 data events: there are none unless the trail records them.
+--
+-- Parameters:
+--   bucket  'orders': the name of the bucket
 SELECT date, account, eventname,
     coalesce(useridentity.sessioncontext.sessionissuer.arn, useridentity.arn,
              useridentity.invokedby, useridentity.principalid) AS who,

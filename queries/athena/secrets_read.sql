@@ -1,3 +1,5 @@
+-- secrets_read, for Athena.
+--
 -- A secret is named as it was asked for: by name or by ARN. Parameters count when the call asked
 -- for their decrypted value, which it may do for plain ones too.
 SELECT account, coalesce(json_extract_scalar(requestparameters, '$.secretId'),

@@ -1,5 +1,7 @@
--- The text is searched, since calls and years differ in where the addresses are. A request
--- that reads {"omitted": true, ...} was too long to be recorded and is listed too.
+-- security_groups_opened_to_the_world, for Athena.
+--
+-- The text is searched, since calls and years differ in where the addresses are. A request that
+-- reads {"omitted": true, ...} was too long to be recorded and is listed too.
 SELECT eventtime, account, awsregion, eventname,
     coalesce(json_extract_scalar(requestparameters, '$.groupId'),
              json_extract_scalar(requestparameters, '$.groupName'),

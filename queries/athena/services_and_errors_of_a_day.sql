@@ -1,3 +1,5 @@
+-- services_and_errors_of_a_day, for Athena.
+--
 -- Some services put their errors into responseelements, where this does not see them.
 SELECT account, eventsource, count(*) AS calls, count(errorcode) AS failed,
     histogram(errorcode) AS errors

@@ -1,3 +1,5 @@
+-- snapshots_and_images_shared, for Athena.
+--
 -- sharedwith holds account ids, organization ARNs, or all, which is everybody.
 WITH calls AS (
     SELECT *,

@@ -1,3 +1,5 @@
+-- tls_below_1_2, for Athena.
+--
 -- Null is "not said": calls that a service makes for somebody have no tlsdetails, nor do records
 -- before version 1.08.
 SELECT account,

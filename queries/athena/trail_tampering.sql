@@ -1,3 +1,5 @@
+-- trail_tampering, for Athena.
+--
 -- Attempts that failed are listed too, with their errorcode. UpdateTrail may send the logs to
 -- another bucket; PutEventSelectors may leave out the events that matter: read requestparameters.
 SELECT eventtime, account, awsregion, eventname,

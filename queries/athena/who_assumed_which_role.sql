@@ -1,3 +1,5 @@
+-- who_assumed_which_role, for Athena.
+--
 -- Of the copies of a cross-account call, which share a sharedeventid, the one that names the caller
 -- best is taken; account is the role's. Services that run code (Lambda, ECS, EC2) appear as their
 -- host's name.

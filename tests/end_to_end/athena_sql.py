@@ -37,6 +37,7 @@ _SPELT = (
     (r"\bARRAY\(MAP\(VARCHAR, VARCHAR\)\)", "MAP(VARCHAR, VARCHAR)[]"),
     (r"\bARRAY\((\w+)\)", r"\1[]"),
     (r"\btransform\(", "list_transform("),
+    (r"\barray_join\(", "array_to_string("),
 )
 
 
