@@ -12,7 +12,7 @@ from typing import get_args
 
 import pyarrow as pa
 
-from cloudtrail_parquet.batch.workers import Outcome, convert_all, jobs_of
+from cloudtrail_parquet.batch.workers import Outcome, convert_all, cores, jobs_of
 from cloudtrail_parquet.dataset.export import export_records
 from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
 from cloudtrail_parquet.layout import Unit
@@ -192,7 +192,7 @@ def export(
     wanted = _range(first, last, accounts, regions)
     store = open_store(_location("dataset", dataset))
     names = sorted(wanted.accounts), sorted(wanted.regions)
-    return export_records(store, wanted.first, wanted.last, *names)
+    return export_records(store, wanted.first, wanted.last, *names, threads=cores())
 
 
 def read_schema(settings: Settings | None = None) -> pa.Schema:

@@ -5,9 +5,11 @@ side by side; a large one waits for those under way, and has the memory of the p
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from typing import TypeVar
 
 _AT_A_TIME = 8
@@ -40,6 +42,26 @@ def side_by_side(act: Callable[[T], R], items: Sequence[T], number: int) -> Iter
         finally:
             for future in futures:
                 future.cancel()
+
+
+def ahead(act: Callable[[T], R], items: Iterable[T], number: int) -> Iterator[R]:
+    """The results of an action on each of many items, in order, as they are taken.
+
+    Only so many are under way or wait to be taken, however many items there are; with one, an item
+    is acted on only when it is its turn.
+    """
+    if number == 1:
+        yield from map(act, items)
+        return
+    waiting = iter(items)
+    with ThreadPoolExecutor(number, "ahead") as threads:
+        running = deque(threads.submit(act, item) for item in islice(waiting, number))
+        try:
+            while running:
+                yield running.popleft().result()
+                running.extend(threads.submit(act, item) for item in islice(waiting, 1))
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
 
 
 class Budget:

@@ -14,6 +14,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from cloudtrail_parquet.batch.workers import cores
 from cloudtrail_parquet.cli.arguments import Accounts, AsJson, Day, From, Regions, To, range_of
 from cloudtrail_parquet.cli.backfill.commands import backfill
 from cloudtrail_parquet.cli.converting import convert
@@ -28,10 +29,11 @@ from cloudtrail_parquet.cli.output import (
 )
 from cloudtrail_parquet.cli.planning import plan
 from cloudtrail_parquet.cli.progress import Amount, NoProgress, progress
-from cloudtrail_parquet.dataset.export import export_records
+from cloudtrail_parquet.dataset.export import parts_to_export
 from cloudtrail_parquet.dataset.inspection import inspect_location
 from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
 from cloudtrail_parquet.process import prepare_process
+from cloudtrail_parquet.records.json_lines import as_lines
 from cloudtrail_parquet.reference.ddl import DdlFormat, render
 from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
 from cloudtrail_parquet.settings.settings import Settings
@@ -82,8 +84,9 @@ def export(  # noqa: PLR0913, PLR0917 - each is an option
     """Print the records of a dataset as JSON lines, as CloudTrail delivered them."""
     wanted = range_of(day, first, last, account, region)
     names = sorted(wanted.accounts), sorted(wanted.regions)
-    for text in export_records(open_store(dataset), wanted.first, wanted.last, *names):
-        sys.stdout.buffer.write(text.encode() + b"\n")
+    parts = parts_to_export(open_store(dataset), wanted.first, wanted.last, *names)
+    for texts in parts.texts(cores()):
+        sys.stdout.buffer.write(as_lines(texts))
 
 
 @app.command()

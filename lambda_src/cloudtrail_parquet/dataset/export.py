@@ -3,28 +3,102 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cloudtrail_parquet.dataset.parts import readable
 from cloudtrail_parquet.dataset.places import Names, are_wanted, batches_of, places_in
 from cloudtrail_parquet.errors import UsageError, listed
-from cloudtrail_parquet.layout import Unit, unit_of
-from cloudtrail_parquet.records.from_arrow import restore_json
+from cloudtrail_parquet.layout import Place, Unit, unit_of
+from cloudtrail_parquet.records.json_columns import file_schema
+from cloudtrail_parquet.records.json_lines import restore_lines
+from cloudtrail_parquet.schema.columns import JsonEncoding, leaves
 from cloudtrail_parquet.source.discover import check_known
-from cloudtrail_parquet.storage import ReadStore
+from cloudtrail_parquet.storage import Entry, ReadStore
+from cloudtrail_parquet.together import ahead
 
-_BATCH_ROWS = 4096
+_BATCH_ROWS = 2048  # twice as many need 60 MiB more, and hardly less CPU
+_BATCH_BYTES = 16 << 20
+"""A batch of more is taken in smaller ones, since its texts need several times as much."""
+
+_KNOWN = frozenset(
+    path for encoding in get_args(JsonEncoding) for path, _ in leaves(file_schema(encoding))
+).union(Place._fields)
 
 
-def export_records(
+class PartRows(NamedTuple):
+    """PartRows of one part, in its order; at most so many that their texts fit into memory."""
+
+    key: str
+    batch: pa.RecordBatch
+
+
+class ExportedParts(NamedTuple):
+    """The parts with the records that are exported.
+
+    Attributes:
+        dataset: Holds them.
+        entries: They, sorted by key.
+        columns: Of their rows only those with these values are wanted.
+    """
+
+    dataset: ReadStore
+    entries: list[Entry]
+    columns: Names
+
+    def rows(self) -> Iterator[PartRows]:
+        """All rows, part by part.
+
+        Raises:
+            StorageError: A part is damaged; the rows before the damage have been given.
+            UsageError: A part has a column that this version does not know.
+        """
+        for entry in self.entries:
+            with _opened(self.dataset, entry.key) as part:
+                for batch in batches_of(part, self.columns, _BATCH_ROWS):
+                    for piece in _pieces(batch):
+                        yield PartRows(entry.key, piece)
+
+    def restored(self, rows: PartRows) -> pa.Array:
+        """The records of rows, as `restore_lines` gives them.
+
+        Raises:
+            StorageError: The part of the rows is damaged.
+        """
+        with readable(self.dataset, rows.key):
+            return restore_lines(rows.batch)
+
+    def texts(self, threads: int) -> Iterator[pa.Array]:
+        """All records as `restore_lines` gives them, in the order of the rows.
+
+        Args:
+            threads: How many batches are restored at a time.
+
+        Raises:
+            StorageError, UsageError: As `rows` does.
+        """
+        return ahead(self.restored, self.rows(), threads)
+
+
+def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    half = len(batch) // 2
+    if half and batch.nbytes > _BATCH_BYTES:
+        yield from _pieces(batch.slice(0, half))
+        yield from _pieces(batch.slice(half))
+    elif len(batch):
+        yield batch
+
+
+def export_records(  # noqa: PLR0913, PLR0917
     dataset: ReadStore,
     first: date = date.min,
     last: date = date.max,
     accounts: Iterable[str] = (),
     regions: Iterable[str] = (),
+    threads: int = 1,
 ) -> Iterator[str]:
     """Each record of some days, accounts and regions as JSON text, partition by partition.
 
@@ -34,6 +108,7 @@ def export_records(
         last: The last day of event times.
         accounts: Accounts, each of which must have records; by default all.
         regions: Regions, likewise.
+        threads: How many threads make the texts.
 
     Returns:
         Texts without line ends. One of a part that is damaged is a `StorageError`; the records
@@ -44,27 +119,39 @@ def export_records(
             those that are there.
         StorageError: A part is damaged in which accounts or regions were looked for.
     """
+    parts = parts_to_export(dataset, first, last, accounts, regions)
+    return (text for texts in parts.texts(threads) for text in texts.to_pylist())
+
+
+def parts_to_export(
+    dataset: ReadStore,
+    first: date = date.min,
+    last: date = date.max,
+    accounts: Iterable[str] = (),
+    regions: Iterable[str] = (),
+) -> ExportedParts:
+    """The parts with the records of some days, accounts and regions; see `export_records`."""
     names = {"account": frozenset(accounts), "region": frozenset(regions)}
     there = _There({name: set() for name in names}, set())
-    keys = []
+    entries = []
     for entry in dataset.files(""):
         unit = unit_of(entry.key)
         if unit is not None:
             there.add(unit)
             if first <= unit.day <= last and _may_hold(unit, names):
-                keys.append(entry.key)
+                entries.append(entry)
     if not there.days:
         raise UsageError("no partitions", dataset.uri, "Name the folder that convert has written")
     columns = {name: wanted for name, wanted in names.items() if wanted and not there.names[name]}
     for name, wanted in names.items():
         if name not in columns:
             check_known(name, wanted, there.names[name], dataset.uri)
-    if not keys:
+    if not entries:
         what = "no partitions of the accounts, regions and days asked for"
         raise UsageError(what, dataset.uri, f"There are: {there}")
     if columns:
-        _check_columns(dataset, keys, columns)
-    return _texts(dataset, keys, columns)
+        _check_columns(dataset, entries, columns)
+    return ExportedParts(dataset, entries, columns)
 
 
 class _There(NamedTuple):
@@ -89,15 +176,15 @@ def _may_hold(unit: Unit, names: Names) -> bool:
     return all(not wanted or getattr(unit, name) in {"", *wanted} for name, wanted in names.items())
 
 
-def _check_columns(dataset: ReadStore, keys: Iterable[str], columns: Names) -> None:
+def _check_columns(dataset: ReadStore, entries: Iterable[Entry], columns: Names) -> None:
     """Make sure that there are rows of each account and region, and some of both.
 
     Reads these columns only, and only until all are found.
     """
     there = {name: set[str]() for name in columns}
     found = False
-    for key in keys:
-        with _opened(dataset, key) as part:
+    for entry in entries:
+        with _opened(dataset, entry.key) as part:
             for rows in places_in(part, columns):
                 found = found or pc.any(are_wanted(rows, columns)).as_py()
                 for name, values in there.items():
@@ -110,17 +197,13 @@ def _check_columns(dataset: ReadStore, keys: Iterable[str], columns: Names) -> N
     raise UsageError(what, dataset.uri, "Each has some, but not together: ask for one of them")
 
 
-def _texts(dataset: ReadStore, keys: Iterable[str], columns: Names) -> Iterator[str]:
-    for key in keys:
-        with _opened(dataset, key) as part:
-            for batch in batches_of(part, columns, _BATCH_ROWS):
-                for text in map(restore_json, batch.to_pylist()):
-                    yield text.replace("\n", " ").replace(
-                        "\r", " "
-                    )  # white space: strings escape theirs
-
-
 @contextmanager
 def _opened(dataset: ReadStore, key: str) -> Iterator[pq.ParquetFile]:
     with readable(dataset, key), dataset.open(key) as file:
-        yield pq.ParquetFile(file, page_checksum_verification=True)
+        part = pq.ParquetFile(file, page_checksum_verification=True)
+        paths = {part.schema.column(number).path for number in range(len(part.schema))}
+        if unknown := paths - _KNOWN:
+            what = f"it has columns that this version does not know: {listed(unknown)}"
+            hint = "Export it with the version that has converted it, or a newer one"
+            raise UsageError(what, f"{dataset.uri}/{key}", hint)
+        yield part

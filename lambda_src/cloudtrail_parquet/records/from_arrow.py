@@ -39,7 +39,7 @@ def restore_json(row: dict[str, Any]) -> str:
             record[name] = write(value)
     if row.get(UNMAPPED) is not None:
         _overlay(record, unwrap(row[UNMAPPED].encode()))
-    return _write(record).decode()
+    return write_json(record).decode()
 
 
 def _overlay(target: dict[str, Any], unmapped: bytes) -> None:
@@ -53,10 +53,11 @@ def _overlay(target: dict[str, Any], unmapped: bytes) -> None:
             target[name] = text
 
 
-def _write(value: Any) -> bytes:  # noqa: ANN401
+def write_json(value: Any) -> bytes:  # noqa: ANN401
+    """Write JSON text as it is, and an object of values by name, which are such ones."""
     if isinstance(value, bytes):
         return value
-    parts = (_quote(name) + b":" + _write(member) for name, member in value.items())
+    parts = (_quote(name) + b":" + write_json(member) for name, member in value.items())
     return b"{" + b",".join(parts) + b"}"
 
 
@@ -66,12 +67,13 @@ def _quote(text: str) -> bytes:
     return json.dumps(text, ensure_ascii=False).encode()
 
 
-def _writer(field: pa.Field) -> Callable[[Any], Any]:
+def value_writer(field: pa.Field) -> Callable[[Any], Any]:
+    """A function from a field's values, as ``to_pylist`` has them, to what `write_json` writes."""
     dtype = field.type
     if pa.types.is_struct(dtype):
-        return _struct_writer({child.name: _writer(child) for child in dtype})
+        return _struct_writer({child.name: value_writer(child) for child in dtype})
     if pa.types.is_list(dtype):
-        item = _writer(dtype.value_field)
+        item = value_writer(dtype.value_field)
         return lambda values: b"[" + b",".join(_write_item(item, value) for value in values) + b"]"
     if pa.types.is_map(dtype):
         return lambda entries: {name: _nullable(value) for name, value in entries}
@@ -80,12 +82,14 @@ def _writer(field: pa.Field) -> Callable[[Any], Any]:
 
 def _struct_writer(writers: dict[str, Callable[[Any], Any]]) -> Callable[[Any], Any]:
     return lambda value: {
-        name: write(value[name]) for name, write in writers.items() if value[name] is not None
+        name: write(value[name])
+        for name, write in writers.items()
+        if value.get(name) is not None  # files of an older schema lack some
     }
 
 
 def _write_item(write: Callable[[Any], Any], value: Any) -> bytes:  # noqa: ANN401
-    return jsontext.NULL if value is None else _write(write(value))
+    return jsontext.NULL if value is None else write_json(write(value))
 
 
 def _nullable(text: str | None) -> bytes:
@@ -104,4 +108,4 @@ _LEAVES: dict[str, Callable[[Any], bytes]] = {
     "text-boolean": lambda value: b'"' + _boolean(value) + b'"',
     "timestamp": lambda moment: _quote(format_time(to_us(moment))),
 }
-_WRITERS = {field.name: _writer(field) for field in RECORD}
+_WRITERS = {field.name: value_writer(field) for field in RECORD}

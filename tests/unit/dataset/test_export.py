@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from cloudtrail_parquet.dataset.export import export_records
+from cloudtrail_parquet.dataset.export import export_records, parts_to_export
 from cloudtrail_parquet.errors import StorageError, UsageError
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.storage import open_store
@@ -163,3 +163,22 @@ def test_a_part_without_a_column_that_is_asked_for_is_named(part: Path, tmp_path
 
     with pytest.raises(StorageError, match=f"{part.name}: the part is damaged"):
         export(tmp_path / "dt", accounts=[ACCOUNTS[0]])
+
+
+def test_a_part_with_a_column_of_a_newer_version_is_refused(part: Path, tmp_path: Path) -> None:
+    rows = pq.ParquetFile(part).read()
+    pq.write_table(rows.append_column("fromTheFuture", rows["eventID"]), part)
+
+    with pytest.raises(UsageError, match=f"{part.name}: it has columns .*: fromTheFuture"):
+        export(tmp_path / "dt")
+
+
+def test_rows_are_exported_in_pieces_that_fit_into_memory(
+    part: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cloudtrail_parquet.dataset.export._BATCH_BYTES", 1)
+    parts = parts_to_export(open_store(part.parents[1]))
+
+    assert {len(rows.batch) for rows in parts.rows()} == {1}
+    texts = [text for texts in parts.texts(threads=3) for text in texts.to_pylist()]
+    assert texts == list(export_records(open_store(part.parents[1])))
