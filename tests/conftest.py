@@ -1,6 +1,6 @@
 """Hypothesis profiles: ``dev`` is quick; ``ci`` looks harder and finds the same every time.
 
-And the order of the files, each of which is run by one process.
+And the order of the files, each of which is run by one process; and where no proxy is asked.
 """
 
 import os
@@ -25,6 +25,9 @@ _FIRST = (
     *("test_leases.py", "test_statements.py", "test_folder.py", "test_command_line.py"),
 )
 """What takes longest is begun first, so that nothing long is left at the end."""
+
+for _name in ("NO_PROXY", "no_proxy"):  # the servers of the tests are on this machine
+    os.environ[_name] = ",".join(filter(None, [os.environ.get(_name), "127.0.0.1", "localhost"]))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
