@@ -1,3 +1,4 @@
+import json
 from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, timedelta
 
@@ -7,8 +8,7 @@ from hypothesis import strategies as st
 from cloudtrail_parquet.deliveries import Window, log_file
 from cloudtrail_parquet.formats.gzip_text import inflate
 from cloudtrail_parquet.layout import Place
-from cloudtrail_parquet.records.envelope import raw_records
-from cloudtrail_parquet.source.delivered_tree import DeliveredTree
+from cloudtrail_parquet.source.delivered_tree import FILE_BYTES, HELD_BYTES, DeliveredTree
 from cloudtrail_parquet.source.unplaced import is_log_name
 from cloudtrail_parquet.storage import Entry
 
@@ -19,9 +19,15 @@ RECORDS = st.tuples(
 )
 
 
-def written(records: list[tuple[Place, date, bytes]], **sizes: int) -> list[tuple[str, bytes]]:
+def written(
+    records: list[tuple[Place, date, bytes]],
+    file_bytes: int = FILE_BYTES,
+    held_bytes: int = HELD_BYTES,
+) -> list[tuple[str, bytes]]:
     files: list[tuple[str, bytes]] = []
-    tree = DeliveredTree(lambda key, data: files.append((key, data)), **sizes)
+    tree = DeliveredTree(
+        lambda key, data: files.append((key, data)), file_bytes=file_bytes, held_bytes=held_bytes
+    )
     for record in records:
         tree.add(*record)
     tree.finish()
@@ -33,20 +39,20 @@ def written(records: list[tuple[Place, date, bytes]], **sizes: int) -> list[tupl
 def test_each_record_is_in_the_folder_of_its_place_and_day(
     records: list[tuple[Place, date, bytes]], file_bytes: int, held_bytes: int
 ) -> None:
-    found = defaultdict[tuple[str, ...], list[bytes]](list)
-    files = written(records, file_bytes=file_bytes, held_bytes=held_bytes)
+    found = defaultdict[tuple[str, ...], list[object]](list)
+    files = written(records, file_bytes, held_bytes)
     for key, data in files:
-        root, account, folder, region, *day, name = key.split("/")
+        root, account, folder, region, *days, name = key.split("/")
         assert (root, folder, is_log_name(key)) == ("AWSLogs", "CloudTrail", True)
-        assert name.startswith(f"{account}_CloudTrail_{region}_{''.join(day)}T1200Z_")
-        found[account, region, *day] += map(bytes, raw_records(inflate(data, 1 << 20, key), key))
-    wanted = defaultdict[tuple[str, ...], list[bytes]](list)
+        assert name.startswith(f"{account}_CloudTrail_{region}_{''.join(days)}T1200Z_")
+        found[account, region, *days] += json.loads(inflate(data, 1 << 20, key))["Records"]
+    wanted = defaultdict[tuple[str, ...], list[object]](list)
     for place, day, raw in records:
-        wanted[*place, *f"{day.year:04d}-{day:%m-%d}".split("-")].append(raw)
+        wanted[*place, *f"{day.year:04d}-{day:%m-%d}".split("-")].append(json.loads(raw))
 
     assert found == wanted  # in order, too
     assert max(Counter(key for key, _ in files).values(), default=1) == 1
-    assert files == written(records, file_bytes=file_bytes, held_bytes=held_bytes)
+    assert files == written(records, file_bytes, held_bytes)
 
 
 def test_one_unit_alone_reads_a_log_file() -> None:
@@ -65,7 +71,7 @@ def test_a_record_larger_than_a_log_file_has_one_of_its_own() -> None:
 
     texts = [inflate(data, 1 << 20, key) for key, data in written(records, file_bytes=50)]
 
-    assert [len(raw_records(text, "")) for text in texts] == [2, 1, 1]
+    assert [len(json.loads(text)["Records"]) for text in texts] == [2, 1, 1]
 
 
 def test_names_are_those_of_the_records_alone() -> None:
