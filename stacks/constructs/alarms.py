@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from cloudtrail_parquet.contract import MetricName
 from cloudtrail_parquet.settings.reach import catch_up_days
+from cloudtrail_parquet.wording import counted
 from stacks.cdk import CloudwatchMetricAlarm, Construct
 from stacks.constructs.metrics import Metric, of_converter, of_function, of_queue
 from stacks.environment.fields import Environment
@@ -154,8 +155,8 @@ def _of_daily_run(environment: Environment) -> Iterator[Alarm]:
     name, hours = environment.name, settled_within_hours(environment.schedule.daily)
     yield Alarm(
         "not_settled",
-        f"No day was settled in {hours} hours: the daily run did not come or not get through,"
-        " or no logs are delivered.",
+        f"No day was settled in {counted(hours, 'hour')}: the daily run did not come or not get"
+        " through, or no logs are delivered.",
         of_converter(name, MetricName.UNITS_SETTLED),
         below=1,
         period_s=HOUR,

@@ -5,6 +5,7 @@ role and a dead-letter queue of its own, retries for hours, and needs no permiss
 """
 
 from cloudtrail_parquet.contract import daily_event
+from cloudtrail_parquet.wording import counted
 from stacks.cdk import Construct, LambdaFunction, SchedulerSchedule, SchedulerScheduleGroup
 from stacks.constructs.event_bus import RETRY_POLICY
 from stacks.environment.fields import Environment
@@ -45,7 +46,9 @@ class Schedule(Construct):
             about = "Today, as far as it has come"
             runs["provisional"] = (schedule.provisional, daily_event(days_back=0), about)
         if schedule.catch_up_days:
-            about = f"What is missing or outdated of the last {schedule.catch_up_days} days"
+            about = (
+                f"What is missing or outdated of the last {counted(schedule.catch_up_days, 'day')}"
+            )
             event = daily_event(days=schedule.catch_up_days)
             runs["catch_up"] = (schedule.catch_up, event, about)
         for name, (when, event, about) in runs.items():

@@ -6,6 +6,7 @@ from itertools import permutations
 
 from cloudtrail_parquet.contract import LOGS_ROOT, MAX_BUCKET_PART_BYTES
 from cloudtrail_parquet.settings.reach import SPARE_DAYS, catch_up_days, settled_at_min
+from cloudtrail_parquet.wording import counted
 from stacks.environment.catalogue import catalogue_conflicts
 from stacks.environment.conflict import Conflict
 from stacks.environment.fields import Environment
@@ -47,8 +48,8 @@ def _schedule(environment: Environment) -> Iterator[Conflict]:
     runs, max_days = runs_of(daily), SPARE_DAYS + 1
     if runs is None or runs.days > max_days:
         yield Conflict(
-            f"schedule.daily: {daily} does not run at least every {max_days} days, as far as can be"
-            " told, so that some days would never be final",
+            f"schedule.daily: {daily} does not run at least every {counted(max_days, 'day')}, as"
+            " far as can be told, so that some days would never be final",
             ("schedule.daily",),
         )
     elif runs.latest is not None and runs.latest < settled_at_min(settings):
@@ -61,8 +62,8 @@ def _schedule(environment: Environment) -> Iterator[Conflict]:
     count, by_daily = environment.schedule.catch_up_days, catch_up_days(settings) + 1
     if 0 < count <= by_daily:
         yield Conflict(
-            f"schedule.catch_up_days = {count}: the daily run looks at {by_daily} days itself: give"
-            " more, or 0 for none",
+            f"schedule.catch_up_days = {count}: the daily run looks at {counted(by_daily, 'day')}"
+            " itself: give more, or 0 for none",
             ("schedule.catch_up_days", "converter.lookahead_s", "converter.settle_margin_s"),
         )
 
@@ -339,7 +340,7 @@ def _limits(environment: Environment) -> Iterator[Conflict]:
         longest = max(variables, key=lambda name: len(variables[name]))
         # What is not legal is left out here, and would only make it longer.
         yield Conflict(
-            f"converter: the function's environment would take {size:,} bytes of the {max_size:,}"
-            f" that are free: shorten {longest}",
+            f"converter: the function's environment would take {counted(size, 'byte')} of the"
+            f" {max_size:,} that are free: shorten {longest}",
             (),
         )

@@ -5,6 +5,7 @@ from dataclasses import fields
 
 from cloudtrail_parquet.contract import PLACE_COLUMNS, setting_variable
 from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.wording import counted
 from stacks.environment.fields import Environment
 from stacks.environment.locations import DatasetLocation
 from stacks.iam.cross_account import Json
@@ -46,7 +47,7 @@ def _lifetime(dataset: DatasetLocation) -> Iterator[str]:
     for name, days in sorted(dataset.tiers.items(), key=lambda tier: tier[1]):
         yield f"from day {days} on in {name}"
     if dataset.expire_days:
-        yield f"for {dataset.expire_days:,} days after they are written"
+        yield f"for {counted(dataset.expire_days, 'day')} after they are written"
 
 
 _SETTINGS = {setting_variable(field.name): field.name for field in fields(Settings)}

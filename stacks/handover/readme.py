@@ -13,6 +13,7 @@ from cloudtrail_parquet.contract import (
 )
 from cloudtrail_parquet.reference.markdown import table
 from cloudtrail_parquet.settings.reach import catch_up_days
+from cloudtrail_parquet.wording import counted
 from stacks.environment.fields import Environment
 from stacks.environment.locations import OutputLocation
 from stacks.handover.choices import choices
@@ -67,7 +68,7 @@ def readme(
         delete_failure=sqs("delete-message", "failures_url")
         + " \\\n  --receipt-handle \"$(jq -r '.Messages[0].ReceiptHandle' message.json)\"",
         redrive=_redrive(environment),
-        daily=f"{catch_up_days(environment.settings) + 1} days",
+        daily=counted(catch_up_days(environment.settings) + 1, "day"),
         versions=" ".join(_versions(environment)),
         keep_buckets=_keep_buckets(stack, environment),
         resources=table(("address", "what it is"), resource_rows(stack)),
@@ -95,7 +96,7 @@ def _wrapped(block: str) -> str:
 def _files(files: Mapping[str, int]) -> Iterator[tuple[str, str]]:
     for name, size in files.items():
         if name.endswith(".zip"):
-            yield f"`{name}`", f"the function's code, {size:,} bytes"
+            yield f"`{name}`", f"the function's code, {counted(size, 'byte')}"
         elif name.endswith(".sha256"):
             yield f"`{name}`", f"its digest; `sha256sum -c {name}` compares it"
         elif name.endswith(".bom.json"):
@@ -251,10 +252,11 @@ def _queue_backfill(environment: Environment) -> str:
     if not queue.enabled:
         return ""
     send = f"{sqs('send-message', 'backfill_url')} \\\n  --message-body '{json.dumps(_PLAN)}'"
+    takers, times = queue.max_concurrency, counted(queue.max_receives, "time")
     return (
-        f"{in_shell(send)}\n\nWhat the plan finds goes by the same queue, from which at most"
-        f" {queue.max_concurrency} invocations take messages; one that fails {queue.max_receives}"
-        " times is a dead letter. Without the queue, by invoking the function or by its event bus:"
+        f"{in_shell(send)}\n\nWhat the plan finds goes by the same queue, which hands messages to"
+        f" {counted(takers, 'invocation')} at most at a time; one that fails {times} is a dead"
+        " letter. Without the queue, by invoking the function or by its event bus:"
     )
 
 
@@ -273,8 +275,8 @@ def _redrive(environment: Environment) -> str:
 def _versions(environment: Environment) -> Iterator[str]:
     for _, location in _outputs(environment):
         if location.create:
-            days = location.noncurrent_days
-            yield f"`{location.bucket}` keeps what was replaced for {days} days, as older versions."
+            days = counted(location.noncurrent_days, "day")
+            yield f"`{location.bucket}` keeps what was replaced for {days}, as older versions."
 
 
 def _keep_buckets(stack: Json, environment: Environment) -> str:

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 
+from cloudtrail_parquet.wording import counted
 from stacks.environment.fields import Environment
 from stacks.iam.cross_account import ROLES, Json, fill_in, known_aws, role_statements, unlisted
 from stacks.iam.statements import Aws
@@ -34,9 +35,10 @@ def oversized_policies(stack: Json, environment: Environment) -> Iterator[str]:
         if size > MAX_CHARACTERS:
             count = len(environment.sources)
             yield (
-                f"sources: the policy of {role} would have {size:,} characters, and IAM takes"
-                f" {MAX_CHARACTERS:,}: use fewer than {count}, or give them the same prefix, since"
-                " those with one prefix share statements; or deploy some as another environment"
+                f"sources: the policy of {role} would have {counted(size, 'character')}, and IAM"
+                f" takes {MAX_CHARACTERS:,}: use fewer than {count}, or give them the same"
+                " prefix, since those with one prefix share statements; or deploy some as another"
+                " environment"
             )
 
 

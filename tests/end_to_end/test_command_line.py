@@ -217,7 +217,7 @@ def test_a_day_that_lacks_something_is_named_by_every_run(tmp_path: Path, layout
 
     assert again.returncode == 3
     assert "nothing to convert" in again.stderr
-    assert "1 log files and 0 records are quarantined" in again.stderr
+    assert "quarantined: 1 log file, 0 records" in again.stderr
 
     second.unlink()
     assert run(*command).returncode == 3
@@ -382,12 +382,12 @@ def test_folders_beside_the_logs_are_counted_on_stderr(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 1
     assert done.stderr.splitlines() == [
-        "not read: CloudTrail-Aggregated, 1 objects; they are event logs in another form",
-        "skipped CloudTrail-Digest: 3 objects that are not event logs",
-        "not read: CloudTrail-Insight, 1 objects; --folder CloudTrail-Insight reads them",
-        f"not read: {network}, 1 objects; --folder {network} reads them",
-        "skipped Config: 1 objects that are not event logs",
-        "skipped backups: 1 objects that are not named like event logs",
+        "not read: CloudTrail-Aggregated, 1 object: event logs in another form",
+        "skipped CloudTrail-Digest: 3 objects, not event logs",
+        "not read: CloudTrail-Insight, 1 object; --folder CloudTrail-Insight reads them",
+        f"not read: {network}, 1 object; --folder {network} reads them",
+        "skipped Config: 1 object, not event logs",
+        "skipped backups: 1 object, not named like event logs",
     ]
     assert exported(tmp_path / "out") == ["mine"]
 

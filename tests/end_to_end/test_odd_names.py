@@ -124,7 +124,7 @@ def test_a_name_forges_no_line_and_commands_no_terminal(tmp_path: Path) -> None:
 
     assert done.returncode == 3
     assert r"x\nerror: all is lost\x1b[2J\u202e.json.gz: the gzip" in done.stderr
-    assert r"skipped Other\nerror: :skull: [bold]too\x1b[1m: 1 objects" in done.stderr
+    assert r"skipped Other\nerror: :skull: [bold]too\x1b[1m: 1 object," in done.stderr
     assert not [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert "\x1b[2J" not in done.stderr
     assert "\u202e" not in done.stderr

@@ -23,6 +23,7 @@ from cloudtrail_parquet.handler import handler
 from cloudtrail_parquet.planning import batches
 from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
 from cloudtrail_parquet.storage import Stores, open_store
+from cloudtrail_parquet.wording import counted
 from tests.builders import ago
 from tests.end_to_end.program import Done, run
 from tests.function.conftest import Deploy
@@ -240,9 +241,8 @@ def test_a_unit_that_fails_is_told_with_its_reason_and_sent_again(backfilled: Ba
     backfilled.write_log()
     asked = backfilled.redrive("--log", LOG_GROUP)
     assert asked.returncode == 2
-    assert (
-        f'Send {failed["dead_letters"]} again?", since there is no terminal. Answer' in asked.stderr
-    )
+    events = counted(failed["dead_letters"], "event")
+    assert f'Send {events} again?", since there is no terminal. Answer' in asked.stderr
     assert f"eu-central-1 {day}" in asked.stdout
     assert "It is archived: restore it" in asked.stdout
     assert counts(backfilled.status()) == counts(failed)
@@ -289,7 +289,7 @@ def test_what_lambda_and_eventbridge_gave_up_goes_to_the_bus_again(backfilled: B
         "daily: NO_PERMISSIONS Lambda denies it",
         "not an event: neither Lambda nor EventBridge says why it is here",
     ]
-    assert "not sent again: 1, which are not events; purge them" in done.stderr
+    assert "not sent again: 1 message, which is not an event: purge it" in done.stderr
     carried = backfilled.deployed.carry_events(lambda event, **_: Outcome(ok=True, payload=event))
     assert [one.event["detail"] for one in carried] == [convert, event]
     assert backfilled.bodies(failures) == ["{}"]
@@ -362,7 +362,7 @@ def test_a_backfill_that_is_cancelled_while_it_is_sent_leaves_nothing_in_the_que
     done = backfilled.start("--yes")
 
     assert done.returncode == 1
-    assert re.search(r"2 of \d+ messages were sent, no more \(it was cancelled;", done.stderr)
+    assert re.search(r"2 of \d+ messages sent, no more \(it was cancelled;", done.stderr)
     assert backfilled.left_in(backfilled.queue) == 0
     assert backfilled.status()["sent"] == 2
 
@@ -493,7 +493,7 @@ def test_when_the_queue_takes_only_some_the_record_says_how_many(
     done = backfilled.start("--yes")
 
     assert done.returncode == 1
-    assert re.search(r"2 of \d+ messages were sent, no more \(.*Denied", done.stderr)
+    assert re.search(r"2 of \d+ messages sent, no more \(.*Denied", done.stderr)
     assert "Run the same command again" in done.stderr
     backfilled.proxy.clear()
     now = backfilled.status()

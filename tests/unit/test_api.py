@@ -230,4 +230,4 @@ def test_log_files_that_no_unit_reads_are_warned_of(
 
     assert [one.name for one in caplog.records] == ["cloudtrail_parquet"] * 2
     assert "unplaced: " in caplog.text
-    assert "no unit reads these 1" in caplog.text
+    assert "no unit reads it: it has to lie in" in caplog.text

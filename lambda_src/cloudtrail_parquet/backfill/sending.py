@@ -120,7 +120,7 @@ def _messages(units: Iterable[PlannedUnit], id_: str) -> Iterator[Outgoing]:
 
 
 def _stopped(why: str, backfill: Backfill, sent: int) -> StorageError:
-    what = f"{sent:,} of {backfill.messages:,} messages were sent, no more ({why})"
+    what = f"{sent:,} of {counted(backfill.messages, 'message')} sent, no more ({why})"
     hint = "Run the same command again: it sends what is not converted by then"
     return StorageError(what, f"backfill {backfill.id}", hint)
 

@@ -8,6 +8,7 @@ from rich.text import Text
 from cloudtrail_parquet.dataset.places import Range
 from cloudtrail_parquet.dataset.reports import DatasetReport, PartReport, RowGroup, Size
 from cloudtrail_parquet.printable import printable
+from cloudtrail_parquet.wording import counted
 
 _MAX_NAMES = 20
 _ALWAYS = {"converter", "lookahead_s", "lookbehind_s", "record_version"}
@@ -43,7 +44,8 @@ def _dataset_facts(report: DatasetReport) -> Iterable[tuple[str, str]]:
     yield "days", f"{report.first_day} to {report.last_day}"
     for name, known in {"account": report.accounts, "region": report.regions}.items():
         yield f"{name}s", _names(known) if known else f"a column: {_range(report.ranges.get(name))}"
-    yield "stragglers", f"{report.stragglers.rows:,} rows in {report.stragglers.parts:,} parts"
+    rows, parts = report.stragglers.rows, report.stragglers.parts
+    yield "stragglers", f"{counted(rows, 'row')} in {counted(parts, 'part')}"
     yield "schema_version", _values(report.schema_versions)
     for name, values in sorted(report.settings.items()):
         if name in report.changed:
@@ -73,7 +75,9 @@ def _values(parts: dict[str, int]) -> str:
     """The one value that all parts have, or each value and how many parts have it."""
     if len(parts) == 1:
         return next(iter(parts)) or "unknown"
-    return ", ".join(f"{value or 'unknown'} in {count:,} parts" for value, count in parts.items())
+    return ", ".join(
+        f"{value or 'unknown'} in {counted(count, 'part')}" for value, count in parts.items()
+    )
 
 
 def _facts(title: str, facts: Iterable[tuple[str, str]]) -> Table:

@@ -46,17 +46,17 @@ def note_error(error: CloudTrailParquetError) -> None:
         note(line)
 
 
-def beside(name: str, count: str) -> str:
-    """The line about a folder beside the logs, with its count of objects that are not read."""
+def beside(name: str, objects: str) -> str:
+    """The line about a folder beside the logs, with its objects that are not read, counted."""
     if name in OPTIONAL_LOG_FOLDERS:
-        return f"not read: {name}, {count} objects; --folder {name} reads them"
+        return f"not read: {name}, {objects}; --folder {name} reads them"
     if name in LOG_FOLDERS:
-        return f"not read: {name}, {count} objects; the setting folders leaves it out"
+        return f"not read: {name}, {objects}; the setting folders leaves it out"
     if name in UNREAD_LOG_FOLDERS:
-        return f"not read: {name}, {count} objects; they are event logs in another form"
+        return f"not read: {name}, {objects}: event logs in another form"
     if name in OTHER_FOLDERS:
-        return f"skipped {name}: {count} objects that are not event logs"
-    return f"skipped {name}: {count} objects that are not named like event logs"
+        return f"skipped {name}: {objects}, not event logs"
+    return f"skipped {name}: {objects}, not named like event logs"
 
 
 def note_unplaced(unplaced: Unplaced) -> None:

@@ -40,6 +40,7 @@ from cloudtrail_parquet.state.identities import Identities
 from cloudtrail_parquet.state.notes import Notes, known_identities
 from cloudtrail_parquet.state.receipt import Made, Read, Receipt, Rows, receipt_of
 from cloudtrail_parquet.storage import Entry, ReadStore, Stores
+from cloudtrail_parquet.wording import counted, plural_of
 
 _OF_RULES = ["eventSource", "eventName", "sourceIPAddress"]
 
@@ -70,7 +71,7 @@ def lost(  # noqa: PLR0913, PLR0917
     before = notes.receipt
     if before is not None and notes.is_true and before.source_fingerprint == fingerprint:
         unread = before.records.read - read
-        what = f"{unread} of {before.records.read} records can no longer be read"
+        what = f"{unread:,} of {counted(before.records.read, 'record')} can no longer be read"
         return what if unread > 0 else ""
     known = known_identities(state, unit, notes, shard)
     return None if known is None else known.missing_in(identities)
@@ -105,7 +106,8 @@ def lost_rows(
             splits.setdefault((unit.day, shard_of(entry.key).split), []).append(entry)
     for (day, _), entries in splits.items():
         gone += _missing(stores.dataset, entries, keys(day), discard)
-    return f"{gone} of {rows} records that it holds are not in the source" if gone else ""
+    what = f"{gone:,} of {counted(rows, 'record')} that it holds"
+    return f"{what} {plural_of(gone, 'is', 'are')} not in the source" if gone else ""
 
 
 def _missing(

@@ -207,7 +207,7 @@ def _dispensable(run: Run, entries: list[Entry], recorded: set[SplitId]) -> set[
             gone = candidates
     if len(splits - gone) > 1:
         raise UsageError(
-            f"it has parts of splits of {_numbers(splits - gone)} shards (1 is whole), "
+            f"it has parts of splits with other numbers of shards ({_numbers(splits - gone)}), "
             "each with records that are no longer in the source",
             task.unit.name,
             "Convert all shards of a split again, or replace it with replace_shrunk",

@@ -48,6 +48,7 @@ from cloudtrail_parquet.state.notes import (
 )
 from cloudtrail_parquet.state.receipt import Receipt, ShardReceipt
 from cloudtrail_parquet.state.sums import as_kept, total
+from cloudtrail_parquet.wording import counted
 
 
 def guard_others(  # noqa: PLR0913, PLR0917
@@ -90,7 +91,7 @@ def guard_others(  # noqa: PLR0913, PLR0917
             raise UsageError(
                 f"shard {shard} would be removed, but {why}",
                 task.unit.name,
-                f"Convert all {shard.of} shards of it again, or replace it with replace_shrunk",
+                f"Convert each of its {counted(shard.of, 'shard')} again, or use replace_shrunk",
             )
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from cloudtrail_parquet.formats.thrift import I8, I32, LIST, STRUCT, Items, Reader, Struct, Typed
 from cloudtrail_parquet.formats.thrift import write as write_thrift
+from cloudtrail_parquet.wording import counted
 
 _MAGIC = b"PAR1"
 _LENGTH_BYTES = 4
@@ -63,7 +64,9 @@ def _split(tail: bytes) -> tuple[bytes, bytes]:
         raise ValueError("not the end of a Parquet file with a plain footer")
     start = end - int.from_bytes(tail[end : end + _LENGTH_BYTES], "little")
     if start < 0:
-        raise ValueError(f"the footer begins {-start} bytes before the given end of the file")
+        raise ValueError(
+            f"the footer begins {counted(-start, 'byte')} before the given end of the file"
+        )
     return tail[:start], tail[start:end]
 
 

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from math import isfinite
 
+from cloudtrail_parquet.wording import counted
+
 _VERSION = 1
 _SHORT_STRING, _OBJECT, _ARRAY = 1, 2, 3  # BASIC TYPE; 0 is a primitive
 _IS_LARGE = {_OBJECT: 1 << 4, _ARRAY: 1 << 2}
@@ -118,7 +120,9 @@ class _Reader:
     def _take(self, at: int, size: int) -> bytes:
         self._left -= size
         if at + size > len(self._data) or self._left < 0:
-            raise ValueError(f"a variant value outside its {len(self._data)} bytes, or used twice")
+            raise ValueError(
+                f"a variant value outside its {counted(len(self._data), 'byte')}, or used twice"
+            )
         return self._data[at : at + size]
 
 

@@ -11,6 +11,7 @@ from cloudtrail_parquet.errors import NotEnoughTimeError, TooLargeError, UsageEr
 from cloudtrail_parquet.layout import MAX_SHARDS, WHOLE, Shard, Unit
 from cloudtrail_parquet.planning.batches import cut
 from cloudtrail_parquet.planning.plan import PlannedUnit
+from cloudtrail_parquet.wording import counted
 
 START_S = 10
 """The seconds that an invocation may take before its first unit, mostly for listings."""
@@ -67,7 +68,8 @@ class Admission:
             hint = "Give the function more time, or convert it with the command line"
             raise self._too_large(what, hint, unit, shard, files, needed_s / max(limit_s, 1e-9))
         if size > room:
-            what = f"needs up to {size:,} bytes for temporary files; there is room for {room:,.0f}"
+            needed = counted(size, "byte")
+            what = f"needs up to {needed} for temporary files; there is room for {room:,.0f}"
             hint = "Give the function more ephemeral storage, or use the command line"
             raise self._too_large(what, hint, unit, shard, files, size / max(room, 1))
         if needed_s + others_s > left_s:

@@ -35,6 +35,7 @@ from cloudtrail_parquet.state.notes import read_notes, shard_notes
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import Stores
 from cloudtrail_parquet.together import Budget, at_a_time
+from cloudtrail_parquet.wording import counted, plural_of
 
 LEASE_WAIT_S = 60
 """The longest wait for another run of a unit: a waiting invocation is paid for."""
@@ -242,7 +243,8 @@ class _Batch:
         raise error
 
     def _process_ended(self, unit: Unit) -> ProcessEndedError:
-        what = f"{self._ended} invocations that read this were ended, at a limit of time or memory"
+        ended = f"{plural_of(self._ended, 'was', 'were')} ended, at a limit of time or memory"
+        what = f"{counted(self._ended, 'invocation')} that read this {ended}"
         hint = "Give the function more memory or time, or convert it with the command line"
         return ProcessEndedError(what, unit.name, hint)
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 from cloudtrail_parquet.contract import BACKFILL_ATTRIBUTE, DETAIL_TYPE, EVENT_SOURCE
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.function.events import Event, to_text
+from cloudtrail_parquet.wording import counted, plural_of
 
 _AT_A_TIME = 10
 _BYTES_AT_A_TIME = 200_000
@@ -128,7 +129,7 @@ def send_portion(portion: list[T], put: Callable[[list[T]], list[T]], where: str
         if not left:
             return
         if pause_s is None:
-            what = f"{len(left)} events were not taken"
+            what = f"{counted(len(left), 'event')} {plural_of(len(left), 'was', 'were')} not taken"
             raise StorageError(what, where, "Run it again; what was sent is being converted")
         time.sleep(pause_s)
 

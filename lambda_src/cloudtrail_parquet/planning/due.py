@@ -20,6 +20,7 @@ from cloudtrail_parquet.state.notes import decode_receipt
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.state.sums import kept_source
 from cloudtrail_parquet.storage import ReadStore
+from cloudtrail_parquet.wording import counted
 
 NEVER = "never converted"
 NO_RECEIPT = "it has parts, no log files, and no receipt"
@@ -92,7 +93,7 @@ def _lacks(receipt: Receipt) -> str:
         return f"kept as it was: {receipt.kept}"
     files, records = receipt.files.quarantined, receipt.records.quarantined
     if files or records:
-        return f"{files} log files and {records} records are quarantined"
+        return f"quarantined: {counted(files, 'log file')}, {counted(records, 'record')}"
     return "an account may not be listed"
 
 
@@ -162,7 +163,7 @@ def _of_parts(receipt: Receipt, present: Present) -> Iterator[str]:
         if size is None:
             yield f"{part.key} is gone"
         elif size != part.bytes:
-            yield f"{part.key} has {size} bytes in place of {part.bytes}"
+            yield f"{part.key} has {counted(size, 'byte')} in place of {part.bytes:,}"
     recorded = {part.key for part in receipt.parts}
     for key in parts.on(unit.day):
         if key not in recorded and owner_day(key, unit.day) == unit.day:

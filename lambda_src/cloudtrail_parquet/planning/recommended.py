@@ -6,7 +6,7 @@ from typing import NamedTuple
 from cloudtrail_parquet.contract import MAX_BUCKET_PART_BYTES, PLACE_COLUMNS, PartitionLayout
 from cloudtrail_parquet.source.discover import Discovery
 from cloudtrail_parquet.source.grain import SMALL_BYTES
-from cloudtrail_parquet.wording import size_of
+from cloudtrail_parquet.wording import counted, size_of
 
 MANY_UNITS = 200
 """The units of a day from which on it matters that they are small."""
@@ -60,11 +60,10 @@ def recommendation_line(discovery: Discovery, layout: PartitionLayout) -> str:
     better, grain = recommended(discovery, layout), discovery.grain
     if better is None:
         return ""
-    units, files = round(grain.filled / len(grain.days)), f"{better.files:,} file"
-    if better.files != 1:
-        files += "s"
+    units = counted(round(grain.filled / len(grain.days)), "unit")
+    files = counted(better.files, "file")
     return (
-        f"{units:,} units a day of {size_of(grain.bytes / grain.filled)} on average: "
+        f"{units} a day of {size_of(grain.bytes / grain.filled)} on average: "
         f'partition_layout = "{better.layout}" would make {files} of about '
         f"{size_of(better.bytes)} a day instead, in a new DATASET (docs/tuning.md)"
     )

@@ -24,10 +24,8 @@ def unplaced_lines(unplaced: Unplaced) -> Iterator[str]:
         yield f"unplaced: {folder.folder or 'the source'}: {count}, such as {folder.example}"
     if unplaced:
         expected = f"{LOGS_ROOT}/ACCOUNT/CloudTrail/REGION/YYYY/MM/DD/"
-        yield (
-            f"no unit reads these {unplaced.files:,}: "
-            f"they have to lie in {expected} and not be empty"
-        )
+        these = plural_of(unplaced.files, "it: it has", f"these {unplaced.files:,}: they have")
+        yield f"no unit reads {these} to lie in {expected} and not be empty"
 
 
 def unfinished_except(state: ReadStore, units: Iterable[Unit]) -> dict[Unit, datetime]:

@@ -10,7 +10,7 @@ from cloudtrail_parquet.planning.ahead import ahead
 from cloudtrail_parquet.planning.cost import KMS_REQUEST, RETRIEVALS
 from cloudtrail_parquet.source.grain import Folder, Sample
 from cloudtrail_parquet.storage import Details, ReadStore
-from cloudtrail_parquet.wording import counted, size_of
+from cloudtrail_parquet.wording import counted, plural_of, size_of
 
 _AT_A_TIME = 16
 
@@ -109,12 +109,14 @@ def _class_of(name: str, files: int, size: int) -> StorageClass:
 def stored_lines(stored: StorageFacts) -> Iterator[str]:
     """What reading the log files costs beside the requests, and what has to be done before."""
     if stored.kms_requests:
+        files = counted(stored.kms_requests, "log file")
+        are = plural_of(stored.kms_requests, "is", "are")
         yield (
-            f"KMS: about {stored.kms_requests:,} log files are encrypted without a bucket key: "
+            f"KMS: about {files} {are} encrypted without a bucket key: "
             f"as many requests, {stored.kms_dollars:,.2f} dollars; with one, next to none"
         )
     for each in stored.classes:
-        are, them = ("is", "it") if each.files == 1 else ("are", "them")
+        are, them = plural_of(each.files, "is", "are"), plural_of(each.files, "it", "them")
         files = f"about {counted(each.files, 'log file')} ({size_of(each.bytes)})"
         some = f"{files} {are} in {each.name}"
         cost = f"{each.dollars:,.2f} dollars"

@@ -18,6 +18,7 @@ from cloudtrail_parquet.source.grain import Grain
 from cloudtrail_parquet.source.log_files import days_known, delivery_days, each
 from cloudtrail_parquet.source.unplaced import Unplaced, look_into
 from cloudtrail_parquet.storage import Level, ReadStore
+from cloudtrail_parquet.wording import counted
 
 _MAX_DEPTH = 12  # folders between SOURCE and AWSLogs; prefixes of trails are short
 _MAX_FOLDERS = 10_000  # looked through for AWSLogs
@@ -144,9 +145,8 @@ def _no_root(source: ReadStore, unplaced: Unplaced) -> UsageError:
     what = f"no {LOGS_ROOT} folder with CloudTrail logs"
     hint = f"Name a location at or above {LOGS_ROOT}"
     if unplaced:
-        what += (
-            f", but {unplaced.files:,} log files elsewhere, such as {unplaced.folders[0].example}"
-        )
+        files, example = counted(unplaced.files, "log file"), unplaced.folders[0].example
+        what += f", but {files} elsewhere, such as {example}"
         hint += f", or put them into {LOGS_ROOT}/ACCOUNT/CloudTrail/REGION/YYYY/MM/DD/"
     return UsageError(what, source.uri, hint)
 

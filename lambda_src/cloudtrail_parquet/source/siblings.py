@@ -14,6 +14,7 @@ from cloudtrail_parquet.source.discover import Discovery
 from cloudtrail_parquet.source.log_files import each
 from cloudtrail_parquet.source.unplaced import MAX_OBJECTS, look_into
 from cloudtrail_parquet.storage import ReadStore
+from cloudtrail_parquet.wording import counted
 
 _EVENT_LOGS = frozenset(LOG_FOLDERS + OPTIONAL_LOG_FOLDERS + UNREAD_LOG_FOLDERS)
 
@@ -26,7 +27,9 @@ def count_siblings(source: ReadStore, discovery: Discovery) -> dict[str, str]:
     """
     counts = _look_beside(source, discovery, discovery.siblings)
     return {
-        name: str(number) if number < MAX_OBJECTS else f"{MAX_OBJECTS:,} or more"
+        name: counted(number, "object")
+        if number < MAX_OBJECTS
+        else f"{MAX_OBJECTS:,} or more objects"
         for name, number in counts.items()
         if number
     }

@@ -11,6 +11,7 @@ from cloudtrail_parquet.deliveries import LogFile
 from cloudtrail_parquet.errors import ReconciliationError
 from cloudtrail_parquet.layout import Place
 from cloudtrail_parquet.printable import printable, shortened, writable
+from cloudtrail_parquet.wording import counted
 
 MAX_NAMES = 1000
 """The most names of one kind in a receipt, as hostile files and records may bring any number."""
@@ -67,7 +68,7 @@ class Records(msgspec.Struct, kw_only=True):
         """
         total = sum(msgspec.structs.astuple(self)) - self.read
         if total != self.read:
-            what = f"{self.read} records read, {total} accounted for: {self}"
+            what = f"{counted(self.read, 'record')} read, {total:,} accounted for: {self}"
             raise ReconciliationError(what, where, "Nothing was replaced; please report this")
 
 

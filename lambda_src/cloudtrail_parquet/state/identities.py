@@ -17,6 +17,7 @@ from hashlib import blake2b, sha256
 from typing import Self
 
 from cloudtrail_parquet.layout import Place
+from cloudtrail_parquet.wording import counted, plural_of
 
 _MODULUS = 1 << 256
 _FORM = "sum:"  # begins the fingerprints of this version
@@ -150,7 +151,7 @@ class Identities:
             max(0, records - later.counts.get(number, 0)) for number, records in self.counts.items()
         )
         total = sum(self.counts.values())
-        return f"{unread} of {total} records can no longer be read" if unread else ""
+        return f"{unread:,} of {counted(total, 'record')} can no longer be read" if unread else ""
 
     def records_of(self, name: str) -> int | None:
         """How many records of a log file could be read, by its name; None if it is not known."""
@@ -174,7 +175,8 @@ class Identities:
 
     def _gone(self, numbers: Container[int]) -> str:
         gone = sum(records > 0 and number not in numbers for number, records in self.counts.items())
-        return f"{gone} of {len(self)} log files are gone from the source" if gone else ""
+        what = f"{gone:,} of {counted(len(self), 'log file')} {plural_of(gone, 'is', 'are')} gone"
+        return f"{what} from the source" if gone else ""
 
     def to_bytes(self) -> bytes:
         """12 bytes for each log file, sorted, so that the same log files give the same bytes."""

@@ -64,7 +64,7 @@ def test_what_is_not_taken_is_sent_again_and_counted_once() -> None:
 
 
 def test_what_is_never_taken_is_an_error() -> None:
-    with pytest.raises(StorageError, match="url: 1 events were not taken"):
+    with pytest.raises(StorageError, match="url: 1 event was not taken"):
         list(MessageQueue(Sqs(refusals=99), "url").send([Outgoing("a")]))
 
 

@@ -90,7 +90,7 @@ def test_a_backfill_that_is_cancelled_while_it_is_sent_is_sent_no_further_and_re
 
     surveyed = Survey(UNITS, estimate(UNITS), None)
     why = rf"it was cancelled; {counted(sent - at, 'message')} removed since"
-    with pytest.raises(StorageError, match=rf"{sent} of 5 messages were sent, no more \({why}\)"):
+    with pytest.raises(StorageError, match=rf"{sent} of 5 messages sent, no more \({why}\)"):
         send(surveyed, "missing", queue, stores, cancel)
 
     assert queue.taken == [others]

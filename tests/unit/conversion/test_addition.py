@@ -162,7 +162,7 @@ def test_what_is_late_is_added_to_a_unit_whose_log_files_have_expired() -> None:
 
     assert rows_of(stores) == expected(records)
     assert (receipt.status, receipt.additions) == ("partial", 1)
-    assert receipt.kept == "1 of 1 log files are gone from the source"
+    assert receipt.kept == "1 of 1 log file is gone from the source"
     assert places.add_up(receipt)
     lose(stores)
     records += put(stores, 4, minute=50)

@@ -572,7 +572,7 @@ def test_a_shard_that_has_lost_log_files_is_kept_and_the_unit_says_so() -> None:
 
     assert ids(stores) == ["id-1", "id-2", "id-3"]
     assert receipt.status == "partial"
-    assert receipt.kept == "shard 1 of 2: 1 of 2 log files are gone from the source"
+    assert receipt.kept == "shard 1 of 2: 1 of 2 log files is gone from the source"
     assert receipt.records.written == 3
 
 
@@ -606,7 +606,7 @@ def test_a_split_does_not_replace_what_was_made_of_more_log_files(
 
     assert checksums(stores) == stood
     assert (receipt.status, receipt.records.written) == ("partial", 3)
-    assert receipt.kept == "1 of 3 log files are gone from the source"
+    assert receipt.kept == "1 of 3 log files is gone from the source"
     assert not [key for key in state_keys(stores) if "of02" in key]
 
 
@@ -658,7 +658,7 @@ def test_shards_of_which_nobody_has_made_the_unit_make_it_before_anything_is_los
     receipt = convert(stores)
 
     assert receipt is not None
-    assert receipt.kept == "1 of 3 log files are gone from the source"
+    assert receipt.kept == "1 of 3 log files is gone from the source"
     assert ids(stores) == ["id-1", "id-2", "id-3"]
     assert sorted(part.key for part in receipt_of(stores).parts) == parts(stores)
     assert not [key for key in state_keys(stores) if "intent" in key]
@@ -696,18 +696,18 @@ def test_shards_that_were_never_completed_are_not_replaced_by_less() -> None:
 
     with pytest.raises(
         UsageError,
-        match="shard 1 of 2 would be removed, but 1 of 2 records that it holds are not in the",
+        match="shard 1 of 2 would be removed, but 1 of 2 records that it holds is not in the",
     ):
         convert(stores)
     convert(stores, Shard(1, 3))
     convert(stores, Shard(2, 3))
-    with pytest.raises(UsageError, match="Convert all 2 shards of it again"):
+    with pytest.raises(UsageError, match="Convert each of its 2 shards again"):
         convert(stores, Shard(3, 3))
     assert stood.items() <= checksums(stores).items()
 
     split(stores, 2)
     assert ids(stores) == ["id-1", "id-2", "id-3"]
-    assert receipt_of(stores).kept == "shard 1 of 2: 1 of 2 log files are gone from the source"
+    assert receipt_of(stores).kept == "shard 1 of 2: 1 of 2 log files is gone from the source"
 
 
 # What happens between reading and publishing.

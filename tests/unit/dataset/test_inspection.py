@@ -345,7 +345,7 @@ def test_a_dataset_tells_versions_and_settings_and_how_many_parts_have_them(data
     assert report.settings["lookahead_s"] == {"60": 1, str(Settings().lookahead_s): 3}
     assert not {"owner", "source_fingerprint", "schema_version"} & set(report.settings)
     assert report.changed["lookahead_s"] == str(Settings().lookahead_s)
-    assert "60 in 1 parts" in shown(report)
+    assert "60 in 1 part" in shown(report)
 
 
 def test_a_dataset_tells_what_does_not_belong_there(dataset: Path) -> None:
@@ -419,7 +419,7 @@ def test_the_tables_of_a_dataset_show_its_numbers(dataset: Path) -> None:
 
     assert "2026-01-07 to 2026-01-12" in text
     assert f"2: {ACCOUNT}, {OTHER}" in text
-    assert "1 rows in 1 parts" in text
+    assert "1 row in 1 part" in text
     assert "userIdentity.accessKeyId" in text
 
 

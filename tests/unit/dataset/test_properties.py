@@ -179,7 +179,7 @@ def test_a_partition_is_kept_when_its_source_has_lost_log_files() -> None:
     assert checksums(stores) == before
     assert (receipt.status, receipt.kept) == (
         "partial",
-        "1 of 2 log files are gone from the source",
+        "1 of 2 log files is gone from the source",
     )
     assert receipt.records.written == 2
 
@@ -194,7 +194,7 @@ def test_a_partition_is_kept_when_a_log_file_has_been_damaged_since() -> None:
     (receipt,) = [one for one in convert(stores) if one and one.day == START.date()]
 
     assert checksums(stores) == before
-    assert receipt.kept == "1 of 1 records can no longer be read"
+    assert receipt.kept == "1 of 1 record can no longer be read"
     assert receipt.quarantined
 
 

@@ -83,7 +83,7 @@ def test_what_is_not_taken_is_sent_again_and_only_that(way: Callable[[Service], 
 def test_what_is_never_taken_is_an_error(way: Callable[[Service], Fanout]) -> None:
     service = Service(refuse=lambda number: number % 10 == 0)
 
-    with pytest.raises(StorageError, match="1 events were not taken"):
+    with pytest.raises(StorageError, match="1 event was not taken"):
         way(service).send(EVENTS)
 
 

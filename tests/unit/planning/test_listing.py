@@ -257,7 +257,7 @@ def test_a_part_of_a_folded_unit_that_is_gone_resized_or_unknown_makes_it_outdat
     stores.dataset.delete(keys)
     gone, _ = planned(stores, FOLDED, only="outdated")
 
-    assert resized.why == f"{keys[0]} has 1 bytes in place of 7"
+    assert resized.why == f"{keys[0]} has 1 byte in place of 7"
     assert "part-00001.parquet is in no receipt" in more.why
     assert gone.why == f"{keys[0]} is gone"
 

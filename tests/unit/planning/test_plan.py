@@ -287,7 +287,7 @@ def test_a_kept_unit_is_looked_at_again_only_when_its_log_files_change(
     convert(stores, Unit(ACCOUNT, REGION, TENTH))
     stores.source.delete([next(iter(stores.source.files(""))).key])
     kept = convert(stores, Unit(ACCOUNT, REGION, TENTH))
-    assert "1 of 2 log files are gone" in kept.kept
+    assert "1 of 2 log files is gone" in kept.kept
 
     assert planned(stores, only="outdated") == []
     deliver(stores.source, at(10, 14), unique="Y" * 16)
@@ -326,7 +326,7 @@ def test_a_part_that_is_gone_or_has_another_size_makes_its_unit_outdated(
     stores.dataset.write(part.key.replace("00000", "00001"), data)
     (more,) = planned(stores, only="outdated", with_parts=True)
 
-    assert resized.why == f"{part.key} has {len(data) + 1} bytes in place of {len(data)}"
+    assert resized.why == f"{part.key} has {len(data) + 1:,} bytes in place of {len(data):,}"
     assert gone.why == f"{part.key} is gone"
     assert "part-00001.parquet is in no receipt" in more.why
     assert planned(stores, only="outdated") == []  # parts are listed only where that is asked for

@@ -125,11 +125,11 @@ def progress_line(progress: BackfillProgress) -> str:
     """How far a backfill is, in a line."""
     return (
         f"{datetime.now().astimezone():%H:%M:%S} "
-        f"{progress.done:,} of {progress.planned:,} units done, "
+        f"{progress.done:,} of {counted(progress.planned, 'unit')} done, "
         f"{progress.failed:,} failed, {progress.left:,} left; "
         f"{progress.per_minute:,.1f} a minute, time left: {_time_left(progress)}; "
         f"messages: {progress.waiting:,} waiting, {progress.under_way:,} under way, "
-        f"{progress.dead_letters:,} dead letters"
+        f"{counted(progress.dead_letters, 'dead letter')}"
     )
 
 

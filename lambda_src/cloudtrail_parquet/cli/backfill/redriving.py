@@ -25,6 +25,7 @@ from cloudtrail_parquet.cli.backfill.output import ask
 from cloudtrail_parquet.cli.output import FAILED, STDOUT, note
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.printable import printable
+from cloudtrail_parquet.wording import counted, plural_of
 
 UNSAID = "neither Lambda nor EventBridge says why it is here"
 
@@ -70,16 +71,17 @@ def redrive(  # noqa: PLR0913, PLR0917 - each is an option
         events = sum(letter.event is not None for letter in letters)
         if not letters:
             note(f"no dead letters{' with that reason' if reason else ''}")
-        if events < len(letters):
-            note(f"not sent again: {len(letters) - events:,}, which are not events; purge them")
+        if others := len(letters) - events:
+            are = plural_of(others, "is not an event: purge it", "are not events: purge them")
+            note(f"not sent again: {counted(others, 'message')}, which {are}")
         if not events:
             return
-        if not ask(f"Send {events:,} again?", yes=yes):
+        if not ask(f"Send {counted(events, 'event')} again?", yes=yes):
             note("nothing was sent")
             raise typer.Exit(FAILED)
         for (pile, send), some in zip(piles, chosen, strict=True):
             pile.resend(some, send)
-        note(f"sent again: {events:,}")
+        note(f"sent again: {counted(events, 'event')}")
 
 
 def _of_queue(opened: ExitStack, url: str, log: str | None) -> Pile:
@@ -121,4 +123,4 @@ def _print(letters: list[DeadLetter], *, as_json: bool) -> None:
     counts = Counter(letter.reason for letter in letters)
     if len(counts) < len(letters):
         for text, count in counts.most_common():
-            note(f"{count:,} times: {text}")
+            note(f"{counted(count, 'time')}: {text}")
