@@ -378,7 +378,7 @@ def plan(
     simulation.until_kill_s = simulation.draw()
     invocations = Invocations(organisation, layout, simulation)
     began_s, cpu_s = time.perf_counter(), time.process_time()
-    invocations.carry(PlanEvent(organisation.first, LAST))
+    invocations.carry(PlanEvent(organisation.first, LAST, only="missing"))
     wall_s, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_s
     if invocations.sent.missing:
         raise AssertionError(f"{invocations.sent.missing} units were not sent")

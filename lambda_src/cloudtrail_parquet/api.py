@@ -16,7 +16,7 @@ from cloudtrail_parquet.batch.workers import Outcome, convert_all, cores, jobs_o
 from cloudtrail_parquet.dataset.export import export_records
 from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
 from cloudtrail_parquet.layout import Unit
-from cloudtrail_parquet.planning.plan import Only, UnitRange
+from cloudtrail_parquet.planning.plan import DEFAULT_ONLY, Only, UnitRange
 from cloudtrail_parquet.planning.remarks import (
     incomplete_lines,
     unfinished_except,
@@ -66,7 +66,7 @@ def convert(  # noqa: PLR0913 - all but the locations by name
     last: date | None = None,
     accounts: Collection[str] = (),
     regions: Collection[str] = (),
-    only: Only = "outdated",
+    only: Only = DEFAULT_ONLY,
     workers: int = 1,
 ) -> Iterator[Outcome]:
     """Convert log files to partitions, as the command ``convert`` does.

@@ -52,9 +52,15 @@ Folders = Annotated[
 ]
 
 
+WHICH = (
+    "missing: never converted; outdated: also those with new log files or of other rules; "
+    "reshaped: also those whose files would look different; all."
+)
+
+
 Which = Annotated[
     Only,
-    typer.Option("--only", help="Never converted; also outdated ones; also reshaped ones; all."),
+    typer.Option("--only", help=WHICH),
 ]
 
 

@@ -40,7 +40,7 @@ from cloudtrail_parquet.cli.output import (
 )
 from cloudtrail_parquet.cli.planning import note_recommendation, planning
 from cloudtrail_parquet.cli.progress import Amount, NoProgress, progress
-from cloudtrail_parquet.planning.plan import PlannedUnit
+from cloudtrail_parquet.planning.plan import DEFAULT_ONLY, PlannedUnit
 from cloudtrail_parquet.planning.remarks import incomplete_lines, unfinished_except, up_to_date_line
 from cloudtrail_parquet.planning.selection import Selection
 from cloudtrail_parquet.settings.settings import Settings
@@ -65,7 +65,7 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
         int | None, typer.Option(min=1, help="Processes; by default one for each processor.")
     ] = None,
     folder: Folders = None,
-    only: Which = "outdated",
+    only: Which = DEFAULT_ONLY,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only report what would be done; write nothing.")
     ] = False,

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
@@ -12,15 +13,17 @@ import typer
 from rich.table import Table
 
 from cloudtrail_parquet.cli.arguments import (
+    WHICH,
     Accounts,
     AsJson,
     Day,
+    Folders,
     From,
     Logs,
     Regions,
     To,
-    Which,
     range_of,
+    with_folders,
 )
 from cloudtrail_parquet.cli.options import with_settings
 from cloudtrail_parquet.cli.output import (
@@ -39,7 +42,7 @@ from cloudtrail_parquet.dataset.properties import check_properties
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.batches import Estimate, estimate
-from cloudtrail_parquet.planning.plan import PlannedUnit, Receipts, plan_units
+from cloudtrail_parquet.planning.plan import DEFAULT_ONLY, Only, PlannedUnit, Receipts, plan_units
 from cloudtrail_parquet.planning.recommended import recommendation_line
 from cloudtrail_parquet.planning.selection import Selection
 from cloudtrail_parquet.planning.stored import StorageFacts, look_at, stored_lines
@@ -68,7 +71,13 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
     last: To = None,
     account: Accounts = None,
     region: Regions = None,
-    only: Which = "all",
+    only: Annotated[
+        Only | None,
+        typer.Option(
+            "--only", help=f"{WHICH} Without DATASET and --state, all.", show_default=DEFAULT_ONLY
+        ),
+    ] = None,
+    folder: Folders = None,
     as_json: AsJson = False,
     no_progress: NoProgress = False,  # noqa: ARG001 - its callback uses it
     *,
@@ -76,13 +85,16 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
 ) -> None:
     """Report the units that are found, and their time and cost in AWS; convert nothing.
 
-    By default all, converted or not. What convert will do: plan SOURCE DATASET --only outdated.
+    With DATASET what convert would do, and why; without it all, as for a new dataset. No log file
+    is read: log files, receipts and parts are listed, and receipts are read.
     """
     wanted = range_of(day, first, last, account, region)
     state = state or (Locations.of(source, dataset).state if dataset else None)
-    if only != "all" and not state:
+    if only not in {"all", None} and not state:
         raise UsageError(f"--only {only} needs receipts", "plan", "Name the DATASET or --state")
+    settings = replace(settings, folders=with_folders(settings.folders, folder or []))
     selection = Selection.of(source, wanted, settings.folders)
+    only = only or (DEFAULT_ONLY if state else "all")  # nothing is converted yet of a new dataset
     store, discovery = selection.source, selection.discovery
     receipts = Receipts(
         open_store(state) if state else store,  # never read when all units are planned
@@ -98,7 +110,24 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
         total = estimate(_without(open_units, printed))
     stored = look_at(store, discovery.grain.sample, total.files, total.bytes)
     note_unfinished(open_units)
-    look_into_odd_siblings(store, discovery)
+    _conclude(selection, total, stored, as_json=as_json)
+    note_recommendation(discovery, settings)
+    if note_left_out(selection):
+        raise typer.Exit(FAILED)
+    if discovery.unplaced:
+        raise typer.Exit(QUARANTINED)
+
+
+def _conclude(
+    selection: Selection, total: Estimate, stored: StorageFacts | None, *, as_json: bool
+) -> None:
+    """Print the totals, what no unit reads, and how the log files are stored.
+
+    Raises:
+        UsageError: There was no log file.
+    """
+    discovery = selection.discovery
+    look_into_odd_siblings(selection.source, discovery)
     note_unplaced(discovery.unplaced)
     if not total.units and not discovery.with_logs and not selection.refused:
         raise selection.no_logs()
@@ -108,11 +137,6 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
         STDOUT.print(plan_table(total))
     for line in stored_lines(stored) if stored else ():
         note(line)
-    note_recommendation(discovery, settings)
-    if note_left_out(selection):
-        raise typer.Exit(FAILED)
-    if discovery.unplaced:
-        raise typer.Exit(QUARANTINED)
 
 
 def _check_dataset(source: ReadStore, dataset: str | None, state: str, settings: Settings) -> None:

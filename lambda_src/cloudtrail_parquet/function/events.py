@@ -13,7 +13,8 @@ import msgspec
 from cloudtrail_parquet.contract import MAX_UNITS
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import MAX_SHARDS, WHOLE, Bound, Shard, Unit
-from cloudtrail_parquet.planning.plan import Only
+from cloudtrail_parquet.planning.plan import DEFAULT_ONLY, Only
+from cloudtrail_parquet.wording import counted
 
 _EXPECTED = """\
 Expected {"kind": "daily"}, {"kind": "convert", "units": [...]} or \
@@ -49,7 +50,8 @@ class UnitRef(
         if self.bounds and self.account and self.region:
             raise ValueError("bounds are for units that span places: leave out account or region")
         if self.one.of != self.shard[1]:  # which also raises what else is wrong with it
-            raise ValueError(f"{len(self.bounds)} bounds are not those of {self.shard[1]} shards")
+            bounds, shards = counted(len(self.bounds), "bound"), counted(self.shard[1], "shard")
+            raise ValueError(f"bounds do not fit the shards: {bounds} for {shards}")
 
     @property
     def one(self) -> Shard:
@@ -117,7 +119,7 @@ class PlanEvent(
     rename={"first": "from", "last": "to"},
     omit_defaults=True,
 ):
-    """Convert a range of days, or a slice of it.
+    """Convert what is missing or outdated of a range of days, or of a slice of it.
 
     Attributes:
         first: ``from``: the first day.
@@ -137,7 +139,7 @@ class PlanEvent(
     last: date
     accounts: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
-    only: Only = "missing"
+    only: Only = DEFAULT_ONLY
     after: _Span | None = None
     through: _Span | None = None
     daily: bool = False

@@ -26,7 +26,13 @@ from cloudtrail_parquet.planning.due import (
 )
 from cloudtrail_parquet.planning.listing import NOTHING_LISTED, Listing, Span, SpanPlan, list_place
 from cloudtrail_parquet.planning.part_sizes import PartSizes
-from cloudtrail_parquet.planning.ranges import Only, PlannedUnit, Receipts, UnitRange
+from cloudtrail_parquet.planning.ranges import (
+    DEFAULT_ONLY,
+    Only,
+    PlannedUnit,
+    Receipts,
+    UnitRange,
+)
 from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.source.discover import Discovery
 from cloudtrail_parquet.state.identities import Fingerprint
@@ -34,7 +40,16 @@ from cloudtrail_parquet.state.keys import receipt_days
 from cloudtrail_parquet.state.notes import unfinished
 from cloudtrail_parquet.storage import ReadStore
 
-__all__ = ["Only", "Plan", "PlannedUnit", "Receipts", "SpanPlan", "UnitRange", "plan_units"]
+__all__ = [
+    "DEFAULT_ONLY",
+    "Only",
+    "Plan",
+    "PlannedUnit",
+    "Receipts",
+    "SpanPlan",
+    "UnitRange",
+    "plan_units",
+]
 
 _NO_FILES = str(Fingerprint())
 _LISTINGS, _SPANS, _RECEIPTS = 32, 4, 16  # asked for at a time; of each place, span and unit

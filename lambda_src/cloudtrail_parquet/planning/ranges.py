@@ -13,6 +13,9 @@ Only = Literal["missing", "outdated", "reshaped", "all"]
 """Which units a plan selects: those never converted; also those that would get other rows, or whose
 parts are not those of their receipt; also those whose files would look different; or all."""
 
+DEFAULT_ONLY: Only = "outdated"
+"""What a command, an event and a program select that say nothing else."""
+
 
 class PlannedUnit(NamedTuple):
     """A unit, with the log files that were delivered on its day.

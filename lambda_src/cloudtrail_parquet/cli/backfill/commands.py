@@ -16,6 +16,7 @@ from cloudtrail_parquet.backfill.survey import Survey, survey
 from cloudtrail_parquet.cli.arguments import (
     Accounts,
     AsJson,
+    Day,
     Folders,
     From,
     Logs,
@@ -51,7 +52,7 @@ from cloudtrail_parquet.cli.planning import note_recommendation, planning
 from cloudtrail_parquet.cli.progress import NoProgress
 from cloudtrail_parquet.contract import Variable
 from cloudtrail_parquet.errors import UsageError
-from cloudtrail_parquet.planning.plan import Only, UnitRange
+from cloudtrail_parquet.planning.plan import DEFAULT_ONLY, Only, UnitRange
 from cloudtrail_parquet.planning.remarks import up_to_date_line
 from cloudtrail_parquet.planning.selection import Selection
 from cloudtrail_parquet.settings.settings import Settings
@@ -92,11 +93,12 @@ def start(  # noqa: PLR0913, PLR0917 - each is an option
     source: Logs,
     dataset: Dataset,
     state: State = None,
+    day: Day = None,
     first: From = None,
     last: To = None,
     account: Accounts = None,
     region: Regions = None,
-    only: Which = "outdated",
+    only: Which = DEFAULT_ONLY,
     queue: Annotated[
         str | None,
         typer.Option(help=f"URL of the function's queue; by default that in {Variable.QUEUE_URL}."),
@@ -119,7 +121,7 @@ def start(  # noqa: PLR0913, PLR0917 - each is an option
     The same command again sends only what is not converted by then.
     """
     started = time.monotonic()
-    wanted = range_of(None, first, last, account, region)
+    wanted = range_of(day, first, last, account, region)
     url = _queue_url(queue, local=local)
     locations = Locations.of(source, dataset, state)
     locations.check(settings.part_bytes)
