@@ -109,6 +109,14 @@ def test_all_machine_code_is_for_the_architecture(package: Package, architecture
     assert {name for name in files if ".so" in name} == set(libraries)
 
 
+def test_docs_package_md_names_each_file_of_a_build(package: Package) -> None:
+    page = (ROOT / "docs/package.md").read_text()
+    named = re.findall(r"^dist/(\S+)", page, re.MULTILINE)
+
+    made = package("arm64").parent.glob("cloudtrail-parquet-*-arm64.*")
+    assert {name.replace("VERSION", __version__) for name in named} == {one.name for one in made}
+
+
 @BOTH
 def test_the_digest_and_the_bill_beside_it_fit(package: Package, architecture: str) -> None:
     zipped = package(architecture)

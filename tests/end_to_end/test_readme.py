@@ -33,12 +33,11 @@ def block(language: str, containing: str) -> str:
     return str(found)
 
 
-def test_the_duckdb_recipe_reads_the_dataset_and_the_first_query_runs(dataset: Path) -> None:
+def test_the_duckdb_recipe_reads_the_dataset(dataset: Path) -> None:
     con = duckdb.connect()
     con.execute(block("sql", "read_parquet").replace("'cloudtrail/", f"'{dataset}/"))
 
     assert con.execute("SELECT count(*) FROM cloudtrail").fetchall() == [(500,)]
-    assert con.execute(block("sql", "bucketName")).fetchall() is not None
     types = con.execute("SELECT typeof(account), typeof(day) FROM cloudtrail LIMIT 1").fetchall()
     assert types == [("VARCHAR", "BIGINT")]
 
