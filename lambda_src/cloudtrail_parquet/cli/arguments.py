@@ -12,7 +12,8 @@ from cloudtrail_parquet.settings.settings import OPTIONAL_LOG_FOLDERS
 Logs = Annotated[
     str,
     typer.Argument(
-        help="Folder or URI at or above AWSLogs; several URIs go into one argument, with spaces."
+        metavar="SOURCE",
+        help="Folder or URI at or above AWSLogs; several URIs go into one argument, with spaces.",
     ),
 ]
 
@@ -34,12 +35,14 @@ To = Annotated[
 
 
 Accounts = Annotated[
-    list[str] | None, typer.Option("--account", help="Only this account; repeat it for more.")
+    list[str] | None,
+    typer.Option("--account", metavar="ID", help="Only this account; repeat it for more."),
 ]
 
 
 Regions = Annotated[
-    list[str] | None, typer.Option("--region", help="Only this region; repeat it for more.")
+    list[str] | None,
+    typer.Option("--region", metavar="NAME", help="Only this region; repeat it for more."),
 ]
 
 
@@ -47,20 +50,33 @@ Folders = Annotated[
     list[str] | None,
     typer.Option(
         "--folder",
+        metavar="NAME",
         help=f"Also read this folder of logs: {' or '.join(OPTIONAL_LOG_FOLDERS)}.",
     ),
 ]
 
 
 WHICH = (
-    "missing: never converted; outdated: also those with new log files or of other rules; "
-    "reshaped: also those whose files would look different; all."
+    "missing: never converted; outdated: also what would get other rows; reshaped: also other "
+    "files; or all."
 )
+
+
+State = Annotated[
+    str | None,
+    typer.Option(metavar="FOLDER", help="Receipts and leases; by default DATASET.state."),
+]
+
+
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Processes; by default one for each processor."),
+]
 
 
 Which = Annotated[
     Only,
-    typer.Option("--only", help=WHICH),
+    typer.Option("--only", metavar="WHICH", help=WHICH),
 ]
 
 

@@ -18,6 +18,7 @@ from cloudtrail_parquet.batch.workers import cores
 from cloudtrail_parquet.cli.arguments import Accounts, AsJson, Day, From, Regions, To, range_of
 from cloudtrail_parquet.cli.backfill.commands import backfill
 from cloudtrail_parquet.cli.converting import convert
+from cloudtrail_parquet.cli.help_pages import WORDS, Commands, ExampleGroup
 from cloudtrail_parquet.cli.inspection_tables import tables
 from cloudtrail_parquet.cli.options import with_settings
 from cloudtrail_parquet.cli.output import (
@@ -40,9 +41,13 @@ from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.storage import open_store
 from cloudtrail_parquet.version import __version__
 
-app = typer.Typer(
+_WORDS = "\n\n".join(f"{word}: {about}." for word, about in WORDS.items())
+_HELP = f"AWS CloudTrail log files as small, fast, typed Parquet.\n\n{_WORDS}"
+
+app = Commands(
     name="cloudtrail-parquet",
-    help="AWS CloudTrail log files as small, fast, typed Parquet.",
+    cls=ExampleGroup,
+    help=_HELP,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -54,7 +59,7 @@ def _print_version(*, wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(help=_HELP)
 def _options(
     *,
     version: Annotated[
@@ -91,17 +96,23 @@ def export(  # noqa: PLR0913, PLR0917 - each is an option
 
 @app.command()
 def generate(  # noqa: PLR0913, PLR0917 - each is an option
-    out: Annotated[Path, typer.Argument(help="Folder that receives AWSLogs/…; must be empty.")],
-    accounts: Annotated[int, typer.Option(help="Accounts.")] = 2,
-    regions: Annotated[int, typer.Option(help="Regions of each account.")] = 2,
-    days: Annotated[int, typer.Option(help="Days.")] = 3,
-    records: Annotated[int, typer.Option(help="Distinct records in all.")] = 10_000,
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Folder that receives AWSLogs/…; must be empty.")
+    ],
+    accounts: Annotated[int, typer.Option(metavar="N", help="Accounts.")] = 2,
+    regions: Annotated[int, typer.Option(metavar="N", help="Regions of each account.")] = 2,
+    days: Annotated[int, typer.Option(metavar="N", help="Days.")] = 3,
+    records: Annotated[int, typer.Option(metavar="N", help="Distinct records in all.")] = 10_000,
     late: Annotated[
-        float, typer.Option(help="Share of records delivered hours to weeks late.")
+        float, typer.Option(metavar="SHARE", help="Share of records delivered hours to weeks late.")
     ] = 0,
-    duplicates: Annotated[float, typer.Option(help="Share of records delivered twice.")] = 0,
-    corrupt: Annotated[float, typer.Option(help="Share of log files that are damaged.")] = 0,
-    seed: Annotated[int, typer.Option(help="Another number makes another tree.")] = 0,
+    duplicates: Annotated[
+        float, typer.Option(metavar="SHARE", help="Share of records delivered twice.")
+    ] = 0,
+    corrupt: Annotated[
+        float, typer.Option(metavar="SHARE", help="Share of log files that are damaged.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Another number makes another tree.")] = 0,
     as_json: AsJson = False,
     no_progress: NoProgress = False,  # noqa: ARG001 - its callback uses it
 ) -> None:
@@ -152,7 +163,7 @@ def schema(
 @with_settings
 def inspect(
     location: Annotated[
-        str, typer.Argument(metavar="place", help="A dataset or one Parquet file of it.")
+        str, typer.Argument(metavar="DATASET", help="A dataset, or one Parquet file of it.")
     ],
     as_json: AsJson = False,
     *,

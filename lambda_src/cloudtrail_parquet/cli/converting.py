@@ -19,8 +19,10 @@ from cloudtrail_parquet.cli.arguments import (
     From,
     Logs,
     Regions,
+    State,
     To,
     Which,
+    Workers,
     range_of,
     with_folders,
 )
@@ -51,23 +53,26 @@ from cloudtrail_parquet.storage.locations import Locations
 @with_settings
 def convert(  # noqa: PLR0913, PLR0917 - each is an option
     source: Logs,
-    dataset: Annotated[str, typer.Argument(help="Folder or URI that receives the partitions.")],
-    state: Annotated[
-        str | None,
-        typer.Option(help="Receipts and leases; by default DATASET with .state appended."),
-    ] = None,
+    dataset: Annotated[
+        str,
+        typer.Argument(metavar="DATASET", help="Folder or URI that receives the partitions."),
+    ],
+    state: State = None,
     day: Day = None,
     first: From = None,
     last: To = None,
     account: Accounts = None,
     region: Regions = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; by default one for each processor.")
-    ] = None,
+    workers: Workers = None,
     folder: Folders = None,
     only: Which = DEFAULT_ONLY,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only report what would be done; write nothing.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Read all log files that are due, report what would be made of them, and write "
+            "nothing; plan reads none.",
+        ),
     ] = False,
     as_json: AsJson = False,
     no_progress: NoProgress = False,  # noqa: ARG001 - its callback uses it

@@ -21,6 +21,7 @@ from cloudtrail_parquet.cli.arguments import (
     From,
     Logs,
     Regions,
+    State,
     To,
     range_of,
     with_folders,
@@ -60,12 +61,12 @@ from cloudtrail_parquet.storage.locations import Locations
 def plan(  # noqa: PLR0913, PLR0917 - each is an option
     source: Logs,
     dataset: Annotated[
-        str | None, typer.Argument(help="Folder or URI of the partitions; not needed with --state.")
-    ] = None,
-    state: Annotated[
         str | None,
-        typer.Option(help="Where receipts are; by default DATASET with .state appended."),
+        typer.Argument(
+            metavar="[DATASET]", help="Folder or URI of the partitions, if there are some."
+        ),
     ] = None,
+    state: State = None,
     day: Day = None,
     first: From = None,
     last: To = None,
@@ -74,7 +75,10 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
     only: Annotated[
         Only | None,
         typer.Option(
-            "--only", help=f"{WHICH} Without DATASET and --state, all.", show_default=DEFAULT_ONLY
+            "--only",
+            metavar="WHICH",
+            help=f"{WHICH} Without DATASET and --state, all.",
+            show_default=DEFAULT_ONLY,
         ),
     ] = None,
     folder: Folders = None,
@@ -95,38 +99,50 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
     settings = replace(settings, folders=with_folders(settings.folders, folder or []))
     selection = Selection.of(source, wanted, settings.folders)
     only = only or (DEFAULT_ONLY if state else "all")  # nothing is converted yet of a new dataset
-    store, discovery = selection.source, selection.discovery
     receipts = Receipts(
-        open_store(state) if state else store,  # never read when all units are planned
+        open_store(state) if state else selection.source,  # never read when all units are planned
         SYSTEM_CLOCK.now(),
         open_store(dataset) if dataset else None,
     )
+    open_units = dict[Unit, datetime]()
     if state:
-        _check_dataset(store, dataset, state, settings)
-    open_units = unfinished(receipts.state) if state else {}
-    planned = plan_units(store, receipts, discovery, wanted, only, PlanOptions.of(settings))
-    printed = print_rows(planned) if as_json else print_reasons(planned)
-    with planning(selection, shown=not (as_json and sys.stdout.isatty())):
-        total = estimate(_without(open_units, printed))
-    stored = look_at(store, discovery.grain.sample, total.files, total.bytes)
+        _check_dataset(selection.source, dataset, state, settings)
+        open_units = unfinished(receipts.state)
+    total = _planned(selection, receipts, only, settings, open_units, as_json=as_json)
     note_unfinished(open_units)
-    _conclude(selection, total, stored, as_json=as_json)
-    note_recommendation(discovery, settings)
+    _conclude(selection, total, as_json=as_json)
+    note_recommendation(selection.discovery, settings)
     if note_left_out(selection):
         raise typer.Exit(FAILED)
-    if discovery.unplaced:
+    if selection.discovery.unplaced:
         raise typer.Exit(QUARANTINED)
 
 
-def _conclude(
-    selection: Selection, total: Estimate, stored: StorageFacts | None, *, as_json: bool
-) -> None:
+def _planned(  # noqa: PLR0913
+    selection: Selection,
+    receipts: Receipts,
+    only: Only,
+    settings: Settings,
+    open_units: dict[Unit, datetime],
+    *,
+    as_json: bool,
+) -> Estimate:
+    """Print the units of a plan as they are found; units that are planned are not open any more."""
+    source, discovery, wanted = selection.source, selection.discovery, selection.range
+    planned = plan_units(source, receipts, discovery, wanted, only, PlanOptions.of(settings))
+    printed = print_rows(planned) if as_json else print_reasons(planned)
+    with planning(selection, shown=not (as_json and sys.stdout.isatty())):
+        return estimate(_without(open_units, printed))
+
+
+def _conclude(selection: Selection, total: Estimate, *, as_json: bool) -> None:
     """Print the totals, what no unit reads, and how the log files are stored.
 
     Raises:
         UsageError: There was no log file.
     """
     discovery = selection.discovery
+    stored = look_at(selection.source, discovery.grain.sample, total.files, total.bytes)
     look_into_odd_siblings(selection.source, discovery)
     note_unplaced(discovery.unplaced)
     if not total.units and not discovery.with_logs and not selection.refused:

@@ -19,7 +19,12 @@ def _use(profile: str | None) -> None:
 
 Profile = Annotated[
     str | None,
-    typer.Option("--profile", callback=_use, help="Profile of the AWS configuration, SSO as well."),
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        callback=_use,
+        help="Profile of the AWS configuration, SSO as well.",
+    ),
 ]
 
 

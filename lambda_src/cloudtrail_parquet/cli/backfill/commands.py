@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
 
 from cloudtrail_parquet.backfill.message_queue import MessageQueue
 from cloudtrail_parquet.backfill.progress import Watch
@@ -21,8 +20,10 @@ from cloudtrail_parquet.cli.arguments import (
     From,
     Logs,
     Regions,
+    State,
     To,
     Which,
+    Workers,
     range_of,
     with_folders,
 )
@@ -39,6 +40,7 @@ from cloudtrail_parquet.cli.backfill.output import (
 )
 from cloudtrail_parquet.cli.backfill.redriving import redrive
 from cloudtrail_parquet.cli.converting import convert_here
+from cloudtrail_parquet.cli.help_pages import Commands, ExampleGroup
 from cloudtrail_parquet.cli.options import with_settings
 from cloudtrail_parquet.cli.output import (
     FAILED,
@@ -65,7 +67,7 @@ _EVERY_S = 10
 _IDLE_LOOKS = 7  # SQS counts messages within a minute
 
 
-class _StartByDefault(TyperGroup):
+class _StartByDefault(ExampleGroup):
     """``backfill SOURCE DATASET`` is ``backfill start SOURCE DATASET``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - of click
@@ -74,17 +76,17 @@ class _StartByDefault(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-backfill = typer.Typer(
+backfill = Commands(
     cls=_StartByDefault,
     help="Convert older days by the queue of a function, or here; see how far that is.",
     no_args_is_help=True,
 )
 
-Dataset = Annotated[str, typer.Argument(help="Folder or URI of the partitions.")]
-State = Annotated[
-    str | None, typer.Option(help="Receipts and records; by default DATASET with .state appended.")
+Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="Folder or URI of the partitions.")]
+Id = Annotated[
+    str | None,
+    typer.Option("--id", metavar="ID", help="Which backfill; by default the last one."),
 ]
-Id = Annotated[str | None, typer.Option("--id", help="Which backfill; by default the last one.")]
 
 
 @backfill.command()
@@ -101,13 +103,13 @@ def start(  # noqa: PLR0913, PLR0917 - each is an option
     only: Which = DEFAULT_ONLY,
     queue: Annotated[
         str | None,
-        typer.Option(help=f"URL of the function's queue; by default that in {Variable.QUEUE_URL}."),
+        typer.Option(
+            metavar="URL",
+            help=f"URL of the function's queue; by default that in {Variable.QUEUE_URL}.",
+        ),
     ] = None,
     local: Annotated[bool, typer.Option("--local", help="Convert on this machine.")] = False,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Processes on this machine; by default one for each processor."),
-    ] = None,
+    workers: Workers = None,
     folder: Folders = None,
     profile: Profile = None,  # noqa: ARG001 - its callback uses it
     yes: Yes = False,
@@ -266,7 +268,7 @@ def cancel(  # noqa: PLR0913, PLR0917 - each is an option
     id_: Id = None,
     queue: Annotated[
         str | None,
-        typer.Option(help="URL of its queue; with --id, if its record is lost."),
+        typer.Option(metavar="URL", help="URL of its queue; with --id, if its record is lost."),
     ] = None,
     profile: Profile = None,  # noqa: ARG001 - its callback uses it
     yes: Yes = False,

@@ -35,19 +35,27 @@ Pile = tuple[DeadLetters, Send]
 
 def redrive(  # noqa: PLR0913, PLR0917 - each is an option
     queue: Annotated[
-        str | None, typer.Option(help="URL of the function's queue; it names its dead letters'.")
+        str | None,
+        typer.Option(
+            metavar="URL", help="URL of the function's queue; it names its dead letters'."
+        ),
     ] = None,
     failures: Annotated[
-        str | None, typer.Option(help="URL of the queue for events that failed otherwise.")
+        str | None,
+        typer.Option(metavar="URL", help="URL of the queue for events that failed otherwise."),
     ] = None,
     bus: Annotated[
-        str | None, typer.Option(help="Name or ARN of the event bus, to which these go.")
+        str | None,
+        typer.Option(metavar="NAME", help="Name or ARN of the event bus, to which these go."),
     ] = None,
     log: Annotated[
-        str | None, typer.Option(help="The function's log group, which has the queue's reasons.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The function's log group, which has the queue's reasons."
+        ),
     ] = None,
     reason: Annotated[
-        str | None, typer.Option(help="Only those with this text in their reason.")
+        str | None, typer.Option(metavar="TEXT", help="Only those with this text in their reason.")
     ] = None,
     profile: Profile = None,  # noqa: ARG001 - its callback uses it
     yes: Yes = False,
