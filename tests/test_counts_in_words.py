@@ -16,7 +16,7 @@ NOUNS = (
     *("reader", "record", "region", "request", "row", "second", "shard", "source", "statement"),
     *("straggler", "time", "unit", "value", "week", "worker", "year"),
 )
-BETWEEN = ("of", "or more", "other", "others'", "further", "log", "row", "dead", "distinct", "new")
+BETWEEN = ("or more", "other", "others'", "further", "log", "row", "dead", "distinct", "new")
 PLURAL = re.compile(rf" (?:(?:{'|'.join(BETWEEN)}) )*(?:{'|'.join(NOUNS)})s\b")
 
 
@@ -53,7 +53,7 @@ def test_no_noun_is_in_the_plural_after_a_number_that_may_be_one(place: str) -> 
     "text",
     [
         'f"{count} objects"',
-        'f"{count:,} of other log files"',
+        'f"{count:,} other log files"',
         'f"{len(left)} events were not taken"',
         '"object(s)"',
         '"its entr(ies)"',

@@ -339,13 +339,15 @@ def test_the_dry_run_of_the_page_prints_what_the_page_says(
     done = run(*dry_run.split(), "--workers", 1)
 
     assert done.returncode == 0, done.stderr
-    assert output.splitlines()[0] in done.stderr
-    assert _labels(done.stdout) == _labels(output)
+    assert set(output.splitlines()[:2]) <= set(done.stderr.splitlines())
+    assert _rows(done.stdout) == _rows(output)
     assert {path.name for path in tmp_path.iterdir()} == {"logs", "rules.toml"}
 
 
-def _labels(table: str) -> list[str]:
-    return [label.strip() for label in re.findall(r"^│ (.+?) +│", table, re.MULTILINE)]
+def _rows(table: str) -> dict[str, str]:
+    """The rows of a table; sizes depend on zlib, and seconds on the machine."""
+    rows = dict(re.findall(r"^│ (.+?) +│ +([\d.,]+) │", table, re.MULTILINE))
+    return {**rows, **dict.fromkeys(("bytes in", "bytes out", "seconds"), "some")}
 
 
 # Secrets: `<1>` as a value is the place of a secret in a record that is planted.

@@ -33,6 +33,7 @@ from cloudtrail_parquet.cli.output import (
     QUARANTINED,
     STDOUT,
     beside,
+    next_lines,
     note,
     note_left_out,
     note_unfinished,
@@ -45,9 +46,11 @@ from cloudtrail_parquet.cli.progress import Amount, NoProgress, progress
 from cloudtrail_parquet.planning.plan import DEFAULT_ONLY, PlannedUnit
 from cloudtrail_parquet.planning.remarks import incomplete_lines, unfinished_except, up_to_date_line
 from cloudtrail_parquet.planning.selection import Selection
+from cloudtrail_parquet.printable import printable
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.siblings import count_siblings, look_into_odd_siblings
 from cloudtrail_parquet.storage.locations import Locations
+from cloudtrail_parquet.wording import counted, size_of
 
 
 @with_settings
@@ -127,6 +130,8 @@ def convert_here(  # noqa: PLR0913, PLR0917
         for job, planned in zip(jobs_of(units, selection.discovery), due, strict=True)
     ]
     outcomes = []
+    if dry_run and jobs:
+        note(_dry_run_line(due))
     if jobs:
         number = workers or cores()
         outcomes = _collected(jobs, locations, settings, number, dry_run=dry_run, as_json=as_json)
@@ -139,10 +144,19 @@ def convert_here(  # noqa: PLR0913, PLR0917
     if not jobs:
         note(up_to_date_line(selection.discovery))
     elif dry_run:
-        note("dry run: nothing was written; this is what would be")
+        note("nothing was written; this is what would be")
     if jobs and not as_json:
         STDOUT.print(summary(done, time.monotonic() - started))
+        for line in () if dry_run else next_lines(done, locations.dataset):
+            STDOUT.print(printable(line), markup=False, soft_wrap=True)
     raise typer.Exit(_status_of(done, selection))
+
+
+def _dry_run_line(due: list[PlannedUnit]) -> str:
+    """What a dry run reads, as far as the plan has listed it."""
+    files, size = sum(planned.files for planned in due), sum(planned.bytes for planned in due)
+    all_of = f"{counted(files, 'log file')}, {size_of(size)}" if files else "all log files"
+    return f"dry run: reads {all_of}, of {counted(len(due), 'unit')}; plan reads none"
 
 
 def _collected(  # noqa: PLR0913

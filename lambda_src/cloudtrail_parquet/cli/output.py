@@ -1,8 +1,9 @@
 """What commands print: totals and tables; what went wrong, and the exit status."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from shlex import quote
 
 from rich.console import Console
 from rich.table import Table
@@ -26,6 +27,7 @@ from cloudtrail_parquet.settings.settings import (
 )
 from cloudtrail_parquet.source.unplaced import Unplaced
 from cloudtrail_parquet.state.figures import Quarantined
+from cloudtrail_parquet.wording import counted, size_of
 
 FAILED, WRONG_USAGE, QUARANTINED, INTERRUPTED = 1, 2, 3, 130
 
@@ -99,6 +101,19 @@ def summary(outcomes: list[Outcome], seconds: float) -> Table:
     for rule, count in _total(receipt.redacted for receipt in receipts):
         rows[f"values redacted by {rule}"] = f"{count:,}"
     return two_columns(rows)
+
+
+def next_lines(outcomes: list[Outcome], dataset: str) -> Iterator[str]:
+    """What was made of what, and where, and how to go on; nothing if there are no records."""
+    receipts = [outcome.receipt for outcome in outcomes if outcome.receipt]
+    records = sum(receipt.records.written + receipt.records.straggled for receipt in receipts)
+    if records:
+        days = len({receipt.day for receipt in receipts if receipt.records.written})
+        before = size_of(sum(receipt.bytes_in for receipt in receipts))
+        after = size_of(sum(receipt.bytes_out for receipt in receipts))
+        facts = f"{counted(records, 'record')} of {counted(days, 'day')}"
+        yield f"{dataset}: {facts}; {before} of log files have become {after} of Parquet"
+        yield f"next: cloudtrail-parquet query {quote(dataset)} --list"
 
 
 def _total(counts: Iterable[dict[str, int]]) -> list[tuple[str, int]]:
