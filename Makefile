@@ -76,7 +76,9 @@ endef
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { \
+	    name[++n] = $$1; about[n] = $$2; if (length($$1) > width) width = length($$1) \
+	  } END { for (i = 1; i <= n; i++) printf "  make %-" width "s  %s\n", name[i], about[i] }' Makefile
 
 .PHONY: install
 install: $(READY) ## make .venv with everything locked in requirements/dev.txt
@@ -104,7 +106,7 @@ simulate: $(READY) ## play SEEDS=10000 seeds of the simulation, JOBS=2 at a time
 	  $(if $(filter-out logical,$(JOBS)),--jobs $(JOBS)) $(SIMULATE_ARGS)
 
 .PHONY: tools
-tools: $(READY) $(INFRA) $(CHECKOV_READY) ## install all that the tests need; make -j2 does it at once
+tools: $(READY) $(INFRA) $(CHECKOV_READY) ## install all that the tests need; make -j2 installs two things at a time
 
 .PHONY: lint
 lint: $(READY) $(INFRA) ## check rules, formatting and types
@@ -133,7 +135,7 @@ synth: $(READY) $(INFRA) ## write Terraform JSON of every environment, or of ENV
 	@$(SYNTHESIZE)
 
 .PHONY: plan
-plan: $(READY) $(INFRA) ## terraform init and plan for ENV=dev
+plan: $(READY) $(INFRA) ## package, synth, then terraform init and plan, for ENV=dev
 	@$(need_environment)
 	@$(SYNTHESIZE)
 	$(TERRAFORM) -chdir='cdktf.out/stacks/$(ONE_ENV)' init -input=false \
@@ -152,7 +154,7 @@ handover: $(READY) $(INFRA) ## write dist/prod/ for ENV=prod: plain Terraform th
 DEPLOYED = TERRAFORM='$(TERRAFORM)' $(PY) -m stacks.deployed '$(ONE_ENV)'
 
 .PHONY: backfill
-backfill: $(READY) ## have the days FROM=2026-01-01 TO=2026-01-31 converted by the queue of ENV=prod
+backfill: $(READY) ## convert the days FROM=2026-01-01 TO=2026-01-31 by the queue of ENV=prod
 	@$(need_environment)
 	@if [ -z '$(strip $(FROM))' ] || [ -z '$(strip $(TO))' ]; then \
 	  echo "error: which days? For example: make $@ ENV=$(ONE_ENV) FROM=2026-01-01 TO=2026-01-31" >&2; \
@@ -161,17 +163,17 @@ backfill: $(READY) ## have the days FROM=2026-01-01 TO=2026-01-31 converted by t
 	@$(DEPLOYED) start --from '$(strip $(FROM))' --to '$(strip $(TO))' $(BACKFILL_ARGS)
 
 .PHONY: status
-status: $(READY) ## how far the last backfill of ENV=prod is; BACKFILL_ARGS=--watch goes on to tell
+status: $(READY) ## show how far the last backfill of ENV=prod is, once or with BACKFILL_ARGS=--watch
 	@$(need_environment)
 	@$(DEPLOYED) status $(BACKFILL_ARGS)
 
 .PHONY: cancel
-cancel: $(READY) ## take back what of the last backfill of ENV=prod waits in its queue
+cancel: $(READY) ## remove what of the last backfill of ENV=prod still waits in its queue
 	@$(need_environment)
 	@$(DEPLOYED) cancel $(BACKFILL_ARGS)
 
 .PHONY: redrive
-redrive: $(READY) ## tell the reasons of the dead letters of ENV=prod, all or REASON=…, send them again
+redrive: $(READY) ## show why events of ENV=prod failed, all or REASON=…, and send them again
 	@$(need_environment)
 	@$(DEPLOYED) redrive $(if $(strip $(REASON)),--reason '$(strip $(REASON))') $(BACKFILL_ARGS)
 

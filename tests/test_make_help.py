@@ -1,0 +1,31 @@
+"""What ``make help`` prints is complete and aligned."""
+
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+MAKEFILE = (ROOT / "Makefile").read_text()
+
+
+def test_make_help_lists_every_target_in_two_columns() -> None:
+    done = subprocess.run(
+        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+
+    rows = [
+        re.fullmatch(r"(  make ([a-z0-9-]+) {2,})(\S.*)", line) for line in done.stdout.splitlines()
+    ]
+    names = [row[2] for row in rows if row]
+    assert len(names) == len(rows)
+    assert names == re.findall(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE)
+    assert len({len(row[1]) for row in rows if row}) == 1
+    assert max(len(row[0]) for row in rows if row) <= 100
+
+
+def test_make_help_names_variables_that_there_are() -> None:
+    about = re.findall(r"^[a-z0-9-]+:.*## (.+)$", MAKEFILE, re.MULTILINE)
+    named = {name for text in about for name in re.findall(r"\b([A-Z_]+)=", text)}
+
+    assert named - {"ENV"} <= set(re.findall(r"^([A-Z_]+) \?=", MAKEFILE, re.MULTILINE))
+    assert "$(ENV)" in MAKEFILE
