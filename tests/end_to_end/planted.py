@@ -3,7 +3,11 @@
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
+
+from tests.builders import log_file, log_key, record
+from tests.end_to_end.program import succeed
 
 REGION, COPY_REGION = "us-east-1", "ap-south-1"  # of the records, and where copies lie
 DAY = datetime(2026, 2, 3, tzinfo=UTC)
@@ -955,3 +959,48 @@ MINE = {
 
 def account_of(name: str) -> str:
     return f"{list(CASES).index(name):012d}"
+
+
+def plant(logs: Path, name: str, case: Case) -> None:
+    """Write the records of a case: found-0, found-1, ... a second apart, then the decoys."""
+    found = [named(f"found-{n}", n, changes) for n, changes in enumerate(case.found)]
+    decoys = [named(f"decoy-{n}", 30 + n, changes) for n, changes in enumerate(case.decoys)]
+    lone = [named(f"lone-{n}", 50 + n, changes) for n, changes in enumerate(case.lone)]
+    now = [one for one in found + decoys if one["eventTime"] != WEEK_BEFORE]
+    before = [one for one in found + decoys if one["eventTime"] == WEEK_BEFORE]
+    late = [named("late", 59, changes) for changes in case.late]
+    for region in (REGION, COPY_REGION):
+        deliver(logs, name, region, DAY, now + lone if region == REGION else now)
+        deliver(logs, name, region, DAY.replace(month=1, day=27), before)
+        deliver(logs, name, region, DAY.replace(day=6), late)
+
+
+def deliver(logs: Path, name: str, region: str, day: datetime, records: list[Row]) -> None:
+    if records:
+        path = logs / log_key(account_of(name), region, day.replace(hour=12))
+        path.parent.mkdir(parents=True)
+        path.write_bytes(log_file(*(with_account(one, name) for one in records)))
+
+
+def with_account(planted: Any, name: str) -> Any:  # noqa: ANN401 - records, and what is found
+    """The same with the account of a case wherever its own is meant."""
+    return json.loads(json.dumps(planted).replace(OWN, account_of(name)))
+
+
+def named(event_id: str, second: int, changes: Row) -> Row:
+    when = f"2026-02-03T11:00:{second:02d}Z"
+    return record(**{"eventID": event_id, "eventTime": when, "awsRegion": REGION} | changes)
+
+
+def plant_all(logs: Path) -> None:
+    """Write the records of all cases."""
+    for name, case in CASES.items():
+        plant(logs, name, case)
+
+
+def planted_logs(logs: Path) -> Path:
+    """All cases in a tree that is generated otherwise; returns the tree."""
+    tree = "--accounts 1 --regions 1 --days 2 --records 500 --late 0.02"
+    succeed("generate", logs, *tree.split())
+    plant_all(logs)
+    return logs

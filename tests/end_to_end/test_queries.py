@@ -6,7 +6,6 @@ when two trails write to one bucket, and is to be found once. All of them are co
 with a generated tree.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
@@ -24,7 +23,7 @@ from cloudtrail_parquet.reference.ddl import DATASET, render
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.storage import open_store
 from stacks.investigations import investigations
-from tests.builders import WritableStores, log_file, log_key, record
+from tests.builders import WritableStores, log_file, log_key
 from tests.end_to_end import athena_sql
 from tests.end_to_end.planted import (
     ADA,
@@ -32,13 +31,14 @@ from tests.end_to_end.planted import (
     COPY_REGION,
     DAY,
     MINE,
-    OWN,
     READER,
     REGION,
-    WEEK_BEFORE,
-    Case,
     Row,
     account_of,
+    deliver,
+    named,
+    planted_logs,
+    with_account,
 )
 from tests.end_to_end.program import succeed
 from tests.layouts import LAYOUTS, convert_in
@@ -46,32 +46,6 @@ from tests.layouts import LAYOUTS, convert_in
 ROOT = Path(__file__).parents[2]
 QUERIES = {path.stem: path for path in sorted((ROOT / "queries").glob("*.sql"))}
 Convert = Callable[[dict[str, list[Row]]], Path]
-
-
-def plant(logs: Path, name: str, case: Case) -> None:
-    """Write the records of a case: found-0, found-1, ... a second apart, then the decoys."""
-    found = [named(f"found-{n}", n, changes) for n, changes in enumerate(case.found)]
-    decoys = [named(f"decoy-{n}", 30 + n, changes) for n, changes in enumerate(case.decoys)]
-    lone = [named(f"lone-{n}", 50 + n, changes) for n, changes in enumerate(case.lone)]
-    now = [one for one in found + decoys if one["eventTime"] != WEEK_BEFORE]
-    before = [one for one in found + decoys if one["eventTime"] == WEEK_BEFORE]
-    late = [named("late", 59, changes) for changes in case.late]
-    for region in (REGION, COPY_REGION):
-        deliver(logs, name, region, DAY, now + lone if region == REGION else now)
-        deliver(logs, name, region, DAY.replace(month=1, day=27), before)
-        deliver(logs, name, region, DAY.replace(day=6), late)
-
-
-def deliver(logs: Path, name: str, region: str, day: datetime, records: list[Row]) -> None:
-    if records:
-        path = logs / log_key(account_of(name), region, day.replace(hour=12))
-        path.parent.mkdir(parents=True)
-        path.write_bytes(log_file(*(with_account(one, name) for one in records)))
-
-
-def with_account(planted: Any, name: str) -> Any:  # noqa: ANN401 - records, and what is found
-    """The same with the account of a case wherever its own is meant."""
-    return json.loads(json.dumps(planted).replace(OWN, account_of(name)))
 
 
 def found_in(rows: list[Row], name: str, fold: Callable[[str], str] = str) -> list[list[Any]]:
@@ -102,19 +76,9 @@ def plain(value: Any) -> Any:  # noqa: ANN401
     return str(value) if isinstance(value, date) else value
 
 
-def named(event_id: str, second: int, changes: Row) -> Row:
-    when = f"2026-02-03T11:00:{second:02d}Z"
-    return record(**{"eventID": event_id, "eventTime": when, "awsRegion": REGION} | changes)
-
-
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    logs = tmp_path_factory.mktemp("queries") / "logs"
-    tree = "--accounts 1 --regions 1 --days 2 --records 500 --late 0.02"
-    succeed("generate", logs, *tree.split())
-    for name, case in CASES.items():
-        plant(logs, name, case)
-    return logs
+    return planted_logs(tmp_path_factory.mktemp("queries") / "logs")
 
 
 @pytest.fixture(scope="module", params=LAYOUTS)

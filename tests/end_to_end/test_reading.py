@@ -161,7 +161,7 @@ def test_every_engine_with_a_schema_of_its_own_has_a_section() -> None:
 
 
 def test_every_block_belongs_to_a_section_that_is_tested() -> None:
-    in_sql = ("Layouts", BY_DATE, "DuckDB", "Athena")
+    in_sql = ("Layouts", BY_DATE, "DuckDB", "Athena", "Tailpipe")
     in_python = (BY_DATE, "Polars", "pyarrow and pandas", "Spark")
     found = [len(blocks(name, "sql")) for name in in_sql]
     found += [len(blocks(name, "python")) for name in in_python]

@@ -17,6 +17,7 @@ from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.formats.parquet_footer import annotate_variants
 from cloudtrail_parquet.records.json_columns import PATHS, file_schema
 from cloudtrail_parquet.reference.spelling import ATHENA, DUCKDB, POLARS, SPARK
+from cloudtrail_parquet.reference.tailpipe import TAILPIPE_TABLE, tailpipe_view
 from cloudtrail_parquet.schema.columns import (
     PARTITION_SCHEMAS,
     PLACE_SCHEMAS,
@@ -28,7 +29,7 @@ from cloudtrail_parquet.schema.columns import (
 )
 from cloudtrail_parquet.settings.settings import Settings
 
-DdlFormat = Literal["arrow", "parquet", "athena", "duckdb", "polars", "spark"]
+DdlFormat = Literal["arrow", "parquet", "athena", "duckdb", "polars", "spark", "tailpipe"]
 
 TABLE = "cloudtrail"
 LOCATION = "s3://BUCKET/PREFIX/"
@@ -37,6 +38,7 @@ DATASET = "DATASET"
 _FIRST_DAY = date(2013, 1, 1)  # CloudTrail began in November 2013
 _LAST_DAY = date(2050, 12, 31)  # a query that names no year lists the folders of all of them
 _ALL_PARTS = f"{DATASET}/**/*.parquet"
+_REPLACE = f"Replace {DATASET} by the location of the dataset."
 _WITHOUT_VARIANT = {"athena", "polars"}
 
 
@@ -195,25 +197,36 @@ _DUCKDB_OF_DT = ", year(dt) AS year, month(dt) AS month, day(dt) AS day"
 
 
 def _duckdb(dataset: _Dataset) -> str:
+    columns = DUCKDB.columns(dataset.columns, "  ").split("\n")
+    head = _comment("--", "DuckDB", _REPLACE, "", *columns)
+    return head + _duckdb_view(dataset)
+
+
+def _duckdb_view(dataset: _Dataset) -> str:
+    """The statement for the view `TABLE`."""
     days = [field for field in dataset.partitions if not pa.types.is_string(field.type)]
     types = ", ".join(f"'{field.name}': {DUCKDB.type(field.type)}" for field in days)
     columns_of_dt = _DUCKDB_OF_DT if "dt" in dataset.partitions.names else ""
-    columns = DUCKDB.columns(dataset.columns, "  ").split("\n")
-    head = _comment(
-        "--", "DuckDB", f"Replace {DATASET} by the location of the dataset.", "", *columns
-    )
     return (
-        f"{head}CREATE VIEW {TABLE} AS\nSELECT *{columns_of_dt} FROM read_parquet(\n"
+        f"CREATE VIEW {TABLE} AS\nSELECT *{columns_of_dt} FROM read_parquet(\n"
         f"  '{_ALL_PARTS}',\n"
         "  hive_partitioning = true, hive_types_autocast = false,\n"
         f"  hive_types = {{{types}}}\n);\n"
     )
 
 
-def _polars(dataset: _Dataset) -> str:
+def _tailpipe(dataset: _Dataset) -> str:
     head = _comment(
-        "#", "Polars, 2.1 or newer", f"Replace {DATASET} by the location of the dataset."
+        "--",
+        f"DuckDB, with the table {TAILPIPE_TABLE} of Tailpipe",
+        _REPLACE,
+        "docs/reading.md says in what its columns differ from Tailpipe's own.",
     )
+    return f"{head}{_duckdb_view(dataset)}{tailpipe_view(dataset.layout, TABLE)}"
+
+
+def _polars(dataset: _Dataset) -> str:
+    head = _comment("#", "Polars, 2.1 or newer", _REPLACE)
     return (
         f"{head}import polars as pl\n\n"
         f"COLUMNS = pl.Schema({{\n{POLARS.columns(dataset.columns, '  ')},\n}})\n"
@@ -242,4 +255,5 @@ _RENDERERS: dict[DdlFormat, Callable[[_Dataset], str]] = {
     "duckdb": _duckdb,
     "polars": _polars,
     "spark": _spark,
+    "tailpipe": _tailpipe,
 }
