@@ -47,6 +47,12 @@ class CloudTrailParquetError(Exception):
         return str(self.args[0])
 
     @property
+    def what_to_do(self) -> str:
+        """What went wrong and what to do about it, for where the location is told already."""
+        what, _, hint = self.args
+        return f"{what}. {hint}" if hint else what
+
+    @property
     def lines(self) -> list[str]:
         """The lines to print: one unless there are several mistakes."""
         what, where, hint = self.args

@@ -128,9 +128,16 @@ class Collation:
     def add(self, batch: Batch) -> None:
         """Take the next batch of the current log file."""
         number = len(self._files) - 1
-        self.places.records_of(number).read += len(batch.records) + len(batch.rejected)
+        records = self.places.records_of(number)
+        records.read += len(batch.records) + len(batch.rejected) + len(batch.skipped)
         for position, reason in batch.rejected:
             self._reject(number, position, reason)
+        for _, reason in batch.skipped:
+            if self._files[-1].delivered.date() == self._unit.day:
+                records.discarded += 1
+                self.discarded[reason] += 1
+            else:
+                records.elsewhere += 1
         piece, offset = self._piece, len(self._piece.records)
         piece.records += batch.records
         piece.positions += batch.positions

@@ -130,7 +130,8 @@ class Run:
         except (StorageError, UnreadableLogError) as error:
             self.identities.add(name_in(self.unit, file), 0)
             retryable = isinstance(error, StorageError)
-            self.quarantined.append(quarantined(file.key, error.what, retryable=retryable))
+            reason = error.what if retryable else error.what_to_do
+            self.quarantined.append(quarantined(file.key, reason, retryable=retryable))
             return
         self._read.append(file)
         self._bytes_inflated += len(text)

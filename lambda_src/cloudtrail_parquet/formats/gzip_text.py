@@ -77,11 +77,13 @@ def text_of(data: bytes, max_bytes: int, where: str) -> bytes | LargeText:
 def inflate(data: bytes, max_bytes: int, where: str) -> bytes:
     """Inflate a log file if it is gzipped, whatever its name says, to the end of its stream.
 
-    Several gzip members are joined; zero bytes after the last one are padding. Text that is not
-    gzipped is returned as it is.
+    Several gzip members are joined; zero bytes after the last one are padding. What is gzipped once
+    more, as Firehose does with messages that CloudWatch Logs has gzipped, is inflated twice. Text
+    that is not gzipped is returned as it is.
 
-    Never more than one buffer is held. For a file that inflates to more than ``max_bytes``, that
-    is at most 32 times the size of ``data`` plus a mebibyte, whatever its trailer declares.
+    Never more than one buffer is held, or two of what is gzipped twice. For a file that inflates to
+    more than ``max_bytes``, that is at most 32 times the size of ``data`` plus a mebibyte, whatever
+    its trailer declares.
 
     Raises:
         UnreadableLogError: The stream is damaged or cut short, other bytes follow it, or it
@@ -90,6 +92,11 @@ def inflate(data: bytes, max_bytes: int, where: str) -> bytes:
     if not data.startswith(_GZIP_MAGIC):
         _check(len(data), max_bytes, where)
         return data
+    text = _inflated(data, max_bytes, where)
+    return _inflated(text, max_bytes, where) if text.startswith(_GZIP_MAGIC) else text
+
+
+def _inflated(data: bytes, max_bytes: int, where: str) -> bytes:
     try:
         text = _only_member(data, max_bytes)
         return _all_members(data, max_bytes, where) if text is None else text

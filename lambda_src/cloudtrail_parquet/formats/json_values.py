@@ -13,7 +13,6 @@ from cloudtrail_parquet.formats import jsontext
 from cloudtrail_parquet.formats.gzip_text import LargeText
 
 _MAX_LINE_BYTES = 16 << 20  # a record has a megabyte at most
-_LOOK_LINES = 3
 _BEGINNINGS = (b'{"', b"[{", b'["', b'"{')  # pretty-printed values begin with a bracket alone
 _SPACE = re.compile(rb"[ \t\n\r]*+")
 _STAMPED = re.compile(rb"(\d{4}-\d\d-\d\dT[0-9:.]{8,}Z)[ \t]+(?=[{\[])")
@@ -88,13 +87,17 @@ def _lines_in_pieces(text: LargeText) -> Iterator[bytes]:
     yield waiting
 
 
-def are_lines(text: bytes | LargeText) -> bool:
+def are_lines(text: bytes | LargeText, tries: int = 1) -> bool:
     """Whether a text has its values on lines: if one of the first lines is an object or more.
+
+    Args:
+        text: The text.
+        tries: How many lines to look at.
 
     Raises:
         ValueError: As `lines` does; only the beginning is read.
     """
-    for (_, line), _ in zip(lines(text), range(_LOOK_LINES), strict=False):
+    for _, (_, line) in zip(range(tries), lines(text), strict=False):
         stamp = _STAMPED.match(line)
         body = line[stamp.end() :] if stamp else line
         if body.startswith(_BEGINNINGS) and not any(value.fault for value in _on_line(body, "")):

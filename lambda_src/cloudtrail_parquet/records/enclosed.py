@@ -19,13 +19,15 @@ from cloudtrail_parquet.records.envelope import elements, member_records
 from cloudtrail_parquet.records.foreign import LAKE_ROW, by_members
 
 NOWHERE = Place("", "")
-CONTROL_MESSAGE = "a control message of CloudWatch Logs"
-NOT_OF_CLOUDTRAIL = "an event of EventBridge without a record of CloudTrail"
+CONTROL_MESSAGE = "kind: control message of CloudWatch Logs"
+NOT_OF_CLOUDTRAIL = "kind: event of EventBridge, not of CloudTrail"
 RECORD_COLUMN = "eventJson"
 """The column of CloudTrail Lake that has the record; printed in the case of the query."""
 
 _MAX_LEVELS = 8  # of lists and strings around an element: a few are usual
-_STREAM = re.compile(r"(?:.*_)?(\d{12})_CloudTrail_([a-z0-9-]+)(?:_\d+)?", re.ASCII)
+_ACCOUNT = re.compile(r"\d{12}", re.ASCII)
+_REGION = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
+_STREAM = re.compile(r"(?:.*_)?(\d{12})_CloudTrail_([a-z0-9-]{1,32})(?:_\d+)?", re.ASCII)
 
 
 class Enclosed(NamedTuple):
@@ -78,13 +80,21 @@ def within(
     elif start == b"[":
         yield from _within_list(raw, place, position, level)
     elif start == b'"':
-        inner = jsontext.text_within(bytes(raw)).strip()
-        if inner[:1] in {b"{", b"["}:
-            yield from within(inner, place, position, level + 1)
-        else:
-            yield Enclosed(bytes(raw), place, position, "a text that holds no record")
+        yield from _within_text(bytes(raw), place, position, level)
     else:
         yield Enclosed(bytes(raw), place, position, "not a JSON object")
+
+
+def _within_text(raw: bytes, place: Place, position: str, level: int) -> Iterator[Enclosed]:
+    try:
+        inner = jsontext.text_within(raw).strip()
+    except ValueError as error:
+        yield Enclosed(raw, place, position, str(error))
+        return
+    if inner[:1] in {b"{", b"["}:
+        yield from within(inner, place, position, level + 1)
+    else:
+        yield Enclosed(raw, place, position, "a text that holds no record")
 
 
 def _within_list(
@@ -135,12 +145,15 @@ def _object(raw: bytes) -> Any:  # noqa: ANN401
         return _OBJECT.decode(raw)
     except jsontext.FAILURES:
         known = {field.encode_name: field.name for field in msgspec.structs.fields(_Object)}
-        named = [(jsontext.string(name)[0], part) for name, part in jsontext.split_loosely(raw)]
+        named = [(_name(token), part) for token, part in jsontext.split_loosely(raw)]
         return _Object(**{known[name]: msgspec.Raw(part) for name, part in named if name in known})
 
 
-def _names(raw: bytes) -> list[str]:
-    return [jsontext.string(name)[0] or "" for name, _ in jsontext.split_loosely(raw)]
+def _name(token: bytes) -> str:
+    try:
+        return jsontext.string(token)[0] or ""
+    except ValueError:  # not UTF-8, or an escape that is none
+        return token[1:-1].decode(errors="replace")
 
 
 def is_record(members: Any) -> bool:  # noqa: ANN401
@@ -162,7 +175,8 @@ def _within_object(raw: bytes, place: Place, position: str, level: int) -> Itera
         if all(getattr(members, name) is not _ABSENT for name in names):
             yield from shape(_Around(raw, members, place, position, level))
             return
-    yield Enclosed(raw, place, position, f"it is {by_members(_names(raw)).what}")
+    own = [_name(token) for token, _ in jsontext.split_loosely(raw)]
+    yield Enclosed(raw, place, position, f"it is {by_members(own).what}")
 
 
 class _Around(NamedTuple):
@@ -176,7 +190,8 @@ class _Around(NamedTuple):
 
     def text(self, name: str) -> str:
         """A member that is a string; "" if it is not."""
-        return jsontext.string(bytes(getattr(self.members, name)) or jsontext.NULL)[0] or ""
+        token = bytes(getattr(self.members, name))
+        return _name(token) if token[:1] == b'"' else ""
 
     def inside(self, name: str, place: Place | None = None) -> Iterator[Enclosed]:
         """The elements in one member."""
@@ -204,7 +219,11 @@ def _log_file(around: _Around) -> Iterator[Enclosed]:
 
 
 def _bus_event(around: _Around) -> Iterator[Enclosed]:
-    place = Place(around.text("account"), around.text("region"))
+    account, region = around.text("account"), around.text("region")
+    place = Place(
+        account if _ACCOUNT.fullmatch(account) else "",
+        region if _REGION.fullmatch(region) else "",
+    )
     detail = bytes(around.members.detail)
     if detail[:1] == b"{" and is_record(_object(detail)):
         yield Enclosed(detail, place, around.position)

@@ -118,7 +118,7 @@ _OBJECTS: tuple[tuple[frozenset[str], Foreign], ...] = (  # each of these member
 
 LAKE_ROW = Foreign("a row of CloudTrail Lake without its record", "Select eventJson in the query")
 
-_BOUND = 5
+_BOUND, _NAME_CHARS = 5, 40
 
 
 def by_magic(text: bytes) -> Foreign | None:
@@ -154,7 +154,8 @@ def by_members(names: Iterable[str]) -> Foreign:
     if not names:
         return Foreign("an empty JSON object", SET_ASIDE)
     more = ", …" if len(names) > _BOUND else ""
-    return Foreign(f"a JSON object with {', '.join(names[:_BOUND])}{more}", SET_ASIDE)
+    first = ", ".join(name[:_NAME_CHARS] for name in names[:_BOUND])
+    return Foreign(f"a JSON object with {first}{more}", SET_ASIDE)
 
 
 def hint_of(fault: str) -> str:

@@ -9,7 +9,7 @@ those of `enclosed`.
 """
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Any
 
@@ -30,6 +30,8 @@ from cloudtrail_parquet.records.enclosed import NOWHERE, RECORD_COLUMN, Enclosed
 from cloudtrail_parquet.records.envelope import find_cuts, plain_records, records_between
 from cloudtrail_parquet.records.foreign import SET_ASIDE, Foreign, by_magic, by_text, hint_of
 
+_TRIES = 3  # the first line of a text may be cut short
+
 __all__ = ["Enclosed", "enclosed_records", "raw_records", "unwrapped"]
 
 
@@ -46,6 +48,7 @@ def enclosed_records(text: bytes | LargeText, where: str) -> Iterator[Enclosed]:
         UnreadableLogError: No record is found in it, though it is not an empty list: says what it
             looks like, and what to do. This is raised at once, not while elements are taken.
     """
+    raws: Iterable[Any] | None
     if isinstance(text, LargeText):
         cuts = find_cuts(text)
         raws = None if cuts is None else records_between(text, cuts)
@@ -126,20 +129,17 @@ def _in_pieces(text: LargeText) -> Iterator[Enclosed] | None:
     """The elements of a large text of lines, which is read twice; None if it has to be whole."""
     try:
         values = _in_rows(text)
-        if values is None:
-            return None
-        for _ in lines(text):  # all of it can be read
-            pass
-        return _found(_of_values(values))
+        several = values is not None and sum(1 for _ in lines(text)) > 1  # all of it can be read
+        return _found(_of_values(values)) if values is not None and several else None
     except (ValueError, _NoRecordError):
         return None
 
 
-def _in_rows(text: bytes | LargeText) -> Iterator[Value] | None:
-    """The values of a text of lines, or of CSV rows; None if it is neither."""
+def _in_rows(text: bytes | LargeText, tries: int = 1) -> Iterator[Value] | None:
+    """The values of CSV rows, or of a text of lines if one of the first is whole; else None."""
     if has_column(text, RECORD_COLUMN):
         return in_column(text, RECORD_COLUMN)
-    return on_lines(text) if are_lines(text) else None
+    return on_lines(text) if are_lines(text, tries) else None
 
 
 def _of_text(text: bytes) -> Iterator[Enclosed]:
@@ -150,20 +150,21 @@ def _of_text(text: bytes) -> Iterator[Enclosed]:
     """
     if is_value(text):
         return within(text.strip())
+    rows, why = _in_rows(text), _NoRecordError.of(by_text(text))
     start = (text[:4096].lstrip() or text.lstrip())[:1]
     if start and start in b'{["':
         values = consecutive(text)
         first = list(islice(values, 2))
         if len(first) == 1 and not first[0].fault:
             return within(first[0].raw)
-        if not are_lines(text):
+        if rows is None:
             first += values
-            if first[-1].fault:
-                raise _NoRecordError(first[-1].fault)
-            return _of_values(iter(first))
-    rows = _in_rows(text)
+            if not first[-1].fault:
+                return _of_values(iter(first))
+            why = _NoRecordError(first[-1].fault)
+    rows = rows or _in_rows(text, tries=_TRIES)
     if rows is None:
-        raise _NoRecordError.of(by_text(text))
+        raise why
     return _of_values(rows)
 
 

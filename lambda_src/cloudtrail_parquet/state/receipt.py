@@ -132,7 +132,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         derived: In how many of these a column was filled in, by column.
         unstamped: Log files read whose names have no delivery time; the first 1,000.
         quarantined: What could not be read; the first 1,000, files before records.
-        discarded: Records that a rule discarded, by rule.
+        discarded: Records that a rule discarded, by rule; and elements that hold none, by kind.
         redacted: Values that a rule removed, including those in repeated records, by rule.
         kept: Why the last run replaced nothing: its source had shrunk since the run that the
             other figures are about. Empty otherwise.

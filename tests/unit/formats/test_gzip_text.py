@@ -47,6 +47,17 @@ def test_several_members_are_joined_and_padding_is_dropped(texts: list[bytes], z
     assert take(data) == b"".join(texts)
 
 
+@pytest.mark.parametrize("members", [1, 3])
+def test_what_is_gzipped_twice_is_inflated_twice(members: int) -> None:
+    once = gzip.compress(TEXT) * members
+
+    assert take(gzip.compress(once)) == TEXT * members
+    with pytest.raises(UnreadableLogError, match="cut short"):
+        take(gzip.compress(once[:-9]))
+    with pytest.raises(UnreadableLogError, match="inflates to more than"):
+        take(gzip.compress(once), len(TEXT) * members - 1)
+
+
 def test_very_many_members_are_joined() -> None:
     assert take(gzip.compress(b"{}", mtime=0) * 60_000) == b"{}" * 60_000
 

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudtrail_parquet.formats.jsontext import (
+    as_utf8,
     canonical,
     compose,
+    end_of_value,
     has_surrogates,
     items,
     members,
@@ -16,6 +18,7 @@ from cloudtrail_parquet.formats.jsontext import (
     split,
     split_loosely,
     string,
+    text_within,
 )
 from tests.builders import broken, exact, json_strings, json_values, odd_records
 
@@ -347,3 +350,57 @@ def test_bytes_that_are_no_utf8_are_told_apart() -> None:
 
 def test_an_object_with_a_repeated_name_is_told_apart_from_one_without() -> None:
     assert canonical(b'{"a":{"b":1,"b":2}}') != canonical(b'{"a":{"b":2}}')
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "end"),
+    [
+        (b"{}", 0, 2),
+        (b" [1] {", 0, 4),
+        (b'{"a":"}"}{"b":1}', 0, 9),
+        (b'{"a":"}"}{"b":1}', 9, 16),
+        (b'{"a":[NaN,{}]},', 0, 14),
+        (b'{"a":"\\"}"}', 0, 11),
+        (b"[" * 90_000 + b"]" * 90_001, 0, 180_000),
+    ],
+)
+def test_the_end_of_one_of_several_values_is_found(text: bytes, at: int, end: int) -> None:
+    assert end_of_value(text, at) == end
+
+
+@pytest.mark.parametrize("text", [b"", b"1", b'"a"', b"{", b"[}", b'{"a":"', b"]", b"x{}"])
+def test_a_value_without_an_end_is_an_error(text: bytes) -> None:
+    with pytest.raises(ValueError, match="byte"):
+        end_of_value(text, 0)
+
+
+@given(st.text(st.characters(codec=None)), st.booleans())
+def test_a_text_in_a_string_is_unescaped_once(text: str, ascii_only: bool) -> None:  # noqa: FBT001
+    try:
+        token = json.dumps(text, ensure_ascii=ascii_only).encode()
+    except UnicodeEncodeError:
+        return
+
+    inner = text_within(token)
+
+    assert inner == as_utf8(text)
+
+
+@pytest.mark.parametrize(
+    ("token", "text"),
+    [
+        (rb'"\ud83d"', rb"\ud83d"),
+        (rb'"\ud83d\ude00\ud83d"', "😀".encode() + rb"\ud83d"),
+        (rb'"\\ud83d"', rb"\ud83d"),
+        (b'"\xff\\u00e9\\n"', b"\xff\xc3\xa9\n"),
+        (b'"\xff\\\\\\"\\/\\ud83d"', b'\xff\\"/\\ud83d'),
+    ],
+)
+def test_what_no_text_can_hold_stays_as_it_is(token: bytes, text: bytes) -> None:
+    assert text_within(token) == text
+
+
+@pytest.mark.parametrize("token", [b"", b"1", b"a", b'"', b'"a', b'"\0"', rb'"\x"', b'"a"b'])
+def test_what_is_no_string_has_no_text(token: bytes) -> None:
+    with pytest.raises(ValueError, match="not a JSON string"):
+        text_within(token)
