@@ -144,11 +144,20 @@ def discover(source: ReadStore, folders: Iterable[str]) -> Discovery:
 def _no_root(source: ReadStore, unplaced: Unplaced) -> UsageError:
     what = f"no {LOGS_ROOT} folder with CloudTrail logs"
     hint = f"Name a location at or above {LOGS_ROOT}"
-    if unplaced:
+    if odd := _misspelt(source):
+        hint = f"Rename {odd} to {LOGS_ROOT}, as CloudTrail writes it"
+    elif unplaced:
         files, example = counted(unplaced.files, "log file"), unplaced.folders[0].example
         what += f", but {files} elsewhere, such as {example}"
         hint += f", or put them into {LOGS_ROOT}/ACCOUNT/CloudTrail/REGION/YYYY/MM/DD/"
     return UsageError(what, source.uri, hint)
+
+
+def _misspelt(source: ReadStore) -> str | None:
+    """A folder that differs from ``AWSLogs`` in capitals only, as copies on some disks do."""
+    names = [source.uri, *(name for top in source.tops for name in source.level(top).folders)]
+    near = (name for name in names if _name(name).lower() == LOGS_ROOT.lower())
+    return next((name for name in near if _name(name) != LOGS_ROOT), None)
 
 
 def account_roots(source: ReadStore) -> dict[str, list[str]]:
