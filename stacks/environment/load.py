@@ -1,7 +1,6 @@
 """Environment files, read; all mistakes at once, each with file, field and what is legal."""
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from cloudtrail_parquet.errors import MistakesError, UsageError
 from cloudtrail_parquet.settings.settings import SettingSource, settings_of
+from cloudtrail_parquet.settings.toml_file import read_toml
 from stacks.environment.fields import Environment
 from stacks.environment.mend import Mended, dotted, mended, near_field
 from stacks.environment.shared import shared
@@ -71,7 +71,6 @@ def load(*files: Path, beside: Iterable[Path] = ()) -> dict[str, Environment]:
                 f"{path}: the file's name is that of the environment: up to 64 lower-case letters,"
                 " digits, _ and -, not beginning with these two, and not constructor"
             )
-            continue
         found, of_file = _read(path)
         problems += [f"{path}: {problem}" for problem in of_file]
         if found:
@@ -88,9 +87,9 @@ def load(*files: Path, beside: Iterable[Path] = ()) -> dict[str, Environment]:
 def _read(path: Path) -> tuple[Mended | None, list[str]]:
     """The environment of a file as far as it is legal, and what is wrong with it."""
     try:
-        raw = tomllib.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:  # not text, or not TOML
-        return None, [f"it cannot be read ({error})"]
+        raw = read_toml(path)
+    except ValueError as error:
+        return None, [str(error)]
     raw.setdefault("name", f"cloudtrail-parquet-{path.stem}")
     found, problems = mended(raw), list[str]()
     try:
@@ -102,7 +101,7 @@ def _read(path: Path) -> tuple[Mended | None, list[str]]:
     return found, [*problems, *told]
 
 
-def _problem(error: ErrorDetails) -> str:
+def _problem(error: ErrorDetails) -> str:  # noqa: PLR0911 - one for each kind
     """A mistake in one line: the field, its value, what is legal."""
     field, value = dotted(error["loc"]), error["input"]
     match error["type"]:
@@ -111,6 +110,10 @@ def _problem(error: ErrorDetails) -> str:
             return f"{field}: there is no such field" + (f"; did you mean {near}?" if near else "")
         case "missing":
             return f"{field}: has to be given"
+        case "tuple_type" if isinstance(value, dict):
+            return f"{field}: it has to be a list: write [[{field}]], with two brackets"
+        case "model_type" if isinstance(value, list):
+            return f"{field}: it has to be one table: write [{field}], with one bracket"
         case "value_error":
             return f"{field} = {value!r}: {error['ctx']['error']}"
         case "literal_error":

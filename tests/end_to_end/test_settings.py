@@ -22,8 +22,10 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import pytest
+import typer
 from fastparquet.cencoding import from_buffer
 
+from cloudtrail_parquet.cli.commands import app
 from cloudtrail_parquet.formats.strict_json import unwrap
 from cloudtrail_parquet.formats.thrift import Reader
 from cloudtrail_parquet.settings.settings import Settings
@@ -1179,6 +1181,20 @@ def test_the_environment_may_name_the_settings_file(
 
     found = said(part(tmp_path / "out"))
     assert (found["page_rows"], found["row_group_rows"]) == (200, 500)
+
+
+def test_the_page_names_the_commands_that_have_settings_as_options() -> None:
+    group: Any = typer.main.get_command(app)
+    commands = dict(group.commands)
+    commands["backfill"] = commands["backfill"].commands["start"]  # its name can be left out
+    having = {
+        name
+        for name, command in commands.items()
+        if any("--row-group-rows" in parameter.opts for parameter in command.params)
+    }
+
+    (line,) = re.findall(r"^\| an option of (.*) \| `--", SETTINGS_PAGE.read_text(), re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", line)) == having
 
 
 @pytest.mark.parametrize("command", ["convert", "inspect", "schema"])

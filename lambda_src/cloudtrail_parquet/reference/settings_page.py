@@ -26,7 +26,7 @@ the environment over the file:
 |---|---|
 | a settings file, named by `--settings FILE` or `{PREFIX}SETTINGS` | `row_group_rows = 65536` |
 | the environment | `{PREFIX}ROW_GROUP_ROWS=65536` |
-| an option of `convert`, `plan`, `inspect` or `schema` | `--row-group-rows 65536` |
+| an option of `convert`, `plan`, `backfill`, `inspect` or `schema` | `--row-group-rows 65536` |
 
 A settings file is TOML. Lists and values by column can be written as text, too:
 
@@ -44,7 +44,7 @@ eventID = "none"
 A list replaces the default; values by column are merged into it, column by column. The name of a
 struct stands for all columns below it (`userIdentity`, `resources`); where two names cover a
 column, the longer one decides. A name that is not a column, a value out of range and a setting
-that does not exist are errors, all reported at once.
+that does not exist are errors, all reported at once; of a rule, the first.
 
 Settings marked † shape the files. They are kept in the footer of every part, and `inspect`
 compares them with the current ones; a day that is converted again gets the current ones. Those

@@ -5,7 +5,6 @@ A setting has one name everywhere: in a settings file (TOML), in the environment
 the environment, that over the file; values by column are merged column by column.
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from cloudtrail_parquet.errors import MistakesError, UsageError
 from cloudtrail_parquet.schema.columns import JsonEncoding
 from cloudtrail_parquet.schema.paths import filterable_column, known_column, sortable_column
 from cloudtrail_parquet.settings.rules import Discard, Redact, check
+from cloudtrail_parquet.settings.toml_file import read_toml
 from cloudtrail_parquet.settings.types import (
     CODECS,
     ByColumn,
@@ -237,10 +237,17 @@ class Settings:
 
 
 class SettingSource(NamedTuple):
-    """A source of settings: its name in messages, and its values by name."""
+    """A source of settings.
+
+    Attributes:
+        name: Its name in messages.
+        values: Its values by name.
+        problem: Why there are none, if it cannot be read.
+    """
 
     name: str
     values: Mapping[str, Any]
+    problem: str = ""
 
 
 def settings_of(*sources: SettingSource) -> Settings:
@@ -249,7 +256,8 @@ def settings_of(*sources: SettingSource) -> Settings:
     Raises:
         UsageError: Something is not legal; names every such setting, its value and what is legal.
     """
-    settings, problems = Settings(), list[str]()
+    settings = Settings()
+    problems = [f"{source.name}: {source.problem}" for source in sources if source.problem]
     types: dict[str, SettingType] = {
         field.name: field.metadata["type"] for field in fields(Settings)
     }
@@ -263,7 +271,7 @@ def settings_of(*sources: SettingSource) -> Settings:
             continue
         try:
             read = types[name].read(value)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             why = f" ({error})" if str(error) else ""
             problems.append(f"{source}: {name} = {value!r}: it has to be {types[name].legal}{why}")
             continue
@@ -307,17 +315,11 @@ def _conflicts(settings: Settings) -> Iterator[str]:
 
 
 def settings_file(path: Path) -> SettingSource:
-    """The settings of a settings file.
-
-    Raises:
-        UsageError: It cannot be read, or is not TOML.
-    """
+    """The settings of a settings file; none, and the reason, if it cannot be read."""
     try:
-        return SettingSource(path.name, tomllib.loads(path.read_text()))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(
-            f"the settings file cannot be read ({error})", str(path), "Name a TOML file"
-        ) from error
+        return SettingSource(path.name, read_toml(path))
+    except ValueError as error:
+        return SettingSource(str(path), {}, str(error))
 
 
 def settings_environment(environment: Mapping[str, str]) -> list[SettingSource]:

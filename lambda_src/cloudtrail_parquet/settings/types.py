@@ -5,8 +5,10 @@ give the same. `ValueError` means that it is not legal; its message, if there is
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import field
+from functools import partial
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -78,7 +80,7 @@ class Number(NamedTuple):
         return f"a {whole}number from {self.low:,} to {self.high:,}"
 
     def read(self, value: Any) -> float:  # noqa: ANN401
-        number = self.type_(value) if isinstance(value, str) else value
+        number = _number(self.type_, value) if isinstance(value, str) else value
         if type(number) not in {int, self.type_} or not self.low <= number <= self.high:
             raise ValueError
         return self.type_(number)
@@ -90,7 +92,7 @@ class Flag:
     legal = "true or false"
 
     def read(self, value: Any) -> bool:  # noqa: ANN401
-        if value not in {True, False, "true", "false"}:
+        if value not in (True, False, "true", "false"):
             raise ValueError
         return value in {True, "true"}
 
@@ -116,7 +118,7 @@ class CompressionLevel:
     legal = f"a whole number from 1 to {max(LEVELS.values())}, or empty for the codec's own"
 
     def read(self, value: Any) -> float | None:  # noqa: ANN401
-        return None if value in {"", None} else Number(1, max(LEVELS.values())).read(value)
+        return None if value in ("", None) else Number(1, max(LEVELS.values())).read(value)
 
 
 class Names(NamedTuple):
@@ -144,7 +146,7 @@ class Names(NamedTuple):
             raise ValueError
         if repeated := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"{', '.join(sorted(repeated))} is given more than once")
-        return tuple(map(self.check, names))
+        return tuple(_each(partial(self.check, name) for name in names))
 
 
 class ByColumn(NamedTuple):
@@ -168,7 +170,11 @@ class ByColumn(NamedTuple):
             pairs = {pair.partition("=")[0]: pair.partition("=")[2] for pair in _split(value)}
         if not isinstance(pairs, dict) or not all(isinstance(text, str) for text in pairs.values()):
             raise ValueError
-        return {known_column(column): self.check(column, text) for column, text in pairs.items()}
+        checks = (partial(self._pair, column, text) for column, text in pairs.items())
+        return dict(_each(checks))
+
+    def _pair(self, column: str, text: str) -> tuple[str, str]:
+        return known_column(column), self.check(column, text)
 
 
 class Structs(NamedTuple):
@@ -183,7 +189,34 @@ class Structs(NamedTuple):
 
     def read(self, value: Any) -> tuple[Any, ...]:  # noqa: ANN401
         items = json.loads(value) if isinstance(value, str) else value
-        return tuple(msgspec.convert(items, list[self.struct]))  # type: ignore[name-defined]
+        if isinstance(items, dict):
+            raise ValueError("its heading has two brackets in TOML")  # noqa: TRY004 - as for all
+        if not isinstance(items, list):
+            raise ValueError  # noqa: TRY004
+        return tuple(_each(partial(msgspec.convert, item, self.struct) for item in items))
+
+
+def _each(reads: Iterable[Callable[[], T]]) -> list[T]:
+    """What each of some reads.
+
+    Raises:
+        ValueError: Some are not legal; says of all of them why.
+    """
+    values, problems = list[T](), list[str]()
+    for read in reads:
+        try:
+            values.append(read())
+        except ValueError as error:
+            problems.append(str(error))
+    if problems:
+        raise ValueError("; ".join(problems))
+    return values
+
+
+def _number(type_: type[int] | type[float], text: str) -> float:
+    with suppress(ValueError):
+        return type_(text)
+    raise ValueError
 
 
 def _split(text: str) -> list[str]:

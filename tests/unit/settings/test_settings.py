@@ -233,8 +233,8 @@ def test_a_settings_file_that_cannot_be_read_is_an_error(
 ) -> None:
     write(tmp_path / "settings.toml")
 
-    with pytest.raises(UsageError, match=r"settings\.toml: the settings file cannot be read"):
-        settings_file(tmp_path / "settings.toml")
+    with pytest.raises(UsageError, match=r"settings\.toml: it cannot be read"):
+        settings_of(settings_file(tmp_path / "settings.toml"))
 
 
 @given(st.text(max_size=12), st.sampled_from([one.name for one in fields(Settings)]))
