@@ -12,7 +12,7 @@ from pathlib import Path
 from bundle.errors import BuildError
 from bundle.package import build
 from bundle.wheels import Target
-from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.errors import UsageError, of_system
 from stacks.environment.fields import Environment
 from stacks.environment.load import load_all
 
@@ -45,6 +45,8 @@ def main() -> int:
 
 
 def _refused(error: Exception) -> int:
+    if isinstance(error, OSError):
+        error = of_system("used", error.filename or "the system", error)
     sys.stderr.write(f"error: {error}\n")
     return 2
 

@@ -37,7 +37,7 @@ from cloudtrail_parquet.settings.settings import (
 )
 from cloudtrail_parquet.source.siblings import look_into_odd_siblings
 from cloudtrail_parquet.state.receipt import Receipt
-from cloudtrail_parquet.storage import open_store
+from cloudtrail_parquet.storage import open_existing
 from cloudtrail_parquet.storage.locations import Locations
 
 __all__ = [
@@ -190,7 +190,7 @@ def export(
         ...     calls[record["eventSource"], record["eventName"]] += 1
     """
     wanted = _range(first, last, accounts, regions)
-    store = open_store(_location("dataset", dataset))
+    store = open_existing(_location("dataset", dataset), "dataset")
     names = sorted(wanted.accounts), sorted(wanted.regions)
     return export_records(store, wanted.first, wanted.last, *names, threads=cores())
 

@@ -5,7 +5,9 @@ CloudTrailParquetError
 │   └── MistakesError    several of them, each on a line of its own
 ├── UnreadableLogError   the log file is damaged or not one at all: quarantined, the others go on
 ├── StorageError         retrying may help: nothing was replaced
-│   ├── RefusedError     retrying helps only once the credentials are allowed to do it
+│   ├── LocationError    retrying helps only once somebody has seen to it: a name, credentials, ...
+│   │   ├── UnwritableError  ... to the disk, which is full or read-only
+│   │   └── RefusedError     ... to what these credentials, or this user, are allowed to do
 │   └── ArchivedError    retrying helps only once the object is restored: not quarantined
 ├── LeaseTimeoutError    another run holds the unit: try again when it has finished
 ├── NotEnoughTimeError   the invocation ends too soon to start this: another one has to
@@ -15,10 +17,35 @@ CloudTrailParquetError
 └── ReconciliationError  the counts of a run do not meet: a defect, nothing was replaced
 """
 
-from collections.abc import Iterable, Sequence
+import errno
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Self
 
 from cloudtrail_parquet.printable import printable
+
+_RETRY = "Run it again when the disk answers; nothing was replaced"
+_ROOM = "Make room there, or name a location on another disk; the same command then goes on"
+_WRITABLE = "Name a location that can be written"
+_ALLOW = "Allow it to this user, or name another location"
+_HINTS = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EROFS: _WRITABLE,
+    errno.EACCES: _ALLOW,
+    errno.EPERM: _ALLOW,
+    errno.ENOTDIR: "Name a folder",
+    errno.EISDIR: "Name a file",
+    errno.ENOENT: "Check its name",
+    errno.ENAMETOOLONG: "Name a shorter one",
+    errno.ELOOP: "Its links lead in a circle: name the folder itself",
+    errno.EMFILE: "Allow more of them (ulimit -n), or use fewer --workers",
+    errno.ENFILE: "Close some programs, and run it again",
+}
+"""What to do about an error of the system that does not go by itself, by its number (errno(3))."""
 
 _MAX_LISTED = 20
 _ITEM = "\n  "
@@ -96,8 +123,22 @@ class StorageError(CloudTrailParquetError):
     """The store did not do what was asked."""
 
 
-class RefusedError(StorageError):
-    """The store denies it to these credentials."""
+class LocationError(StorageError):
+    """Somebody has to see to a location first: correct its name, renew credentials, make room."""
+
+
+class UnwritableError(LocationError):
+    """Nothing can be written to a disk: it is full, or read-only."""
+
+    def of_unit(self, log_bytes: int) -> Self:
+        """The same, of a unit whose log files have so many bytes."""
+        what, where, hint = self.args
+        needs = f"; the log files of its unit have {log_bytes:,} bytes, its parts about as many"
+        return type(self)(f"{what}{needs}", where, hint)
+
+
+class RefusedError(LocationError):
+    """The store denies it to these credentials, or the system to this user."""
 
 
 class ArchivedError(StorageError):
@@ -142,3 +183,64 @@ class SupersededError(CloudTrailParquetError):
 
 class ReconciliationError(CloudTrailParquetError):
     """The counts of a run do not add up, so nothing of it may be published."""
+
+
+_TYPES: dict[str, type[StorageError]] = {
+    _ROOM: UnwritableError,
+    _WRITABLE: UnwritableError,
+    _ALLOW: RefusedError,
+    _RETRY: StorageError,
+}
+
+
+def of_system(
+    done: str, where: str | os.PathLike[str], error: OSError, needed: int | None = None
+) -> StorageError:
+    """An error of the system as one of ours: the only place where these become words.
+
+    Args:
+        done: Completes "cannot be": ``"read"``, ``"written"``, ...
+        where: The path that this is about.
+        error: The error.
+        needed: How many bytes were to be written, if that is known.
+    """
+    number, reason = error.errno or 0, error.strerror or str(error) or type(error).__name__
+    hint = _HINTS.get(number, _RETRY)
+    if hint == _ROOM:
+        wanted = "" if needed is None else f", and this needs {needed:,}"
+        reason += f": {_free_bytes(Path(where)):,} bytes are free{wanted}"
+    elif number == errno.ENOTDIR and (file := _file_above(Path(where))):
+        reason += f": {file} is a file"
+    return _TYPES.get(hint, LocationError)(f"cannot be {done} ({reason})", os.fspath(where), hint)
+
+
+@contextmanager
+def system_errors(
+    done: str, where: str | os.PathLike[str], needed: int | None = None
+) -> Iterator[None]:
+    """A context in which errors of the system become ours, as `of_system` has it.
+
+    Raises:
+        StorageError: The system has refused something, or failed.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise of_system(done, where, error, needed) from error
+
+
+def existing(path: Path) -> Path:
+    """A path, or the nearest of the folders above it that exists."""
+    return next((each for each in (path, *path.parents) if os.path.exists(each)), Path("/"))  # noqa: PTH110 - no errors
+
+
+def _free_bytes(path: Path) -> int:
+    try:
+        return shutil.disk_usage(existing(path)).free
+    except OSError:
+        return 0
+
+
+def _file_above(path: Path) -> Path | None:
+    found = existing(path)
+    return None if os.path.isdir(found) else found  # noqa: PTH112

@@ -6,6 +6,7 @@ delivery".
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import date
 from io import SEEK_END, BytesIO
@@ -266,6 +267,9 @@ class _Opened:
 
     def open(self) -> Stores:
         return self._stores
+
+    def tidied(self) -> nullcontext[None]:
+        return nullcontext()
 
 
 @dataclass

@@ -19,7 +19,12 @@ from cloudtrail_parquet.batch.tally import Job, JobTally, WorkersTally, WorkerTa
 from cloudtrail_parquet.conversion.convert import convert_unit, preview_unit
 from cloudtrail_parquet.dataset.properties import check_properties, record_properties
 from cloudtrail_parquet.deliveries import LogFile, memory_of
-from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError
+from cloudtrail_parquet.errors import (
+    CloudTrailParquetError,
+    StorageError,
+    UnwritableError,
+    of_system,
+)
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions
@@ -111,13 +116,25 @@ def convert_all(  # noqa: PLR0913
     Raises:
         UsageError: The dataset was made with other settings.
     """
-    jobs = list(jobs)
-    dataset = DatasetOptions.of(settings)
+    jobs, stores = list(jobs), locations.open()
+    check_properties(stores, DatasetOptions.of(settings))
     if dry_run:
-        check_properties(locations.open(), dataset)
-    else:
-        record_properties(locations.open(), dataset, LeaseOptions.of(settings))
-    splits = None if dry_run else split_units(locations.open().state)
+        yield from _outcomes(None, jobs, locations, settings, workers, tally)
+        return
+    with locations.tidied():
+        splits = split_units(stores.state)
+        yield from _outcomes(splits, jobs, locations, settings, workers, tally)
+
+
+def _outcomes(  # noqa: PLR0913, PLR0917
+    splits: frozenset[Unit] | None,
+    jobs: list[Job],
+    locations: Locations,
+    settings: Settings,
+    workers: int,
+    tally: WorkersTally | None,
+) -> Iterator[Outcome]:
+    """Convert units, in processes if there are to be several; not really without ``splits``."""
     number = at_a_time(locations.open().parallel)
     workers = min(workers, len(jobs))
     if workers <= 1:
@@ -201,7 +218,8 @@ def _convert_some(  # noqa: PLR0913, PLR0917
     if splits is not None:
         act = partial(convert_unit, splits=splits)
         days = Stretch.of((job.unit for job in jobs), stores, splits)
-    convert = partial(_convert, act, days, stores, settings, Budget(), share)
+    begin = _Begin(stores, settings) if splits is not None else None
+    convert = partial(_convert, act, days, stores, settings, Budget(), begin, share)
     with stores.dataset.staging(), stores.state.staging():  # else a folder is made for each unit
         yield from by_days(convert, jobs, lambda job: days.get(job.unit), number)
 
@@ -216,19 +234,38 @@ def _convert_portion(
     return list(_convert_some(splits, jobs, locations, settings, number, _Worker.share))
 
 
+class _Begin:
+    """Records the properties of the dataset before the first unit that has something to convert.
+
+    So a run that finds nothing leaves nothing behind.
+    """
+
+    def __init__(self, stores: Stores, settings: Settings) -> None:
+        self._stores, self._settings = stores, settings
+        self._lock, self._done = threading.Lock(), False
+
+    def __call__(self) -> None:
+        with self._lock:
+            if not self._done:
+                options = DatasetOptions.of(self._settings)
+                record_properties(self._stores, options, LeaseOptions.of(self._settings))
+                self._done = True
+
+
 def _convert(  # noqa: PLR0913, PLR0917
     act: UnitAction,
     all_days: dict[Unit, Stretch],
     stores: Stores,
     settings: Settings,
     budget: Budget,
+    begin: _Begin | None,
     share: WorkerTally | None,
     job: Job,
 ) -> Outcome | Staged:
     if share is None:
-        return _converted(act, all_days, stores, settings, budget, job)
+        return _converted(act, all_days, stores, settings, budget, begin, job)
     tally = JobTally(share, job)
-    outcome = _converted(act, all_days, tally.counting(stores), settings, budget, job)
+    outcome = _converted(act, all_days, tally.counting(stores), settings, budget, begin, job)
     if isinstance(outcome, Outcome):
         tally.finish()
     return outcome
@@ -240,16 +277,19 @@ def _converted(  # noqa: PLR0913, PLR0917
     stores: Stores,
     settings: Settings,
     budget: Budget,
+    begin: _Begin | None,
     job: Job,
 ) -> Outcome | Staged:
-    unit, looked = job.unit, False
+    unit, looked, size = job.unit, False, 0
 
     try:
         with budget.share() as take:
 
             def admit(files: list[LogFile]) -> None:
-                nonlocal looked
-                looked = True
+                nonlocal looked, size
+                looked, size = True, sum(file.size for file in files)
+                if begin:
+                    begin()
                 take(memory_of(files))
 
             days = all_days.get(unit)
@@ -260,9 +300,13 @@ def _converted(  # noqa: PLR0913, PLR0917
                 if isinstance(converted, Staged):
                     return converted
                 receipt = converted
+    except UnwritableError as error:
+        return Outcome(unit, None, error.of_unit(size))
     except CloudTrailParquetError as error:
         return Outcome(unit, None, error)
-    except (OSError, pa.ArrowException) as error:  # such as a full disk
+    except OSError as error:
+        return Outcome(unit, None, of_system("converted", error.filename or unit.name, error))
+    except pa.ArrowException as error:
         what, hint = f"could not be converted ({error})", "Fix the cause and run it again"
         return Outcome(unit, None, StorageError(what, unit.name, hint))
     return Outcome(unit, receipt, None, looked or receipt is not None)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from cloudtrail_parquet.dataset.parts import readable
+from cloudtrail_parquet.dataset.parts import no_parts, readable
 from cloudtrail_parquet.dataset.places import Names, are_wanted, batches_of, places_in
 from cloudtrail_parquet.errors import UsageError, listed
 from cloudtrail_parquet.layout import Place, Unit, unit_of
@@ -141,7 +141,7 @@ def parts_to_export(
             if first <= unit.day <= last and _may_hold(unit, names):
                 entries.append(entry)
     if not there.days:
-        raise UsageError("no partitions", dataset.uri, "Name the folder that convert has written")
+        raise no_parts(dataset)
     columns = {name: wanted for name, wanted in names.items() if wanted and not there.names[name]}
     for name, wanted in names.items():
         if name not in columns:

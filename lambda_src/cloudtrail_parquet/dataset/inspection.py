@@ -13,6 +13,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cloudtrail_parquet.dataset.parts import no_parts
 from cloudtrail_parquet.dataset.places import Range, ranges_of
 from cloudtrail_parquet.dataset.reports import (
     Column,
@@ -26,7 +27,14 @@ from cloudtrail_parquet.errors import StorageError, UsageError
 from cloudtrail_parquet.layout import Unit, owner_day, unit_of
 from cloudtrail_parquet.schema.columns import METADATA_PREFIX
 from cloudtrail_parquet.settings.settings import Settings
-from cloudtrail_parquet.storage import Entry, ReadStore, open_store
+from cloudtrail_parquet.storage import (
+    Entry,
+    ReadStore,
+    check_spelling,
+    local_path,
+    open_existing,
+    open_store,
+)
 
 DEFAULTS = Settings().shaping()
 
@@ -50,10 +58,11 @@ def inspect_location(
     Raises:
         UsageError: There is neither; says what to name instead.
     """
-    path = Path(location)
+    check_spelling(location)
+    path = local_path(location) or Path(location)
     if path.is_dir() or not (path.is_file() or location.endswith(".parquet")):
-        return inspect_dataset(open_store(location), today)
-    if "://" not in location:
+        return inspect_dataset(open_existing(location, "place"), today)
+    if local_path(location):
         return inspect_part(path, None, today)
     folder, _, name = location.rpartition("/")
     return _inspect_opened(lambda: open_store(folder).open(name), location, today)
@@ -90,7 +99,7 @@ def inspect_dataset(store: ReadStore, today: Mapping[str, Any] = DEFAULTS) -> Da
     strangers: list[str] = []
     parts = list(_parts(store, strangers))
     if not parts:
-        raise UsageError("holds no parts of a dataset", store.uri, _HINT)
+        raise no_parts(store)
     with ThreadPoolExecutor(_FOOTERS_AT_A_TIME, thread_name_prefix="footer") as threads:
         reports = threads.map(lambda part: _inspect_stored(store, part[0].key, today), parts)
         total = _Sum()

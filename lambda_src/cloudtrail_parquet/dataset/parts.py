@@ -8,12 +8,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cloudtrail_parquet.contract import PartitionLayout
-from cloudtrail_parquet.errors import StorageError
+from cloudtrail_parquet.errors import StorageError, UsageError
 from cloudtrail_parquet.formats.eventtime import to_us
 from cloudtrail_parquet.layout import Place, Unit, partition
 from cloudtrail_parquet.records.keys import key_without_id, place_salt
 from cloudtrail_parquet.schema.columns import METADATA_PREFIX
 from cloudtrail_parquet.storage import Entry, ReadStore
+from cloudtrail_parquet.storage.locations import KINDS, kind_of
 
 _WITHOUT_ID = ["eventTime", "eventSource", "eventName", "sourceIPAddress"]
 
@@ -21,6 +22,18 @@ _WITHOUT_ID = ["eventTime", "eventSource", "eventName", "sourceIPAddress"]
 def parts_in(dataset: ReadStore, unit: Unit, layout: PartitionLayout) -> list[Entry]:
     """The objects in the partition of a unit, by key."""
     return list(dataset.files(partition(unit, layout)))
+
+
+def no_parts(dataset: ReadStore) -> UsageError:
+    """The error for a location that holds no parts of a dataset; says what else it holds."""
+    hint = "Name the folder that convert has written"
+    kind = kind_of(dataset)
+    if kind == "source":
+        hint = "Convert them first, and name the folder that convert has written"
+    elif kind == "state":
+        hint = f"Name the dataset itself, most likely {dataset.uri.removesuffix('.state')}"
+    what = f"holds {KINDS[kind]}, not a dataset" if kind else "holds no parts of a dataset"
+    return UsageError(what, dataset.uri, hint)
 
 
 @contextmanager

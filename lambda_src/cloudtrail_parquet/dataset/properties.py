@@ -12,6 +12,7 @@ from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import unit_of
 from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions
 from cloudtrail_parquet.storage import ReadStore, Stores
+from cloudtrail_parquet.storage.locations import check_kinds
 
 _KEY = "dataset.json"
 
@@ -71,10 +72,12 @@ def check_properties(stores: Stores, options: DatasetOptions) -> DatasetProperti
         The recorded properties, if there are any.
 
     Raises:
-        UsageError: As `record_properties` does.
+        UsageError: As `record_properties` does; or the dataset is new, and something else is there.
     """
     wanted, text = DatasetProperties.of(options), stores.state.read_if_there(_KEY)
     recorded = None if text is None else _recorded(text, stores.state.uri)
+    if recorded is None:
+        check_kinds(stores.dataset, stores.state)
     existing = recorded or _of_parts(stores.dataset)
     if existing is not None and not existing.admits(wanted):
         raise UsageError(

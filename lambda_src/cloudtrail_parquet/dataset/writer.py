@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cloudtrail_parquet.contract import PLACE_COLUMNS
-from cloudtrail_parquet.errors import StorageError
+from cloudtrail_parquet.errors import system_errors
 from cloudtrail_parquet.formats.parquet_footer import annotate_variants
 from cloudtrail_parquet.records.json_columns import PATHS, as_in_files, file_schema
 from cloudtrail_parquet.schema.columns import leaves
@@ -197,12 +197,8 @@ class _Sink:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        try:
+        with system_errors("written", getattr(self._file, "name", "a part")):
             yield
-        except OSError as error:
-            what = f"cannot be written ({error.strerror})"
-            hint = "Make room there and run it again; nothing was replaced"
-            raise StorageError(what, str(getattr(self._file, "name", "a part")), hint) from error
 
     def keep(self) -> None:
         """Keep what is written from here on, up to the footer, in memory."""

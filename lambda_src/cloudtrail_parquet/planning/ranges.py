@@ -1,13 +1,18 @@
 """What a plan is about: a range of units, what they are compared with, and what is known of one."""
 
+import re
 from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Literal, NamedTuple
 
 from cloudtrail_parquet.errors import UsageError
-from cloudtrail_parquet.layout import Place, Unit
+from cloudtrail_parquet.layout import ACCOUNT, Place, Unit
 from cloudtrail_parquet.planning.cost import BYTES_PER_S, FILE_S, PLACE_S, UNIT_S
 from cloudtrail_parquet.storage import ReadStore
+
+_ACCOUNT_DIGITS = 12
+_REGION = re.compile(r"[a-z]{2,}(?:-[a-z]+)+-\d{1,2}")
+_ZONE = re.compile(rf"({_REGION.pattern})[a-z]")
 
 Only = Literal["missing", "outdated", "reshaped", "all"]
 """Which units a plan selects: those never converted; also those that would get other rows, or whose
@@ -73,8 +78,13 @@ class UnitRange(NamedTuple):
         """All days from one on, up to another, or between them.
 
         Raises:
-            UsageError: The last day is before the first.
+            UsageError: The last day is before the first, or a name is none of an account or region.
         """
+        accounts, regions = list(accounts), list(regions)
+        for name in accounts:
+            _check_account(name)
+        for name in regions:
+            _check_region(name)
         if first and last and last < first:
             what = f"the last day, {last}, is before the first, {first}"
             raise UsageError(what, "days", "Swap them")
@@ -95,6 +105,37 @@ class UnitRange(NamedTuple):
         """Whether a span is one of the slice of all spans that the range is about."""
         is_after = self.after is None or self.after < span
         return is_after and (self.through is None or span <= self.through)
+
+
+def _check_account(name: str) -> None:
+    """Raise if a name is nearly that of an account; one that is no number may be a folder's."""
+    _check_single("account", name)
+    digits = re.sub(r"[\s-]", "", name)
+    if digits.isdecimal() and not ACCOUNT.fullmatch(name):
+        what = f"{name!r} is not an account, which has {_ACCOUNT_DIGITS} digits"
+        whole = digits.zfill(_ACCOUNT_DIGITS)
+        hint = f"Write {whole}" if ACCOUNT.fullmatch(whole) else "Look it up"
+        if len(digits) < _ACCOUNT_DIGITS:
+            hint += ", if it is only the zeros before it that are missing"
+        raise UsageError(what, "account", hint)
+
+
+def _check_region(name: str) -> None:
+    _check_single("region", name)
+    if zone := _ZONE.fullmatch(name.lower()):
+        what = f"{name!r} is an availability zone, not a region"
+        raise UsageError(what, "region", f"Write {zone[1]}")
+    if name != name.lower() and _REGION.fullmatch(name.lower()):
+        raise UsageError(f"{name!r} is not a region", "region", f"Write {name.lower()}")
+
+
+def _check_single(kind: str, name: str) -> None:
+    if not name.strip():
+        raise UsageError("the name is empty", kind, f"Name the {kind}, or none for all of them")
+    names = [each for each in re.split(r"[,;]\s*", name) if each]
+    if len(names) > 1:
+        hint = f"Name each by itself: {' '.join(f'--{kind} {each}' for each in names)}"
+        raise UsageError(f"{name!r} is more than one {kind}", kind, hint)
 
 
 class Receipts(NamedTuple):

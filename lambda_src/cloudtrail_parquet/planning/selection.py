@@ -9,7 +9,8 @@ from cloudtrail_parquet.planning.plan import Only, PlannedUnit, Receipts, UnitRa
 from cloudtrail_parquet.settings.options import DatasetOptions, PlanOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import Discovery, discover, units
-from cloudtrail_parquet.storage import ReadStore, Stores, open_source
+from cloudtrail_parquet.storage import ReadStore, Stores, check_there, open_source
+from cloudtrail_parquet.storage.locations import KINDS, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,14 @@ class Selection:
             RefusedError: No account may be listed.
         """
         source = open_source(location)
-        discovery = discover(source, folders)
+        if len(source.tops) == 1:  # others may be waiting for their first logs
+            check_there(location, "source")
+        try:
+            discovery = discover(source, folders)
+        except UsageError:
+            for top in source.tops:
+                _check_kind(source, top)
+            raise
         discovery.check(wanted.accounts, wanted.regions, location)
         return cls(wanted, source, discovery)
 
@@ -74,3 +82,12 @@ class Selection:
     def no_logs(self) -> UsageError:
         """The error for a selection without a single log file; says what there is."""
         return self.discovery.no_logs(self.source, self.range.holds)
+
+
+def _check_kind(source: ReadStore, top: str) -> None:
+    """Say so if what is named as the source is a dataset or its state."""
+    kind = kind_of(source, top)
+    if kind in {"dataset", "state"}:
+        where = f"{source.uri}/{top}".rstrip("/")
+        hint = "Name the logs that it was made of"
+        raise UsageError(f"holds {KINDS[kind]}, not CloudTrail's logs", where, hint)

@@ -7,6 +7,7 @@ through obstore, whose in-memory store also serves the tests.
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import permutations
@@ -18,7 +19,7 @@ import obstore.store
 
 from cloudtrail_parquet.clock import SYSTEM_CLOCK, Clock
 from cloudtrail_parquet.contract import LOGS_ROOT
-from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.errors import UsageError, system_errors
 from cloudtrail_parquet.storage.disk import LocalStore
 from cloudtrail_parquet.storage.interface import (
     Details,
@@ -35,6 +36,7 @@ from cloudtrail_parquet.storage.objects import ObjectStore
 from cloudtrail_parquet.storage.s3 import SCHEMES, Bucket, client_elsewhere, client_of, sibling
 from cloudtrail_parquet.storage.s3_details import details_of
 from cloudtrail_parquet.storage.s3_removal import remove_if
+from cloudtrail_parquet.storage.spelling import check_spelling, no_folder
 from cloudtrail_parquet.storage.union import UnionStore
 
 __all__ = [
@@ -50,12 +52,16 @@ __all__ = [
     "Stored",
     "Stores",
     "UnionStore",
+    "check_source",
+    "check_spelling",
+    "check_there",
     "files_between",
     "is_below",
     "is_bucket",
     "local_path",
     "location_beside",
     "locations_in",
+    "open_existing",
     "open_source",
     "open_store",
     "without_parameters",
@@ -106,6 +112,7 @@ def open_store(uri: str | Path, *, staging: Path | None = None) -> Store:
     Raises:
         UsageError: The URI is of no known kind of store, or there are no credentials for it.
     """
+    check_spelling(str(uri))
     path = local_path(uri)
     if path is not None:
         return LocalStore(path, staging)
@@ -124,9 +131,41 @@ def open_store(uri: str | Path, *, staging: Path | None = None) -> Store:
     try:
         return ObjectStore(uri, obstore.store.from_url(uri), scratch=staging)
     except (obstore.exceptions.BaseError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
         raise UsageError(
-            f"not a usable location ({error})", uri, "Name a folder or s3://bucket/prefix"
+            f"not a usable location ({reason})", uri, "Name a folder or s3://bucket/prefix"
         ) from error
+
+
+def open_existing(uri: str, name: str) -> Store:
+    """The store at a location that is read, which on a disk has to be a folder that exists.
+
+    Args:
+        uri: The location.
+        name: What it is: ``dataset``, ...
+
+    Raises:
+        UsageError: As `open_store` does, or there is no such folder.
+    """
+    check_spelling(uri)
+    check_there(uri, name)
+    if (path := local_path(uri)) and not path.is_dir():
+        raise UsageError("is a file, not a folder", uri, "Name the folder")
+    return open_store(uri)
+
+
+def check_there(uri: str, name: str) -> None:
+    """Make sure that a location, if it is on a disk, exists.
+
+    Raises:
+        UsageError: It does not; says which is named alike.
+    """
+    path = local_path(uri)
+    if path is None:
+        return
+    with system_errors("read", path):
+        if not path.exists():
+            raise no_folder(name, uri, path)
 
 
 def open_source(locations: str) -> ReadStore:
@@ -139,16 +178,28 @@ def open_source(locations: str) -> ReadStore:
         UsageError: As `open_store` does, or a location lies below ``AWSLogs``, or one of several
             lies in another.
     """
+    uris = check_source(locations)
+    return open_store(locations) if len(uris) == 1 else UnionStore(list(map(open_store, uris)))
+
+
+def check_source(locations: str) -> list[str]:
+    """Make sure that the locations of a source are some, without asking for any.
+
+    Returns:
+        Each of them.
+
+    Raises:
+        UsageError: As `open_source` does, but for credentials.
+    """
     uris = locations_in(locations)
     for uri in uris:
+        check_spelling(uri)
         _check_above_logs(uri)
-    if len(uris) == 1:
-        return open_store(locations)
     for inner, outer in permutations(uris, 2):
         if is_below(inner, outer):
             what = "is named twice" if is_below(outer, inner) else f"lies in {outer}, named as well"
             raise UsageError(what, inner, "Name each location of the source once")
-    return UnionStore([open_store(uri) for uri in uris])
+    return uris
 
 
 def locations_in(source: str) -> list[str]:
@@ -193,8 +244,18 @@ def is_below(inner: str, outer: str) -> bool:
     """Whether a location is another one or lies in it, whatever their parameters."""
     inner_path, outer_path = local_path(inner), local_path(outer)
     if inner_path and outer_path:
-        return inner_path.resolve().is_relative_to(outer_path.resolve())
+        real, above = (Path(os.path.realpath(path)) for path in (inner_path, outer_path))
+        return real.is_relative_to(above) or _has_above(real, above)
     return f"{without_parameters(inner)}/".startswith(f"{without_parameters(outer)}/")
+
+
+def _has_above(inner: Path, outer: Path) -> bool:
+    """Whether one of the folders of a path is another one, by whatever name it has there."""
+    with suppress(OSError):
+        identity = outer.stat()
+        above = (path for path in (inner, *inner.parents) if path.exists())
+        return any(os.path.samestat(path.stat(), identity) for path in above)
+    return False  # it does not exist
 
 
 def is_bucket(uri: str) -> bool:

@@ -11,15 +11,17 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from stat import S_ISLNK, S_ISREG
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, TypeVar
 from urllib.parse import quote
 
-from cloudtrail_parquet.errors import LeaseTimeoutError, RefusedError, StorageError
-from cloudtrail_parquet.storage.interface import LOST, RUN_AGAIN, RUN_LATER, Entry, Level, Stored
+from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError, of_system, system_errors
+from cloudtrail_parquet.storage.interface import LOST, RUN_LATER, Entry, Level, Stored
 from cloudtrail_parquet.storage.scratch import SharedScratch, scratch_folder
 
 _MAX_ATTEMPTS = 100
 _MAX_NAME_BYTES = 255
+T = TypeVar("T")
+
 _POLL_S = 0.2
 """Seconds until a run that waits for a lease tries again."""
 
@@ -59,7 +61,7 @@ class LocalStore:
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise _unreadable(Path(path), error) from error
+            raise of_system("read", path, error) from error
         if beyond_link or any(entry.is_symlink() for entry in entries):
             above = _folders_above(Path(path))
             entries = [entry for entry in entries if not _is_one_of(entry, above)]
@@ -95,11 +97,9 @@ class LocalStore:
                 yield Entry(key, status.st_size, _modified(status), _version(status))
 
     def read(self, key: str) -> bytes:
-        try:
-            with self._path(key).open("rb", buffering=0) as file:
-                return file.readall()
-        except OSError as error:
-            raise _unreadable(self._path(key), error) from error
+        path = self._path(key)
+        with system_errors("read", path), path.open("rb", buffering=0) as file:
+            return file.readall()
 
     def read_if_there(self, key: str) -> bytes | None:
         stored = self.look(key)
@@ -113,28 +113,23 @@ class LocalStore:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise _unreadable(self._path(key), error) from error
+            raise of_system("read", self._path(key), error) from error
 
     def details(self, key: str) -> None:
         del key  # there is nothing to say of a file on a disk
 
     def open(self, key: str) -> BinaryIO:
-        try:
+        with system_errors("read", self._path(key)):
             return self._path(key).open("rb")
-        except OSError as error:
-            raise _unreadable(self._path(key), error) from error
 
     def write(self, key: str, data: bytes) -> None:
         self._write(key, data)
 
     def _write(self, key: str, data: bytes) -> str:
-        try:
-            with self.staging() as staging:
-                with staging.create(key) as sink:
-                    sink.write(data)
-                return staging.replace(key)
-        except OSError as error:
-            raise _unwritable(self._path(key), error) from error
+        with system_errors("written", self._path(key), len(data)), self.staging() as staging:
+            with staging.create(key) as sink:
+                sink.write(data)
+            return staging.replace(key)
 
     def swap(self, key: str, data: bytes, version: str | None) -> str:
         self.check(key, version)
@@ -153,6 +148,8 @@ class LocalStore:
             current = _version(path.stat())
         except (FileNotFoundError, NotADirectoryError):
             current = None
+        except OSError as error:
+            raise of_system("read", path, error) from error
         if current != version:
             raise StorageError(LOST, str(path), RUN_LATER)
 
@@ -164,9 +161,16 @@ class LocalStore:
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
             path = self._path(key)
-            path.unlink(missing_ok=True)
-            with suppress(OSError):  # not empty
-                path.parent.rmdir()
+            with system_errors("removed", path), suppress(FileNotFoundError, NotADirectoryError):
+                path.unlink()
+            self.tidy(path.parent)
+
+    def tidy(self, folder: Path) -> None:
+        """Remove a folder, and those above it up to the store's own, as far as they are empty."""
+        with suppress(OSError):  # not empty
+            while folder != self.root and folder.is_relative_to(self.root):
+                folder.rmdir()
+                folder = folder.parent
 
     def staging(self) -> "_LocalStaging":
         return _LocalStaging(self, self._scratch)
@@ -178,14 +182,14 @@ class LocalStore:
         path = self._path(key)
         deadline = time.monotonic() + wait_s
         while True:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("ab") as lock:
+            with _opened_lock(path) as lock:
                 is_locked = _try_lock(lock)
                 if is_locked and _is_at(lock, path):
                     try:
                         yield _LocalLease(lock, path)
                     finally:
                         path.unlink(missing_ok=True)
+                        self.tidy(path.parent)
                     return
             if time.monotonic() > deadline:
                 raise LeaseTimeoutError("another run holds this lease", str(path), RUN_LATER)
@@ -229,13 +233,9 @@ def _is_one_of(entry: "os.DirEntry[str]", folders: set[tuple[int, int]]) -> bool
     return (status.st_dev, status.st_ino) in folders
 
 
-def _unreadable(path: Path, error: OSError) -> StorageError:
-    error_type = RefusedError if isinstance(error, PermissionError) else StorageError
-    return error_type(f"cannot be read ({error.strerror})", str(path), RUN_AGAIN)
-
-
-def _unwritable(path: Path, error: OSError) -> StorageError:
-    return StorageError(f"cannot be written ({error.strerror})", str(path), RUN_AGAIN)
+def _opened_lock(path: Path) -> BinaryIO:
+    with system_errors("written", path):
+        return _in_folder(path.parent, lambda: path.open("ab"))
 
 
 def _try_lock(file: BinaryIO) -> bool:
@@ -293,14 +293,17 @@ class _LocalStaging:
     def replace(self, key: str) -> str:
         """Put a file in place, whatever is there; returns its version."""
         staged, sink = self._staged[key]
-        sink.close()
         target = self._store.root / key
-        try:
-            self._put_in_place(staged, target)
+        with system_errors("written", target):
+            sink.close()
+        with system_errors("written", target, staged.stat().st_size):
+            try:
+                self._put_in_place(staged, target)
+            except OSError:
+                self._store.tidy(target.parent)
+                raise
             del self._staged[key]
             return _version(target.stat())
-        except OSError as error:
-            raise _unwritable(target, error) from error
 
     def _put_in_place(self, staged: Path, target: Path) -> None:
         _sync(staged)
@@ -322,20 +325,21 @@ class _LocalStaging:
             _in_folder(target.parent, lambda: copy.replace(target))
 
     def __exit__(self, *_: object) -> None:
-        for staged, _sink in self._staged.values():
+        for staged, sink in self._staged.values():
+            with suppress(OSError):  # a full disk, once more
+                sink.close()
             staged.unlink(missing_ok=True)
         self._open.close()
 
 
-def _in_folder(folder: Path, act: Callable[[], object]) -> None:
+def _in_folder(folder: Path, act: Callable[[], T]) -> T:
     """Act in a folder, made if need be, while others may remove it because it is empty."""
     for _ in range(_MAX_ATTEMPTS):
         with suppress(FileExistsError, FileNotFoundError):
             folder.mkdir(parents=True, exist_ok=True)
-            act()
-            return
+            return act()
     folder.mkdir(parents=True, exist_ok=True)
-    act()
+    return act()
 
 
 def _sync(path: Path) -> None:

@@ -24,7 +24,7 @@ from cloudtrail_parquet.storage.s3_errors import (
     may_be_done,
     may_pass,
 )
-from cloudtrail_parquet.storage.staging import ObjectStaging
+from cloudtrail_parquet.storage.scratch import ObjectStaging
 
 _PAGE = 1000  # keys in a page of a listing in S3
 _PAUSES_S = (0.2, 1.0)  # before each new attempt at what the client does not retry

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import obstore.exceptions
 
-from cloudtrail_parquet.errors import ArchivedError, RefusedError, StorageError
+from cloudtrail_parquet.errors import ArchivedError, LocationError, RefusedError, StorageError
 from cloudtrail_parquet.storage.interface import RUN_AGAIN
 
 CLIENT_ERRORS = (obstore.exceptions.BaseError, FileNotFoundError, ValueError)
@@ -44,6 +44,8 @@ _ALLOW = (
 )
 _RENEW = "Renew the credentials and run it again; nothing was replaced"
 _CHECK = "Check the credentials"
+_NAME = "Check the name of the bucket"
+_CLOCK = "Set the clock of this machine"
 _RESTORE = "It is archived: restore it, and run it again once S3 has done so (docs/s3.md)"
 _FORBIDDEN = "403 Forbidden"
 _HINTS = {
@@ -56,15 +58,19 @@ _HINTS = {
     "InvalidAccessKeyId": _CHECK,
     "InvalidToken": _CHECK,
     "SignatureDoesNotMatch": _CHECK,
-    "RequestTimeTooSkewed": "Set the clock of this machine",
-    "NoSuchBucket": "Check the name of the bucket",
+    "RequestTimeTooSkewed": _CLOCK,
+    "NoSuchBucket": _NAME,
     "NoSuchUpload": RUN_AGAIN,
     "InvalidObjectState": _RESTORE,
     _FORBIDDEN: _ALLOW,
     "401 Unauthorized": _CHECK,
     "400 Bad Request": "Check that the credentials have not expired, and the region",
 }
-_TYPES = {_ALLOW: RefusedError, _RESTORE: ArchivedError}
+_TYPES: dict[str, type[StorageError]] = {
+    _ALLOW: RefusedError,
+    _RESTORE: ArchivedError,
+    **dict.fromkeys((_RENEW, _CHECK, _NAME, _CLOCK, SIGN_IN), LocationError),
+}
 _PLAIN = {
     "NoSuchBucket": "there is no such bucket",
     "NoSuchKey": "there is no such object",

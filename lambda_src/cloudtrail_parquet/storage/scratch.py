@@ -8,8 +8,13 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
 from pathlib import Path
+from typing import BinaryIO, Self
 
+from cloudtrail_parquet.errors import LocationError, system_errors
+
+_MAX_ATTEMPTS = 100
 _PREFIX = "cloudtrail-parquet-"
 
 
@@ -24,9 +29,10 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
         parent: The folder to make it in, made if need be and removed when empty; by default that
             of temporary files.
     """
-    above = parent or Path(tempfile.gettempdir())
+    above = parent or _temporary()
     _remove_left(above)
-    folder, lock = _make(above)
+    with system_errors("written", above):
+        folder, lock = _make(above)
     try:
         yield folder
     finally:
@@ -73,6 +79,46 @@ class SharedScratch:
             return self._folder
 
 
+class ObjectStaging:
+    """Keeps parts in a temporary folder until they are published."""
+
+    def __init__(self, upload: Callable[[str, Path, str | None], str], parent: Path | None) -> None:
+        """``upload`` replaces a version of an object by a file; its folder is in ``parent``."""
+        self._upload, self._parent = upload, parent
+        self._open = ExitStack()
+        self._staged: dict[str, tuple[Path, BinaryIO]] = {}
+        self._folder = Path()
+        self._numbers = count()
+
+    def __enter__(self) -> Self:
+        self._folder = self._open.enter_context(scratch_folder(self._parent))
+        return self
+
+    def create(self, key: str) -> BinaryIO:
+        path = self._folder / f"{next(self._numbers):05d}"
+        sink = self._open.enter_context(path.open("wb"))
+        self._staged[key] = path, sink
+        return sink
+
+    def publish(self, key: str, version: str | None) -> str:
+        path, sink = self._staged[key]
+        sink.close()
+        new_version = self._upload(key, path, version)
+        path.unlink()  # there may be little room
+        return new_version
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+
+def _temporary() -> Path:
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError as error:  # none can be written
+        hint = "Name one in the environment: TMPDIR=/path"
+        raise LocationError("there is no folder for them", "temporary files", hint) from error
+
+
 def _remove_left(above: Path) -> None:
     """Remove the folders of killed processes."""
     with suppress(FileNotFoundError):  # no folder, so nothing was left in it
@@ -91,7 +137,7 @@ def _make(above: Path) -> tuple[Path, int]:
     Returns:
         The folder and its lock.
     """
-    while True:
+    for _ in range(_MAX_ATTEMPTS):
         if above.is_file():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(above))
         with suppress(FileExistsError, FileNotFoundError):
@@ -103,6 +149,7 @@ def _make(above: Path) -> tuple[Path, int]:
             if folder.is_dir():
                 return folder, lock
             os.close(lock)
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(above))
 
 
 def _try_lock(folder: Path) -> int | None:
