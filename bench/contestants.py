@@ -75,9 +75,8 @@ def _duckdb_type(field: Any) -> str:  # noqa: ANN401 - a pyarrow.Field
         return f"{_duckdb_type(dtype.value_field)}[]"
     if pa.types.is_map(dtype):
         return "MAP(VARCHAR, VARCHAR)"
-    return {"json": "JSON", "timestamp": "TIMESTAMP", "boolean": "BOOLEAN"}.get(
-        kind(field), "VARCHAR"
-    )
+    types = {"json": "JSON", "timestamp": "TIMESTAMP", "boolean": "BOOLEAN", "integer": "BIGINT"}
+    return types.get(kind(field), "VARCHAR")
 
 
 def floor(logs: Path, out: Path) -> None:

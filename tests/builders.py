@@ -314,6 +314,7 @@ _TYPICAL: dict[str, list[str]] = {
     "json": ['{"a": 1.10}', "[]", '"{\\"a\\":1}"', "{}", "null"],
     "boolean": ["true", "false", '"true"', '"False"', "null"],
     "text-boolean": ['"true"', '"false"', "true", '"TRUE"', "null"],
+    "integer": ["250", "-0", "2.50", '"7"', "9223372036854775808", "null"],
     "timestamp": ['"2026-01-10T12:00:00Z"', '"20131102T010628Z"', '"soon"', "1768048496", "null"],
 }
 
@@ -382,6 +383,7 @@ def _fitting(field: pa.Field) -> st.SearchStrategy[object]:
     values: dict[str, st.SearchStrategy[object]] = {
         "json": st.sampled_from([{}, [], "", 1.5, {"a": [None, {"b": "é"}]}]),
         "boolean": st.booleans(),
+        "integer": st.integers(-(2**63) + 1, 2**63 - 1),
         "text-boolean": st.sampled_from(["true", "false"]),
         "timestamp": st.sampled_from(["2026-01-10T12:34:56Z", "1999-12-31T23:59:59.000001Z"]),
     }

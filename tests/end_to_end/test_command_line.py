@@ -382,7 +382,7 @@ def test_folders_beside_the_logs_are_counted_on_stderr(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 1
     assert done.stderr.splitlines() == [
-        "not read: CloudTrail-Aggregated, 1 object: event logs in another form",
+        "not read: CloudTrail-Aggregated, 1 object; --folder CloudTrail-Aggregated reads them",
         "skipped CloudTrail-Digest: 3 objects, not event logs",
         "not read: CloudTrail-Insight, 1 object; --folder CloudTrail-Insight reads them",
         f"not read: {network}, 1 object; --folder {network} reads them",

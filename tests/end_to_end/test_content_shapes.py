@@ -2,14 +2,16 @@
 
 import gzip
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from tests.builders import ACCOUNT, REGION, as_text, envelope, log_key, record
+from tests.builders import ACCOUNT, REGION, as_text, envelope, log_key, normal, record
 from tests.end_to_end.program import run
 from tests.unit.records.test_shapes import SHAPES, Shape, as_lines, as_lookup_pages, one_line
 
@@ -142,3 +144,79 @@ def test_a_large_file_of_lines_is_converted(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert receipt(done.stdout)["records"]["written"] == 1_200
     assert one_line(texts[7]) == texts[7]
+
+
+# Further folders of event logs.
+
+
+def aggregated(number: int) -> dict[str, Any]:
+    """As CloudTrail writes it for the template API_ACTIVITY."""
+    statistics = [{"name": "PutObject", "value": number}]
+    return {
+        "eventVersion": "1.0",
+        "accountId": ACCOUNT,
+        "eventId": f"id-{number}",
+        "eventCategory": "Aggregated",
+        "eventType": "AwsAggregatedEvent",
+        "awsRegion": REGION,
+        "eventSource": "s3.amazonaws.com",
+        "timeWindow": {
+            "windowStart": "2026-01-10T11:50:00Z",
+            "windowEnd": "2026-01-10T11:55:00Z",
+            "windowSize": "PT5M",
+        },
+        "summary": {"primaryDimension": {"dimension": "eventName", "statistics": statistics}},
+    }
+
+
+@pytest.mark.parametrize("shape", [envelope, lambda each: json.dumps(each).encode()])
+def test_aggregated_records_are_read_when_asked_for(
+    tmp_path: Path, shape: Callable[[list[Any]], bytes]
+) -> None:
+    records = [aggregated(1), aggregated(2), aggregated(1)]
+    deliver(tmp_path / "logs", gzip.compress(envelope(RECORDS)))
+    folder = "CloudTrail-Aggregated"
+    deliver(tmp_path / "logs", gzip.compress(shape(records)), folder=folder)
+
+    without = run("convert", tmp_path / "logs", tmp_path / "without")
+    done = run("convert", tmp_path / "logs", tmp_path / "dataset", "--folder", folder, "--json")
+
+    assert f"not read: {folder}, 1 objects; --folder {folder} reads them" in without.stderr
+    assert done.returncode == 0, done.stderr
+    counts = receipt(done.stdout)["records"]
+    assert (counts["written"], counts["duplicate"], counts["quarantined"]) == (5, 1, 0)
+    printed = map(json.loads, run("export", tmp_path / "dataset").stdout.splitlines())
+    assert [each for each in printed if "timeWindow" in each] == records[:2]
+
+
+@pytest.mark.parametrize("folder", ["CloudTrail-Insight", "CloudTrail-NetworkActivity"])
+def test_what_is_not_read_says_which_option_reads_it(tmp_path: Path, folder: str) -> None:
+    one = as_text(record(eventID="other", eventTime=TIME, eventCategory=folder.partition("-")[2]))
+    deliver(tmp_path / "logs", gzip.compress(envelope(RECORDS)))
+    deliver(tmp_path / "logs", gzip.compress(envelope([one])), folder=folder)
+
+    done = run("convert", tmp_path / "logs", tmp_path / "without")
+    again = run("convert", tmp_path / "logs", tmp_path / "with", "--folder", folder)
+
+    assert f"not read: {folder}, 1 objects; --folder {folder} reads them" in done.stderr
+    assert "not read" not in again.stderr
+    assert len(rows(tmp_path / "with")) == len(rows(tmp_path / "without")) + 1
+
+
+def test_half_of_a_surrogate_pair_makes_no_column_unreadable(tmp_path: Path) -> None:
+    odd = record(eventID="odd", eventTime=TIME, requestParameters={"secretId": "nope~"})
+    texts = [
+        as_text(odd | {"userAgent": "a~"}).replace("~", "\\ud83d"),
+        as_text(record(eventID="good", eventTime=TIME, requestParameters={"secretId": "db"})),
+    ]
+    deliver(tmp_path / "logs", gzip.compress(as_lookup_pages(texts)))
+
+    run("convert", tmp_path / "logs", tmp_path / "dataset")
+
+    table = duckdb.read_parquet(f"{tmp_path}/dataset/**/*.parquet").order("eventID")
+    found = table.project(
+        "eventID, requestParameters::JSON->>'$.secretId', unmapped::JSON IS NOT NULL"
+    ).fetchall()
+    assert found == [("good", "db", False), ("odd", "nope\ufffd", True)]
+    printed = run("export", tmp_path / "dataset").stdout.splitlines()
+    assert normal(json.loads(texts[0])) in map(json.loads, printed)

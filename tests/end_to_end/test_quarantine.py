@@ -248,8 +248,10 @@ def test_a_gzip_bomb_is_refused_in_little_memory(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert (bad["key"], bad["reason"]) == (
         key,
-        "it inflates to more than max_inflated_bytes = 1073741824. "
-        "Raise the limit if the file is genuine",
+        (
+            "it inflates to more than max_inflated_bytes = 1073741824. "
+            "Raise the limit if the file is genuine"
+        ),
     )
     peak = int(done.stderr.rpartition("peak ")[2]) * (1 if sys.platform == "darwin" else 1024)
     assert peak < MAX_RSS_BYTES

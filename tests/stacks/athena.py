@@ -20,6 +20,7 @@ _LEAVES = {
     "string": "VARCHAR",
     "boolean": "BOOLEAN",
     "int": "INTEGER",
+    "bigint": "BIGINT",
     "timestamp": "TIMESTAMP WITH TIME ZONE",  # Athena reads those of our files in UTC
 }
 

@@ -19,12 +19,7 @@ from cloudtrail_parquet.planning.remarks import (
 )
 from cloudtrail_parquet.planning.selection import Selection
 from cloudtrail_parquet.printable import printable
-from cloudtrail_parquet.settings.settings import (
-    LOG_FOLDERS,
-    OPTIONAL_LOG_FOLDERS,
-    OTHER_FOLDERS,
-    UNREAD_LOG_FOLDERS,
-)
+from cloudtrail_parquet.settings.settings import LOG_FOLDERS, OPTIONAL_LOG_FOLDERS, OTHER_FOLDERS
 from cloudtrail_parquet.source.unplaced import Unplaced
 from cloudtrail_parquet.state.figures import Quarantined
 from cloudtrail_parquet.wording import counted, size_of
@@ -54,8 +49,6 @@ def beside(name: str, objects: str) -> str:
         return f"not read: {name}, {objects}; --folder {name} reads them"
     if name in LOG_FOLDERS:
         return f"not read: {name}, {objects}; the setting folders leaves it out"
-    if name in UNREAD_LOG_FOLDERS:
-        return f"not read: {name}, {objects}: event logs in another form"
     if name in OTHER_FOLDERS:
         return f"skipped {name}: {objects}, not event logs"
     return f"skipped {name}: {objects}, not named like event logs"

@@ -11,6 +11,7 @@ This is the tolerant path, and it defines what the fast path in `decode` must gi
 on valid JSON.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
@@ -30,6 +31,8 @@ Exact = Callable[[Any], Any]
 
 _ACCOUNT_DIGITS = 12
 _BOOLEANS = {"true": True, "false": False}
+_INTEGER = re.compile(rb'("?)(-?[0-9]{1,19})(?:\.0+)?\1')
+_INTEGER_BITS = 64
 
 
 def coercer(field: pa.Field) -> Coercer:
@@ -83,6 +86,20 @@ def _coerce_text_boolean(raw: bytes) -> Coerced:
         return raw == b'"true"', None
     value, _ = _coerce_boolean(raw)
     return value, None if raw == NULL else raw
+
+
+def _coerce_integer(raw: bytes) -> Coerced:
+    match = _INTEGER.fullmatch(raw)
+    if match is None:
+        return None, None if raw == NULL else raw
+    value = int(match[2])
+    if not _is_int64(value):
+        return None, raw
+    return value, None if raw == str(value).encode() else raw
+
+
+def _is_int64(value: int) -> bool:
+    return value.bit_length() < _INTEGER_BITS
 
 
 def _coerce_timestamp(raw: bytes) -> Coerced:
@@ -215,6 +232,12 @@ def _exact_text_boolean(value: Any) -> Any:  # noqa: ANN401
     return value if value is None else _look_up(_BOOLEANS, value)
 
 
+def _exact_integer(value: Any) -> Any:  # noqa: ANN401
+    if value is not None and not (_require(int, value) and _is_int64(value)):
+        raise _InexactError  # zero may have been written as -0
+    return value
+
+
 def _exact_timestamp(value: Any) -> Any:  # noqa: ANN401
     return value if value is None else _canonical_time(_require(str, value))
 
@@ -251,6 +274,7 @@ _EXACT: dict[str, Exact] = {
     "json": _exact_json,
     "boolean": _exact_boolean,
     "text-boolean": _exact_text_boolean,
+    "integer": _exact_integer,
     "timestamp": _exact_timestamp,
 }
 _LEAVES: dict[str, Coercer] = {
@@ -259,5 +283,6 @@ _LEAVES: dict[str, Coercer] = {
     "json": _coerce_json,
     "boolean": _coerce_boolean,
     "text-boolean": _coerce_text_boolean,
+    "integer": _coerce_integer,
     "timestamp": _coerce_timestamp,
 }

@@ -16,6 +16,9 @@ from cloudtrail_parquet.schema.columns import TIMESTAMP
 _TIME_LENGTH, _TIME_T = len("2026-01-10T12:34:56Z"), len("2026-01-10")
 _TIME = attrgetter("eventTime")
 
+AGGREGATED = "Aggregated"
+"""The eventCategory of records that sum up five minutes of others."""
+
 
 def is_canonical(texts: list[str | None]) -> bool:
     """Whether all texts look like times as CloudTrail writes them; those that can be cast are.
@@ -32,6 +35,8 @@ def event_times(records: list[Any], unmapped: dict[int, Unmapped]) -> pa.Array:
     """The event times of n records: int64 microseconds since 1970, null where there is none.
 
     A text that CloudTrail would not write is kept as unmapped, and replaced by one that it would.
+    Aggregated records have none; their time is the beginning of the window that they sum up
+    (CloudTrail User Guide, "CloudTrail record contents for aggregated events").
     """
     texts = list(map(_TIME, records))
     if is_canonical(texts):
@@ -42,6 +47,9 @@ def event_times(records: list[Any], unmapped: dict[int, Unmapped]) -> pa.Array:
     times = []
     for row, record in enumerate(records):
         text = record.eventTime
+        if text is None and record.eventCategory == AGGREGATED:
+            times.append(_window_start(unmapped.get(row, ())))
+            continue
         time_us = None if text is None else parse_time(text)
         if text is not None and (time_us is None or text != format_time(time_us)):
             parts = unmapped.setdefault(row, [])
@@ -50,6 +58,14 @@ def event_times(records: list[Any], unmapped: dict[int, Unmapped]) -> pa.Array:
             record.eventTime = None if time_us is None else format_time(time_us)
         times.append(time_us)
     return pa.array(times, pa.int64())
+
+
+def _window_start(unmapped: Iterable[tuple[str, bytes]]) -> int | None:
+    with suppress(ValueError):
+        window = jsontext.members(dict(unmapped).get("timeWindow", jsontext.NULL))
+        text, _ = jsontext.string(window.get("windowStart", jsontext.NULL))
+        return None if text is None else parse_time(text)
+    return None
 
 
 def has_time_text(unmapped: Iterable[tuple[str, Any]]) -> bool:

@@ -106,6 +106,7 @@ _LEAVES: dict[str, Callable[[Any], bytes]] = {
     "json": lambda value: text_of(value).encode(),
     "boolean": _boolean,
     "text-boolean": lambda value: b'"' + _boolean(value) + b'"',
+    "integer": lambda value: str(value).encode(),
     "timestamp": lambda moment: _quote(format_time(to_us(moment))),
 }
 _WRITERS = {field.name: value_writer(field) for field in RECORD}

@@ -24,7 +24,7 @@ def upgrade(record: Any, account: str, region: str) -> list[str]:  # noqa: ANN40
     """Fill in, in place, the columns that a record lacks and that follow from its others.
 
     Args:
-        record: A `decode.Record` with a readable ``eventTime``.
+        record: A `decode.Record` with a readable ``eventTime``, or an aggregated one without any.
         account: ACCOUNT of the log file's key: the account the file was delivered for.
         region: REGION of the log file's key.
 
@@ -40,7 +40,7 @@ def upgrade(record: Any, account: str, region: str) -> list[str]:  # noqa: ANN40
         "eventCategory": lambda: _event_category(record),
         "managementEvent": lambda: _FLAG_BY_CATEGORY.get(record.eventCategory),
     }
-    derived = []
+    derived = ["eventTime"] if record.eventTime is None else []  # `event_times` has found one
     for name, derive in derivations.items():
         if getattr(record, name) is None and (value := derive()) is not None:
             setattr(record, name, value)
@@ -58,6 +58,7 @@ def incomplete(records: list[Any]) -> list[int]:
         or record.eventType is None
         or record.recipientAccountId is None
         or record.awsRegion is None
+        or record.eventTime is None
     ]
 
 

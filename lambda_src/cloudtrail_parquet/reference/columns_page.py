@@ -27,6 +27,7 @@ _KINDS = {
     "json": "JSON text",
     "boolean": "boolean",
     "text-boolean": "boolean",
+    "integer": "integer",
     "timestamp": "timestamp, UTC",
 }
 _KIND_NOTES = {"account": "account id", "text-boolean": "delivered as text"}

@@ -4,13 +4,14 @@ Field metadata says what Arrow types alone cannot:
 
 * ``kind``: ``json`` is AWS's own JSON text, byte for byte unless strict readers refuse it (then
   ``unmapped`` keeps the exact text); ``text-boolean`` is a boolean that CloudTrail writes as the
-  string ``"true"`` or ``"false"``; ``account`` is a text of 12 digits.
+  string ``"true"`` or ``"false"``; ``account`` is a text of 12 digits; ``integer`` has 64 bits.
 * ``since``: the eventVersion that brought the field; ``+`` if it came without a new version.
 * ``alias``: another spelling that is accepted for the same field.
 * ``about``: one line for the column page.
 
 Source of names, types and versions: CloudTrail User Guide, "CloudTrail record contents" and
-"CloudTrail userIdentity element", record version 1.11.
+"CloudTrail userIdentity element", record version 1.11; Agent Toolkit for AWS User Guide, "Logging
+AWS MCP Server API calls using AWS CloudTrail" (``delegatedViaAWS``, ``mcpEventDetails``).
 """
 
 from collections.abc import Iterator
@@ -25,18 +26,23 @@ from cloudtrail_parquet.contract import (
     PartitionType,
 )
 
-SCHEMA_VERSION = 2  # grows when a row could come out differently
+SCHEMA_VERSION = 3  # grows when a row could come out differently
 RECORD_VERSION = "1.11"  # the newest eventVersion the columns cover
 METADATA_PREFIX = "cloudtrail_parquet."  # of our keys in the footers of parts
 
 UNMAPPED = "unmapped"
 """The column of what has no column of its own, or of what that column cannot hold."""
 
-Kind = Literal["text", "account", "json", "boolean", "text-boolean", "timestamp"]
+Kind = Literal["text", "account", "json", "boolean", "text-boolean", "integer", "timestamp"]
 JsonEncoding = Literal["string", "json", "variant"]
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
-_TYPES = {"boolean": pa.bool_(), "text-boolean": pa.bool_(), "timestamp": TIMESTAMP}
+_TYPES = {
+    "boolean": pa.bool_(),
+    "text-boolean": pa.bool_(),
+    "integer": pa.int64(),
+    "timestamp": TIMESTAMP,
+}
 
 
 def _field(  # noqa: PLR0913 - a column of the table below for each
@@ -173,11 +179,26 @@ _EVENT_CONTEXT = pa.struct(
     ]
 )
 
+_MCP_EVENT_DETAILS = pa.struct(
+    [
+        _field("sessionId", "+"),
+        _field("mcpProtocolVersion", "+", "a date, such as 2024-11-05"),
+        _field("serverVersion", "+"),
+        _field("mcpServerName", "+", "such as aws-mcp.us-east-1.api.aws"),
+        _field("executionTimeMs", "+", "how long the tool took, in ms", kind="integer"),
+    ]
+)
+
 RECORD = pa.struct(
     [
         _field("eventVersion", "1.0", "record version as delivered"),
         _field("userIdentity", "1.0", "who made the call", dtype=_USER_IDENTITY),
-        _field("eventTime", "1.0", "when the request was completed", kind="timestamp"),
+        _field(
+            "eventTime",
+            "1.0",
+            "when the request was completed; of aggregated records when their window began",
+            kind="timestamp",
+        ),
         _field("eventSource", "1.0", "service, such as ec2.amazonaws.com"),
         _field("eventName", "1.0", "API call, such as RunInstances"),
         _field("awsRegion", "1.0", "region of the service called"),
@@ -189,7 +210,7 @@ RECORD = pa.struct(
         _field("responseElements", "1.0", "what was answered; null for most reads", kind="json"),
         _field("additionalEventData", "1.0", "neither request nor response", kind="json"),
         _field("requestID", "1.01", "given by the service called"),
-        _field("eventID", "1.01", "given by CloudTrail to each record"),
+        _field("eventID", "1.01", "given by CloudTrail to each record", alias="eventId"),
         _field("readOnly", "1.01", "whether the call only reads", kind="boolean"),
         _field(
             "resources",
@@ -211,7 +232,7 @@ RECORD = pa.struct(
         _field("sharedEventID", "1.03", "same in all records of one action"),
         _field("vpcEndpointId", "1.04", "VPC endpoint of the call"),
         _field("vpcEndpointAccountId", "1.09", "owner of that endpoint", kind="account"),
-        _field("eventCategory", "1.07", "Management, Data, NetworkActivity or Insight"),
+        _field("eventCategory", "1.07", "Management, Data, NetworkActivity, Insight or Aggregated"),
         _field("addendum", "1.08", "why the record is late or corrected", dtype=_ADDENDUM),
         _field(
             "sessionCredentialFromConsole",
@@ -224,6 +245,8 @@ RECORD = pa.struct(
         _field("eventContext", "1.11", "never delivered to S3", dtype=_EVENT_CONTEXT),
         _field("insightDetails", "1.07", "Insights records only", kind="json"),
         _field("annotation", "+", "undocumented as a field"),
+        _field("delegatedViaAWS", "+", "call through an AWS MCP server"),
+        _field("mcpEventDetails", "+", "of an AWS MCP server only", dtype=_MCP_EVENT_DETAILS),
     ]
 )
 """What CloudTrail delivers: one struct, its children in column order."""

@@ -37,9 +37,7 @@ from cloudtrail_parquet.settings.types import (
 )
 
 LOG_FOLDERS = ("CloudTrail",)
-OPTIONAL_LOG_FOLDERS = ("CloudTrail-NetworkActivity", "CloudTrail-Insight")
-UNREAD_LOG_FOLDERS = ("CloudTrail-Aggregated",)
-"""Folders of event logs whose records have another shape."""
+OPTIONAL_LOG_FOLDERS = ("CloudTrail-NetworkActivity", "CloudTrail-Insight", "CloudTrail-Aggregated")
 
 OTHER_FOLDERS = (
     *("CloudTrail-Digest", "Config", "elasticloadbalancing", "vpcflowlogs", "vpcdnsquerylogs"),

@@ -4,19 +4,14 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 
-from cloudtrail_parquet.settings.settings import (
-    LOG_FOLDERS,
-    OPTIONAL_LOG_FOLDERS,
-    OTHER_FOLDERS,
-    UNREAD_LOG_FOLDERS,
-)
+from cloudtrail_parquet.settings.settings import LOG_FOLDERS, OPTIONAL_LOG_FOLDERS, OTHER_FOLDERS
 from cloudtrail_parquet.source.discover import Discovery
 from cloudtrail_parquet.source.log_files import each
 from cloudtrail_parquet.source.unplaced import MAX_OBJECTS, look_into
 from cloudtrail_parquet.storage import ReadStore
 from cloudtrail_parquet.wording import counted
 
-_EVENT_LOGS = frozenset(LOG_FOLDERS + OPTIONAL_LOG_FOLDERS + UNREAD_LOG_FOLDERS)
+_EVENT_LOGS = frozenset(LOG_FOLDERS + OPTIONAL_LOG_FOLDERS)
 
 
 def count_siblings(source: ReadStore, discovery: Discovery) -> dict[str, str]:

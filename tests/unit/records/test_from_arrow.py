@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from cloudtrail_parquet.formats.strict_json import unwrap
 from cloudtrail_parquet.records.decode import decode
+from cloudtrail_parquet.records.event_times import event_times
 from cloudtrail_parquet.records.from_arrow import restore, restore_json
 from cloudtrail_parquet.records.redact import Redactor
 from cloudtrail_parquet.records.to_arrow import Columns
@@ -218,3 +219,108 @@ def test_restored_records_are_one_line_of_text() -> None:
     assert "\n" not in restore_json(row)
     assert json.loads(restore_json(row)) == restore(row)
     assert as_text(restore(row)) == as_text(restore(rows_of([restore(row)])[0]))
+
+
+MCP = {
+    "eventVersion": "1.08",
+    "eventTime": "2026-01-10T12:34:56Z",
+    "eventCategory": "Data",
+    "eventType": "AwsMcpEvent",
+    "eventSource": "aws-mcp.us-east-1.api.aws",
+    "eventName": "CallTool",
+    "delegatedViaAWS": "aws-mcp.amazonaws.com",
+    "mcpEventDetails": {
+        "sessionId": "sess_xyz789_YXJu",
+        "mcpProtocolVersion": "2024-11-05",
+        "serverVersion": "1.0.0",
+        "mcpServerName": "aws-mcp.us-east-1.api.aws",
+        "executionTimeMs": 250,
+    },
+}
+
+
+def test_a_call_through_an_mcp_server_has_columns() -> None:
+    (row,) = rows_of([MCP])
+
+    assert row["unmapped"] is None
+    assert row["mcpEventDetails"] == MCP["mcpEventDetails"]
+    assert row["delegatedViaAWS"] == "aws-mcp.amazonaws.com"
+    assert restore(row) == MCP
+
+
+@pytest.mark.parametrize("time", ["250", "-0", "1.50", "1e3", '"250"', "9223372036854775808", "{}"])
+def test_what_is_further_in_the_details_of_a_call_comes_back_as_delivered(time: str) -> None:
+    details = f'{{"executionTimeMs":{time},"toolName":"call_aws","clientInfo":{{"name":"a"}}}}'
+    text = f'{{{TIMED},"mcpEventDetails":{details}}}'
+
+    (row,) = rows_of([text])
+
+    assert exact(restore_json(row)) == exact(text)
+    unmapped = json.loads(row["unmapped"])["mcpEventDetails"]
+    assert unmapped["toolName"] == "call_aws"
+    assert ("executionTimeMs" in unmapped) == (time != "250")
+
+
+@pytest.mark.parametrize("name", ["readOnly", "managementEvent", "sessionCredentialFromConsole"])
+@pytest.mark.parametrize(
+    ("text", "value"), [('"true"', True), ('"false"', False), ('"TRUE"', True)]
+)
+def test_a_boolean_that_is_written_as_text_is_one(name: str, text: str, value: bool) -> None:  # noqa: FBT001
+    delivered = f'{{{TIMED},"{name}":{text}}}'
+
+    (row,) = rows_of([delivered])
+
+    assert row[name] is value
+    assert exact(restore_json(row)) == exact(delivered)
+
+
+AGGREGATED = {
+    "eventVersion": "1.0",
+    "accountId": "012345678901",
+    "eventId": "62759c1a-6248-48e1-a6b3-d5fb7e6c4bc0",
+    "eventCategory": "Aggregated",
+    "eventType": "AwsAggregatedEvent",
+    "awsRegion": "us-west-2",
+    "eventSource": "s3.amazonaws.com",
+    "timeWindow": {
+        "windowStart": "2026-01-10T19:20:00Z",
+        "windowEnd": "2026-01-10T19:25:00Z",
+        "windowSize": "PT5M",
+    },
+    "summary": {
+        "primaryDimension": {
+            "dimension": "eventName",
+            "statistics": [{"name": "PutObject", "value": 1000}],
+            "aggregationType": "Count",
+        },
+        "details": [],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"managementEvent": False, "recipientAccountId": "012345678901"}]
+)
+def test_an_aggregated_record_has_the_time_at_which_its_window_begins(
+    changes: dict[str, Any],
+) -> None:
+    delivered = AGGREGATED | changes
+
+    (row,) = rows_of([delivered])
+
+    assert row["eventTime"].isoformat() == "2026-01-10T19:20:00+00:00"
+    assert row["eventID"] == AGGREGATED["eventId"]
+    assert "eventTime" in row["derived"]
+    assert json.loads(row["unmapped"])["summary"] == AGGREGATED["summary"]
+    assert restore(row) == delivered
+
+
+@pytest.mark.parametrize(
+    "window", ["null", "7", "{}", '{"windowStart":null}', '{"windowStart":"soon"}', '"\\ud800"']
+)
+def test_an_aggregated_record_without_a_window_has_no_time(window: str) -> None:
+    text = f'{{"eventVersion":"1.0","eventCategory":"Aggregated","timeWindow":{window}}}'
+
+    [batch] = decode(envelope([text]), "a")
+
+    assert event_times(batch.records, batch.unmapped).to_pylist() == [None]

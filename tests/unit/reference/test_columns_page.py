@@ -32,6 +32,7 @@ def test_the_page_says_how_fields_are_delivered() -> None:
     page = columns_page()
 
     assert "| `resources[].ARN` | text | 1.01 | also read from `arn` |" in page
-    assert "| `eventTime` | timestamp, UTC | 1.0 | when the request was completed |" in page
+    assert "| `eventTime` | timestamp, UTC | 1.0 | when the request was completed; of " in page
+    assert "| `mcpEventDetails.executionTimeMs` | integer | + | " in page
     assert "| boolean | 1.08 | call from a console session; delivered as text |" in page
     assert "| `requestParameters` | JSON text | 1.0 | what was asked for |" in page

@@ -114,6 +114,7 @@ def shape(of: pa.DataType) -> Any:  # noqa: ANN401
     return {
         pa.string(): "string",
         pa.bool_(): "boolean",
+        pa.int64(): "bigint",
         pa.timestamp("us", tz="UTC"): "timestamp",
     }[of]
 

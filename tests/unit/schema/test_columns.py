@@ -3,7 +3,7 @@ from hashlib import sha256
 from cloudtrail_parquet.contract import PARTITION_COLUMNS
 from cloudtrail_parquet.schema.columns import PARTITION_SCHEMAS, SCHEMA, SCHEMA_VERSION
 
-DIGESTS = {2: "fc5ce6f75721e0b9"}
+DIGESTS = {2: "fc5ce6f75721e0b9", 3: "40518923265803b2"}
 """Of the columns, by schema version: whoever changes them has to raise the version."""
 
 
