@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.builders import ACCOUNT, REGION, as_text, exact, log_file, log_key, normal, record
+from tests.end_to_end.planted import DAY
 from tests.end_to_end.program import succeed
-from tests.end_to_end.test_queries import DAY, QUERIES, view
+from tests.end_to_end.test_queries import QUERIES, view
 
 ODD = {
     "surrogate": r'{"secretId":"nope\udbff"}',

@@ -19,7 +19,7 @@ from cloudtrail_parquet.contract import DEFAULT_LAYOUT, PARTITION_COLUMNS, Parti
 from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.layout import Shard, Unit
 from cloudtrail_parquet.querying.library import parse
-from cloudtrail_parquet.reference.ddl import DATASET, render
+from cloudtrail_parquet.reference.ddl import DATASET, DdlFormat, render
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.storage import open_store
 from stacks.investigations import investigations
@@ -45,6 +45,7 @@ from tests.layouts import LAYOUTS, convert_in
 
 ROOT = Path(__file__).parents[2]
 QUERIES = {path.stem: path for path in sorted((ROOT / "queries").glob("*.sql"))}
+FOR_POLARS = sorted((ROOT / "queries/polars").glob("*.py"))
 Convert = Callable[[dict[str, list[Row]]], Path]
 
 
@@ -92,9 +93,11 @@ def dataset(layout: PartitionLayout, logs: Path, tmp_path_factory: pytest.TempPa
     return convert_in(layout, logs, tmp_path_factory.mktemp("layout") / "cloudtrail")
 
 
-def view(dataset: Path, layout: PartitionLayout = DEFAULT_LAYOUT) -> str:
-    """What ``schema --format duckdb`` prints for a layout."""
-    return render("duckdb", Settings(partition_layout=layout)).replace(DATASET, str(dataset))
+def view(
+    dataset: Path, layout: PartitionLayout = DEFAULT_LAYOUT, format_: DdlFormat = "duckdb"
+) -> str:
+    """What ``schema --format`` prints for an engine and a layout."""
+    return render(format_, Settings(partition_layout=layout)).replace(DATASET, str(dataset))
 
 
 @pytest.fixture
@@ -137,7 +140,8 @@ def parameters_of(name: str, layout: PartitionLayout) -> list[Any]:
         days = [f"2026-02-{DAY:%d}" if first > 1 else "2026-01-01", "2026-02-28"]
     case = CASES[name]
     own = list(case.variables.values()) if case.athena is None else case.athena
-    return days + with_account(list(map(plain, own)), name)
+    given: list[Any] = with_account(list(map(plain, own)), name)
+    return days + given
 
 
 IN_FEBRUARY: dict[str, list[tuple[Any, ...]]] = {
@@ -172,6 +176,25 @@ def test_a_query_for_athena_finds_the_same(
         shown = athena_sql.ask(connection, query, parameters_of(name, layout))
 
     assert found_in(shown, name, str.lower) == expected_of(name, expected)
+
+
+@pytest.mark.parametrize("layout", [DEFAULT_LAYOUT, "dt"], indirect=True, scope="module")
+@pytest.mark.parametrize("name", [path.stem for path in FOR_POLARS])
+def test_a_query_for_polars_finds_the_same(
+    con: duckdb.DuckDBPyConnection, dataset: Path, layout: PartitionLayout, name: str
+) -> None:
+    names: dict[str, Any] = {}
+    exec(view(dataset, layout, "polars"), names)  # noqa: S102 - our own
+    code = (ROOT / f"queries/polars/{name}.py").read_text()
+    for variable, value in CASES[name].variables.items():
+        code = code.replace(f"\n{variable} = None\n", f"\n{variable} = {value!r}\n")
+        assert f"{variable} = {value!r}" in code
+
+    exec(compile(code, name, "exec"), names)  # noqa: S102 - our own
+
+    asked = ask(con, name, dataset)
+    assert names["found"].to_dicts() == asked
+    assert found_in(asked, name)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ python -m cloudtrail_parquet.querying.queries_page > queries/README.md
 
 import sys
 
-from cloudtrail_parquet.querying.library import Parameter, Query, queries
+from cloudtrail_parquet.querying.library import Parameter, Query, names, queries
 from cloudtrail_parquet.reference.markdown import table
 
 _PAGE = """\
@@ -64,13 +64,16 @@ makes named queries of them. Parameters are written `?`, and where all are meant
 place of a missing one. Three differ: chains of roles and of sessions have three links at most, and
 `services_and_errors_of_a_day` is about all days that are read.
 
+For Polars, `polars/` has those that look most unlike SQL there, over the `cloudtrail` of
+`cloudtrail-parquet schema --format polars`:
 """
 
 
 def queries_page() -> str:
     """The page as Markdown, with a row for each query."""
     titles = ("query", "question", "parameters", "source of the idea")
-    return _PAGE + table(titles, map(_row, queries())) + "\n"
+    polars = ",\n".join(f"[{name}](polars/{name}.py)" for name in names("polars"))
+    return f"{_PAGE}{polars}.\n\n{table(titles, map(_row, queries()))}\n"
 
 
 def _row(query: Query) -> tuple[str, ...]:
