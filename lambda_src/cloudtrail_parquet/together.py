@@ -53,15 +53,14 @@ def ahead(act: Callable[[T], R], items: Iterable[T], number: int) -> Iterator[R]
     if number == 1:
         yield from map(act, items)
         return
-    waiting = iter(items)
-    with ThreadPoolExecutor(number, "ahead") as threads:
+    waiting, threads = iter(items), ThreadPoolExecutor(number, "ahead")
+    try:
         running = deque(threads.submit(act, item) for item in islice(waiting, number))
-        try:
-            while running:
-                yield running.popleft().result()
-                running.extend(threads.submit(act, item) for item in islice(waiting, 1))
-        finally:
-            threads.shutdown(wait=False, cancel_futures=True)
+        while running:
+            yield running.popleft().result()
+            running.extend(threads.submit(act, item) for item in islice(waiting, 1))
+    finally:  # without waiting for what is under way, which nobody takes any more
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 class Budget:

@@ -13,7 +13,8 @@ import pytest
 from mypy_boto3_s3 import S3Client
 
 import cloudtrail_parquet
-from cloudtrail_parquet.dataset.export import export_records
+from cloudtrail_parquet.dataset.delivered import write_tree
+from cloudtrail_parquet.dataset.export import export_records, parts_to_export
 from cloudtrail_parquet.errors import RefusedError
 from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
 from cloudtrail_parquet.storage import open_store
@@ -309,3 +310,23 @@ def test_an_account_that_one_bucket_refuses_is_left_out_and_told(
     status, receipts, said = convert(split.source, lake, scratch=tmp_path)
     assert status == 0, said
     assert account in {one["account"] for one in receipts}
+
+
+@pytest.mark.slow
+def test_a_bucket_receives_records_as_log_files_and_they_are_converted_from_there(
+    tmp_path: Path, new_bucket: Callable[[], str], s3: S3Client
+) -> None:
+    generate_tree(tmp_path / "logs", SPEC)
+    status, *_ = convert(str(tmp_path / "logs"), str(tmp_path / "lake"), scratch=tmp_path)
+    assert status == 0
+    bucket = new_bucket()
+    tree = open_store(f"s3://{bucket}/copy")
+
+    written = list(write_tree(parts_to_export(open_store(tmp_path / "lake")), tree, 2))
+
+    keys = objects(s3, bucket).keys()
+    assert len(keys) == sum(each.files for each in written)
+    assert all(key.startswith("copy/AWSLogs/") for key in keys)
+    status, *_ = convert(f"s3://{bucket}/copy", str(tmp_path / "again"), scratch=tmp_path)
+    assert status == 0
+    assert records(tmp_path / "again") == records(tmp_path / "lake")

@@ -14,10 +14,10 @@ from typing import Annotated
 import msgspec
 import typer
 
-from cloudtrail_parquet.batch.workers import cores
-from cloudtrail_parquet.cli.arguments import Accounts, AsJson, Day, From, Regions, To, range_of
+from cloudtrail_parquet.cli.arguments import AsJson
 from cloudtrail_parquet.cli.backfill.commands import backfill
 from cloudtrail_parquet.cli.converting import convert
+from cloudtrail_parquet.cli.exporting import export
 from cloudtrail_parquet.cli.help_pages import WORDS, Commands, ExampleGroup
 from cloudtrail_parquet.cli.inspection_tables import tables
 from cloudtrail_parquet.cli.options import with_settings
@@ -30,15 +30,12 @@ from cloudtrail_parquet.cli.output import (
 )
 from cloudtrail_parquet.cli.planning import plan
 from cloudtrail_parquet.cli.progress import Amount, NoProgress, progress
-from cloudtrail_parquet.dataset.export import parts_to_export
 from cloudtrail_parquet.dataset.inspection import inspect_location
 from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
 from cloudtrail_parquet.process import prepare_process
-from cloudtrail_parquet.records.json_lines import as_lines
 from cloudtrail_parquet.reference.ddl import DdlFormat, render
 from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
 from cloudtrail_parquet.settings.settings import Settings
-from cloudtrail_parquet.storage import open_store
 from cloudtrail_parquet.version import __version__
 
 _WORDS = "\n\n".join(f"{word}: {about}." for word, about in WORDS.items())
@@ -74,24 +71,8 @@ def _options(
 
 app.command()(convert)
 app.command()(plan)
+app.command()(export)
 app.add_typer(backfill, name="backfill")
-
-
-@app.command()
-def export(  # noqa: PLR0913, PLR0917 - each is an option
-    dataset: Annotated[str, typer.Argument(help="Folder or URI with the partitions.")],
-    day: Day = None,
-    first: From = None,
-    last: To = None,
-    account: Accounts = None,
-    region: Regions = None,
-) -> None:
-    """Print the records of a dataset as JSON lines, as CloudTrail delivered them."""
-    wanted = range_of(day, first, last, account, region)
-    names = sorted(wanted.accounts), sorted(wanted.regions)
-    parts = parts_to_export(open_store(dataset), wanted.first, wanted.last, *names)
-    for texts in parts.texts(cores()):
-        sys.stdout.buffer.write(as_lines(texts))
 
 
 @app.command()

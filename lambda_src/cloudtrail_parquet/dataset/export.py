@@ -14,7 +14,7 @@ from cloudtrail_parquet.dataset.places import Names, are_wanted, batches_of, pla
 from cloudtrail_parquet.errors import UsageError, listed
 from cloudtrail_parquet.layout import Place, Unit, unit_of
 from cloudtrail_parquet.records.json_columns import file_schema
-from cloudtrail_parquet.records.json_lines import restore_lines
+from cloudtrail_parquet.records.json_lines import on_one_line, restore_texts
 from cloudtrail_parquet.schema.columns import JsonEncoding, leaves
 from cloudtrail_parquet.source.discover import check_known
 from cloudtrail_parquet.storage import Entry, ReadStore
@@ -30,10 +30,29 @@ _KNOWN = frozenset(
 
 
 class PartRows(NamedTuple):
-    """PartRows of one part, in its order; at most so many that their texts fit into memory."""
+    """Some rows of a part, in its order; at most so many that their texts fit into memory.
 
-    key: str
+    Attributes:
+        entry: The part.
+        footer: Its footer.
+        batch: The rows.
+    """
+
+    entry: Entry
+    footer: pq.FileMetaData
     batch: pa.RecordBatch
+
+
+class PartTexts(NamedTuple):
+    """The records of some rows of a part.
+
+    Attributes:
+        rows: The rows.
+        texts: A JSON text for each, string.
+    """
+
+    rows: PartRows
+    texts: pa.Array
 
 
 class ExportedParts(NamedTuple):
@@ -60,19 +79,10 @@ class ExportedParts(NamedTuple):
             with _opened(self.dataset, entry.key) as part:
                 for batch in batches_of(part, self.columns, _BATCH_ROWS):
                     for piece in _pieces(batch):
-                        yield PartRows(entry.key, piece)
+                        yield PartRows(entry, part.metadata, piece)
 
-    def restored(self, rows: PartRows) -> pa.Array:
-        """The records of rows, as `restore_lines` gives them.
-
-        Raises:
-            StorageError: The part of the rows is damaged.
-        """
-        with readable(self.dataset, rows.key):
-            return restore_lines(rows.batch)
-
-    def texts(self, threads: int) -> Iterator[pa.Array]:
-        """All records as `restore_lines` gives them, in the order of the rows.
+    def texts(self, threads: int) -> Iterator[PartTexts]:
+        """All records, in the order of the rows; free-form text may have line ends.
 
         Args:
             threads: How many batches are restored at a time.
@@ -80,7 +90,16 @@ class ExportedParts(NamedTuple):
         Raises:
             StorageError, UsageError: As `rows` does.
         """
-        return ahead(self.restored, self.rows(), threads)
+        return ahead(self._restored, self.rows(), threads)
+
+    def lines(self, threads: int) -> Iterator[PartTexts]:
+        """All records, likewise, each on one line: with spaces in place of line ends."""
+        for rows, texts in self.texts(threads):
+            yield PartTexts(rows, on_one_line(texts))
+
+    def _restored(self, rows: PartRows) -> PartTexts:
+        with readable(self.dataset, rows.entry.key):
+            return PartTexts(rows, restore_texts(rows.batch))
 
 
 def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
@@ -120,7 +139,7 @@ def export_records(  # noqa: PLR0913, PLR0917
         StorageError: A part is damaged in which accounts or regions were looked for.
     """
     parts = parts_to_export(dataset, first, last, accounts, regions)
-    return (text for texts in parts.texts(threads) for text in texts.to_pylist())
+    return (text for some in parts.lines(threads) for text in some.texts.to_pylist())
 
 
 def parts_to_export(

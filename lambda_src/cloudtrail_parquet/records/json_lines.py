@@ -1,8 +1,8 @@
 """From many rows back to the records that were delivered, column by column.
 
-The texts are those of `from_arrow.restore_json`, byte for byte, without their line ends. Arrow
-joins them from the columns; Python objects are made only of what is rare: the map of web identity
-attributes, what is unmapped, and VARIANT values.
+The texts are those of `from_arrow.restore_json`, byte for byte. Arrow joins them from the columns;
+Python objects are made only of what is rare: the map of web identity attributes, what is unmapped,
+and VARIANT values.
 """
 
 import re
@@ -31,8 +31,8 @@ Writer = Callable[[pa.Array], pa.Array]
 """Makes JSON texts, string, of n values; null of null."""
 
 
-def restore_lines(batch: pa.RecordBatch) -> pa.Array:
-    """The delivered records of n rows, as JSON texts without line ends.
+def restore_texts(batch: pa.RecordBatch) -> pa.Array:
+    """The delivered records of n rows, as JSON texts.
 
     Args:
         batch: Rows as files of any ``json_encoding`` and layout hold them.
@@ -46,19 +46,26 @@ def restore_lines(batch: pa.RecordBatch) -> pa.Array:
     derived, members = _derived(batch), []
     for name, write_column in _WRITERS.items():
         if name in batch.schema.names and _has_values(column := batch.column(name)):
-            texts = _member(name, write_column(column))
-            members.append(pc.if_else(derived[name], _NULL, texts) if name in derived else texts)
-    lines = _objects(members, len(batch))
+            member = _member(name, write_column(column))
+            members.append(pc.if_else(derived[name], _NULL, member) if name in derived else member)
+    texts = _objects(members, len(batch))
     if UNMAPPED in batch.schema.names and _has_values(column := batch.column(UNMAPPED)):
-        lines = pc.replace_with_mask(lines, column.is_valid(), _overlaid(lines, column, batch))
-    lines.validate(full=True)
-    return _on_one_line(lines)
+        texts = pc.replace_with_mask(texts, column.is_valid(), _overlaid(texts, column, batch))
+    texts.validate(full=True)
+    return texts
 
 
-def as_lines(texts: pa.Array) -> memoryview:
-    """The bytes of n texts, string, each with a line end."""
-    lines = pc.binary_join_element_wise(texts, "\n", "")
-    return _bytes_of(lines)
+def on_one_line(texts: pa.Array) -> pa.Array:
+    """JSON texts with spaces in place of line ends, which are white space outside of strings."""
+    for end, pattern in _LINE_ENDS.items():
+        if pattern.search(_bytes_of(texts)):
+            texts = pc.replace_substring(texts, end, " ")
+    return texts
+
+
+def as_bytes(texts: pa.Array, end: str = "\n") -> memoryview:
+    """The bytes of n texts, string, each with an end."""
+    return _bytes_of(pc.binary_join_element_wise(texts, end, ""))
 
 
 def _bytes_of(column: pa.Array) -> memoryview:
@@ -86,11 +93,11 @@ def _derived(batch: pa.RecordBatch) -> dict[str, pa.Array]:
     }
 
 
-def _overlaid(lines: pa.Array, unmapped: pa.Array, batch: pa.RecordBatch) -> pa.Array:
+def _overlaid(known: pa.Array, unmapped: pa.Array, batch: pa.RecordBatch) -> pa.Array:
     """The texts of the rows with something unmapped, which is laid over what the columns gave."""
     rows = pc.indices_nonzero(unmapped.is_valid())
-    pairs = zip(lines.take(rows).to_pylist(), _text(unmapped.take(rows)).to_pylist(), strict=True)
-    texts = [_with_members(line, unwrap(text.encode())) for line, text in pairs]
+    pairs = zip(known.take(rows).to_pylist(), _text(unmapped.take(rows)).to_pylist(), strict=True)
+    texts = [_with_members(record, unwrap(text.encode())) for record, text in pairs]
     over_columns = [number for number, text in enumerate(texts) if text is None]
     if over_columns:
         found = batch.take(rows.take(pa.array(over_columns))).to_pylist()
@@ -99,22 +106,14 @@ def _overlaid(lines: pa.Array, unmapped: pa.Array, batch: pa.RecordBatch) -> pa.
     return pa.array(texts, pa.string())
 
 
-def _with_members(line: str, unmapped: bytes) -> str | None:
+def _with_members(record: str, unmapped: bytes) -> str | None:
     """A record with what is unmapped; None if that concerns a column."""
     members = jsontext.members(unmapped)
     if not _NAMES.isdisjoint(members):
         return None
     added = {name: text for name, text in members.items() if text != jsontext.NULL}
-    known, further = line[1:-1], write_json(added).decode()[1:-1]
+    known, further = record[1:-1], write_json(added).decode()[1:-1]
     return f"{{{known}{',' if known and further else ''}{further}}}"
-
-
-def _on_one_line(lines: pa.Array) -> pa.Array:
-    """The texts with spaces in place of line ends, which are white space: strings escape theirs."""
-    for end, pattern in _LINE_ENDS.items():
-        if pattern.search(_bytes_of(lines)):
-            lines = pc.replace_substring(lines, end, " ")
-    return lines
 
 
 def _member(name: str, values: pa.Array) -> pa.Array:

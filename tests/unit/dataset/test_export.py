@@ -180,5 +180,5 @@ def test_rows_are_exported_in_pieces_that_fit_into_memory(
     parts = parts_to_export(open_store(part.parents[1]))
 
     assert {len(rows.batch) for rows in parts.rows()} == {1}
-    texts = [text for texts in parts.texts(threads=3) for text in texts.to_pylist()]
+    texts = [text for some in parts.texts(threads=3) for text in some.texts.to_pylist()]
     assert texts == list(export_records(open_store(part.parents[1])))

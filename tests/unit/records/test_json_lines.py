@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from cloudtrail_parquet.records.decode import decode
 from cloudtrail_parquet.records.from_arrow import restore_json
 from cloudtrail_parquet.records.json_columns import as_in_files
-from cloudtrail_parquet.records.json_lines import as_lines, restore_lines
+from cloudtrail_parquet.records.json_lines import as_bytes, on_one_line, restore_texts
 from cloudtrail_parquet.schema.columns import JsonEncoding
 from tests.builders import (
     SURROGATE_NAME,
@@ -44,8 +44,7 @@ def in_files(records: Iterable[object], encoding: JsonEncoding = "string") -> pa
 
 def one_by_one(batch: pa.RecordBatch) -> list[str]:
     """What each row gives by itself."""
-    texts = map(restore_json, batch.to_pylist())
-    return [text.replace("\n", " ").replace("\r", " ") for text in texts]
+    return list(map(restore_json, batch.to_pylist()))
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -59,7 +58,7 @@ def test_rows_together_give_what_each_gives_by_itself(
 ) -> None:
     batch = in_files(records, encoding)
 
-    assert restore_lines(batch).to_pylist() == one_by_one(batch)
+    assert restore_texts(batch).to_pylist() == one_by_one(batch)
 
 
 @given(records=st.lists(odd_records, min_size=3, max_size=6), data=st.data())
@@ -70,16 +69,20 @@ def test_some_rows_of_a_batch_give_what_they_give_alone(
     first = data.draw(st.integers(0, len(batch) - 1))
     some = batch.slice(first, data.draw(st.integers(1, len(batch) - first)))
 
-    assert restore_lines(some).to_pylist() == one_by_one(some)
+    assert restore_texts(some).to_pylist() == one_by_one(some)
 
 
 @given(st.lists(odd_records, min_size=1, max_size=4))
 def test_lines_are_the_texts_and_their_ends(records: list[str]) -> None:
-    texts = restore_lines(in_files(records))
+    verbatim = restore_texts(in_files(records))
+    texts = on_one_line(verbatim)
 
-    assert bytes(as_lines(texts)) == "".join(f"{text}\n" for text in texts.to_pylist()).encode()
-    assert bytes(as_lines(texts.slice(1))) == b"".join(
-        bytes(as_lines(texts)).splitlines(keepends=True)[1:]
+    assert texts.to_pylist() == [
+        text.replace("\n", " ").replace("\r", " ") for text in verbatim.to_pylist()
+    ]
+    assert bytes(as_bytes(texts)) == "".join(f"{text}\n" for text in texts.to_pylist()).encode()
+    assert bytes(as_bytes(texts.slice(1))) == b"".join(
+        bytes(as_bytes(texts)).splitlines(keepends=True)[1:]
     )
 
 
@@ -87,7 +90,7 @@ def test_times_of_every_size_and_nulls_between_them() -> None:
     times = ["0001-01-01T00:00:00Z", "1901-02-03T04:05:06.000007Z", "9999-12-31T23:59:59Z"]
     batch = in_files([record(eventTime=time) for time in times])
 
-    restored = [json.loads(text)["eventTime"] for text in restore_lines(batch).to_pylist()]
+    restored = [json.loads(text)["eventTime"] for text in restore_texts(batch).to_pylist()]
     assert restored == times
 
 
@@ -100,7 +103,7 @@ def test_columns_that_an_older_file_lacks_are_absent() -> None:
     )
     older = pa.RecordBatch.from_pydict(members)
 
-    (text,) = restore_lines(older).to_pylist()
+    (text,) = restore_texts(older).to_pylist()
     assert [text] == one_by_one(older)
     assert json.loads(text)["newField"] == 1
     assert "userAgent" not in json.loads(text)
@@ -111,7 +114,7 @@ def test_a_null_that_is_unmapped_adds_nothing() -> None:
     unmapped = pa.array(['{"a":null,"b":[1 ,2]}', None])
     changed = batch.set_column(batch.schema.names.index("unmapped"), "unmapped", unmapped)
 
-    assert restore_lines(changed).to_pylist() == one_by_one(changed)
+    assert restore_texts(changed).to_pylist() == one_by_one(changed)
 
 
 def test_text_that_is_not_utf_8_is_an_error() -> None:
@@ -122,7 +125,7 @@ def test_text_that_is_not_utf_8_is_an_error() -> None:
     damaged = batch.set_column(batch.schema.names.index("userAgent"), "userAgent", agents)
 
     with pytest.raises(ValueError, match=r"UTF-?8"):
-        restore_lines(damaged)
+        restore_texts(damaged)
 
 
 @pytest.mark.skipif(
@@ -140,4 +143,4 @@ def test_real_records_together_give_what_each_gives_by_itself(encoding: JsonEnco
     ]
     batch = in_files(texts, encoding)
 
-    assert restore_lines(batch).to_pylist() == one_by_one(batch)
+    assert restore_texts(batch).to_pylist() == one_by_one(batch)
