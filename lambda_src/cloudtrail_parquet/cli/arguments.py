@@ -1,6 +1,7 @@
 """Arguments and options that several commands have, and what they select."""
 
-from datetime import date, datetime
+import re
+from datetime import date
 from typing import Annotated
 
 import typer
@@ -8,6 +9,8 @@ import typer
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.planning.plan import Only, UnitRange
 from cloudtrail_parquet.settings.settings import OPTIONAL_LOG_FOLDERS
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 Logs = Annotated[
     str,
@@ -18,20 +21,13 @@ Logs = Annotated[
 ]
 
 
-Day = Annotated[
-    datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Only this day.", metavar="D")
-]
+Day = Annotated[str | None, typer.Option("--day", help="Only this day.", metavar="D")]
 
 
-From = Annotated[
-    datetime | None,
-    typer.Option("--from", formats=["%Y-%m-%d"], help="From this day on.", metavar="D"),
-]
+From = Annotated[str | None, typer.Option("--from", help="From this day on.", metavar="D")]
 
 
-To = Annotated[
-    datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Up to this day.", metavar="D")
-]
+To = Annotated[str | None, typer.Option("--to", help="Up to this day.", metavar="D")]
 
 
 Accounts = Annotated[
@@ -84,24 +80,34 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def range_of(
-    day: datetime | None,
-    first: datetime | None,
-    last: datetime | None,
+    day: str | None,
+    first: str | None,
+    last: str | None,
     accounts: list[str] | None,
     regions: list[str] | None,
 ) -> UnitRange:
     """What the options of a command select.
 
     Raises:
-        UsageError: They contradict each other.
+        UsageError: A day is not one, or they contradict each other.
     """
     if day and (first or last):
         raise UsageError("--day goes without --from and --to", "options", "Use one or the other")
-    return UnitRange.of(_date(day or first), _date(day or last), accounts or (), regions or ())
+    only = _date("--day", day)
+    from_, to = only or _date("--from", first), only or _date("--to", last)
+    return UnitRange.of(from_, to, accounts or (), regions or ())
 
 
-def _date(moment: datetime | None) -> date | None:
-    return moment.date() if moment else None
+def _date(option: str, text: str | None) -> date | None:
+    if text is None:
+        return None
+    hint = "Write year, month and day (UTC) with hyphens: 2026-01-10"
+    if not _DAY.fullmatch(text):
+        raise UsageError(f"{text!r} is not a day", option, hint)
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"there is no day {text}", option, hint) from error
 
 
 def with_folders(folders: tuple[str, ...], further: list[str]) -> tuple[str, ...]:

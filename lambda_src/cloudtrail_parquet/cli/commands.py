@@ -1,15 +1,15 @@
 """The command ``cloudtrail-parquet``.
 
 Results go to stdout, everything else to stderr. Exit status: 0 success; 1 some unit failed; 2 wrong
-usage, or no log files; 3 finished, but something was quarantined, kept or lies where no unit reads
-it.
+usage, no log files, or a location that somebody has to see to first, such as a full disk; 3
+finished, but something was quarantined, kept or lies where no unit reads it.
 """
 
 import json
-import os
+import shutil
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import msgspec
 import typer
@@ -17,25 +17,22 @@ import typer
 from cloudtrail_parquet.cli.arguments import AsJson
 from cloudtrail_parquet.cli.backfill.commands import backfill
 from cloudtrail_parquet.cli.converting import convert
+from cloudtrail_parquet.cli.door import enter
 from cloudtrail_parquet.cli.exporting import export
 from cloudtrail_parquet.cli.help_pages import WORDS, Commands, ExampleGroup
 from cloudtrail_parquet.cli.inspection_tables import tables
 from cloudtrail_parquet.cli.options import with_settings
-from cloudtrail_parquet.cli.output import (
-    FAILED,
-    STDOUT,
-    WRONG_USAGE,
-    note_error,
-    two_columns,
-)
+from cloudtrail_parquet.cli.output import STDOUT, two_columns
 from cloudtrail_parquet.cli.planning import plan
 from cloudtrail_parquet.cli.progress import Amount, NoProgress, progress
+from cloudtrail_parquet.contract import LOGS_ROOT
 from cloudtrail_parquet.dataset.inspection import inspect_location
-from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
+from cloudtrail_parquet.errors import StorageError, UsageError, system_errors
 from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.reference.ddl import DdlFormat, render
 from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
 from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.storage import check_spelling, local_path
 from cloudtrail_parquet.version import __version__
 
 _WORDS = "\n\n".join(f"{word}: {about}." for word, about in WORDS.items())
@@ -78,7 +75,7 @@ app.add_typer(backfill, name="backfill")
 @app.command()
 def generate(  # noqa: PLR0913, PLR0917 - each is an option
     out: Annotated[
-        Path, typer.Argument(metavar="OUT", help="Folder that receives AWSLogs/…; must be empty.")
+        str, typer.Argument(metavar="OUT", help="Folder that receives AWSLogs/…; must be empty.")
     ],
     accounts: Annotated[int, typer.Option(metavar="N", help="Accounts.")] = 2,
     regions: Annotated[int, typer.Option(metavar="N", help="Regions of each account.")] = 2,
@@ -98,8 +95,7 @@ def generate(  # noqa: PLR0913, PLR0917 - each is an option
     no_progress: NoProgress = False,  # noqa: ARG001 - its callback uses it
 ) -> None:
     """Write a believable tree of sample log files, and print what it contains."""
-    if out.exists() and any(out.iterdir()):
-        raise UsageError("the folder is not empty", str(out), "Name a new one")
+    folder = _new_folder(out)
     try:
         spec = TreeSpec(
             accounts=accounts,
@@ -116,8 +112,12 @@ def generate(  # noqa: PLR0913, PLR0917 - each is an option
             str(error), "generate", "See cloudtrail-parquet generate --help"
         ) from error
     goal = Amount(items=records, work=records * (1 + duplicates))
-    with progress("generating", goal, "record") as meter:
-        truth = msgspec.to_builtins(generate_tree(out, spec, meter.add))
+    try:
+        with system_errors("written", folder), progress("generating", goal, "record") as meter:
+            truth = msgspec.to_builtins(generate_tree(folder, spec, meter.add))
+    except StorageError:
+        shutil.rmtree(folder / LOGS_ROOT, ignore_errors=True)
+        raise
     if as_json:
         print(json.dumps(truth))
         return
@@ -125,6 +125,23 @@ def generate(  # noqa: PLR0913, PLR0917 - each is an option
     STDOUT.print(two_columns({name.replace("_", " "): text for name, text in counts.items()}))
     for damaged in truth["corrupt_files"]:
         STDOUT.print(f"damaged: {damaged['key']}: {damaged['reason']}", soft_wrap=True)
+
+
+def _new_folder(location: str) -> Path:
+    """The path of a folder in which nothing lies yet.
+
+    Raises:
+        UsageError: Something does, or it is a file or no folder at all.
+    """
+    check_spelling(location)
+    folder = local_path(location)
+    if folder is None:
+        what, hint = "is not on a disk, where alone logs are made", "Name a folder; then copy it"
+        raise UsageError(what, location, hint)
+    with system_errors("read", folder):
+        if folder.exists() and any(folder.iterdir()):
+            raise UsageError("the folder is not empty", location, "Name a new one")
+    return folder
 
 
 @app.command()
@@ -161,17 +178,7 @@ def inspect(
         STDOUT.print(*tables(inspected))
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command; print errors raised on purpose as a line, and exit with their status."""
     prepare_process()
-    try:
-        app(standalone_mode=True)
-    except UsageError as error:
-        note_error(error)
-        sys.exit(WRONG_USAGE)
-    except CloudTrailParquetError as error:
-        note_error(error)
-        sys.exit(FAILED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone
-        sys.exit(FAILED)
+    enter(app)

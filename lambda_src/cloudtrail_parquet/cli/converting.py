@@ -89,7 +89,7 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
     started = time.monotonic()
     wanted = range_of(day, first, last, account, region)
     locations = Locations.of(source, dataset, state)
-    locations.check(settings.part_bytes)
+    locations.check(settings.part_bytes, writes=not dry_run)
     settings = replace(settings, folders=with_folders(settings.folders, folder or []))
     selection, stores = Selection.of(locations.source, wanted, settings.folders), locations.open()
     with planning(selection):

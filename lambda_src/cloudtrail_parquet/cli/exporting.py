@@ -67,7 +67,7 @@ def export(  # noqa: PLR0913, PLR0917 - each is an option
     wanted = range_of(day, first, last, account, region)
     names = sorted(wanted.accounts), sorted(wanted.regions)
     is_written = _is_written(form, output, dataset)
-    parts = parts_to_export(open_store(dataset), wanted.first, wanted.last, *names)
+    parts = parts_to_export(open_existing(dataset, "dataset"), wanted.first, wanted.last, *names)
     written = WrittenTree()
     try:
         if form == "aws":

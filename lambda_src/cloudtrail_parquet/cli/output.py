@@ -10,7 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from cloudtrail_parquet.batch.workers import Outcome
-from cloudtrail_parquet.errors import CloudTrailParquetError
+from cloudtrail_parquet.errors import (
+    CloudTrailParquetError,
+    LocationError,
+    RefusedError,
+    UnwritableError,
+    UsageError,
+)
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.remarks import (
     unfinished_lines,
@@ -41,6 +47,25 @@ def note_error(error: CloudTrailParquetError) -> None:
     note(f"error: {first}")
     for line in further:
         note(line)
+
+
+def note_errors(errors: Iterable[CloudTrailParquetError]) -> None:
+    """Print what went wrong; what has befallen many alike, such as a full disk, once."""
+    alike: dict[object, list[CloudTrailParquetError]] = {}
+    for number, error in enumerate(errors):
+        key: object = number
+        if isinstance(error, LocationError):
+            key = error.args[2] if isinstance(error, UnwritableError) else error.args
+        alike.setdefault(key, []).append(error)
+    for first, *others in alike.values():
+        note_error(first)
+        if others:
+            note(f"{len(others):,} more failed in the same way")
+
+
+def status_of(error: CloudTrailParquetError) -> int:
+    """The exit status for an error: whether somebody has to mend something, or it may pass."""
+    return WRONG_USAGE if isinstance(error, UsageError | LocationError) else FAILED
 
 
 def beside(name: str, objects: str) -> str:
@@ -143,9 +168,11 @@ def report(outcomes: list[Outcome]) -> int:
     for receipt in kept:
         note(f"kept as it was: {receipt.unit.name}: {receipt.kept} (see --replace-shrunk)")
     failures = [outcome.error for outcome in outcomes if outcome.error]
-    for error in failures:
-        note_error(error)
-    return FAILED if failures else QUARANTINED if quarantined or kept else 0
+    note_errors(failures)
+    if failures:
+        of_disk = all(isinstance(error, UnwritableError | RefusedError) for error in failures)
+        return WRONG_USAGE if of_disk else FAILED
+    return QUARANTINED if quarantined or kept else 0
 
 
 def two_columns(rows: dict[str, str]) -> Table:

@@ -93,7 +93,10 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
     is read: log files, receipts and parts are listed, and receipts are read.
     """
     wanted = range_of(day, first, last, account, region)
-    state = state or (Locations.of(source, dataset).state if dataset else None)
+    if dataset:
+        locations = Locations.of(source, dataset, state)
+        locations.check(settings.part_bytes, writes=False)
+        state = locations.state
     if only not in {"all", None} and not state:
         raise UsageError(f"--only {only} needs receipts", "plan", "Name the DATASET or --state")
     settings = replace(settings, folders=with_folders(settings.folders, folder or []))

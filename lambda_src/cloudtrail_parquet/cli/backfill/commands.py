@@ -299,8 +299,7 @@ def cancel(  # noqa: PLR0913, PLR0917 - each is an option
 
 def _stores(dataset: str, state: str | None) -> Stores:
     """The stores of a dataset; the source is not read."""
-    locations = Locations.of(dataset, dataset, state)
-    notes = open_store(locations.state)
+    notes = open_store(Locations.state_of(dataset, state))
     return Stores(notes, notes, notes)
 
 
