@@ -15,7 +15,7 @@ CONVERTER = (
     {"errors", "schema"},
     {"formats", "storage"},
     {"layout"},
-    {"deliveries"},
+    {"deliveries", "envelopes"},
     {"settings"},
     {"records", "source"},
     {"state"},

@@ -7,7 +7,6 @@ finished, but something was quarantined, kept or lies where no unit reads it.
 
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
 

@@ -19,7 +19,13 @@ from cloudtrail_parquet.dataset.export import ExportedParts, PartTexts, parts_to
 from cloudtrail_parquet.errors import UsageError, listed
 from cloudtrail_parquet.records.json_lines import as_bytes
 from cloudtrail_parquet.settings.settings import LOG_FOLDERS
-from cloudtrail_parquet.storage import is_below, local_path, open_store, without_parameters
+from cloudtrail_parquet.storage import (
+    is_below,
+    local_path,
+    open_existing,
+    open_store,
+    without_parameters,
+)
 from cloudtrail_parquet.wording import counted, size_of
 
 Form = Literal["lines", "records", "aws"]

@@ -18,6 +18,7 @@ from cloudtrail_parquet.conversion.duplicates import Duplicates
 from cloudtrail_parquet.conversion.task import Task
 from cloudtrail_parquet.dataset.writer import PartsWriter, in_background
 from cloudtrail_parquet.deliveries import LogFile
+from cloudtrail_parquet.envelopes.shapes import raw_records
 from cloudtrail_parquet.errors import (
     ArchivedError,
     CloudTrailParquetError,
@@ -27,7 +28,6 @@ from cloudtrail_parquet.errors import (
 from cloudtrail_parquet.formats.gzip_text import LargeText
 from cloudtrail_parquet.layout import Place, Unit, part_key, straggler_key
 from cloudtrail_parquet.records.decode import decode
-from cloudtrail_parquet.records.shapes import raw_records
 from cloudtrail_parquet.schema.columns import METADATA_PREFIX, RECORD_VERSION, SCHEMA_VERSION
 from cloudtrail_parquet.source.fetch import Fetched, fetch, fetch_text
 from cloudtrail_parquet.state.figures import (

@@ -14,6 +14,14 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 import pyarrow as pa
 
+from cloudtrail_parquet.envelopes.envelope import (
+    find_cuts,
+    is_utf8,
+    plain_list,
+    plain_records,
+    records_between,
+)
+from cloudtrail_parquet.envelopes.shapes import Enclosed, unwrapped
 from cloudtrail_parquet.formats import jsontext
 from cloudtrail_parquet.formats.eventtime import format_time
 from cloudtrail_parquet.formats.gzip_text import LargeText
@@ -26,14 +34,6 @@ from cloudtrail_parquet.records.coerce import (
     coerce_members,
     coercer,
 )
-from cloudtrail_parquet.records.envelope import (
-    find_cuts,
-    is_utf8,
-    plain_list,
-    plain_records,
-    records_between,
-)
-from cloudtrail_parquet.records.shapes import Enclosed, unwrapped
 from cloudtrail_parquet.schema.columns import RECORD, kind
 
 INVALID_UTF8 = "invalidUtf8"

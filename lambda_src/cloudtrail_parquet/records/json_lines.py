@@ -211,6 +211,10 @@ def _write_text_booleans(column: pa.Array) -> pa.Array:
     return pc.if_else(column, '"true"', '"false"')
 
 
+def _write_integers(column: pa.Array) -> pa.Array:
+    return column.cast(pa.string())
+
+
 def _write_times(column: pa.Array) -> pa.Array:
     """Write times as `formats.eventtime.format_time` does."""
     texts = column.cast(pa.timestamp("us")).cast(pa.string())  # 2026-01-10 12:34:56.000000
@@ -224,6 +228,7 @@ _LEAVES: dict[str, Writer] = {
     "json": _write_json,
     "boolean": _write_booleans,
     "text-boolean": _write_text_booleans,
+    "integer": _write_integers,
     "timestamp": _write_times,
 }
 _WRITERS = {field.name: _writer(field) for field in RECORD}

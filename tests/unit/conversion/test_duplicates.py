@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudtrail_parquet.conversion.duplicates import Duplicates
+from cloudtrail_parquet.envelopes.shapes import raw_records
 from cloudtrail_parquet.records.decode import decode
 from cloudtrail_parquet.records.event_times import event_times
 from cloudtrail_parquet.records.keys import content, keys_of
-from cloudtrail_parquet.records.shapes import raw_records
 from tests.builders import as_text, envelope, odd_records, record
 
 DAY = date(2026, 1, 10)

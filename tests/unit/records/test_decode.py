@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from cloudtrail_parquet.envelopes.shapes import raw_records
 from cloudtrail_parquet.errors import UnreadableLogError
 from cloudtrail_parquet.formats.strict_json import unwrap
 from cloudtrail_parquet.records.decode import (
@@ -18,7 +19,6 @@ from cloudtrail_parquet.records.decode import (
     version_numbers,
 )
 from cloudtrail_parquet.records.from_arrow import restore, restore_json
-from cloudtrail_parquet.records.shapes import raw_records
 from tests.builders import (
     SURROGATE_NAME,
     as_text,

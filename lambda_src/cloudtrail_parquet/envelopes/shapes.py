@@ -13,6 +13,9 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Any
 
+from cloudtrail_parquet.envelopes.enclosed import NOWHERE, RECORD_COLUMN, Enclosed, within
+from cloudtrail_parquet.envelopes.envelope import find_cuts, plain_records, records_between
+from cloudtrail_parquet.envelopes.foreign import SET_ASIDE, Foreign, by_magic, by_text, hint_of
 from cloudtrail_parquet.errors import UnreadableLogError
 from cloudtrail_parquet.formats import jsontext
 from cloudtrail_parquet.formats.gzip_text import LargeText
@@ -26,9 +29,6 @@ from cloudtrail_parquet.formats.json_values import (
     lines,
     on_lines,
 )
-from cloudtrail_parquet.records.enclosed import NOWHERE, RECORD_COLUMN, Enclosed, within
-from cloudtrail_parquet.records.envelope import find_cuts, plain_records, records_between
-from cloudtrail_parquet.records.foreign import SET_ASIDE, Foreign, by_magic, by_text, hint_of
 
 _TRIES = 3  # the first line of a text may be cut short
 

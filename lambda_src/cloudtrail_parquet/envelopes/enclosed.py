@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from cloudtrail_parquet.envelopes.envelope import elements, member_records
+from cloudtrail_parquet.envelopes.foreign import LAKE_ROW, by_members
 from cloudtrail_parquet.formats import jsontext
 from cloudtrail_parquet.layout import Place
-from cloudtrail_parquet.records.envelope import elements, member_records
-from cloudtrail_parquet.records.foreign import LAKE_ROW, by_members
 
 NOWHERE = Place("", "")
 CONTROL_MESSAGE = "kind: control message of CloudWatch Logs"

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloudtrail_parquet.envelopes.enclosed import CONTROL_MESSAGE, NOT_OF_CLOUDTRAIL
+from cloudtrail_parquet.envelopes.shapes import Enclosed, enclosed_records, raw_records
 from cloudtrail_parquet.errors import UnreadableLogError
 from cloudtrail_parquet.formats.gzip_text import LargeText
 from cloudtrail_parquet.layout import Place
 from cloudtrail_parquet.records.decode import decode
-from cloudtrail_parquet.records.enclosed import CONTROL_MESSAGE, NOT_OF_CLOUDTRAIL
-from cloudtrail_parquet.records.shapes import Enclosed, enclosed_records, raw_records
 from tests.builders import ACCOUNT, as_text, broken, envelope, odd_records, record, rows_of_batches
 
 REGION = "eu-west-3"

@@ -14,9 +14,9 @@ import pyarrow.orc
 import pyarrow.parquet as pq
 import pytest
 
+from cloudtrail_parquet.envelopes.foreign import by_members, by_text
+from cloudtrail_parquet.envelopes.shapes import enclosed_records
 from cloudtrail_parquet.errors import UnreadableLogError
-from cloudtrail_parquet.records.foreign import by_members, by_text
-from cloudtrail_parquet.records.shapes import enclosed_records
 from tests.builders import envelope, record
 
 LOG = envelope([record()])

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from cloudtrail_parquet.envelopes.envelope import find_cuts, records_between
+from cloudtrail_parquet.envelopes.shapes import raw_records
 from cloudtrail_parquet.errors import UnreadableLogError
 from cloudtrail_parquet.formats.gzip_text import LargeText
 from cloudtrail_parquet.records.decode import decode
-from cloudtrail_parquet.records.envelope import find_cuts, records_between
-from cloudtrail_parquet.records.shapes import raw_records
 from tests.builders import (
     as_text,
     broken,
