@@ -384,7 +384,7 @@ def test_without_a_terminal_nothing_is_sent_unless_that_is_said(untouched: Backf
 
 
 ERRORS = {
-    "no queue": ([], {}, "nobody is named who converts. Name the function's queue with --queue"),
+    "no queue": ([], {}, "no queue is named. Name the function's queue with --queue"),
     "both": (["--queue", "{queue}", "--local"], {}, "--queue goes without --local"),
     "no URL": (["--queue", "backfill"], {}, "backfill: is not the URL of a standard queue"),
     "a FIFO queue": (["--queue", "{queue}.fifo"], {}, "is not the URL of a standard queue"),

@@ -53,8 +53,8 @@ Folders = Annotated[
 
 
 WHICH = (
-    "missing: never converted; outdated: also what would get other rows; reshaped: also other "
-    "files; or all."
+    "missing: never converted; outdated: also what would get other rows; reshaped: also what "
+    "would get other files; or all."
 )
 
 

@@ -76,10 +76,10 @@ def generate(  # noqa: PLR0913, PLR0917 - each is an option
     out: Annotated[
         str, typer.Argument(metavar="OUT", help="Folder that receives AWSLogs/…; must be empty.")
     ],
-    accounts: Annotated[int, typer.Option(metavar="N", help="Accounts.")] = 2,
-    regions: Annotated[int, typer.Option(metavar="N", help="Regions of each account.")] = 2,
-    days: Annotated[int, typer.Option(metavar="N", help="Days.")] = 3,
-    records: Annotated[int, typer.Option(metavar="N", help="Distinct records in all.")] = 10_000,
+    accounts: Annotated[int, typer.Option(metavar="N", help="How many accounts.")] = 2,
+    regions: Annotated[int, typer.Option(metavar="N", help="How many regions an account has.")] = 2,
+    days: Annotated[int, typer.Option(metavar="N", help="How many days.")] = 3,
+    records: Annotated[int, typer.Option(metavar="N", help="How many distinct records.")] = 10_000,
     late: Annotated[
         float, typer.Option(metavar="SHARE", help="Share of records delivered hours to weeks late.")
     ] = 0,
@@ -152,7 +152,7 @@ def schema(
     *,
     settings: Settings,
 ) -> None:
-    """Print the schema of the dataset that the settings make."""
+    """Print the schema of a dataset that is made with these settings."""
     print(render(format_, settings), end="")
 
 

@@ -82,9 +82,9 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
     *,
     settings: Settings,
 ) -> None:
-    """Convert log files to partitions: of all days found, or some, those that are not up to date.
+    """Convert log files to Parquet: all days that are found, or some, unless they are up to date.
 
-    The same command goes on after an interruption, and has nothing to do where nothing has changed.
+    The same command goes on after an interruption, and does nothing where nothing has changed.
     """
     started = time.monotonic()
     wanted = range_of(day, first, last, account, region)

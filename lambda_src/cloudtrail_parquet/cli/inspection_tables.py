@@ -34,7 +34,7 @@ def _part_facts(report: PartReport) -> Iterable[tuple[str, str]]:
     for name, today in report.changed.items():
         yield name, f"{report.settings.get(name, 'unknown')}; today it would be {today}"
     if not report.changed:
-        yield "settings", "as today's"
+        yield "settings", "the same as today's"
 
 
 def _dataset_facts(report: DatasetReport) -> Iterable[tuple[str, str]]:
@@ -53,9 +53,9 @@ def _dataset_facts(report: DatasetReport) -> Iterable[tuple[str, str]]:
         elif name in _ALWAYS or len(values) > 1:
             yield name, _values(values)
     if not report.changed:
-        yield "settings", "as today's"
+        yield "settings", "the same as today's"
     if report.strangers:
-        yield "no parts", _names(report.strangers)
+        yield "not parts", _names(report.strangers)
 
 
 def _names(names: tuple[str, ...]) -> str:

@@ -63,7 +63,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
     dataset: Annotated[
         str | None,
         typer.Argument(
-            metavar="[DATASET]", help="Folder or URI of the partitions, if there are some."
+            metavar="DATASET", help="Folder or URI of the partitions, if there are any."
         ),
     ] = None,
     state: State = None,
@@ -77,8 +77,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
         typer.Option(
             "--only",
             metavar="WHICH",
-            help=f"{WHICH} Without DATASET and --state, all.",
-            show_default=DEFAULT_ONLY,
+            help=f"{WHICH} By default {DEFAULT_ONLY}; without DATASET and --state, all.",
         ),
     ] = None,
     folder: Folders = None,
@@ -87,10 +86,11 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
     *,
     settings: Settings,
 ) -> None:
-    """Report the units that are found, and their time and cost in AWS; convert nothing.
+    """Show what there is to convert, and what time and money that takes in AWS; convert nothing.
 
-    With DATASET what convert would do, and why; without it all, as for a new dataset. No log file
-    is read: log files, receipts and parts are listed, and receipts are read.
+    With DATASET that is what convert would do, and why; without it, all of SOURCE.
+
+    No log file is read: log files and parts are only listed.
     """
     wanted = range_of(day, first, last, account, region)
     if dataset:

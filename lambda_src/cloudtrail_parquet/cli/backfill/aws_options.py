@@ -23,7 +23,7 @@ Profile = Annotated[
         "--profile",
         metavar="NAME",
         callback=_use,
-        help="Profile of the AWS configuration, SSO as well.",
+        help="Profile of the AWS configuration; single sign-on works, too.",
     ),
 ]
 

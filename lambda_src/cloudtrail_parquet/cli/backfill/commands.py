@@ -78,7 +78,7 @@ class _StartByDefault(ExampleGroup):
 
 backfill = Commands(
     cls=_StartByDefault,
-    help="Convert older days by the queue of a function, or here; see how far that is.",
+    help="Convert older days through the queue of a function, or here; see how far that has got.",
     no_args_is_help=True,
 )
 
@@ -118,9 +118,9 @@ def start(  # noqa: PLR0913, PLR0917 - each is an option
     *,
     settings: Settings,
 ) -> None:
-    """Show what days take to convert, ask, and send them to a queue, newest first; or convert here.
+    """Show what days take to convert, ask, and send them to a queue, newest first, or convert here.
 
-    The same command again sends only what is not converted by then.
+    The same command again sends only what has not been converted by then.
     """
     started = time.monotonic()
     wanted = range_of(day, first, last, account, region)
@@ -216,7 +216,7 @@ def _queue_url(queue: str | None, *, local: bool) -> str | None:
     url = queue or os.environ.get(Variable.QUEUE_URL)
     if not (local or url):
         hint = "Name the function's queue with --queue, or convert on this machine with --local"
-        raise UsageError("nobody is named who converts", "backfill", hint)
+        raise UsageError("no queue is named", "backfill", hint)
     return None if local else url
 
 
@@ -232,14 +232,17 @@ def status(  # noqa: PLR0913, PLR0917 - each is an option
     state: State = None,
     id_: Id = None,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Go on to tell until nothing more will come of it.")
+        bool,
+        typer.Option(
+            "--watch", help="Repeat that every ten seconds, until it is done or comes to a stop."
+        ),
     ] = False,
     profile: Profile = None,  # noqa: ARG001 - its callback uses it
     as_json: AsJson = False,
 ) -> None:
-    """Tell how far a backfill is: from its record, the receipts and its queue.
+    """Show how far a backfill has got, by its record, the receipts and its queue.
 
-    Exit status 1 says that units have failed.
+    Exit status 1 means that units have failed.
     """
     stores = _stores(dataset, state)
     record = read_record(stores.state, id_)
@@ -274,7 +277,7 @@ def cancel(  # noqa: PLR0913, PLR0917 - each is an option
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take back what of a backfill still waits in its queue; messages of others stay."""
+    """Remove what of a backfill still waits in its queue; other messages stay."""
     stores = _stores(dataset, state)
     try:
         record = read_record(stores.state, id_)

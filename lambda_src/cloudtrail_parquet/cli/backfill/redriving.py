@@ -37,16 +37,17 @@ def redrive(  # noqa: PLR0913, PLR0917 - each is an option
     queue: Annotated[
         str | None,
         typer.Option(
-            metavar="URL", help="URL of the function's queue; it names its dead letters'."
+            metavar="URL",
+            help="URL of the function's queue, which names that of its dead letters.",
         ),
     ] = None,
     failures: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="URL of the queue for events that failed otherwise."),
+        typer.Option(metavar="URL", help="URL of the queue of events that failed outside it."),
     ] = None,
     bus: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Name or ARN of the event bus, to which these go."),
+        typer.Option(metavar="NAME", help="Name or ARN of the event bus to which those are sent."),
     ] = None,
     log: Annotated[
         str | None,
@@ -61,7 +62,7 @@ def redrive(  # noqa: PLR0913, PLR0917 - each is an option
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Tell why events failed too often, ask, and send them again."""
+    """Show why events failed too often, ask, and send them again."""
     if not (queue or failures) or bool(failures) != bool(bus):
         hint = "Name --queue, or --failures and --bus, or all of them"
         raise UsageError("no queue is named, or no bus to send its events to", "redrive", hint)
