@@ -35,7 +35,7 @@ def faults(text: str) -> Iterator[str]:
                     is_known = re.fullmatch(r"(\w+\.)?_?[A-Z_]+", ast.unparse(number.value))
                     is_text = number.conversion != -1
                     if PLURAL.match(str(words.value)) and not (is_known or is_text):
-                        yield f"{number.lineno}: {ast.unparse(number)} {words.value}"
+                        yield f"{number.lineno}: {ast.unparse(number)} {words.value!r}"
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -23,6 +23,20 @@ def test_make_help_lists_every_target_in_two_columns() -> None:
     assert max(len(row[0]) for row in rows if row) <= 100
 
 
+def test_a_longer_name_widens_the_column(tmp_path: Path) -> None:
+    longer = "\n.PHONY: a-much-longer-name\na-much-longer-name: ## says what it does\n"
+    (tmp_path / "Makefile").write_text(MAKEFILE + longer)
+
+    done = subprocess.run(
+        ["make", "help"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
+    )
+
+    columns = {len(re.split(r"(?<=\S) {2,}", line)[0]) for line in done.stdout.splitlines()}
+    assert max(columns) == len("  make a-much-longer-name")
+    starts = {re.search(r"\S {2,}\S", line).end() for line in done.stdout.splitlines()}  # type: ignore[union-attr]
+    assert len(starts) == 1
+
+
 def test_make_help_names_variables_that_there_are() -> None:
     about = re.findall(r"^[a-z0-9-]+:.*## (.+)$", MAKEFILE, re.MULTILINE)
     named = {name for text in about for name in re.findall(r"\b([A-Z_]+)=", text)}

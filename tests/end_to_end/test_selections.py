@@ -1,12 +1,16 @@
 """Days, accounts and regions are selected alike by all commands that select any."""
 
+from datetime import date
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer.main
 
+from cloudtrail_parquet import convert
 from cloudtrail_parquet.cli import commands as cli
+from cloudtrail_parquet.function.events import PlanEvent
 from cloudtrail_parquet.planning.plan import DEFAULT_ONLY
 from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
 from tests.end_to_end.program import run, succeed
@@ -77,6 +81,13 @@ def test_what_is_converted_by_default_is_the_same(command: str) -> None:
     only = options(command)["--only"]
 
     assert only.default == DEFAULT_ONLY or f"By default {DEFAULT_ONLY};" in only.help
+
+
+def test_it_is_the_same_for_events_and_programs() -> None:
+    day = date(2026, 1, 10)
+
+    assert PlanEvent(day, day).only == DEFAULT_ONLY
+    assert signature(convert).parameters["only"].default == DEFAULT_ONLY
 
 
 def test_a_plan_is_by_default_of_what_is_outdated_and_of_all_without_a_dataset(

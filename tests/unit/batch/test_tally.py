@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from time import sleep
 from typing import Any
 
 import pytest
@@ -65,6 +66,25 @@ def test_workers_and_their_threads_add_up() -> None:
         list(threads.map(work, shares * 4))
 
     assert tally.done == Done(8 * 500 * 3, 8 * 500, 8 * 500 * 10 / 1e6)
+
+
+class Slow(list[int]):
+    """Numbers that let another thread go on once they are read."""
+
+    def __getitem__(self, index: Any) -> Any:  # noqa: ANN401 - as lists have it
+        number = super().__getitem__(index)
+        sleep(0)
+        return number
+
+
+def test_threads_of_a_worker_lose_nothing() -> None:
+    numbers = Slow([0, 0, 0])
+    share = WorkerTally(numbers, 0)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: share.add(1, 1, 1), range(400)))
+
+    assert list(numbers) == [400, 400, 400]
 
 
 def test_a_counting_source_is_the_source_and_tells_what_is_read() -> None:
