@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Self
 
 from cloudtrail_parquet.printable import printable
+from cloudtrail_parquet.wording import counted, plural_of
 
 _RETRY = "Run it again when the disk answers; nothing was replaced"
 _ROOM = "Make room there, or name a location on another disk; the same command then goes on"
@@ -133,7 +134,8 @@ class UnwritableError(LocationError):
     def of_unit(self, log_bytes: int) -> Self:
         """The same, of a unit whose log files have so many bytes."""
         what, where, hint = self.args
-        needs = f"; the log files of its unit have {log_bytes:,} bytes, its parts about as many"
+        size = counted(log_bytes, "byte")
+        needs = f"; the log files of its unit have {size}, its parts about as many"
         return type(self)(f"{what}{needs}", where, hint)
 
 
@@ -208,7 +210,8 @@ def of_system(
     hint = _HINTS.get(number, _RETRY)
     if hint == _ROOM:
         wanted = "" if needed is None else f", and this needs {needed:,}"
-        reason += f": {_free_bytes(Path(where)):,} bytes are free{wanted}"
+        free = _free_bytes(Path(where))
+        reason += f": {counted(free, 'byte')} {plural_of(free, 'is', 'are')} free{wanted}"
     elif number == errno.ENOTDIR and (file := _file_above(Path(where))):
         reason += f": {file} is a file"
     return _TYPES.get(hint, LocationError)(f"cannot be {done} ({reason})", os.fspath(where), hint)

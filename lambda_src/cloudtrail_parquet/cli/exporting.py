@@ -37,7 +37,9 @@ _AS = (
 
 
 def export(  # noqa: PLR0913, PLR0917 - each is an option
-    dataset: Annotated[str, typer.Argument(help="Folder or URI with the partitions.")],
+    dataset: Annotated[
+        str, typer.Argument(metavar="DATASET", help="Folder or URI of the partitions.")
+    ],
     day: Day = None,
     first: From = None,
     last: To = None,
@@ -65,10 +67,8 @@ def export(  # noqa: PLR0913, PLR0917 - each is an option
 ) -> None:
     """Print the records of a dataset as JSON lines, as CloudTrail delivered them.
 
-    Members that are null are left out, but those in free-form fields such as requestParameters.
-    What CloudTrail wrote there comes back byte for byte.
-
-    Example: cloudtrail-parquet export cloudtrail --day 2026-01-10 -o day.jsonl.gz
+    Members that are null are left out, except in free-form fields such as requestParameters, which
+    come back byte for byte.
     """
     wanted = range_of(day, first, last, account, region)
     names = sorted(wanted.accounts), sorted(wanted.regions)

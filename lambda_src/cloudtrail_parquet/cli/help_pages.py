@@ -27,7 +27,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         f"convert s3://example-trail {_IN_S3} \\\n      --day 2026-01-10",
     ),
     "query": ("query cloudtrail --list", 'query cloudtrail "SELECT count(*) FROM cloudtrail"'),
-    "export": ("export cloudtrail --day 2026-01-10",),
+    "export": (
+        "export cloudtrail --day 2026-01-10",
+        "export cloudtrail --day 2026-01-10 -o day.jsonl.gz",
+        "export cloudtrail --as aws -o delivered",
+    ),
     "inspect": ("inspect cloudtrail",),
     "schema": ("schema --format duckdb",),
     "backfill": (

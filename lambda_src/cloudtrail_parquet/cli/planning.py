@@ -56,30 +56,33 @@ from cloudtrail_parquet.state.notes import unfinished
 from cloudtrail_parquet.storage import ReadStore, Stores, open_store
 from cloudtrail_parquet.storage.locations import Locations
 
+Planned = Annotated[
+    str | None,
+    typer.Argument(metavar="DATASET", help="Folder or URI of the partitions, if there are any."),
+]
+
+
+WhichOrAll = Annotated[
+    Only | None,
+    typer.Option(
+        "--only",
+        metavar="WHICH",
+        help=f"{WHICH} By default {DEFAULT_ONLY}; without DATASET and --state, all.",
+    ),
+]
+
 
 @with_settings
 def plan(  # noqa: PLR0913, PLR0917 - each is an option
     source: Logs,
-    dataset: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="DATASET", help="Folder or URI of the partitions, if there are any."
-        ),
-    ] = None,
+    dataset: Planned = None,
     state: State = None,
     day: Day = None,
     first: From = None,
     last: To = None,
     account: Accounts = None,
     region: Regions = None,
-    only: Annotated[
-        Only | None,
-        typer.Option(
-            "--only",
-            metavar="WHICH",
-            help=f"{WHICH} By default {DEFAULT_ONLY}; without DATASET and --state, all.",
-        ),
-    ] = None,
+    only: WhichOrAll = None,
     folder: Folders = None,
     as_json: AsJson = False,
     no_progress: NoProgress = False,  # noqa: ARG001 - its callback uses it
