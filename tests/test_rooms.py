@@ -18,7 +18,7 @@ CONVERTER = (
     {"deliveries", "envelopes"},
     {"settings"},
     {"records", "source"},
-    {"state"},
+    {"state", "intake"},
     {"dataset"},
     {"conversion", "planning", "reference"},
     {"batch", "querying"},

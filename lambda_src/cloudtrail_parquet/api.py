@@ -5,6 +5,8 @@ The examples are lines of examples/library.py, which is type-checked and run by 
 
 import logging
 from collections.abc import Collection, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from datetime import date
 from itertools import chain
 from pathlib import Path
@@ -15,6 +17,8 @@ import pyarrow as pa
 from cloudtrail_parquet.batch.workers import Outcome, convert_all, cores, jobs_of
 from cloudtrail_parquet.dataset.export import export_records
 from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
+from cloudtrail_parquet.intake.left_out import Leftovers
+from cloudtrail_parquet.intake.opening import taken_in
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.plan import DEFAULT_ONLY, Only, UnitRange
 from cloudtrail_parquet.planning.remarks import (
@@ -76,13 +80,15 @@ def convert(  # noqa: PLR0913 - all but the locations by name
     outcomes are asked for.
 
     Args:
-        source: Folder or URI at or above ``AWSLogs``; or several URIs with spaces between them.
+        source: Folder, file or URI with logs (docs/sources.md); or several URIs with spaces between
+            them. What is arranged in a temporary folder is there until the outcomes end.
         dataset: Folder or URI that receives the partitions.
         state: Folder or URI of receipts and leases; by default DATASET with ``.state`` appended.
         settings: By default those of docs/settings.md.
         first: The first day (UTC) to convert; by default the first that there is.
         last: The last day (UTC) to convert; by default the last that there is.
-        accounts: Accounts of 12 digits; by default all.
+        accounts: Accounts of 12 digits; by default all. A single one is also that of records which
+            name none, as a single region is.
         regions: Regions such as ``eu-central-1``; by default all.
         only: Which to convert: ``missing``, ``outdated``, ``reshaped`` or ``all`` (docs/events.md).
         workers: Processes that convert; 1 is this one. More of them import the main module again,
@@ -93,8 +99,8 @@ def convert(  # noqa: PLR0913 - all but the locations by name
         ``receipt``, or with an ``error`` if the unit failed and kept what it had. Units that are up
         to date, and those with neither log files nor records of their day, have none. If no log
         file was selected, a `UsageError` ends them. Log files that no unit reads, units that
-        another run has left unfinished, and locations without logs are warnings of the logger
-        ``cloudtrail_parquet``.
+        another run has left unfinished, locations without logs, and what is left out because nobody
+        can tell where it belongs are warnings of the logger ``cloudtrail_parquet``.
 
     Raises:
         UsageError: Locations, settings or selection are wrong, or nothing is there; says what there
@@ -113,9 +119,30 @@ def convert(  # noqa: PLR0913 - all but the locations by name
     wanted = _range(first, last, accounts, regions)
     locations = _locations(source, dataset, state)
     locations.check(settings.part_bytes)
-    selection = Selection.of(locations.source, wanted, settings.folders)
-    units = _due(selection, locations, only, settings)
-    return _outcomes(units, selection, locations, settings, workers)
+    return _begun(wanted, locations, only, settings, workers)
+
+
+def _begun(
+    wanted: UnitRange, locations: Locations, only: Only, settings: Settings, workers: int
+) -> Iterator[Outcome]:
+    with ExitStack() as opened:
+        taken = taken_in(locations.source, settings, wanted.only_place)
+        intake = opened.enter_context(taken)
+        selection = Selection.within(intake.store, intake.discovery, wanted)
+        locations = replace(locations, opener=intake.source)
+        units = _due(selection, locations, only, settings)
+        outcomes = _outcomes(units, selection, locations, settings, workers)
+        return _until_the_end(outcomes, intake.left, opened.pop_all())
+
+
+def _until_the_end(
+    outcomes: Iterator[Outcome], left: Leftovers, opened: ExitStack
+) -> Iterator[Outcome]:
+    """Outcomes, for which a source stays open, after warnings about what is left out of it."""
+    with opened:
+        for line in left.lines():
+            _LOG.warning("%s", printable(line))
+        yield from outcomes
 
 
 def _check_choices(only: object, workers: object) -> None:

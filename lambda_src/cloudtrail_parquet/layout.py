@@ -24,9 +24,6 @@ from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.schema.columns import PARTITION_SCHEMAS
 
 ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
-LIKE_ORGANIZATION = re.compile(r"o-[A-Za-z0-9]+")
-"""An organization's id if accounts lie below it; other programs invent shorter ids."""
-
 ACCOUNT = re.compile(r"[0-9]{12}")
 _OF_SPAN = ("account=", "region=")
 

@@ -16,7 +16,8 @@ Logs = Annotated[
     str,
     typer.Argument(
         metavar="SOURCE",
-        help="Folder or URI at or above AWSLogs; several URIs go into one argument, with spaces.",
+        help="Folder, file or URI with logs, as trails deliver them or as people have them "
+        "(docs/sources.md); several URIs go into one argument, with spaces.",
     ),
 ]
 

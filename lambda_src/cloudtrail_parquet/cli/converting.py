@@ -35,6 +35,7 @@ from cloudtrail_parquet.cli.output import (
     beside,
     next_lines,
     note,
+    note_intake,
     note_left_out,
     note_unfinished,
     note_unplaced,
@@ -43,6 +44,7 @@ from cloudtrail_parquet.cli.output import (
 )
 from cloudtrail_parquet.cli.planning import note_recommendation, planning
 from cloudtrail_parquet.cli.progress import Amount, NoProgress, progress
+from cloudtrail_parquet.intake.opening import Intake, taken_in
 from cloudtrail_parquet.planning.plan import DEFAULT_ONLY, PlannedUnit
 from cloudtrail_parquet.planning.remarks import incomplete_lines, unfinished_except, up_to_date_line
 from cloudtrail_parquet.planning.selection import Selection
@@ -91,14 +93,25 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
     locations = Locations.of(source, dataset, state)
     locations.check(settings.part_bytes, writes=not dry_run)
     settings = replace(settings, folders=with_folders(settings.folders, folder or []))
-    selection, stores = Selection.of(locations.source, wanted, settings.folders), locations.open()
-    with planning(selection):
-        due = selection.due(stores, only, settings)
-    if due:
-        note_recommendation(selection.discovery, settings)
-    convert_here(
-        due, selection, locations, settings, workers, started, dry_run=dry_run, as_json=as_json
-    )
+    with taken_in(locations.source, settings, wanted.only_place) as intake:
+        note_intake(intake)
+        selection = Selection.within(intake.store, intake.discovery, wanted)
+        locations = replace(locations, opener=intake.source)
+        with planning(selection):
+            due = selection.due(locations.open(), only, settings)
+        if due:
+            note_recommendation(selection.discovery, settings)
+        convert_here(
+            due,
+            selection,
+            locations,
+            settings,
+            workers,
+            started,
+            dry_run=dry_run,
+            as_json=as_json,
+            intake=intake,
+        )
 
 
 def convert_here(  # noqa: PLR0913, PLR0917
@@ -111,6 +124,7 @@ def convert_here(  # noqa: PLR0913, PLR0917
     *,
     dry_run: bool = False,
     as_json: bool = False,
+    intake: Intake | None = None,
 ) -> NoReturn:
     """Convert units on this machine, tell what came of them, and end with the status of that.
 
@@ -123,6 +137,7 @@ def convert_here(  # noqa: PLR0913, PLR0917
         started: When the command was started, by the monotonic clock.
         dry_run: Whether only to find out what would be done.
         as_json: Whether to print each outcome as JSON, in place of totals.
+        intake: How the source was opened, if not as a delivered tree.
     """
     units, stores = [planned.unit for planned in due], locations.open()
     jobs = [
@@ -149,7 +164,7 @@ def convert_here(  # noqa: PLR0913, PLR0917
         STDOUT.print(summary(done, time.monotonic() - started))
         for line in () if dry_run else next_lines(done, locations.dataset):
             STDOUT.print(printable(line), markup=False, soft_wrap=True)
-    raise typer.Exit(_status_of(done, selection))
+    raise typer.Exit(_status_of(done, selection, intake))
 
 
 def _dry_run_line(due: list[PlannedUnit]) -> str:
@@ -215,12 +230,13 @@ def _check_logs(selection: Selection, outcomes: list[Outcome]) -> None:
         raise selection.no_logs()
 
 
-def _status_of(done: list[Outcome], selection: Selection) -> int:
+def _status_of(done: list[Outcome], selection: Selection, intake: Intake | None) -> int:
     """Report what went wrong; returns the exit status."""
-    status, discovery = report(done), selection.discovery
+    status = report(done, intake.source.path_of if intake else str)
+    discovery = selection.discovery
     for line in incomplete_lines(discovery):
         note(line)
     if note_left_out(selection):
         return FAILED
-    needs_a_look = discovery.unplaced or discovery.incomplete
+    needs_a_look = discovery.unplaced or discovery.incomplete or (intake and intake.left.count)
     return QUARANTINED if status == 0 and needs_a_look else status

@@ -1,7 +1,7 @@
 """What commands print: totals and tables; what went wrong, and the exit status."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from shlex import quote
 
@@ -17,6 +17,7 @@ from cloudtrail_parquet.errors import (
     UnwritableError,
     UsageError,
 )
+from cloudtrail_parquet.intake.opening import Intake
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.remarks import (
     unfinished_lines,
@@ -77,6 +78,17 @@ def beside(name: str, objects: str) -> str:
     if name in OTHER_FOLDERS:
         return f"skipped {name}: {objects}, not event logs"
     return f"skipped {name}: {objects}, not named like event logs"
+
+
+def note_intake(intake: Intake) -> None:
+    """Print what was done about a source that is not a delivered tree, and what is left out."""
+    if intake.files:
+        records, files = counted(intake.records, "record"), counted(intake.files, "file")
+        note(f"{files} read to find out where {records} belong")
+    if intake.left.hidden:
+        note(f"skipped: {counted(intake.left.hidden, 'hidden file')}")
+    for line in intake.left.lines():
+        note(line)
 
 
 def note_unplaced(unplaced: Unplaced) -> None:
@@ -155,11 +167,16 @@ def _unnamed(outcomes: list[Outcome]) -> int:
     return sum(counts) - sum(len(receipt.quarantined) for receipt in written)
 
 
-def report(outcomes: list[Outcome]) -> int:
-    """Print what went wrong; returns the exit status."""
+def report(outcomes: list[Outcome], path_of: Callable[[str], str] = str) -> int:
+    """Print what went wrong; returns the exit status.
+
+    Args:
+        outcomes: What came of the units.
+        path_of: Where a person finds a log file, by its key.
+    """
     quarantined = _quarantined(outcomes)
     for bad in quarantined:
-        where = bad.key if bad.record is None else f"{bad.key} record {bad.record}"
+        where = path_of(bad.key) + ("" if bad.record is None else f" record {bad.record}")
         note(f"quarantined: {where}: {bad.reason}{' (retry may help)' if bad.retryable else ''}")
     if unnamed := _unnamed(outcomes):
         note(f"quarantined: {unnamed:,} more, which receipts count and do not name")

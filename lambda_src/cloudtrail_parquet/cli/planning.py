@@ -32,6 +32,7 @@ from cloudtrail_parquet.cli.output import (
     QUARANTINED,
     STDOUT,
     note,
+    note_intake,
     note_left_out,
     note_unfinished,
     note_unplaced,
@@ -41,6 +42,7 @@ from cloudtrail_parquet.cli.progress import Amount, Meter, NoProgress, progress
 from cloudtrail_parquet.clock import SYSTEM_CLOCK
 from cloudtrail_parquet.dataset.properties import check_properties
 from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.intake.opening import taken_in
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.batches import Estimate, estimate
 from cloudtrail_parquet.planning.plan import DEFAULT_ONLY, Only, PlannedUnit, Receipts, plan_units
@@ -93,7 +95,8 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
 
     With DATASET that is what convert would do, and why; without it, all of SOURCE.
 
-    No log file is read: log files and parts are only listed.
+    No log file is read, unless only its content tells where it belongs: log files and parts are
+    only listed.
     """
     wanted = range_of(day, first, last, account, region)
     if dataset:
@@ -103,8 +106,26 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
     if only not in {"all", None} and not state:
         raise UsageError(f"--only {only} needs receipts", "plan", "Name the DATASET or --state")
     settings = replace(settings, folders=with_folders(settings.folders, folder or []))
-    selection = Selection.of(source, wanted, settings.folders)
     only = only or (DEFAULT_ONLY if state else "all")  # nothing is converted yet of a new dataset
+    with taken_in(source, settings, wanted.only_place) as intake:
+        note_intake(intake)
+        selection = Selection.within(intake.store, intake.discovery, wanted)
+        _plan(selection, dataset, state, only, settings, as_json=as_json)
+        if note_left_out(selection):
+            raise typer.Exit(FAILED)
+        if selection.discovery.unplaced or intake.left.count:
+            raise typer.Exit(QUARANTINED)
+
+
+def _plan(  # noqa: PLR0913
+    selection: Selection,
+    dataset: str | None,
+    state: str | None,
+    only: Only,
+    settings: Settings,
+    *,
+    as_json: bool,
+) -> None:
     receipts = Receipts(
         open_store(state) if state else selection.source,  # never read when all units are planned
         SYSTEM_CLOCK.now(),
@@ -118,10 +139,6 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
     note_unfinished(open_units)
     _conclude(selection, total, as_json=as_json)
     note_recommendation(selection.discovery, settings)
-    if note_left_out(selection):
-        raise typer.Exit(FAILED)
-    if selection.discovery.unplaced:
-        raise typer.Exit(QUARANTINED)
 
 
 def _planned(  # noqa: PLR0913

@@ -67,6 +67,14 @@ class UnitRange(NamedTuple):
     after: Place | None = None
     through: Place | None = None
 
+    @property
+    def only_place(self) -> Place:
+        """The account and the region, each if there is exactly one; else ""."""
+        account, region = (
+            next(iter(names)) if len(names) == 1 else "" for names in (self.accounts, self.regions)
+        )
+        return Place(account, region)
+
     @classmethod
     def of(
         cls,

@@ -1,5 +1,6 @@
 """What is said beside the results of a conversion, line by line, whoever says it."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
@@ -12,6 +13,7 @@ from cloudtrail_parquet.storage import ReadStore
 from cloudtrail_parquet.wording import counted, plural_of
 
 _MOST_LINES = 20
+_IN_ACCOUNT = re.compile(rf"(?:^|/){LOGS_ROOT}/(?:.*/)?\d{{12}}/", re.ASCII)
 
 
 def unplaced_lines(unplaced: Unplaced) -> Iterator[str]:
@@ -26,6 +28,8 @@ def unplaced_lines(unplaced: Unplaced) -> Iterator[str]:
         expected = f"{LOGS_ROOT}/ACCOUNT/CloudTrail/REGION/YYYY/MM/DD/"
         these = plural_of(unplaced.files, "it: it has", f"these {unplaced.files:,}: they have")
         yield f"no unit reads {these} to lie in {expected} and not be empty"
+    if not all(map(_IN_ACCOUNT.search, (folder.folder for folder in unplaced.folders))):
+        yield "or name their folder as a source of its own: convert goes by the names of files then"
 
 
 def unfinished_except(state: ReadStore, units: Iterable[Unit]) -> dict[Unit, datetime]:

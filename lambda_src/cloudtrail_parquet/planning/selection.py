@@ -10,7 +10,7 @@ from cloudtrail_parquet.settings.options import DatasetOptions, PlanOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import Discovery, discover, units
 from cloudtrail_parquet.storage import ReadStore, Stores, check_there, open_source
-from cloudtrail_parquet.storage.locations import KINDS, kind_of
+from cloudtrail_parquet.storage.locations import check_is_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,18 @@ class Selection:
         try:
             discovery = discover(source, folders)
         except UsageError:
-            for top in source.tops:
-                _check_kind(source, top)
+            check_is_source(source, source.tops)
             raise
-        discovery.check(wanted.accounts, wanted.regions, location)
+        return cls.within(source, discovery, wanted)
+
+    @classmethod
+    def within(cls, source: ReadStore, discovery: Discovery, wanted: UnitRange) -> "Selection":
+        """What is wanted of a source in which everything is discovered.
+
+        Raises:
+            UsageError: There are no logs of a wanted account or region; says which there are.
+        """
+        discovery.check(wanted.accounts, wanted.regions, source.uri)
         return cls(wanted, source, discovery)
 
     @property
@@ -82,12 +90,3 @@ class Selection:
     def no_logs(self) -> UsageError:
         """The error for a selection without a single log file; says what there is."""
         return self.discovery.no_logs(self.source, self.range.holds)
-
-
-def _check_kind(source: ReadStore, top: str) -> None:
-    """Say so if what is named as the source is a dataset or its state."""
-    kind = kind_of(source, top)
-    if kind in {"dataset", "state"}:
-        where = f"{source.uri}/{top}".rstrip("/")
-        hint = "Name the logs that it was made of"
-        raise UsageError(f"holds {KINDS[kind]}, not CloudTrail's logs", where, hint)

@@ -12,7 +12,7 @@ from itertools import chain
 from cloudtrail_parquet.contract import LOGS_ROOT
 from cloudtrail_parquet.deliveries import Window
 from cloudtrail_parquet.errors import RefusedError, UsageError, listed
-from cloudtrail_parquet.layout import ACCOUNT, LIKE_ORGANIZATION, ORGANIZATION, Unit, is_name
+from cloudtrail_parquet.layout import ACCOUNT, ORGANIZATION, Unit, is_name
 from cloudtrail_parquet.printable import is_writable
 from cloudtrail_parquet.source.grain import Grain
 from cloudtrail_parquet.source.log_files import days_known, delivery_days, each
@@ -23,6 +23,14 @@ from cloudtrail_parquet.wording import counted
 _MAX_DEPTH = 12  # folders between SOURCE and AWSLogs; prefixes of trails are short
 _MAX_FOLDERS = 10_000  # looked through for AWSLogs
 _AT_ROOT = re.compile(rf"(^|[/\\]){LOGS_ROOT}[/\\]*$")
+
+
+class NoLogsError(UsageError):
+    """A source has no ``AWSLogs`` with accounts at or below it."""
+
+
+class TooManyFoldersError(NoLogsError):
+    """There are too many folders to search for ``AWSLogs``."""
 
 
 @dataclass
@@ -120,7 +128,8 @@ def discover(source: ReadStore, folders: Iterable[str]) -> Discovery:
         folders: Exact names of the folders that hold logs, such as ``CloudTrail``.
 
     Raises:
-        UsageError: There is no ``AWSLogs`` with an account in it, or it lies too deep.
+        NoLogsError: There is no ``AWSLogs`` with an account in it, or it lies too deep, or there
+            are too many folders to search for it.
         RefusedError: No account may be listed.
     """
     discovery, wanted = Discovery(), frozenset(folders)
@@ -141,7 +150,7 @@ def discover(source: ReadStore, folders: Iterable[str]) -> Discovery:
     return discovery
 
 
-def _no_root(source: ReadStore, unplaced: Unplaced) -> UsageError:
+def _no_root(source: ReadStore, unplaced: Unplaced) -> NoLogsError:
     what = f"no {LOGS_ROOT} folder with CloudTrail logs"
     hint = f"Name a location at or above {LOGS_ROOT}"
     if odd := _misspelt(source):
@@ -149,8 +158,8 @@ def _no_root(source: ReadStore, unplaced: Unplaced) -> UsageError:
     elif unplaced:
         files, example = counted(unplaced.files, "log file"), unplaced.folders[0].example
         what += f", but {files} elsewhere, such as {example}"
-        hint += f", or put them into {LOGS_ROOT}/ACCOUNT/CloudTrail/REGION/YYYY/MM/DD/"
-    return UsageError(what, source.uri, hint)
+        hint += ", or convert them on the command line, which reads them where they lie"
+    return NoLogsError(what, source.uri, hint)
 
 
 def _misspelt(source: ReadStore) -> str | None:
@@ -177,14 +186,8 @@ def account_roots(source: ReadStore) -> dict[str, list[str]]:
         below = [f"{root}{name}/" for root, names in names_of.items() for name in names]
         others = [prefix for prefix in below if not _name(prefix).isdigit()]
         deeper = [prefix for prefix in others if _is_above_accounts(prefix)]
-        alike = [
-            prefix
-            for prefix in others
-            if prefix not in deeper and LIKE_ORGANIZATION.fullmatch(_name(prefix))
-        ]
-        deeper += [
-            prefix for prefix, names in _below(source, alike, unplaced) if _has_account(names)
-        ]
+        odd = [prefix for prefix in others if prefix not in deeper]
+        deeper += [prefix for prefix, names in _below(source, odd, unplaced) if _has_account(names)]
         rest = [prefix for prefix in others if prefix not in deeper]
         roots = deeper + _roots(source, rest, unplaced)
     return names_by_root
@@ -248,7 +251,8 @@ def _roots(source: ReadStore, prefixes: list[str], unplaced: Unplaced) -> list[s
         seen += len(prefixes)
         if seen > _MAX_FOLDERS:
             what = f"more than {_MAX_FOLDERS:,} folders to search for {LOGS_ROOT}"
-            raise UsageError(what, source.uri, f"Name the folder that {LOGS_ROOT} is in")
+            hint = f"Name the folder that {LOGS_ROOT} is in"
+            raise TooManyFoldersError(what, source.uri, hint)
         below = _below(source, prefixes, unplaced)
         inside = [f"{prefix}{name}/" for prefix, names in below for name in names]
         roots += [prefix for prefix in inside if _name(prefix) == LOGS_ROOT]
@@ -275,7 +279,7 @@ def _read_roots(
     nameless, logs, siblings = list[str](), dict[str, str](), list[str]()
     for prefix, account, inner in _below_accounts(source, accounts, discovery):
         if not account.isdigit() and folders.isdisjoint(inner):
-            if LIKE_ORGANIZATION.fullmatch(account) and _has_account(inner):
+            if _has_account(inner):
                 deeper.append(prefix)
                 continue
             nameless.append(prefix)  # a trail's prefix may itself hold AWSLogs

@@ -7,6 +7,7 @@ through obstore, whose in-memory store also serves the tests.
 
 import os
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -37,11 +38,12 @@ from cloudtrail_parquet.storage.s3 import SCHEMES, Bucket, client_elsewhere, cli
 from cloudtrail_parquet.storage.s3_details import details_of
 from cloudtrail_parquet.storage.s3_removal import remove_if
 from cloudtrail_parquet.storage.spelling import check_spelling, no_folder
-from cloudtrail_parquet.storage.union import UnionStore
+from cloudtrail_parquet.storage.union import Forwarding, UnionStore, top_of
 
 __all__ = [
     "Details",
     "Entry",
+    "Forwarding",
     "Lease",
     "Level",
     "LocalStore",
@@ -58,12 +60,14 @@ __all__ = [
     "files_between",
     "is_below",
     "is_bucket",
+    "joined",
     "local_path",
     "location_beside",
     "locations_in",
     "open_existing",
     "open_source",
     "open_store",
+    "top_of",
     "without_parameters",
 ]
 
@@ -179,7 +183,14 @@ def open_source(locations: str) -> ReadStore:
             lies in another.
     """
     uris = check_source(locations)
-    return open_store(locations) if len(uris) == 1 else UnionStore(list(map(open_store, uris)))
+    for uri in uris:
+        _check_above_logs(uri)
+    return joined(list(map(open_store, uris)))
+
+
+def joined(stores: Sequence[ReadStore]) -> ReadStore:
+    """Stores read as one, of which there may be only one."""
+    return stores[0] if len(stores) == 1 else UnionStore(stores)
 
 
 def check_source(locations: str) -> list[str]:
@@ -189,12 +200,11 @@ def check_source(locations: str) -> list[str]:
         Each of them.
 
     Raises:
-        UsageError: As `open_source` does, but for credentials.
+        UsageError: One is written like none, or lies in another.
     """
     uris = locations_in(locations)
     for uri in uris:
         check_spelling(uri)
-        _check_above_logs(uri)
     for inner, outer in permutations(uris, 2):
         if is_below(inner, outer):
             what = "is named twice" if is_below(outer, inner) else f"lies in {outer}, named as well"

@@ -3,9 +3,10 @@
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from cloudtrail_parquet.contract import LOGS_ROOT, MAX_BUCKET_PART_BYTES
 from cloudtrail_parquet.errors import RefusedError, UsageError, existing, of_system
@@ -29,6 +30,14 @@ _PARTITION = re.compile(r"(account|region|year|month|day|dt)=.*")
 _OF_STATE = {"receipts", "leases"}
 
 
+class SourceOpener(Protocol):
+    """Opens a source that is more than its locations; worker processes get copies of it."""
+
+    def open(self) -> ReadStore:
+        """The store of the source, for this process."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Locations:
     """The three locations of a conversion, as paths or URIs.
@@ -37,11 +46,13 @@ class Locations:
         source: At or above ``AWSLogs``; several have white space between them.
         dataset: Receives the partitions, and nothing but Parquet.
         state: Receives receipts and leases; not inside the dataset.
+        opener: Opens the source, wherever its logs lie; by default `open_source` does.
     """
 
     source: str
     dataset: str
     state: str
+    opener: SourceOpener | None = field(default=None, kw_only=True)
 
     @classmethod
     def of(cls, source: str, dataset: str, state: str | None = None) -> "Locations":
@@ -126,7 +137,8 @@ class Locations:
         """The stores at the three locations."""
         state = open_store(self.state)
         staging = state.root / "staging" if isinstance(state, LocalStore) else None
-        return Stores(open_source(self.source), open_store(self.dataset, staging=staging), state)
+        source = self.opener.open() if self.opener else open_source(self.source)
+        return Stores(source, open_store(self.dataset, staging=staging), state)
 
 
 def _check_apart(name: str, location: str, source: str) -> None:
@@ -188,6 +200,20 @@ def kind_of(store: ReadStore, prefix: str = "") -> str | None:
     if any(map(_PARTITION.fullmatch, level.folders)):
         return "dataset"
     return "state" if "dataset.json" in level.files or set(level.folders) >= _OF_STATE else None
+
+
+def check_is_source(store: ReadStore, tops: Iterable[str]) -> None:
+    """Make sure that what is named as a source is not a dataset, or its state.
+
+    Raises:
+        UsageError: It is.
+    """
+    for top in tops:
+        kind = kind_of(store, top)
+        if kind in {"dataset", "state"}:
+            where = f"{store.uri}/{top}".rstrip("/")
+            hint = "Name the logs that it was made of"
+            raise UsageError(f"holds {KINDS[kind]}, not CloudTrail's logs", where, hint)
 
 
 def _is_among(location: str, source: str) -> bool:

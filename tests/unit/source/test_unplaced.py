@@ -48,7 +48,7 @@ PLACES = {
     "a day in one folder": f"{TRAIL}2026-01-09/",
     "hive folders": f"{TRAIL}year=2026/month=01/day=10/",
     "a hive folder": f"{TRAIL}dt=2026-01-10/",
-    "a folder before the account": f"AWSLogs/team_a/{ACCOUNT}/CloudTrail/{REGION}/2026/01/10/",
+    "two folders before the account": f"AWSLogs/a/b/{ACCOUNT}/CloudTrail/{REGION}/2026/01/10/",
     "folders in small letters": f"AWSLogs/{ACCOUNT}/cloudtrail/{REGION}/2026/01/10/",
     "AWSLogs below an account": f"AWSLogs/{ACCOUNT}/AWSLogs/{ACCOUNT}/2026/01/10/",
 }
@@ -131,8 +131,10 @@ def test_logs_below_the_prefix_of_a_trail_that_begins_with_awslogs_are_read_and_
     assert count_siblings(source, found) == {}
 
 
-@pytest.mark.parametrize("organization", ["o-abcd", "o-a", "o-ABCDEFGHIJ", f"o-{'x' * 40}"])
-def test_organizations_have_ids_of_any_length_when_accounts_follow(
+@pytest.mark.parametrize(
+    "organization", ["o-abcd", "o-a", "o-ABCDEFGHIJ", f"o-{'x' * 40}", "team_a", "team a"]
+)
+def test_organizations_have_names_of_any_kind_when_accounts_follow(
     source: Store, organization: str
 ) -> None:
     source.write(log_key("444455556666", REGION, NOON, organization=organization), log_file())

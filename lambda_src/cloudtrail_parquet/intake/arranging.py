@@ -1,0 +1,99 @@
+"""Arranging a location that is not a delivered tree."""
+
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+
+from cloudtrail_parquet.errors import MistakesError, UsageError
+from cloudtrail_parquet.intake.arranged import Arranged, ArrangedStore
+from cloudtrail_parquet.intake.left_out import Leftovers
+from cloudtrail_parquet.intake.origin import Origin
+from cloudtrail_parquet.intake.placement import placement_of
+from cloudtrail_parquet.intake.transcription import Transcription
+from cloudtrail_parquet.layout import Place
+from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.storage import Entry, local_path, open_store
+
+_OURS = ("/", ".state/", ".staging/")  # what may follow the name of a dataset beside logs
+_HINT = "docs/sources.md says what a source may be"
+_MOST = 20
+
+
+class Arranging:
+    """Arranges the locations of a source.
+
+    Attributes:
+        left: What belongs nowhere.
+        files: How many files were sorted out by their content.
+        records: How many records they hold.
+    """
+
+    def __init__(
+        self, scratch: Path, settings: Settings, known: Place, apart: Sequence[str] = ()
+    ) -> None:
+        self.left, self.files, self.records = Leftovers(), 0, 0
+        self._scratch, self._settings, self._known, self._apart = scratch, settings, known, apart
+
+    def arranged(self, origin: Origin, is_bare: bool) -> Origin:  # noqa: FBT001
+        """A location arranged, if it is to be and there is something to arrange."""
+        if not is_bare:
+            return origin
+        entries = open_store(origin.store).files("")
+        first = next(entries, None)
+        if first is None and (file := origin.file()):
+            origin, first = file
+            entries = iter(())
+        if first is None:
+            return origin
+        scratch = Path(tempfile.mkdtemp(dir=self._scratch))
+        files = self._placed(origin, chain([first], entries), scratch)
+        return origin._replace(scratch=scratch) if ArrangedStore.write(files, scratch) else origin
+
+    def _placed(
+        self, origin: Origin, entries: Iterable[Entry], scratch: Path
+    ) -> Iterator[Arranged]:
+        above = f"{Origin(origin.store, '').uri}/"
+        apart = tuple(f"{name}{ending}" for name in self._names_apart(origin) for ending in _OURS)
+        transcription = Transcription(
+            open_store(origin.store),
+            scratch,
+            self._settings.folders[0],
+            self._known,
+            self._settings.max_inflated_bytes,
+            self.left,
+        )
+        for entry in entries:
+            key, size, modified, _ = entry
+            if (apart and key.startswith(apart)) or key.endswith("/"):
+                continue
+            if any(name.startswith(".") for name in key.split("/")):
+                self.left.hidden += 1
+            elif not size:
+                self.left.add(key, "the file is empty", "Copy it again, or remove it")
+            elif placement := placement_of(f"{above}{key}"):
+                yield Arranged(f"{placement.prefix}{key}", size, modified)
+            else:
+                made = transcription.transcribe(entry)
+                self.files += bool(made)
+                yield from made
+        self.records += transcription.records
+
+    def _names_apart(self, origin: Origin) -> Iterator[str]:
+        """Where dataset and state lie in a location, if they do."""
+        outer = Origin(origin.store, "").uri
+        for location in self._apart:
+            inner = Origin(location, "").uri
+            if inner.startswith(f"{outer}/"):
+                yield inner[len(outer) + 1 :]
+
+    def no_logs(self, where: str) -> UsageError:
+        """The error for a source of which nothing can be placed."""
+        if not self.left.count:
+            path = local_path(where)
+            there = "no files in it" if path is None or path.exists() else "no such file or folder"
+            return UsageError(f"there is {there}".replace("is no f", "are no f"), where, _HINT)
+        problems = [f"{one.where}: {one.reason}. {one.hint}" for one in self.left.named[:_MOST]]
+        if more := self.left.count - len(problems):
+            problems.append(f"and {more:,} more")
+        return MistakesError.of(problems, where, _HINT)
