@@ -3,6 +3,7 @@
 import gzip
 import zlib
 from collections.abc import Callable, Iterator
+from io import BufferedReader
 from typing import BinaryIO
 
 from cloudtrail_parquet.errors import UnreadableLogError
@@ -48,15 +49,12 @@ class StreamedText(LargeText):
         return self._size
 
     def pieces(self) -> Iterator[bytes]:
-        with self._open() as file:
-            piece = file.read(_STORED_BYTES)
-            if piece.startswith(_GZIP_MAGIC):
-                file.seek(0)
+        with BufferedReader(self._open(), _STORED_BYTES) as file:  # type: ignore[type-var]
+            if file.peek(1).startswith(_GZIP_MAGIC):
                 yield from _inflated(file)
                 return
-            while piece:
+            while piece := file.read(_STORED_BYTES):
                 yield piece
-                piece = file.read(_STORED_BYTES)
 
     def whole(self) -> bytes:
         if self._whole is None:
