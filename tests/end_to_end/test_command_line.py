@@ -103,7 +103,7 @@ def test_the_state_inside_the_dataset_is_refused_however_the_two_are_written(
 def test_a_source_without_logs_ends_with_exit_code_2(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
 
-    for source, said in (("photos", "no AWSLogs"), ("nowhere", "there is no folder")):
+    for source, said in (("photos", "there are no files in it"), ("nowhere", "there is no folder")):
         done = run("convert", tmp_path / source, tmp_path / "out")
 
         assert done.returncode == 2
@@ -407,7 +407,7 @@ def misplace(tree: Path, folder: str, data: bytes = b"x") -> str:
     "folder",
     [
         f"AWSLogs/{ACCOUNT}/CloudTrail/eu-central-1/2026-01-09",
-        f"AWSLogs/team_a/{ACCOUNT}/CloudTrail/eu-central-1/2026/01/10",
+        f"AWSLogs/a/b/{ACCOUNT}/CloudTrail/eu-central-1/2026/01/10",
         f"awslogs/{ACCOUNT}/CloudTrail/eu-central-1/2026/01/10",
         f"AWSLogs/{ACCOUNT}/cloudtrail/eu-central-1/2026/01/10",
     ],
@@ -510,16 +510,17 @@ def test_a_plan_of_a_day_has_the_units_of_that_day(tree: Path) -> None:
 
 
 def test_a_source_of_nothing_but_unplaced_log_files_is_no_success(tmp_path: Path) -> None:
-    folder = f"AWSLogs/team_a/{ACCOUNT}/CloudTrail/eu-central-1/2026/01/10"
+    trail = f"AWSLogs/{ACCOUNT}/CloudTrail/eu-central-1"
+    folder = f"{trail}/2026-01-10"
     misplace(tmp_path / "logs", folder)
-    shutil.rmtree(tmp_path / "logs" / "AWSLogs" / ACCOUNT)
+    shutil.rmtree(tmp_path / "logs" / trail / "2026")
 
     for name in ("convert", "plan"):
         done = run(name, tmp_path / "logs", tmp_path / "out")
 
         assert done.returncode == 2
         assert f"unplaced: {folder}/: 1 log file" in done.stderr
-        assert "There are: accounts none" in done.stderr
+        assert "; no days" in done.stderr
 
 
 def test_network_activity_is_read_when_it_is_asked_for(tmp_path: Path) -> None:

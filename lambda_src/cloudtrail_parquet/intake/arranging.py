@@ -13,10 +13,11 @@ from cloudtrail_parquet.intake.placement import placement_of
 from cloudtrail_parquet.intake.transcription import Transcription
 from cloudtrail_parquet.layout import Place
 from cloudtrail_parquet.settings.settings import Settings
-from cloudtrail_parquet.storage import Entry, local_path, open_store
+from cloudtrail_parquet.storage import Entry, local_path, locations_in, open_store
 
 _OURS = ("/", ".state/", ".staging/")  # what may follow the name of a dataset beside logs
 _HINT = "docs/sources.md says what a source may be"
+_NAME_LOGS = "Name a file of CloudTrail's, a folder of them, or one that holds AWSLogs"
 _MOST = 20
 
 
@@ -89,10 +90,11 @@ class Arranging:
 
     def no_logs(self, where: str) -> UsageError:
         """The error for a source of which nothing can be placed."""
+        path = local_path(where) if len(locations_in(where)) == 1 else None
+        if path is not None and not path.exists():
+            return UsageError("there is no such file or folder", where, _NAME_LOGS)
         if not self.left.count:
-            path = local_path(where)
-            there = "no files in it" if path is None or path.exists() else "no such file or folder"
-            return UsageError(f"there is {there}".replace("is no f", "are no f"), where, _HINT)
+            return UsageError("there are no files in it", where, _NAME_LOGS)
         problems = [f"{one.where}: {one.reason}. {one.hint}" for one in self.left.named[:_MOST]]
         if more := self.left.count - len(problems):
             problems.append(f"and {more:,} more")
