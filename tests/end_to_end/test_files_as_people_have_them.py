@@ -73,7 +73,7 @@ def test_a_folder_at_any_level_below_awslogs(tmp_path: Path, below: str) -> None
 
     assert ids(tmp_path / "lake")[HERE] == ["wanted"]
     assert (f"{OTHER} {REGION} 2026-01-10" in ids(tmp_path / "lake")) == (below == "AWSLogs")
-    planned = json.loads(run("plan", whole, tmp_path / "lake", "--json").stdout)["units"]
+    planned = json.loads(run("plan", whole, "--json").stdout)["units"]
     assert {one["account"] for one in planned} >= {ACCOUNT}
     again = convert(whole, tmp_path / "lake", status=0)
     assert "nothing to convert" in again.stderr
