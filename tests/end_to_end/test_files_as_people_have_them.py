@@ -1,5 +1,6 @@
 """What a newcomer has at hand is converted where it lies; what is nothing of ours is named."""
 
+import errno
 import gzip
 import io
 import json
@@ -15,6 +16,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from cloudtrail_parquet import convert as convert_in_a_program
 from tests.builders import ACCOUNT, REGION, log_file, log_key
 from tests.end_to_end.program import Done, run
 from tests.end_to_end.trees import NOON, deliver, event
@@ -475,3 +477,32 @@ def test_nothing_is_left_in_the_folder_of_temporary_files(
     run("plan", tmp_path / "got")
 
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_a_full_folder_of_temporary_files_says_how_much_room_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / "got", "x.json", lines(owned("a")))
+
+    def full(path: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path), len(data))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    done = run("convert", tmp_path / "got", tmp_path / "lake")
+
+    assert done.returncode == 1
+    assert "cannot be written (No space left on device), 0 bytes are. " in done.stderr
+    assert "set TMPDIR to a folder with room for a third of their JSON text" in done.stderr
+    assert not (tmp_path / "lake.state").exists()
+
+
+def test_programs_get_the_same_and_are_warned(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(tmp_path / "got", "x.json", lines(owned("a"), {"no": "record"}))
+
+    (outcome,) = convert_in_a_program(tmp_path / "got", tmp_path / "lake")
+
+    assert outcome.receipt
+    assert ids(tmp_path / "lake") == {HERE: ["a"]}
+    assert "left out: x.json line 2: " in caplog.text

@@ -148,10 +148,10 @@ class Transcription:
         try:
             (self._scratch / copy).write_bytes(stored)
         except OSError as error:
-            what = f"cannot be written ({error.strerror}) after {self.bytes:,} bytes"
+            what = f"cannot be written ({error.strerror}), {self.bytes:,} bytes are"
             hint = (
-                "Records are sorted out there first, which takes a tenth of their size as text; "
-                "set TMPDIR to a folder with more room"
+                "Records are sorted out there, gzipped: "
+                "set TMPDIR to a folder with room for a third of their JSON text"
             )
             raise StorageError(what, str(self._scratch), hint) from error
         self.bytes += len(stored)
