@@ -132,7 +132,11 @@ def test_a_tree_without_awslogs(tmp_path: Path, top: str) -> None:
     stripped = TREE.removeprefix("AWSLogs/")
     above = top if "awslogs" in top else ""
     put(tmp_path / "logs", f"{above}{stripped}/{NAME}", log_file(event("a")))
-    put(tmp_path / "logs", f"{above}{stripped}/renamed by hand.json.gz", log_file(event("b")))
+    put(
+        tmp_path / "logs",
+        f"{above}{stripped}/renamed by hand.json.gz",
+        log_file(event("b", awsRegion=...)),
+    )
 
     convert(tmp_path / "logs" / top, tmp_path / "lake")
 

@@ -1,7 +1,8 @@
 """Writing records as log files of a delivered tree, as `deliveries` describes it.
 
-Each record lies in the folder of its own day, in a log file stamped noon of that day: so its unit
-reads it and no other does, with any usual window.
+Each record lies in the folder of its own day, in a log file stamped noon of that day, or the minutes
+that follow, up to ten hours, if there are several. So its unit reads them, in the order in which
+records came, and no other unit does, with any usual window.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ HELD_BYTES = 64 << 20
 """JSON text that is held of log files which are not written yet."""
 
 _HEAD, _TAIL = b'{"Records":[', b"]}"
+_NOON, _MOST_MINUTES = 12 * 60, 10 * 60
 _UNIQUE = 16  # characters at the end of a name, as CloudTrail's names have them
 
 
@@ -103,7 +105,9 @@ class DeliveredTree:
         self._held -= group.held
         group.records, group.held = [], 0
         group.digest = sha256(group.digest + text).digest()
-        stamp = f"{day.year:04d}{day:%m%d}T1200Z"
+        hours, minutes = divmod(_NOON + min(group.files, _MOST_MINUTES), 60)
+        group.files += 1
+        stamp = f"{day.year:04d}{day:%m%d}T{hours:02d}{minutes:02d}Z"
         name = f"{place.account}_{self._folder}_{place.region}_{stamp}"
         folder = f"{LOGS_ROOT}/{place.account}/{self._folder}/{place.region}/{day_folder(day)}"
         stored = deflate(text)
@@ -113,17 +117,18 @@ class DeliveredTree:
 
 
 class _Group:
-    """The records of a place and day that are not written yet.
+    """The records of a place and day.
 
     Attributes:
-        records: Their JSON texts.
+        records: The JSON texts of those that are not written yet.
         held: Bytes of these.
-        digest: Of all that was written before, so that no two log files have the same name.
+        files: Log files written so far.
+        digest: Of all that was written, so that no two log files have the same name.
     """
 
-    __slots__ = ("digest", "held", "records")
+    __slots__ = ("digest", "files", "held", "records")
 
     def __init__(self) -> None:
         self.records: list[bytes] = []
-        self.held = 0
+        self.held = self.files = 0
         self.digest = b""

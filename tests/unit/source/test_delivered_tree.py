@@ -2,6 +2,7 @@ import json
 from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,7 +45,7 @@ def test_each_record_is_in_the_folder_of_its_place_and_day(
     for key, data in files:
         root, account, folder, region, *days, name = key.split("/")
         assert (root, folder, is_log_name(key)) == ("AWSLogs", "CloudTrail", True)
-        assert name.startswith(f"{account}_CloudTrail_{region}_{''.join(days)}T1200Z_")
+        assert name.startswith(f"{account}_CloudTrail_{region}_{''.join(days)}T1")
         found[account, region, *days] += json.loads(inflate(data, 1 << 20, key))["Records"]
     wanted = defaultdict[tuple[str, ...], list[object]](list)
     for place, day, raw in records:
@@ -55,13 +56,19 @@ def test_each_record_is_in_the_folder_of_its_place_and_day(
     assert files == written(records, file_bytes, held_bytes)
 
 
-def test_one_unit_alone_reads_a_log_file() -> None:
+@pytest.mark.parametrize(("number", "last"), [(3, "T1202Z"), (700, "T2200Z")])
+def test_one_unit_alone_reads_all_in_the_order_in_which_they_came(number: int, last: str) -> None:
     day, window = date(2026, 1, 10), Window(900, 7200)
-    ((key, data),) = written([(PLACES[0], day, b"{}")])
-    delivered = log_file(Entry(key, len(data), datetime.now(UTC)), day).delivered
+    records = [(PLACES[0], day, b'{"n":%d}' % n) for n in range(number)]
+    files = written(records, file_bytes=1)
 
     around = [day + timedelta(days=number) for number in range(-3, 4)]
-    assert [one for one in around if window.holds(delivered, one)] == [day]
+    for key, data in files:
+        delivered = log_file(Entry(key, len(data), datetime.now(UTC)), day).delivered
+        assert [one for one in around if window.holds(delivered, one)] == [day]
+    names = [key for key, _ in files]
+    assert last in names[-1]
+    assert names[:600] == sorted(names[:600])
 
 
 def test_a_record_larger_than_a_log_file_has_one_of_its_own() -> None:
