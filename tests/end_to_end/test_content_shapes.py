@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 import pytest
-from tests.unit.records.test_shapes import SHAPES, Shape, as_lines, as_lookup_pages, one_line
+from tests.unit.envelopes.test_shapes import SHAPES, Shape, as_lines, as_lookup_pages, one_line
 
 from tests.builders import ACCOUNT, REGION, as_text, envelope, log_key, normal, record
 from tests.end_to_end.program import run
@@ -181,7 +181,7 @@ def test_aggregated_records_are_read_when_asked_for(
     without = run("convert", tmp_path / "logs", tmp_path / "without")
     done = run("convert", tmp_path / "logs", tmp_path / "dataset", "--folder", folder, "--json")
 
-    assert f"not read: {folder}, 1 objects; --folder {folder} reads them" in without.stderr
+    assert f"not read: {folder}, 1 object; --folder {folder} reads them" in without.stderr
     assert done.returncode == 0, done.stderr
     counts = receipt(done.stdout)["records"]
     assert (counts["written"], counts["duplicate"], counts["quarantined"]) == (5, 1, 0)
@@ -198,7 +198,7 @@ def test_what_is_not_read_says_which_option_reads_it(tmp_path: Path, folder: str
     done = run("convert", tmp_path / "logs", tmp_path / "without")
     again = run("convert", tmp_path / "logs", tmp_path / "with", "--folder", folder)
 
-    assert f"not read: {folder}, 1 objects; --folder {folder} reads them" in done.stderr
+    assert f"not read: {folder}, 1 object; --folder {folder} reads them" in done.stderr
     assert "not read" not in again.stderr
     assert len(rows(tmp_path / "with")) == len(rows(tmp_path / "without")) + 1
 

@@ -88,6 +88,7 @@ def looked_up(texts: list[str]) -> list[str]:
 
 
 def as_lookup_pages(texts: list[str]) -> bytes:
+    """As `aws cloudtrail lookup-events` prints them, page by page."""
     pages = (f'{{"Events": [\n{", ".join(looked_up(few))}\n]}}' for few in in_pairs(texts))
     return "\n".join(pages).encode()
 
