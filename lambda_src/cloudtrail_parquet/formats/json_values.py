@@ -3,9 +3,9 @@
 import codecs
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -186,10 +186,32 @@ def in_column(text: bytes | LargeText, name: str) -> Iterator[Value]:
     doubled = not _BACKSLASHED.search(first.encode(errors="surrogateescape"))
     csv.field_size_limit(_MAX_FIELD_CHARS)  # 128 KiB by default; for all readers of the process
     escape = None if doubled else "\\"
-    rows = csv.reader(chain([first], as_text), doublequote=doubled, escapechar=escape)
     at = names.index(name.lower())
-    for number, row in enumerate(filter(None, rows), 1):
+    rows = _rows(chain([first], as_text), doublequote=doubled, escapechar=escape)
+    for number, row in enumerate(rows, 1):
         is_whole = len(row) == len(names)
         field = row[at].strip() if is_whole else ",".join(row)
         fault = "" if is_whole else f"{len(row)} fields where the header has {len(names)}"
         yield Value(field.encode(errors="surrogateescape"), f"row {number}", fault)
+
+
+def _rows(text: Iterable[str], **dialect: Any) -> Iterator[list[str]]:  # noqa: ANN401
+    """The rows that are not blank; of one that the reader refuses, what there is between commas."""
+    read: list[str] = []
+
+    def noted() -> Iterator[str]:
+        for line in text:
+            read.append(line)
+            yield line
+
+    rows = csv.reader(noted(), **dialect)
+    while True:
+        read.clear()
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except csv.Error:  # a carriage return within a line
+            row = "".join(read).split(",")
+        if row:
+            yield row

@@ -472,6 +472,27 @@ def test_a_damaged_text_is_reported_or_gives_elements(shape: Shape, text: st.Dat
 # Large texts.
 
 
+def outcome(text: bytes | LargeText) -> object:
+    """The elements of a text, or what is wrong with it."""
+    try:
+        return found(text)
+    except UnreadableLogError as error:
+        return error.args
+
+
+@given(
+    shape=st.sampled_from([as_lines, as_windows_lines, as_log_export, as_query_csv, indented]),
+    text=st.data(),
+    size=st.integers(40, 2_000),
+)
+def test_a_damaged_text_in_pieces_has_the_elements_or_the_error_of_the_whole(
+    shape: Shape, text: st.DataObject, size: int
+) -> None:
+    damaged = text.draw(broken(shape([ONE, TWO, THREE])))
+
+    assert outcome(InPieces(damaged, size)) == outcome(damaged)
+
+
 @pytest.mark.parametrize("shape", [as_lines, as_log_export, as_query_csv])
 def test_a_large_text_of_lines_is_not_held_whole(shape: Shape) -> None:
     texts = [ONE, TWO, THREE] * 100
