@@ -16,8 +16,8 @@ from cloudtrail_parquet.cli.output import INTERRUPTED, note
 from cloudtrail_parquet.cli.progress import Amount, Meter, NoProgress, progress
 from cloudtrail_parquet.dataset.delivered import WrittenTree, write_tree
 from cloudtrail_parquet.dataset.export import ExportedParts, PartTexts, parts_to_export
+from cloudtrail_parquet.dataset.json_lines import as_bytes
 from cloudtrail_parquet.errors import UsageError, listed
-from cloudtrail_parquet.records.json_lines import as_bytes
 from cloudtrail_parquet.settings.settings import LOG_FOLDERS
 from cloudtrail_parquet.storage import (
     is_below,

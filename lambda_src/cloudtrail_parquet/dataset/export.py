@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from cloudtrail_parquet.dataset.json_lines import on_one_line, restore_texts
 from cloudtrail_parquet.dataset.parts import no_parts, readable
 from cloudtrail_parquet.dataset.places import Names, are_wanted, batches_of, places_in
 from cloudtrail_parquet.errors import UsageError, listed
 from cloudtrail_parquet.layout import Place, Unit, unit_of
 from cloudtrail_parquet.records.json_columns import file_schema
-from cloudtrail_parquet.records.json_lines import on_one_line, restore_texts
 from cloudtrail_parquet.schema.columns import JsonEncoding, leaves
 from cloudtrail_parquet.source.discover import check_known
 from cloudtrail_parquet.storage import Entry, ReadStore

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from cloudtrail_parquet.dataset.json_lines import as_bytes, on_one_line, restore_texts
 from cloudtrail_parquet.records.decode import decode
 from cloudtrail_parquet.records.from_arrow import restore_json
 from cloudtrail_parquet.records.json_columns import as_in_files
-from cloudtrail_parquet.records.json_lines import as_bytes, on_one_line, restore_texts
 from cloudtrail_parquet.schema.columns import JsonEncoding
 from tests.builders import (
     SURROGATE_NAME,
