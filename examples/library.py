@@ -27,7 +27,14 @@ schema = read_schema()
 logs = ds.dataset("cloudtrail", schema, partitioning="hive")
 denied = logs.to_table(filter=ds.field("errorCode") == "AccessDenied")
 
-frame = pl.scan_parquet("cloudtrail/**/*.parquet", hive_partitioning=True, schema=pl.Schema(schema))
+frame = pl.scan_parquet(
+    "cloudtrail/",
+    schema=pl.Schema(schema),
+    missing_columns="insert",
+    extra_columns="ignore",
+    cast_options=pl.ScanCastOptions(missing_struct_fields="insert", extra_struct_fields="ignore"),
+    hive_partitioning=True,
+)
 days = frame.group_by("account", "year", "month", "day").len().collect()
 
 calls = Counter[tuple[str, str]]()

@@ -30,6 +30,7 @@ PAGE = Path(__file__).parents[2] / "docs/reading.md"
 REGION = "us-east-1"
 UNIT = Unit(ACCOUNT, REGION, date(2026, 1, 10))
 BY_DATE = "Days as `dt`"
+MIXED = "Files of an older and a newer schema"  # test_mixed_schemas.py
 GOOGLE = {"accounts.google.com:aud": "an-app"}
 RECORDS = [
     record(
@@ -161,8 +162,8 @@ def test_every_engine_with_a_schema_of_its_own_has_a_section() -> None:
 
 
 def test_every_block_belongs_to_a_section_that_is_tested() -> None:
-    in_sql = ("Layouts", BY_DATE, "DuckDB", "Athena", "Tailpipe")
-    in_python = (BY_DATE, "Polars", "pyarrow and pandas", "Spark")
+    in_sql = ("Layouts", BY_DATE, "DuckDB", "Athena", "Tailpipe", MIXED)
+    in_python = (BY_DATE, "Polars", "pyarrow and pandas", "Spark", MIXED)
     found = [len(blocks(name, "sql")) for name in in_sql]
     found += [len(blocks(name, "python")) for name in in_python]
 
@@ -378,10 +379,12 @@ def test_readers_take_strangers_as_the_page_says(
     (tmp_path / "cloudtrail/_SUCCESS").write_text("")
     with chdir(tmp_path):
         run_python("pyarrow and pandas", layout, until="frame")
+        run_python("Polars", layout, until="calls")
         (tmp_path / "cloudtrail/notes.txt").write_text("hello")
 
         assert run_duckdb(layout, 2)
-        run_python("Polars", layout, until="calls")
+        with pytest.raises(pl.exceptions.InvalidOperationError, match="different file extensions"):
+            run_python("Polars", layout, until="calls")
         with pytest.raises(pa.ArrowInvalid):
             run_python("pyarrow and pandas", layout, until="frame")
 

@@ -43,7 +43,7 @@ def test_the_duckdb_recipe_reads_the_dataset(dataset: Path) -> None:
 
 
 def test_the_polars_recipe_reads_the_dataset(dataset: Path) -> None:
-    code = block("python", "scan_parquet").replace('"cloudtrail/', f'"{dataset}/')
+    code = block("python", "scan_parquet").replace('"cloudtrail/"', f'"{dataset}/"')
     names: dict[str, Any] = {"pl": pl}
     exec(f"frame = {code}", names)  # noqa: S102 - the README's own words
 

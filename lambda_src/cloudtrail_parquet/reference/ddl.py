@@ -37,7 +37,10 @@ DATASET = "DATASET"
 
 _FIRST_DAY = date(2013, 1, 1)  # CloudTrail began in November 2013
 _LAST_DAY = date(2050, 12, 31)  # a query that names no year lists the folders of all of them
-_ALL_PARTS = f"{DATASET}/**/*.parquet"
+_UNION = (
+    "For files of an older and a newer schema together add union_by_name = true, which opens all",
+    "of them first.",
+)
 _REPLACE = f"Replace {DATASET} by the location of the dataset."
 _WITHOUT_VARIANT = {"athena", "polars"}
 
@@ -198,7 +201,7 @@ _DUCKDB_OF_DT = ", year(dt) AS year, month(dt) AS month, day(dt) AS day"
 
 def _duckdb(dataset: _Dataset) -> str:
     columns = DUCKDB.columns(dataset.columns, "  ").split("\n")
-    head = _comment("--", "DuckDB", _REPLACE, "", *columns)
+    head = _comment("--", "DuckDB", _REPLACE, *_UNION, "", *columns)
     return head + _duckdb_view(dataset)
 
 
@@ -209,7 +212,7 @@ def _duckdb_view(dataset: _Dataset) -> str:
     columns_of_dt = _DUCKDB_OF_DT if "dt" in dataset.partitions.names else ""
     return (
         f"CREATE VIEW {TABLE} AS\nSELECT *{columns_of_dt} FROM read_parquet(\n"
-        f"  '{_ALL_PARTS}',\n"
+        f"  '{DATASET}/**/*.parquet',\n"
         "  hive_partitioning = true, hive_types_autocast = false,\n"
         f"  hive_types = {{{types}}}\n);\n"
     )
@@ -220,18 +223,27 @@ def _tailpipe(dataset: _Dataset) -> str:
         "--",
         f"DuckDB, with the table {TAILPIPE_TABLE} of Tailpipe",
         _REPLACE,
+        *_UNION,
         "docs/reading.md says in what its columns differ from Tailpipe's own.",
     )
     return f"{head}{_duckdb_view(dataset)}{tailpipe_view(dataset.layout, TABLE)}"
 
 
 def _polars(dataset: _Dataset) -> str:
-    head = _comment("#", "Polars, 2.1 or newer", _REPLACE)
+    head = _comment(
+        "#",
+        "Polars, 2.1 or newer",
+        f"{_REPLACE[:-1]}; keep the slash at its end.",
+        "Columns that a file of an older schema lacks are null.",
+    )
     return (
         f"{head}import polars as pl\n\n"
         f"COLUMNS = pl.Schema({{\n{POLARS.columns(dataset.columns, '  ')},\n}})\n"
         f"PARTITIONS = pl.Schema({{\n{POLARS.columns(dataset.partitions, '  ')},\n}})\n\n"
-        f'{TABLE} = pl.scan_parquet(\n  "{_ALL_PARTS}",\n  schema=COLUMNS,\n'
+        f'{TABLE} = pl.scan_parquet(\n  "{DATASET}/",\n  schema=COLUMNS,\n'
+        '  missing_columns="insert",\n  extra_columns="ignore",\n'
+        "  cast_options=pl.ScanCastOptions(\n"
+        '    missing_struct_fields="insert", extra_struct_fields="ignore"\n  ),\n'
         "  hive_partitioning=True,\n  hive_schema=PARTITIONS,\n)\n"
     )
 
