@@ -14,11 +14,10 @@ from cloudtrail_parquet.settings.settings import (
     LOG_FOLDERS,
     OPTIONAL_LOG_FOLDERS,
     OTHER_FOLDERS,
-    UNREAD_LOG_FOLDERS,
 )
 from cloudtrail_parquet.source.unplaced import is_log_name
 
-_LOGS = "|".join(LOG_FOLDERS + OPTIONAL_LOG_FOLDERS + UNREAD_LOG_FOLDERS)
+_LOGS = "|".join(LOG_FOLDERS + OPTIONAL_LOG_FOLDERS)
 _OTHERS = "|".join(OTHER_FOLDERS)
 _IN_PATH = re.compile(
     rf"(?:.*/)?(\d{{12}})/({_LOGS}|{_OTHERS})/([^/]+)/(\d{{4}})/(\d\d)/(\d\d)/.*",

@@ -118,16 +118,17 @@ def _leaf(table: pa.Table, path: str) -> pa.Array:
 
 
 def _keep_exact(unmapped: str | None, path: list[str], text: str) -> str:
-    """Add the text of a value to what is unmapped, with members in the order of their names."""
+    """Add the text of a value to what is unmapped, with fields in the order of their names."""
     exact = unwrap(unmapped.encode()) if unmapped else b"{}"
-    return wrap(_with_member(exact, path, text.encode())).decode()
+    fields = jsontext.members(_with_member(exact, path, text.encode()))
+    return wrap(jsontext.compose(sorted(fields.items()))).decode()
 
 
 def _with_member(whole: bytes, path: list[str], text: bytes) -> bytes:
     name, *below = path
     members = jsontext.members(whole)
     members[name] = _with_member(members.get(name, b"{}"), below, text) if below else text
-    return jsontext.compose(sorted(members.items()))
+    return jsontext.compose([*members.items()])
 
 
 def _is_wrapped(unmapped: str | None) -> bool:

@@ -35,6 +35,10 @@ from tests.builders import (
 )
 
 SETTINGS = Settings(row_group_rows=100)
+ODD_CONTEXT = (  # members without a column, in their order, beside a number that some cannot read
+    '{"eventTime":"2026-01-10T12:34:56Z","eventVersion":"1.11",'
+    '"eventContext":{"requestContext":[1e400],"b":true,"a":true}}'
+)
 UTC_US = pa.timestamp("us", tz="UTC")
 
 sort_rows = st.lists(
@@ -163,6 +167,7 @@ def test_without_rows_there_is_no_part(store: Store) -> None:
 
 
 @example([SURROGATE_NAME])
+@example([ODD_CONTEXT])
 @given(st.lists(st.one_of(odd_records, fitting_records.map(as_text)), min_size=1, max_size=5))
 def test_rows_read_back_are_the_rows_written(texts: list[str]) -> None:
     store = open_store("memory:///")
