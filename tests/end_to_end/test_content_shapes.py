@@ -10,10 +10,10 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 import pytest
-from tests.unit.envelopes.test_shapes import SHAPES, Shape, as_lines, as_lookup_pages, one_line
 
 from tests.builders import ACCOUNT, REGION, as_text, envelope, log_key, normal, record
 from tests.end_to_end.program import run
+from tests.unit.envelopes.test_shapes import SHAPES, Shape, as_lines, as_lookup_pages, one_line
 
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
 TIME = "2026-01-10T11:58:00Z"

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from cloudtrail_parquet.envelopes.shapes import Enclosed, enclosed_records
 from cloudtrail_parquet.errors import StorageError, UnreadableLogError
 from cloudtrail_parquet.formats import jsontext
 from cloudtrail_parquet.formats.eventtime import day_of, parse_time
@@ -21,7 +22,6 @@ from cloudtrail_parquet.intake.arranged import Arranged
 from cloudtrail_parquet.intake.left_out import Leftovers
 from cloudtrail_parquet.intake.streamed import text_in
 from cloudtrail_parquet.layout import ACCOUNT, Place
-from cloudtrail_parquet.records.shapes import Enclosed, enclosed_records
 from cloudtrail_parquet.source.delivered_tree import DeliveredTree
 from cloudtrail_parquet.storage import Entry, ReadStore
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from cloudtrail_parquet.envelopes.shapes import enclosed_records
 from cloudtrail_parquet.errors import UnreadableLogError
 from cloudtrail_parquet.intake import streamed
 from cloudtrail_parquet.intake.streamed import StreamedText, text_in
-from cloudtrail_parquet.records.shapes import enclosed_records
 from cloudtrail_parquet.storage import Store, open_store
 
 LINE = b'{"eventVersion":"1","eventTime":"2026-01-10T00:00:00Z","n":%d}\n'
