@@ -288,6 +288,9 @@ def test_an_element_says_where_it_is(text: bytes, positions: list[str]) -> None:
             (ACCOUNT, REGION),
         ),
         (as_log_messages([ONE]).replace(b"_CloudTrail_", b"-"), ("", "")),
+        (as_list(on_a_bus([ONE])).replace(ACCOUNT.encode(), b"../etc", 1), ("", REGION)),
+        (as_list(on_a_bus([ONE])).replace(REGION.encode(), b"a/b", 1), (ACCOUNT, "")),
+        (as_list(on_a_bus([ONE])).replace(f'"{ACCOUNT}"'.encode(), b"7", 1), ("", REGION)),
         (as_lookup_pages([ONE]), ("", "")),
         (as_lines([ONE]), ("", "")),
         (

@@ -98,6 +98,12 @@ def test_values_one_behind_the_other_end_where_one_has_no_end() -> None:
     ]
 
 
+def test_braces_in_a_string_do_not_end_a_value() -> None:
+    texts = [b'{"a":"}{"}', b'{"b":"}{}{}{}{}{}{"}', b'{"c":{}}', b'{"d":NaN}', b'{"e":"\\"}{"}']
+
+    assert [each.raw for each in consecutive(b"".join(texts))] == texts
+
+
 @pytest.mark.parametrize("quote", ['""', '\\"'])
 def test_a_column_of_csv_has_its_values_row_by_row(quote: str) -> None:
     text = '"id","Event"\r\n"1","{"a":1}"\r\n"2\n3","{"b":"x,\\\\ny"}"\r\n\r\n"4"\r\n'

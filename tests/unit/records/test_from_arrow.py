@@ -261,6 +261,15 @@ def test_what_is_further_in_the_details_of_a_call_comes_back_as_delivered(time: 
     assert ("executionTimeMs" in unmapped) == (time != "250")
 
 
+@pytest.mark.parametrize("time", ["250", "0", "-0", "true", "9223372036854775808", "-7", "null"])
+def test_a_duration_comes_back_as_delivered(time: str) -> None:
+    (row,) = rows_of([f'{{{TIMED},"mcpEventDetails":{{"executionTimeMs":{time}}}}}'])
+
+    back = restore_json(row)
+    assert f'"executionTimeMs":{time}' in back or time == "null"
+    assert (row["unmapped"] is None) == (time in {"250", "0", "-7", "null"})
+
+
 @pytest.mark.parametrize("name", ["readOnly", "managementEvent", "sessionCredentialFromConsole"])
 @pytest.mark.parametrize(
     ("text", "value"), [('"true"', True), ('"false"', False), ('"TRUE"', True)]

@@ -164,6 +164,13 @@ def test_an_aggregated_record_is_not_taken_for_one_of_2013() -> None:
     assert beyond_the_path(**aggregated) == {}
 
 
+def test_a_record_whose_time_is_that_of_its_window_has_something_to_fill_in() -> None:
+    complete = dict.fromkeys(CAN_BE_DERIVED, "a") | {"managementEvent": False}
+
+    assert incomplete([Record(**complete), Record(**complete, eventTime=NEW)]) == [0]
+    assert upgrade(Record(**complete), ACCOUNT, REGION) == ["eventTime"]
+
+
 @given(fitting_records)
 def test_a_record_that_looks_complete_has_nothing_to_fill_in(fitting: dict[str, Any]) -> None:
     one = Record(
