@@ -1,6 +1,7 @@
 """The door of the command: whatever goes wrong behind it becomes a line and an exit status."""
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +14,7 @@ from cloudtrail_parquet.cli.output import FAILED, note, note_error, status_of
 from cloudtrail_parquet.errors import CloudTrailParquetError, LocationError, UsageError, of_system
 
 _PROGRAM = "cloudtrail-parquet"
+_EXTRA = re.compile(r"got unexpected extra argument\(s\) \((.*)\)")
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
 
 
@@ -79,7 +81,8 @@ def _usage_error(error: Any) -> UsageError:  # noqa: ANN401 - a class of typer t
 
 def _plain(message: str) -> str:
     message = message.removeprefix("Value error, ").partition(", unable to parse")[0].rstrip(".")
-    return message[:1].lower() + message[1:]
+    message = message[:1].lower() + message[1:]
+    return _EXTRA.sub(r"not expected: \1", message)
 
 
 def _of_path(error: OSError) -> CloudTrailParquetError:
