@@ -495,7 +495,7 @@ def test_a_full_folder_of_temporary_files_says_how_much_room_is_needed(
     done = run("convert", tmp_path / "got", tmp_path / "lake")
 
     assert done.returncode == 1
-    assert "cannot be written (No space left on device), 0 bytes are. " in done.stderr
+    assert "cannot be written (No space left on device) after 0 bytes. " in done.stderr
     assert "set TMPDIR to a folder with room for a third of their JSON text" in done.stderr
     assert not (tmp_path / "lake.state").exists()
 

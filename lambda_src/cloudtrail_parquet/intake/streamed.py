@@ -9,6 +9,7 @@ from typing import BinaryIO
 from cloudtrail_parquet.errors import UnreadableLogError
 from cloudtrail_parquet.formats.gzip_text import LargeText, text_of
 from cloudtrail_parquet.storage import Entry, ReadStore
+from cloudtrail_parquet.wording import counted
 
 _LARGE_BYTES = 32 << 20  # as stored; smaller files are read at once
 _PIECE_BYTES = 1 << 20
@@ -64,7 +65,8 @@ class StreamedText(LargeText):
                 hint = "Copy the file again, or set it aside"
                 raise UnreadableLogError(str(error), self._where, hint) from error
             if size > self._max_bytes:
-                what = f"its {size:,} bytes are one text; max_inflated_bytes = {self._max_bytes}"
+                limit = f"max_inflated_bytes = {self._max_bytes}"
+                what = f"it is one text of {counted(size, 'byte')}; {limit}"
                 hint = "Raise the limit if the file is genuine, or write one record on each line"
                 raise UnreadableLogError(what, self._where, hint)
             self._whole = b"".join(self.pieces())

@@ -24,6 +24,7 @@ from cloudtrail_parquet.intake.streamed import text_in
 from cloudtrail_parquet.layout import ACCOUNT, Place
 from cloudtrail_parquet.source.delivered_tree import DeliveredTree
 from cloudtrail_parquet.storage import Entry, ReadStore
+from cloudtrail_parquet.wording import counted
 
 _REGION = re.compile(r"[a-z]{2,}(?:-[a-z0-9]+)+")
 _ACCOUNT_DIGITS = 12
@@ -148,7 +149,8 @@ class Transcription:
         try:
             (self._scratch / copy).write_bytes(stored)
         except OSError as error:
-            what = f"cannot be written ({error.strerror}), {self.bytes:,} bytes are"
+            written = counted(self.bytes, "byte")
+            what = f"cannot be written ({error.strerror}) after {written}"
             hint = (
                 "Records are sorted out there, gzipped: "
                 "set TMPDIR to a folder with room for a third of their JSON text"
