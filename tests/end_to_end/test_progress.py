@@ -110,3 +110,18 @@ def test_a_short_run_is_silent_where_there_is_no_terminal(logs: Path, tmp_path: 
     assert done.returncode == 0
     assert "converting" not in done.stderr
     assert "?25" not in done.stderr
+
+
+def test_files_that_are_sorted_out_by_their_content_are_told(tmp_path: Path) -> None:
+    got = tmp_path / "got"
+    got.mkdir()
+    record = {"eventVersion": "1.11", "eventTime": "2026-01-10T12:00:00Z", "eventName": "A"}
+    place = {"awsRegion": "eu-central-1", "recipientAccountId": "012345678901"}
+    for number in range(3):
+        text = json.dumps({**record, **place, "eventID": str(number)})
+        (got / f"{number}.json").write_text(text)
+
+    done = on_terminal("convert", got, tmp_path / "lake", "--workers", 1)
+
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"opening \d+ bytes, .*3 files", last_of(done.stderr, "opening"))

@@ -35,16 +35,15 @@ from cloudtrail_parquet.cli.output import (
     beside,
     next_lines,
     note,
-    note_intake,
     note_left_out,
     note_unfinished,
     note_unplaced,
     report,
     summary,
 )
-from cloudtrail_parquet.cli.planning import note_recommendation, planning
+from cloudtrail_parquet.cli.planning import intake_of, note_recommendation, planning
 from cloudtrail_parquet.cli.progress import Amount, NoProgress, progress
-from cloudtrail_parquet.intake.opening import Intake, taken_in
+from cloudtrail_parquet.intake.opening import Intake
 from cloudtrail_parquet.planning.plan import DEFAULT_ONLY, PlannedUnit
 from cloudtrail_parquet.planning.remarks import incomplete_lines, unfinished_except, up_to_date_line
 from cloudtrail_parquet.planning.selection import Selection
@@ -93,8 +92,7 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
     locations = Locations.of(source, dataset, state)
     locations.check(settings.part_bytes, writes=not dry_run)
     settings = replace(settings, folders=with_folders(settings.folders, folder or []))
-    with taken_in(locations.source, settings, wanted.only_place) as intake:
-        note_intake(intake)
+    with intake_of(locations.source, settings, wanted) as intake:
         selection = Selection.within(intake.store, intake.discovery, wanted)
         locations = replace(locations, opener=intake.source)
         with planning(selection):

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
@@ -42,10 +42,17 @@ from cloudtrail_parquet.cli.progress import Amount, Meter, NoProgress, progress
 from cloudtrail_parquet.clock import SYSTEM_CLOCK
 from cloudtrail_parquet.dataset.properties import check_properties
 from cloudtrail_parquet.errors import UsageError
-from cloudtrail_parquet.intake.opening import taken_in
+from cloudtrail_parquet.intake.opening import Intake, taken_in
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.batches import Estimate, estimate
-from cloudtrail_parquet.planning.plan import DEFAULT_ONLY, Only, PlannedUnit, Receipts, plan_units
+from cloudtrail_parquet.planning.plan import (
+    DEFAULT_ONLY,
+    Only,
+    PlannedUnit,
+    Receipts,
+    UnitRange,
+    plan_units,
+)
 from cloudtrail_parquet.planning.recommended import recommendation_line
 from cloudtrail_parquet.planning.selection import Selection
 from cloudtrail_parquet.planning.stored import StorageFacts, look_at, stored_lines
@@ -107,8 +114,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
         raise UsageError(f"--only {only} needs receipts", "plan", "Name the DATASET or --state")
     settings = replace(settings, folders=with_folders(settings.folders, folder or []))
     only = only or (DEFAULT_ONLY if state else "all")  # nothing is converted yet of a new dataset
-    with taken_in(source, settings, wanted.only_place) as intake:
-        note_intake(intake)
+    with intake_of(source, settings, wanted) as intake:
         selection = Selection.within(intake.store, intake.discovery, wanted)
         _plan(selection, dataset, state, only, settings, as_json=as_json)
         if note_left_out(selection):
@@ -183,6 +189,17 @@ def _check_dataset(source: ReadStore, dataset: str | None, state: str, settings:
     notes = open_store(state)
     parts = open_store(dataset) if dataset else notes
     check_properties(Stores(source, parts, notes), DatasetOptions.of(settings))
+
+
+@contextmanager
+def intake_of(source: str, settings: Settings, wanted: UnitRange) -> Iterator[Intake]:
+    """Open a source, show how much of it has been sorted out meanwhile, and tell what it is."""
+    with ExitStack() as opened:
+        with progress("opening", Amount(), "file") as meter:
+            taken = taken_in(source, settings, wanted.only_place, meter.add)
+            intake = opened.enter_context(taken)
+        note_intake(intake)
+        yield intake
 
 
 def planning(selection: Selection, *, shown: bool = True) -> AbstractContextManager[Meter]:

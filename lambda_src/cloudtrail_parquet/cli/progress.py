@@ -264,4 +264,4 @@ def tell(meter: Meter, wait: Callable[[float], bool]) -> None:
     """
     while not wait(LINE_EVERY_S):
         meter.see()
-        note(f"{meter.what}: {meter.facts}")
+        note(f"{meter.what}: {meter.facts}" if meter.facts else meter.what)

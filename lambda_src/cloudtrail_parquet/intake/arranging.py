@@ -1,7 +1,7 @@
 """Arranging a location that is not a delivered tree."""
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -31,10 +31,27 @@ class Arranging:
     """
 
     def __init__(
-        self, scratch: Path, settings: Settings, known: Place, apart: Sequence[str] = ()
+        self,
+        scratch: Path,
+        settings: Settings,
+        known: Place,
+        apart: Sequence[str] = (),
+        *,
+        tell: Callable[[int, int], None] = lambda *_: None,
     ) -> None:
+        """Begin with none.
+
+        Args:
+            scratch: A folder for what has to be written.
+            settings: The folders that are read, and how much a file may inflate to.
+            known: The account and the region of records that name none.
+            apart: Locations that are not part of the source.
+            tell: Is told of each file that is sorted out by its content, its bytes and that it is
+                one.
+        """
         self.left, self.files, self.records = Leftovers(), 0, 0
         self._scratch, self._settings, self._known, self._apart = scratch, settings, known, apart
+        self._tell = tell
 
     def arranged(self, origin: Origin, is_bare: bool) -> Origin:  # noqa: FBT001
         """A location arranged, if it is to be and there is something to arrange."""
@@ -77,6 +94,7 @@ class Arranging:
             else:
                 made = transcription.transcribe(entry)
                 self.files += bool(made)
+                self._tell(size, 1)
                 yield from made
         self.records += transcription.records
 

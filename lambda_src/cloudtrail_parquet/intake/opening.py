@@ -1,6 +1,6 @@
 """Sources as people have them, opened: delivered trees, parts of these, and any other files."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -45,7 +45,12 @@ class Intake:
 
 
 @contextmanager
-def taken_in(location: str, settings: Settings, known: Place) -> Iterator[Intake]:
+def taken_in(
+    location: str,
+    settings: Settings,
+    known: Place,
+    tell: Callable[[int, int], None] = lambda *_: None,
+) -> Iterator[Intake]:
     """Open a source, wherever its logs lie; what has to be arranged is there while in the context.
 
     A delivered tree, and a folder of one, is read as it lies. Any other location is listed once:
@@ -55,6 +60,7 @@ def taken_in(location: str, settings: Settings, known: Place) -> Iterator[Intake
         location: One location, or several with white space between them.
         settings: The folders that are read, and how much a file may inflate to.
         known: The account and the region of records that name none; "" if nobody knows.
+        tell: Is told of each file that is sorted out by its content, its bytes and that it is one.
 
     Raises:
         UsageError: There are no logs, nor records; says what there is.
@@ -73,7 +79,7 @@ def taken_in(location: str, settings: Settings, known: Place) -> Iterator[Intake
         return
     check_is_source(store, bare)
     with scratch_folder() as scratch:
-        arranging = Arranging(scratch, settings, known)
+        arranging = Arranging(scratch, settings, known, tell=tell)
         is_bare = [bool({"", top_of(origin.uri)} & bare) for origin in origins]
         source = Source(tuple(map(arranging.arranged, origins, is_bare)))
         store = source.open()

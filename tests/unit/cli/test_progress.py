@@ -106,6 +106,18 @@ def test_without_a_goal_it_tells_what_is_done(clock: Clock) -> None:
     assert (meter.share, meter.seconds_left) == (None, None)
 
 
+def test_where_nothing_is_known_only_the_verb_is_told(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(progress, "note", lines.append)
+    ends = iter([False, True])
+
+    tell(Meter("opening", Amount(), "file", None, clock), lambda _: next(ends))
+
+    assert lines == ["opening"]
+
+
 @pytest.mark.parametrize("width", [20, 40, 60, 80, 200])
 def test_the_bar_fits_the_terminal(clock: Clock, width: int) -> None:
     meter = meter_of(clock, Amount(123_456_789_012, 1234))
