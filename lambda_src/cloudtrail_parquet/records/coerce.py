@@ -139,13 +139,15 @@ def coerce_members(
     values: dict[str, Any] = {}
     unmapped: Unmapped = []
     for name, text in members.items():
+        if text == NULL:
+            continue  # as if it was not there
         if name in coercers:
             values[name], rest = coercers[name](text)
             if rest is not None:
                 unmapped.append((name, rest))
-        elif text != NULL:
+        else:
             unmapped.append((name, text))
-            if name in spellings and spellings[name] not in members:
+            if name in spellings and members.get(spellings[name], NULL) == NULL:
                 values[spellings[name]], _ = coercers[spellings[name]](text)
                 unmapped.append((spellings[name], NULL))
     return values, unmapped

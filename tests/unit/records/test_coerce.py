@@ -157,6 +157,21 @@ def test_other_spellings_fill_their_column() -> None:
     assert [one["ARN"] for one in row["resources"]] == ["a", "d"]
 
 
+@pytest.mark.parametrize(
+    "members",
+    [
+        '"recipientAccountID":"1"',
+        '"recipientAccountID":"1","recipientAccountId":null',
+        '"recipientAccountId":null,"recipientAccountID":"1"',
+    ],
+)
+def test_another_spelling_counts_beside_a_null_as_it_does_alone(members: str) -> None:
+    (row,) = rows_of([f"{{{TIMED},{members}}}"])
+
+    assert row["recipientAccountId"] == "1"
+    assert json.loads(row["unmapped"]) == {"recipientAccountID": "1", "recipientAccountId": None}
+
+
 def test_another_spelling_stands_back_behind_the_usual_one() -> None:
     (row,) = rows_of([f'{{{TIMED},"recipientAccountID":"1","recipientAccountId":"2"}}'])
 
