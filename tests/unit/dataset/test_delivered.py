@@ -24,7 +24,7 @@ from cloudtrail_parquet.errors import StorageError, UsageError
 from cloudtrail_parquet.formats import jsontext
 from cloudtrail_parquet.formats.strict_json import unwrap
 from cloudtrail_parquet.layout import Place, Unit, owner_day, span_of, unit_of
-from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.settings.settings import OPTIONAL_LOG_FOLDERS, Settings
 from cloudtrail_parquet.source.discover import discover, units
 from cloudtrail_parquet.storage import Store, open_store
 from tests.builders import WritableStores, log_file, log_key, odd_records, record
@@ -32,7 +32,7 @@ from tests.layouts import LAYOUTS
 from tests.unit.deliveries import memory
 
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
-INSIGHT, NETWORK = "CloudTrail-Insight", "CloudTrail-NetworkActivity"
+INSIGHT = "CloudTrail-Insight"
 ACCOUNTS = [
     "000000000012",
     "210987654321",
@@ -119,13 +119,25 @@ usual_records = st.builds(
     st.sampled_from(["2026-01-10T12:00:00Z", "2026-01-09T23:59:00Z", "2025-12-31T00:00:00Z"]),
     categories,
 )
+aggregated_records = st.builds(
+    lambda number, hour: {
+        "eventVersion": "1.0",
+        "accountId": ACCOUNTS[0],
+        "eventId": f"id-{number}",
+        "eventCategory": "Aggregated",
+        "eventType": "AwsAggregatedEvent",
+        "timeWindow": {"windowStart": f"2026-01-10T{hour:02}:00:00Z", "windowSize": "PT5M"},
+    },
+    st.integers(0, 5),
+    st.integers(0, 23),
+)
 times = st.integers(-2000, 2000).map(lambda minutes: NOON + timedelta(minutes=minutes))
 log_files = st.builds(
     Delivered,
     st.sampled_from(PLACES),
-    st.sampled_from(["CloudTrail", "CloudTrail", INSIGHT, NETWORK]),
+    st.sampled_from(["CloudTrail", "CloudTrail", *OPTIONAL_LOG_FOLDERS]),
     times,
-    st.lists(st.one_of(odd_records, usual_records), min_size=1, max_size=4),
+    st.lists(st.one_of(odd_records, usual_records, aggregated_records), min_size=1, max_size=4),
 )
 
 
@@ -138,7 +150,7 @@ log_files = st.builds(
 def test_what_is_exported_and_converted_again_gives_the_same_rows(
     files: list[Delivered], layout: PartitionLayout, data: st.DataObject
 ) -> None:
-    further = data.draw(st.sampled_from([[], [INSIGHT], [INSIGHT, NETWORK]]))
+    further = data.draw(st.sampled_from([[], [INSIGHT], OPTIONAL_LOG_FOLDERS]))
     encoding = data.draw(st.sampled_from(["string", "variant"]))
     settings = make_settings(
         partition_layout=layout, folders=["CloudTrail", *further], json_encoding=encoding
