@@ -100,6 +100,7 @@ FOREIGN = {
     ),
     *("recipient_account_id", "request_parameters", "session_context", "session_issuer", "tp_date"),
     *("source_ip_address", "tp_index", "tp_timestamp", "user_identity", "user_name"),
+    *("HTTPS_PROXY", "PIP_INDEX_URL", "PIP_CERT"),
     "CLOUDTRAIL_PARQUET_ROW_GROUP_ROWS",  # made of a setting's name
 }
 FOREIGN_OPTIONS = {
