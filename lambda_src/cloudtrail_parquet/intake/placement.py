@@ -10,11 +10,7 @@ from typing import NamedTuple
 
 from cloudtrail_parquet.contract import LOGS_ROOT
 from cloudtrail_parquet.deliveries import day_folder
-from cloudtrail_parquet.settings.settings import (
-    LOG_FOLDERS,
-    OPTIONAL_LOG_FOLDERS,
-    OTHER_FOLDERS,
-)
+from cloudtrail_parquet.settings.settings import LOG_FOLDERS, OPTIONAL_LOG_FOLDERS, OTHER_FOLDERS
 from cloudtrail_parquet.source.unplaced import is_log_name
 
 _LOGS = "|".join(LOG_FOLDERS + OPTIONAL_LOG_FOLDERS)
