@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cloudtrail_parquet.cli import converting
+from cloudtrail_parquet.cli import commands, converting
 from tests.builders import ACCOUNT
 from tests.end_to_end.mistakes import (
     ALL,
@@ -221,7 +221,8 @@ def copy_of(home: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name:
         for there in home.iterdir():
             (Path(name) / there.name).symlink_to(there)
-        with chdir(name), no_credentials(), patch.object(converting, "cores", lambda: 1):
+        one = [patch.object(module, "cores", lambda: 1) for module in (commands, converting)]
+        with chdir(name), no_credentials(), one[0], one[1]:
             yield Path(name)
 
 

@@ -106,10 +106,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
     only listed.
     """
     wanted = range_of(day, first, last, account, region)
-    if dataset:
-        locations = Locations.of(source, dataset, state)
-        locations.check(settings.part_bytes, writes=False)
-        state = locations.state
+    state = _checked(source, dataset, state, settings) if dataset else state
     if only not in {"all", None} and not state:
         raise UsageError(f"--only {only} needs receipts", "plan", "Name the DATASET or --state")
     settings = replace(settings, folders=with_folders(settings.folders, folder or []))
@@ -182,6 +179,13 @@ def _conclude(selection: Selection, total: Estimate, *, as_json: bool) -> None:
         STDOUT.print(plan_table(total))
     for line in stored_lines(stored) if stored else ():
         note(line)
+
+
+def _checked(source: str, dataset: str, state: str | None, settings: Settings) -> str:
+    """The location of the state, after all have been checked as convert would."""
+    locations = Locations.of(source, dataset, state)
+    locations.check(settings.part_bytes, writes=False)
+    return locations.state
 
 
 def _check_dataset(source: ReadStore, dataset: str | None, state: str, settings: Settings) -> None:
