@@ -431,15 +431,17 @@ def test_folders_and_names_made_to_mislead(tmp_path: Path) -> None:
     assert r"left out: a\nerror: forged\x1b[2J line 2" in done.stderr
 
 
-def test_a_dataset_among_the_files_is_left_alone(tmp_path: Path) -> None:
-    put(tmp_path, NAME, log_file(event("a")))
-    put(tmp_path, "x.json", lines(owned("b")))
+@pytest.mark.parametrize("source", ["lake", "lake.state"])
+def test_a_dataset_or_its_state_is_not_taken_for_files(tmp_path: Path, source: str) -> None:
+    put(tmp_path / "got", "x.json", lines(owned("b")))
+    convert(tmp_path / "got", tmp_path / "lake")
 
-    convert(tmp_path, tmp_path / "lake")
-    again = convert(tmp_path, tmp_path / "lake")
+    done = run("convert", tmp_path / source, tmp_path / "other")
+    within = run("convert", tmp_path / "got", tmp_path / "got" / "lake")
 
-    assert "nothing to convert" in again.stderr
-    assert "left out" not in again.stderr
+    assert (done.returncode, within.returncode) == (2, 2)
+    assert "not CloudTrail's logs" in done.stderr
+    assert "the dataset would lie in the source" in within.stderr
 
 
 def test_a_dry_run_writes_nothing_and_says_the_same(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Arranging a location that is not a delivered tree."""
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -13,9 +13,8 @@ from cloudtrail_parquet.intake.placement import placement_of
 from cloudtrail_parquet.intake.transcription import Transcription
 from cloudtrail_parquet.layout import Place
 from cloudtrail_parquet.settings.settings import Settings
-from cloudtrail_parquet.storage import Entry, local_path, locations_in, open_store
+from cloudtrail_parquet.storage import Entry, open_store
 
-_OURS = ("/", ".state/", ".staging/")  # what may follow the name of a dataset beside logs
 _HINT = "docs/sources.md says what a source may be"
 _NAME_LOGS = "Name a file of CloudTrail's, a folder of them, or one that holds AWSLogs"
 _MOST = 20
@@ -35,7 +34,6 @@ class Arranging:
         scratch: Path,
         settings: Settings,
         known: Place,
-        apart: Sequence[str] = (),
         *,
         tell: Callable[[int, int], None] = lambda *_: None,
     ) -> None:
@@ -45,12 +43,11 @@ class Arranging:
             scratch: A folder for what has to be written.
             settings: The folders that are read, and how much a file may inflate to.
             known: The account and the region of records that name none.
-            apart: Locations that are not part of the source.
             tell: Is told of each file that is sorted out by its content, its bytes and that it is
                 one.
         """
         self.left, self.files, self.records = Leftovers(), 0, 0
-        self._scratch, self._settings, self._known, self._apart = scratch, settings, known, apart
+        self._scratch, self._settings, self._known = scratch, settings, known
         self._tell = tell
 
     def arranged(self, origin: Origin, is_bare: bool) -> Origin:  # noqa: FBT001
@@ -72,7 +69,6 @@ class Arranging:
         self, origin: Origin, entries: Iterable[Entry], scratch: Path
     ) -> Iterator[Arranged]:
         above = f"{Origin(origin.store, '').uri}/"
-        apart = tuple(f"{name}{ending}" for name in self._names_apart(origin) for ending in _OURS)
         transcription = Transcription(
             open_store(origin.store),
             scratch,
@@ -83,7 +79,7 @@ class Arranging:
         )
         for entry in entries:
             key, size, modified, _ = entry
-            if (apart and key.startswith(apart)) or key.endswith("/"):
+            if key.endswith("/"):
                 continue
             if any(name.startswith(".") for name in key.split("/")):
                 self.left.hidden += 1
@@ -98,19 +94,8 @@ class Arranging:
                 yield from made
         self.records += transcription.records
 
-    def _names_apart(self, origin: Origin) -> Iterator[str]:
-        """Where dataset and state lie in a location, if they do."""
-        outer = Origin(origin.store, "").uri
-        for location in self._apart:
-            inner = Origin(location, "").uri
-            if inner.startswith(f"{outer}/"):
-                yield inner[len(outer) + 1 :]
-
     def no_logs(self, where: str) -> UsageError:
         """The error for a source of which nothing can be placed."""
-        path = local_path(where) if len(locations_in(where)) == 1 else None
-        if path is not None and not path.exists():
-            return UsageError("there is no such file or folder", where, _NAME_LOGS)
         if not self.left.count:
             return UsageError("there are no files in it", where, _NAME_LOGS)
         problems = [f"{one.where}: {one.reason}. {one.hint}" for one in self.left.named[:_MOST]]

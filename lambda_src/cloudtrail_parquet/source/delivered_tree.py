@@ -1,8 +1,8 @@
 """Writing records as log files of a delivered tree, as `deliveries` describes it.
 
-Each record lies in the folder of its own day, in a log file stamped noon of that day, or one of the
-minutes that follow, up to ten hours, if there are several. So its unit reads them, in the order in
-which records came, and no other unit does, with any usual window.
+Each record lies in the folder of its own day, in a log file stamped noon of that day or, if there
+are several, the minutes that follow, up to ten hours. So its unit reads them, in the order in which
+records came, and no other unit does, with any usual window.
 """
 
 from collections.abc import Callable, Iterator
