@@ -24,20 +24,22 @@ def ranges(requirements: list[str]) -> dict[str, str]:
 
 PACKAGE = ranges(PROJECT["project"]["dependencies"])
 LAMBDA = ranges(PROJECT["dependency-groups"]["lambda"])
+FOR_PEOPLE = {"boto3", "duckdb", "fsspec", "rich", "typer"}
+"""What only the command line needs, or what Lambda has."""
 
 
 def test_the_lambda_has_the_ranges_of_the_package() -> None:
     both = PACKAGE.keys() & LAMBDA.keys()
 
-    assert both == PACKAGE.keys() - {"boto3", "rich", "typer"}
+    assert both == PACKAGE.keys() - FOR_PEOPLE
     assert {name: LAMBDA[name] for name in both} == {name: PACKAGE[name] for name in both}
 
 
-def test_the_lambda_carries_no_command_line_and_no_aws_client() -> None:
+def test_the_lambda_carries_no_command_line_no_aws_client_and_no_duckdb() -> None:
     pins = read_lock(ROOT / "requirements/runtime.txt").keys()
 
     assert LAMBDA.keys() <= pins
-    assert pins.isdisjoint({"boto3", "botocore", "rich", "typer"})
+    assert pins.isdisjoint(FOR_PEOPLE | {"botocore"})
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -56,9 +58,9 @@ DISTRIBUTIONS = packages_distributions()
 IMPORTED = {path.relative_to(SOURCES): {*imported(path)} for path in SOURCES.rglob("*.py")}
 
 
-def used_outside(room: str) -> set[str]:
-    """The distributions that all rooms but one import; botocore is boto3's own."""
-    outside = [names for path, names in IMPORTED.items() if path.parts[0] != room]
+def used_outside(*rooms: str) -> set[str]:
+    """The distributions that all rooms but some import; botocore is boto3's own."""
+    outside = [names for path, names in IMPORTED.items() if path.parts[0] not in rooms]
     return set().union(*outside) - {"botocore"}
 
 
@@ -67,4 +69,4 @@ def test_the_package_asks_for_what_it_imports_and_for_nothing_else() -> None:
 
 
 def test_the_lambda_carries_what_its_modules_import_and_nothing_else() -> None:
-    assert used_outside("cli") - {"boto3"} == LAMBDA.keys()
+    assert used_outside("cli", "querying") - {"boto3"} == LAMBDA.keys()

@@ -18,6 +18,9 @@ import pytest
 from cloudtrail_parquet.contract import DEFAULT_LAYOUT, PARTITION_COLUMNS, PartitionLayout
 from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.layout import Shard, Unit
+from cloudtrail_parquet.planning.ranges import UnitRange
+from cloudtrail_parquet.querying.chosen import choose
+from cloudtrail_parquet.querying.engine import Engine
 from cloudtrail_parquet.querying.library import parse
 from cloudtrail_parquet.reference.ddl import DATASET, DdlFormat, render
 from cloudtrail_parquet.settings.settings import Settings
@@ -130,6 +133,21 @@ def test_a_query_finds_what_it_asks_for_and_nothing_else(
     assert found_in(shown, name) == expected_of(name, expected)
     ((total,),) = con.sql("SELECT count(*) FROM cloudtrail").fetchall()
     assert len(shown) < total / 4
+
+
+def test_the_command_answers_as_duckdb_does_over_the_view_that_is_printed(
+    con: duckdb.DuckDBPyConnection, dataset: Path
+) -> None:
+    store = open_store(dataset)
+
+    with Engine(store, choose(store, UnitRange.of(None, None))) as engine:
+        for name, case in CASES.items():
+            given = {one: each for one, each in case.variables.items() if each is not ...}
+            engine.assign(with_account({one: plain(each) for one, each in given.items()}, name))
+            (result,) = engine.ask(QUERIES[name].read_text())
+            rows = [row for batch in result.batches for row in batch.to_pylist()]
+
+            assert rows == ask(con, name, dataset), name
 
 
 def parameters_of(name: str, layout: PartitionLayout) -> list[Any]:

@@ -17,7 +17,7 @@ parameters are written ``?``, they are listed in the order in which they stand.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from difflib import get_close_matches
 from functools import cache
@@ -42,7 +42,10 @@ _FILES: dict[Dialect, str] = {
 _MARK = re.compile(r"(?:--|#) ?")
 _PARAMETER = re.compile(r"  (?P<name>\w+) +(?P<example>\S.*?): +(?P<about>\S.*)")
 _REQUIRED = "(required)"
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_DAY = re.compile(r"(?:DATE ')?\d{4}-\d\d-\d\d'?", re.ASCII)  # as in SQL, if it is Athena's
+_NUMBER = re.compile(r"0|[1-9]\d{0,8}", re.ASCII)  # and not an account
+
+Value = str | int | date
 
 
 class Parameter(NamedTuple):
@@ -60,20 +63,41 @@ class Parameter(NamedTuple):
     about: str
     is_required: bool
 
-    def value(self, text: str) -> str | date:
-        """The value that a text stands for.
+    def value(self, text: str) -> Value:
+        """The value that a text stands for: a day or a number if the example is one.
 
         Raises:
-            UsageError: A day is expected, and it is none.
+            UsageError: It is not what the example is.
         """
-        if not _DAY.fullmatch(self.example):
-            return text
+        make, what = _FORMS.get(self._form, (str, "a text"))
         try:
-            if _DAY.fullmatch(text):
-                return date.fromisoformat(text)
-        except ValueError:
-            pass
-        raise UsageError(f"{text!r} is not a day", f"--{self.name}", f"Write {self.example}")
+            return make(text)
+        except ValueError as error:
+            what = f"{text!r} is not {what}"
+            raise UsageError(what, self.option, f"Write {self.example}") from error
+
+    @property
+    def option(self) -> str:
+        """Its option on the command line."""
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def _form(self) -> str:
+        if _DAY.fullmatch(self.example):
+            return "day"
+        return "number" if _NUMBER.fullmatch(self.example) else "text"
+
+
+def _day(text: str) -> date:
+    if len(text) != len("2026-01-11"):  # Python reads further forms
+        raise ValueError(text)
+    return date.fromisoformat(text)
+
+
+_FORMS: dict[str, tuple[Callable[[str], Value], str]] = {
+    "day": (_day, "a day"),
+    "number": (int, "a number"),
+}
 
 
 class Query(NamedTuple):
