@@ -109,6 +109,23 @@ def test_its_command_makes_converts_and_exports_logs(bare: Path, tmp_path: Path)
     assert call(command, "export", "lake", folder=tmp_path).count("\n") == 50
 
 
+def test_its_queries_come_with_it_and_answer(bare: Path, tmp_path: Path) -> None:
+    command = bare / "cloudtrail-parquet"
+    spec = ["--accounts", 1, "--regions", 1, "--days", 1, "--records", 50]
+    call(command, "generate", "logs", *spec, folder=tmp_path)
+    call(command, "convert", "logs", "lake", "--workers", 1, folder=tmp_path)
+
+    listed = call(command, "query", "--list", folder=tmp_path)
+    assert all(path.stem in listed for path in (ROOT / "queries").glob("*.sql"))
+    by_event = ["query", "lake", "SELECT eventID FROM cloudtrail", "--format", "csv"]
+    _, event_id, *_ = call(command, *by_event, folder=tmp_path).splitlines()
+    one_event = ["query", "lake", "one_event", "--event-id", event_id, "--format", "json"]
+    assert event_id in call(command, *one_event, folder=tmp_path)
+    assert "?" in call(
+        command, "query", "--print", "--dialect", "athena", "one_event", folder=tmp_path
+    )
+
+
 def test_a_program_can_import_all_that_it_may_use(bare: Path, tmp_path: Path) -> None:
     program = "from cloudtrail_parquet import *; import cloudtrail_parquet as us, importlib.util\n"
     program += "print(us.__file__, [one for one in us.__all__ if one not in globals()])\n"

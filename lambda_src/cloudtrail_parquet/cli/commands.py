@@ -14,6 +14,7 @@ import msgspec
 import typer
 
 from cloudtrail_parquet.cli.arguments import AsJson
+from cloudtrail_parquet.cli.asking.command import query
 from cloudtrail_parquet.cli.backfill.commands import backfill
 from cloudtrail_parquet.cli.converting import convert
 from cloudtrail_parquet.cli.door import enter
@@ -68,6 +69,9 @@ def _options(
 app.command()(convert)
 app.command()(plan)
 app.command()(export)
+app.command(
+    context_settings={"ignore_unknown_options": True}  # which may be parameters of a query
+)(query)
 app.add_typer(backfill, name="backfill")
 
 

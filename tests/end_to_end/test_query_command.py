@@ -1,0 +1,444 @@
+"""The command query: by name, by SQL, by a prompt; in every format, and to a terminal."""
+
+import csv
+import io
+import json
+import os
+import pty
+import re
+import select
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from cloudtrail_parquet.querying.library import names, queries
+from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
+from tests.end_to_end.program import Done, command, run, run_apart, succeed
+from tests.layouts import convert_in
+
+SPEC = TreeSpec(accounts=2, regions=1, days=2, records=400)
+BY_NAME = "SELECT eventName, count(*) AS calls FROM cloudtrail GROUP BY ALL ORDER BY 2 DESC, 1"
+ERROR_FIRST = (
+    "SELECT errorCode, eventTime, eventID FROM cloudtrail ORDER BY errorCode, eventID LIMIT 2"
+)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("query")
+    generate_tree(folder / "logs", SPEC)
+    return convert_in("account/region/year/month/day", folder / "logs", folder / "cloudtrail")
+
+
+def rows(*arguments: object) -> list[dict[str, object]]:
+    return [
+        json.loads(line) for line in succeed("query", *arguments, "--format", "json").splitlines()
+    ]
+
+
+def test_sql_is_answered_with_all_rows_in_each_format(dataset: Path, tmp_path: Path) -> None:
+    expected = rows(dataset, BY_NAME)
+    assert sum(int(str(row["calls"])) for row in expected) == 400
+
+    text = succeed("query", dataset, BY_NAME, "--format", "csv")
+    assert [
+        {**row, "calls": int(row["calls"])} for row in csv.DictReader(io.StringIO(text))
+    ] == expected
+    head, rule, *lines = succeed("query", dataset, BY_NAME).splitlines()
+    assert (head.split(), set(rule)) == (["eventName", "calls"], {"-", " "})
+    assert [line.split() for line in lines] == [
+        [row["eventName"], str(row["calls"])] for row in expected
+    ]
+    for ending in ("parquet", "csv"):
+        out = tmp_path / f"out.{ending}"
+        assert succeed("query", dataset, BY_NAME, "--format", ending, "-o", out) == ""
+    assert pq.read_table(tmp_path / "out.parquet").to_pylist() == expected
+    assert (tmp_path / "out.csv").read_text() == text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "out.parquet"]
+
+
+def test_times_are_iso_8601_and_nulls_are_nulls_of_the_format(dataset: Path) -> None:
+    sql = (
+        "SELECT TIMESTAMPTZ '2026-01-10 10:00:00.5+01' AS t, NULL AS n, [1, NULL] AS l, "
+        "{'a': true} AS s, MAP {'k': DATE '2026-01-10'} AS m, 1.50 AS d, 'x,\"y' AS q"
+    )
+
+    (row,) = rows(dataset, sql)
+    _, line = succeed("query", dataset, sql, "--format", "csv").splitlines()
+    *_, table = succeed("query", dataset, sql).splitlines()
+
+    time_ = "2026-01-10T09:00:00.500000Z"
+    assert row == {
+        "t": time_,
+        "n": None,
+        "l": [1, None],
+        "s": {"a": True},
+        "m": {"k": "2026-01-10"},
+        "d": 1.5,
+        "q": 'x,"y',
+    }
+    assert line == f'{time_},,"[1,null]","{{""a"":true}}","{{""k"":""2026-01-10""}}",1.5,"x,""y"'
+    assert table.split() == [
+        time_,
+        "NULL",
+        "[1,null]",
+        '{"a":true}',
+        '{"k":"2026-01-10"}',
+        "1.5",
+        'x,"y',
+    ]
+
+
+def test_a_query_runs_by_its_name_with_its_parameters(dataset: Path) -> None:
+    (first, *_) = rows(dataset, "SELECT eventID, region FROM cloudtrail ORDER BY ALL")
+
+    for given in (
+        ["--event-id", first["eventID"]],
+        [f"--event_id={first['eventID']}"],
+        ["--param", f"event_id={first['eventID']}"],
+    ):
+        (found,) = rows(dataset, "one_event", *given)
+        assert found["eventID"] == first["eventID"]
+
+
+def test_a_day_chooses_the_folders_and_is_the_query_s_parameter_too(dataset: Path) -> None:
+    of_a_day = rows(dataset, "services_and_errors_of_a_day", "--day", "2026-01-11")
+
+    assert of_a_day
+    (row,) = rows(dataset, "SELECT count(*) AS n FROM cloudtrail", "--day", "2026-01-11")
+    assert sum(int(str(one["calls"])) for one in of_a_day) == row["n"]
+
+
+def test_no_query_has_a_parameter_that_is_an_option_of_the_command_but_a_day() -> None:
+    options = set(re.findall(r"--([a-z-]+)", succeed("query", "--help")))
+
+    parameters = {each.name.replace("_", "-") for query in queries() for each in query.parameters}
+
+    assert parameters & options == {"day"}
+
+
+def test_all_queries_are_listed_with_what_they_find_and_need() -> None:
+    listed = run_apart("query", "--list", env={"COLUMNS": "250"}).stdout
+
+    for query in queries():
+        assert query.name in listed
+        assert query.title in listed
+    assert "--event-id 01234567-89ab-cdef-0123-456789abcdef" in listed
+    assert "[--day 2026-01-11]" in listed
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "athena"])
+def test_the_text_of_a_query_is_printed_with_what_is_given(dialect: str) -> None:
+    text = succeed(
+        "query", "--print", "--dialect", dialect, "calls_of_an_access_key", "--key", "A'1"
+    )
+
+    assert "'A''1'" in text
+    code = re.sub(r"--.*", "", text)
+    assert "?" not in code
+    assert "getvariable" not in code
+
+
+def test_the_printed_text_gives_the_same_rows(dataset: Path) -> None:
+    (first, *_) = rows(dataset, "SELECT eventID FROM cloudtrail ORDER BY ALL")
+    text = succeed("query", "--print", "one_event", "--event-id", first["eventID"])
+
+    assert rows(dataset, text) == rows(dataset, "one_event", "--event-id", first["eventID"])
+
+
+def test_sql_is_read_from_a_file_and_from_a_pipe(dataset: Path, tmp_path: Path) -> None:
+    file = tmp_path / "question.sql"
+    file.write_text(f"-- a comment\n{BY_NAME};\n")
+
+    expected = succeed("query", dataset, BY_NAME)
+
+    assert succeed("query", dataset, "--file", file) == expected
+    for words in ([dataset, "-"], [dataset]):
+        assert piped(file.read_text(), "query", *words).stdout == expected
+
+
+def piped(text: str, *arguments: object) -> Done:
+    done = subprocess.run(
+        command(*arguments), input=text, capture_output=True, text=True, check=False
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def test_what_would_be_read_is_explained_and_not_read(dataset: Path) -> None:
+    text = succeed(
+        "query",
+        dataset,
+        "SELECT max(userAgent) FROM cloudtrail",
+        "--explain",
+        "--day",
+        "2026-01-10",
+    )
+
+    day = list(dataset.rglob("day=10/*.parquet"))
+    size = sum(path.stat().st_size for path in day)
+    assert f"{len(day)}, {size:,} bytes" in text
+    assert "userAgent" in text
+    assert re.search(r"about [\d,]+, by \d+ of \d+ footers", text)
+
+
+MISTAKES: dict[str, tuple[list[str], str]] = {
+    "no dataset": ([], "query: no dataset is named. Write query DATASET NAME, and SQL in quotes"),
+    "no folder": (
+        ["nowhere", "root_use"],
+        "nowhere: there is no folder. Name the folder or bucket",
+    ),
+    "no such query": (
+        ["DATASET", "root_user"],
+        "root_user: there is no query of this name, and it is not SQL. Did you mean root_use?",
+    ),
+    "unquoted SQL": (
+        ["DATASET", "SELECT", "1"],
+        "'1' is one word too many. Write query DATASET NAME",
+    ),
+    "a needed parameter": (
+        ["DATASET", "one_event"],
+        "one_event: needs a parameter. Add --event-id 0",
+    ),
+    "another parameter": (
+        ["DATASET", "one_event", "--id", "x"],
+        "one_event: has no parameter --id. It has --event-id 01234567",
+    ),
+    "a parameter of none": (
+        ["DATASET", "root_use", "--key", "x"],
+        "root_use: has no parameter --key. It has none",
+    ),
+    "an option without value": (["DATASET", "one_event", "--event-id"], "--event-id: has no value"),
+    "an option twice": (["DATASET", "one_event", "--key=1", "--key=2"], "--key: is there twice"),
+    "an unknown option": (
+        ["DATASET", "SELECT 1", "--frm", "2026-01-01"],
+        "--frm: there is no such option",
+    ),
+    "a day that is none": (
+        ["DATASET", "calls_from_a_new_address", "--since", "10.1.2026"],
+        "--since: '10.1.2026' is not a day. Write 2026-01-11",
+    ),
+    "a number that is none": (
+        ["DATASET", "spikes_of_denied_calls", "--least", "x"],
+        "--least: 'x' is not a number. Write 20",
+    ),
+    "no pair": (["DATASET", "root_use", "--param", "x"], "--param: 'x' is not NAME=VALUE"),
+    "days the other way": (
+        ["DATASET", "root_use", "--from", "2026-01-11", "--to", "2026-01-10"],
+        "is before the first",
+    ),
+    "no such account": (
+        ["DATASET", "root_use", "--account", "1"],
+        "no logs for account 1. There are: ",
+    ),
+    "no such day": (["DATASET", "root_use", "--day", "2031-01-01"], "There are: accounts "),
+    "wrong SQL": (["DATASET", "SELECT eventNam FROM cloudtrail"], "SQL, line 1, column 8: "),
+    "writing": (["DATASET", "COPY (SELECT 1) TO 'x.csv'"], "SQL: COPY is refused"),
+    "parquet to stdout": (["DATASET", "SELECT 1", "--format", "parquet"], "parquet needs a file"),
+    "results in the dataset": (
+        ["DATASET", "SELECT 1", "-o", "DATASET/a.csv"],
+        "lies in the dataset",
+    ),
+    "no size": (
+        ["DATASET", "SELECT 1", "--max-bytes", "many"],
+        "'many' is not a size. Write 500MB",
+    ),
+    "too much": (
+        ["DATASET", "FROM cloudtrail", "--max-bytes", "10kB"],
+        "query: it would read about 1.* kB, more than 10 kB. Ask about fewer days",
+    ),
+    "no such file": (
+        ["DATASET", "--file", "nowhere.sql"],
+        r"nowhere.sql: cannot be read \(No such",
+    ),
+    "nothing to print": (["--print"], "--print: no query is named"),
+    "SQL to print": (["--print", "SELECT 1"], "--print: no query is named"),
+    "no version for an engine": (
+        ["--print", "root_use", "--dialect", "polars"],
+        "root_use: there is no version for polars",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_told_in_a_line(dataset: Path, mistake: str) -> None:
+    words, problem = MISTAKES[mistake]
+
+    done = run("query", *(word.replace("DATASET", str(dataset)) for word in words))
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.search(problem, done.stderr)
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: ")
+
+
+def test_a_limit_that_suffices_changes_nothing(dataset: Path) -> None:
+    assert succeed("query", dataset, BY_NAME, "--max-bytes", "10MB") == succeed(
+        "query", dataset, BY_NAME
+    )
+
+
+def test_results_that_cannot_be_written_are_an_error_and_leave_nothing(
+    dataset: Path, tmp_path: Path
+) -> None:
+    done = run("query", dataset, "SELECT 1", "-o", tmp_path / "none/x.csv")
+
+    assert done.returncode == 1
+    assert "x.csv: cannot be written (No such file or directory)" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_keeps_what_it_had_if_a_question_fails_half_way(
+    dataset: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "x.csv").write_text("before")
+
+    done = run("query", dataset, "SELECT eventName::DATE FROM cloudtrail", "-o", tmp_path / "x.csv")
+
+    assert done.returncode == 2
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"x.csv": "before"}
+
+
+def test_other_commands_do_not_load_duckdb() -> None:
+    code = (
+        "import sys; import cloudtrail_parquet.cli.commands; "
+        "print([m for m in ('duckdb', '_duckdb', 'fsspec') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"
+
+
+def test_without_duckdb_an_error_says_how_to_get_it(dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "duckdb.py").write_text("raise ModuleNotFoundError('no', name='duckdb')")
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+
+    done = run_apart("query", dataset, "root_use", env={"PYTHONPATH": path})
+
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: query: duckdb is not installed. Install the package with what it requires: "
+        "pip install cloudtrail-parquet\n"
+    )
+
+
+class Terminal:
+    """The command in a terminal of 100 columns."""
+
+    def __init__(self, *arguments: object) -> None:
+        pid, self._terminal = pty.fork()
+        if pid == 0:
+            os.environ.update(TERM="dumb", COLUMNS="100")
+            os.execv(sys.executable, command(*arguments))  # noqa: S606
+        self._pid = pid
+
+    def until(self, text: str) -> str:
+        """What is shown until a text is."""
+        shown, ends = b"", time.monotonic() + 60
+        while text.encode() not in shown:
+            ready, _, _ = select.select([self._terminal], [], [], max(0, ends - time.monotonic()))
+            assert ready, shown
+            try:
+                shown += os.read(self._terminal, 4096)
+            except OSError:
+                break
+        assert text.encode() in shown, shown
+        return shown.decode().replace("\r", "")
+
+    def type(self, text: str) -> None:
+        os.write(self._terminal, text.encode())
+
+    def end(self) -> int:
+        _, status = os.waitpid(self._pid, 0)
+        os.close(self._terminal)
+        return os.waitstatus_to_exitcode(status)
+
+
+@pytest.fixture
+def terminal(dataset: Path) -> Callable[..., Terminal]:
+    return lambda *more: Terminal("query", dataset, *more)
+
+
+def test_without_a_question_there_is_a_prompt(terminal: Callable[..., Terminal]) -> None:
+    prompt = terminal()
+    prompt.until("query> ")
+    prompt.type(".help\n")
+    assert "Ctrl-C ends a query" in prompt.until("query> ")
+    prompt.type("SELECT count(*) AS n\n")
+    prompt.until("...> ")
+    prompt.type("FROM cloudtrail;\n")
+    assert "400" in prompt.until("query> ")
+    prompt.type("one_event --event-id x\n")
+    assert "0 rows" in prompt.until("query> ")
+    prompt.type("one_event\n")
+    assert "needs a parameter" in prompt.until("query> ")
+    prompt.type("SELECT nothing;\n")
+    assert "error: SQL, line 1, column 8" in prompt.until("query> ")
+    prompt.type(".schema\n")
+    assert "eventVersion" in prompt.until("query> ")
+    prompt.type("SELECT dropped \x03")
+    prompt.until("query> ")
+    prompt.type("\x04")
+    assert prompt.end() == 0
+
+
+def test_ctrl_c_ends_the_query_that_runs_and_not_the_prompt(
+    terminal: Callable[..., Terminal],
+) -> None:
+    prompt = terminal()
+    prompt.until("query> ")
+    prompt.type(
+        "SELECT count(*) FROM range(1000000000) a, range(1000000) b WHERE a.range * 7 = b.range;\n"
+    )
+    prompt.until("range;")
+    time.sleep(1)
+    prompt.type("\x03")
+    assert "interrupted" in prompt.until("query> ")
+    prompt.type("SELECT 41 + 1 AS answer;\n")
+    assert "42" in prompt.until("query> ")
+    prompt.type(".quit\n")
+    assert prompt.end() == 0
+
+
+def test_a_terminal_shows_what_fits_and_says_of_how_much(terminal: Callable[..., Terminal]) -> None:
+    shown = terminal("SELECT eventName, sourceIPAddress, userAgent FROM cloudtrail").until(
+        "prints all"
+    )
+    lines = [line for line in shown.splitlines() if line]
+
+    assert lines[-1] == "40 of 400 rows; --format csv or json prints all"
+    assert len(lines) == 1 + 2 + 40
+    assert all(len(line) <= 100 for line in lines)
+
+
+def test_rows_too_wide_for_a_terminal_are_shown_as_lines(terminal: Callable[..., Terminal]) -> None:
+    shown = terminal("FROM cloudtrail ORDER BY eventTime LIMIT 2").until("2 rows")
+
+    assert "-- row 1" in shown
+    assert re.search(r"^eventSource +\w+\.amazonaws\.com$", shown, re.MULTILINE)
+    assert "NULL" not in shown
+
+
+PAGE = Path(__file__).parents[2] / "docs/query.md"
+COMMANDS = re.findall(r"^cloudtrail-parquet (query .*)$", PAGE.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_the_commands_of_the_page_run_as_they_stand_there(
+    dataset: Path, tmp_path: Path, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cloudtrail").symlink_to(dataset)
+    monkeypatch.chdir(tmp_path)
+
+    out = succeed(*shlex.split(line))
+
+    assert out or (tmp_path / "errors.csv").read_text().startswith("eventVersion,")
+
+
+def test_the_page_tells_of_each_query_what_it_reads() -> None:
+    assert re.findall(r"^\| (\w+) \| [\d,]+ \|", PAGE.read_text(), re.MULTILINE) == names()
