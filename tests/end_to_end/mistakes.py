@@ -216,10 +216,10 @@ LOCATIONS = (
     Mistake("an empty folder", "convert empty new", folder_named("empty")),
     Mistake(
         "`AWSLogs` in small letters",
-        "convert copied new",
+        "backfill copied new --local",
         folder_named(f"copied/awslogs/{ACCOUNT}/CloudTrail"),
     ),
-    Mistake("one account's folder", f"convert logs/AWSLogs/{ACCOUNT} new"),
+    Mistake("one account's folder", f"backfill logs/AWSLogs/{ACCOUNT} new --local"),
     Mistake("a dataset as the source", "convert cloudtrail new"),
     Mistake("its state as the source", "convert cloudtrail.state new"),
     Mistake("a link to nothing", "convert link new", linked("link", "nowhere")),

@@ -24,17 +24,32 @@ DELAYS = st.sampled_from([5, 14, 121, 1800])  # beyond two hours after midnight 
 
 
 class Delivery(NamedTuple):
-    """A record, when it happened and was delivered, and the ways in which somebody has it."""
+    """A record, when it happened and was delivered, and the ways in which somebody has it.
+
+    A log file in a flat folder is a copy of one that was delivered, with all of its records: so of
+    records with one time of delivery, those that lie in other ways are in a log file of their own.
+    """
 
     account: str
     region: str
     minute: int
     delay: int
+    delivered: frozenset[str]
     ways: frozenset[str]
 
     @property
     def time(self) -> datetime:
         return MIDNIGHT + timedelta(minutes=self.minute)
+
+    @property
+    def key(self) -> str:
+        time = self.time + timedelta(minutes=self.delay)
+        unique = f"{'-'.join(sorted(self.delivered)):x<16}"
+        return log_key(self.account, self.region, time, unique=unique)
+
+
+def some_of(*ways: str) -> st.SearchStrategy[frozenset[str]]:
+    return st.frozensets(st.sampled_from(ways))
 
 
 DELIVERIES = st.builds(
@@ -43,13 +58,14 @@ DELIVERIES = st.builds(
     st.sampled_from(REGIONS),
     TIMES,
     DELAYS,
-    st.frozensets(st.sampled_from(WAYS), min_size=1),
-)
+    some_of("tree", "flat"),
+    some_of("lines", "single"),
+).filter(lambda one: one.delivered | one.ways)
 ORDERS = st.lists(st.permutations(WAYS), min_size=1, max_size=2)
 
 
-def lay_out(root: Path, deliveries: Sequence[Delivery]) -> None:
-    """Write what somebody has: a folder for each way."""
+def lay_out(root: Path, deliveries: Sequence[Delivery], ways: Sequence[str] = WAYS) -> None:
+    """Write what somebody has in some ways, in a folder for each."""
     lines = []
     files = defaultdict[str, list[object]](list)
     for number, delivery in enumerate(deliveries):
@@ -59,22 +75,23 @@ def lay_out(root: Path, deliveries: Sequence[Delivery]) -> None:
             recipientAccountId=delivery.account,
             awsRegion=delivery.region,
         )
-        delivered = delivery.time + timedelta(minutes=delivery.delay)
-        key = log_key(delivery.account, delivery.region, delivered)
-        for way, name in (("tree", f"tree/{key}"), ("flat", f"flat/{key.rpartition('/')[2]}")):
-            if way in delivery.ways:
-                files[name].append(members)
-        if "lines" in delivery.ways:
+        key, has = delivery.key, delivery.delivered | delivery.ways
+        if "tree" in ways and ("tree" in has or ways == ["tree"]):
+            files[f"tree/{key}"].append(members)
+        if "flat" in has.intersection(ways):
+            files[f"flat/{key.rpartition('/')[2]}"].append(members)
+        if "lines" in has.intersection(ways):
             lines.append(members)
-        if "single" in delivery.ways:
+        if "single" in has.intersection(ways):
             files[f"single/{number % 2}/{number}.json"].append(members)
-    for way in WAYS:
-        (root / way).mkdir()
+    for way in ways:
+        (root / way).mkdir(parents=True)
     for name, members_of in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(log_file(*members_of))
-    text = "".join(f"{json.dumps(members)}\n" for members in lines)
-    (root / "lines" / "all.jsonl").write_text(text)
+    if lines:
+        text = "".join(f"{json.dumps(members)}\n" for members in lines)
+        (root / "lines" / "all.jsonl").write_text(text)
 
 
 def check_counts(outcomes: list[Outcome]) -> None:
@@ -111,7 +128,7 @@ def test_any_split_in_any_order_gives_each_record_once(
     with TemporaryDirectory() as folder:
         root = Path(folder)
         lay_out(root, deliveries)
-        had = {way for delivery in deliveries for way in delivery.ways}
+        had = {way for one in deliveries for way in one.delivered | one.ways}
         for way in (way for order in orders for way in order if way in had):
             check_counts(list(convert(root / way, root / "lake")))
 
@@ -124,13 +141,11 @@ def test_all_but_the_tree_may_lie_together(deliveries: list[Delivery]) -> None:
     """The rows are those of a delivered tree with all records."""
     with TemporaryDirectory() as folder:
         root = Path(folder)
-        whole = [one._replace(ways=one.ways | {"tree"}) for one in deliveries]
-        others = [one for one in deliveries if one.ways != {"tree"}]
-        (root / "of tree").mkdir()
-        lay_out(root / "of tree", [one._replace(ways=frozenset({"tree"})) for one in whole])
-        (root / "mixed").mkdir()
-        lay_out(root / "mixed", [one._replace(ways=one.ways - {"tree"}) for one in deliveries])
-        (root / "mixed" / "tree").rmdir()
+        lay_out(root / "of tree", deliveries, ["tree"])
+        lay_out(root / "mixed", deliveries, WAYS[1:])
+        others = {
+            f"{n}" for n, one in enumerate(deliveries) if one.delivered | one.ways != {"tree"}
+        }
 
         check_counts(list(convert(root / "of tree" / "tree", root / "lake")))
         if others:
@@ -138,9 +153,8 @@ def test_all_but_the_tree_may_lie_together(deliveries: list[Delivery]) -> None:
             check_counts(list(convert(root / "mixed", root / "lake")))
 
         assert found(root / "lake") == expected(deliveries)
-        kept = {f"{number}" for number, one in enumerate(deliveries) if one in others}
         wanted = {
-            place: [row for row in ids if row in kept]
-            for place, ids in expected(deliveries).items()
+            place: [row for row in rows if row in others]
+            for place, rows in expected(deliveries).items()
         }
-        assert found(root / "mixed lake") == {place: ids for place, ids in wanted.items() if ids}
+        assert found(root / "mixed lake") == {place: rows for place, rows in wanted.items() if rows}

@@ -416,6 +416,17 @@ def test_an_account_that_is_a_number_has_its_zeros_again(tmp_path: Path) -> None
     assert ids(tmp_path / "lake") == {HERE: ["a"]}
 
 
+def test_aggregated_events_belong_where_and_when_their_window_begins(tmp_path: Path) -> None:
+    window = {"windowStart": "2026-01-10T12:00:00Z", "windowEnd": "2026-01-10T12:05:00Z"}
+    gone = {"eventTime": ..., "recipientAccountId": ..., "eventCategory": "Aggregated"}
+    aggregated = owned("a", **gone, accountId=ACCOUNT, timeWindow=window)
+    put(tmp_path / "got", "x.json", lines(aggregated))
+
+    convert(tmp_path / "got", tmp_path / "lake")
+
+    assert ids(tmp_path / "lake") == {HERE: ["a"]}
+
+
 def test_folders_and_names_made_to_mislead(tmp_path: Path) -> None:
     """A folder named like a log file; a path within AWSLogs of a day that is none; odd names."""
     put(tmp_path / "got", f"{NAME}/{NAME}", log_file(event("a")))

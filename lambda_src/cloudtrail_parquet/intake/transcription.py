@@ -34,11 +34,24 @@ _NO_RECORD = "Mend it, or set it aside"
 
 
 class _Labels(msgspec.Struct, rename="camel", gc=False):
-    """What of a record tells where it belongs."""
+    """What of a record tells where it belongs; aggregated ones have an account and a window."""
 
     event_time: Any = None
     recipient_account_id: Any = None
+    account_id: Any = None
     aws_region: Any = None
+    time_window: Any = None
+
+    @property
+    def time(self) -> object:
+        """When it happened, as it is written; None if it does not say."""
+        window = self.time_window if isinstance(self.time_window, dict) else {}
+        return window.get("windowStart") if self.event_time is None else self.event_time
+
+    @property
+    def account(self) -> object:
+        """The account that it was delivered for, as it is written."""
+        return self.account_id if self.recipient_account_id is None else self.recipient_account_id
 
 
 _LABELS = msgspec.json.Decoder(_Labels)
@@ -125,16 +138,14 @@ class Transcription:
         if fault:
             self._left.add(where, fault, _NO_RECORD)
             return None
-        day = _day(labels.event_time)
+        day = _day(labels.time)
         if day is None:
-            what = (
-                "it has no eventTime" if labels.event_time is None else "its eventTime is no time"
-            )
+            what = "it has no eventTime" if labels.time is None else "its eventTime is no time"
             self._left.add(where, what, _NO_DAY)
             return None
         around, known = element.place, self._known
         place = Place(
-            _account(labels.recipient_account_id) or around.account or known.account,
+            _account(labels.account) or around.account or known.account,
             _region(labels.aws_region) or around.region or known.region,
         )
         if all(place):
