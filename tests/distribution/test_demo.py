@@ -55,7 +55,7 @@ def test_it_answers_three_questions_over_a_dataset_below_build_demo(demo: tuple[
 
     assert [path.name for path in folder.iterdir()] == ["build"]
     assert [*(folder / "build/demo/dataset").rglob("part-*.parquet")]
-    assert len(re.findall(r"\?\n┌", said)) == 3
+    assert len(re.findall(r"\?\n\n\$ cloudtrail-parquet query ", said)) == 3
     assert (
         "makes sample logs under build/demo, converts them, asks three"
         in (ROOT / "README.md").read_text()
