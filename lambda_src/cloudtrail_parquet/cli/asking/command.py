@@ -35,11 +35,11 @@ from cloudtrail_parquet.cli.asking.words import (
 from cloudtrail_parquet.cli.output import STDOUT
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.planning.plan import UnitRange
-from cloudtrail_parquet.planning.remarks import size_of
 from cloudtrail_parquet.printable import printable
 from cloudtrail_parquet.querying.library import Dialect, Parameter, queries
 from cloudtrail_parquet.querying.library import query as query_named
 from cloudtrail_parquet.storage import open_store
+from cloudtrail_parquet.wording import size_of
 
 if TYPE_CHECKING:
     from cloudtrail_parquet.querying.chosen import ChosenParts
@@ -95,8 +95,8 @@ def query(  # noqa: PLR0913, PLR0917 - each is an option
         what = f"{rest[1]!r} is one word too many" if dataset else "no dataset is named"
         raise UsageError(what, "query", "Write query DATASET NAME, and SQL in quotes")
     text = given_sql(file, rest)
-    question = None if text is None else question_of(text, asked.with_own(day, account, region))
     source = _Source(dataset, range_of(day, first, last, account, region))
+    question = None if text is None else question_of(text, asked.with_own(day, account, region))
     _need_duckdb()
     if question is None:
         with _engine(source) as engine:

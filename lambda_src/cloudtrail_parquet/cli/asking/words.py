@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, NamedTuple
@@ -68,10 +68,10 @@ class Words(NamedTuple):
         return cls(plain, options, variables)
 
     def with_own(
-        self, day: datetime | None, accounts: list[str] | None, regions: list[str] | None
+        self, day: str | None, accounts: list[str] | None, regions: list[str] | None
     ) -> "Words":
         """With the command's own options that a query may have as parameters, too."""
-        own = {"day": [str(day.date())] if day else [], "account": accounts, "region": regions}
+        own = {"day": [day] if day else [], "account": accounts, "region": regions}
         values = {name: given[0] for name, given in own.items() if given and len(given) == 1}
         return self._replace(own=values)
 
