@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
+from io import BytesIO
 from typing import NamedTuple, get_args
 
 import pyarrow as pa
@@ -18,11 +19,14 @@ from cloudtrail_parquet.records.json_columns import file_schema
 from cloudtrail_parquet.schema.columns import JsonEncoding, leaves
 from cloudtrail_parquet.source.discover import check_known
 from cloudtrail_parquet.storage import Entry, ReadStore
-from cloudtrail_parquet.together import ahead
+from cloudtrail_parquet.together import ahead, at_a_time
 
 _BATCH_ROWS = 2048  # twice as many need 60 MiB more, and hardly less CPU
 _BATCH_BYTES = 16 << 20
 """A batch of more is taken in smaller ones, since its texts need several times as much."""
+
+_SMALL_BYTES = 4 << 20
+"""A part that is not larger is read whole from a bucket, several at a time."""
 
 _KNOWN = frozenset(
     path for encoding in get_args(JsonEncoding) for path, _ in leaves(file_schema(encoding))
@@ -75,11 +79,17 @@ class ExportedParts(NamedTuple):
             StorageError: A part is damaged; the rows before the damage have been given.
             UsageError: A part has a column that this version does not know.
         """
-        for entry in self.entries:
-            with _opened(self.dataset, entry.key) as part:
+        fetched = ahead(self._fetched, self.entries, at_a_time(self.dataset.parallel))
+        for entry, data in zip(self.entries, fetched, strict=True):
+            with _opened(self.dataset, entry.key, data) as part:
                 for batch in batches_of(part, self.columns, _BATCH_ROWS):
                     for piece in _pieces(batch):
                         yield PartRows(entry, part.metadata, piece)
+
+    def _fetched(self, entry: Entry) -> bytes | None:
+        """The bytes of a small part, which a bucket gives while others are read; else None."""
+        is_small = entry.size <= _SMALL_BYTES and not self.columns
+        return self.dataset.read(entry.key) if self.dataset.parallel > 1 and is_small else None
 
     def texts(self, threads: int) -> Iterator[PartTexts]:
         """All records, in the order of the rows; free-form text may have line ends.
@@ -217,8 +227,9 @@ def _check_columns(dataset: ReadStore, entries: Iterable[Entry], columns: Names)
 
 
 @contextmanager
-def _opened(dataset: ReadStore, key: str) -> Iterator[pq.ParquetFile]:
-    with readable(dataset, key), dataset.open(key) as file:
+def _opened(dataset: ReadStore, key: str, data: bytes | None = None) -> Iterator[pq.ParquetFile]:
+    """A part, whose bytes may have been read already."""
+    with readable(dataset, key), dataset.open(key) if data is None else BytesIO(data) as file:
         part = pq.ParquetFile(file, page_checksum_verification=True)
         paths = {part.schema.column(number).path for number in range(len(part.schema))}
         if unknown := paths - _KNOWN:

@@ -1,6 +1,7 @@
 """Records of some accounts, regions and days are the same ones in every layout."""
 
 import json
+import time
 from collections.abc import Collection, Iterable
 from datetime import date
 from itertools import product
@@ -171,6 +172,28 @@ def test_a_part_with_a_column_of_a_newer_version_is_refused(part: Path, tmp_path
 
     with pytest.raises(UsageError, match=f"{part.name}: it has columns .*: fromTheFuture"):
         export(tmp_path / "dt")
+
+
+def test_small_parts_of_a_bucket_are_read_several_at_a_time(
+    dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket, under_way, most = open_store("memory:///"), set[str](), 0
+    for path in dataset.rglob("*.parquet"):
+        bucket.write(str(path.relative_to(dataset)), path.read_bytes())
+    read = type(bucket).read
+
+    def read_slowly(key: str) -> bytes:
+        nonlocal most
+        under_way.add(key)
+        time.sleep(0.05)
+        most = max(most, len(under_way))
+        under_way.remove(key)
+        return read(bucket, key)
+
+    monkeypatch.setattr(bucket, "read", read_slowly)
+
+    assert list(export_records(bucket)) == list(export_records(open_store(dataset)))
+    assert most > 1
 
 
 def test_rows_are_exported_in_pieces_that_fit_into_memory(
