@@ -38,6 +38,7 @@ BLOCKS = {
         "make demo": "tests/distribution/test_demo.py",
         "pip install .": "needs an index; tests/distribution installs the wheel, and completes",
         "cloudtrail-parquet plan": "tests/end_to_end/test_printed_commands.py",
+        "cloudtrail-parquet query": "tests/end_to_end/test_printed_commands.py",
         "CREATE VIEW": "tests/end_to_end/test_readme.py",
         "pl.scan_parquet": "tests/end_to_end/test_readme.py",
         "make plan": A_BUCKET,
@@ -65,6 +66,7 @@ BLOCKS = {
     },
     "docs/package.md": {"dist/": "tests/bundle/test_package.py"},
     "docs/python.md": {"": "tests/end_to_end/test_python.py"},
+    "docs/query.md": {"cloudtrail-parquet query": "tests/end_to_end/test_printed_commands.py"},
     "docs/quickstart.md": {
         "python3 -m venv": "needs an index; the environment of tests/distribution is its like",
         "$ ": "tests/distribution/test_quickstart.py",
@@ -125,7 +127,7 @@ def spans(text: str) -> list[str]:
 
 def script(text: str) -> Iterator[str]:
     """The lines of blocks and those that are indented, each command one; without comments."""
-    inside = "\n".join(blocks(text))
+    inside = "\n".join(blocks(text)).replace("\n> ", " ")
     indented = re.findall(r"^ {4}(\S.*)$", text.replace("\\\n", " "), re.MULTILINE)
     for line in [*inside.replace("\\\n", " ").splitlines(), *indented]:
         yield re.sub(r"^\$ |\s+# .*$", "", line).strip()
@@ -152,7 +154,12 @@ def options_of(command: Any) -> set[str]:  # noqa: ANN401 - click's
     return {"--help"}.union(ours, *map(options_of, inner))
 
 
-OURS = options_of(typer.main.get_command(cli.app))
+PARAMETERS = {
+    f"--{name.replace('_', '-')}"
+    for path in (ROOT / "queries").glob("*.sql")
+    for name in re.findall(r"getvariable\('(\w+)'\)", path.read_text())
+}
+OURS = options_of(typer.main.get_command(cli.app)) | PARAMETERS
 SOURCES = {
     path: path.read_text()
     for pattern in ("*.py", "*.toml", "*.sql", "*.json", "*.yml")
@@ -202,8 +209,9 @@ def test_commands_are_those_of_the_program_with_its_options(page: str) -> None:
     for line in lines(PAGES[page]):
         if match := re.match(r"cloudtrail-parquet (.*)", line):
             command, arguments = command_of(match[1].split())
-            named = set(re.findall(r"--[a-z][a-z-]*", " ".join(arguments)))
-            assert named <= options_of(command) | SETTINGS, line
+            named = set(re.findall(r"--[a-z][a-z0-9-]*", " ".join(arguments)))
+            known = PARAMETERS if command.name == "query" else set()
+            assert named <= options_of(command) | SETTINGS | known, line
     for line in script(PAGES[page]):
         if match := re.match(r"cloudtrail-parquet ([^>;|]*)", line):
             command, arguments = command_of(shlex.split(match[1]))
@@ -214,11 +222,11 @@ def test_commands_are_those_of_the_program_with_its_options(page: str) -> None:
 @pytest.mark.parametrize("page", sorted(PRINTED.keys() & set(CORRECT)))
 def test_options_are_those_of_a_program_that_there_is(page: str) -> None:
     texts = [text for path, text in SOURCES.items() if "lambda_src" not in path.parts]
-    others = {name for text in texts for name in re.findall(r"\"(--[a-z][a-z-]*)\"", text)}
+    others = {name for text in texts for name in re.findall(r"\"(--[a-z][a-z0-9-]*)\"", text)}
     named = {
         name
         for line in lines(PAGES[page])
-        for name in re.findall(r"(?<![\w-])--[a-z][a-z-]*", line)
+        for name in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", line)
     }
 
     assert sorted(named - OURS - SETTINGS - others - FOREIGN_OPTIONS) == []
@@ -239,7 +247,7 @@ def test_modules_that_python_runs_exist_and_know_their_options(page: str) -> Non
             )
             assert path.exists(), line
             near = "".join(one.read_text() for one in path.parent.glob("*.py"))
-            for option in re.findall(r"--[a-z][a-z-]*", rest):
+            for option in re.findall(r"--[a-z][a-z0-9-]*", rest):
                 assert f'"{option}"' in near, line
 
 
@@ -286,6 +294,6 @@ def test_help_names_options_and_pages_that_there_are() -> None:
 
     assert {"convert", "export", "backfill redrive"} <= told.keys()
     for name, text in told.items():
-        assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text)) <= OURS | SETTINGS, name
+        assert set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", text)) <= OURS | SETTINGS, name
         for path in re.findall(r"\b(?:docs|queries|environments)/[\w.-]+\.\w+", text):
             assert (ROOT / path).exists(), name

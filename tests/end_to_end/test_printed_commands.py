@@ -1,4 +1,4 @@
-"""Commands and queries that README.md and settings.md print, as a reader would type them."""
+"""Commands and queries of README.md, query.md and settings.md, as a reader would type them."""
 
 import os
 import re
@@ -25,6 +25,7 @@ SETTINGS_PAGE = (ROOT / "docs/settings.md").read_text()
 DAYS = (
     (2026, 1, 9),
     (2026, 1, 10),
+    (2026, 1, 11),
     (2026, 2, 9),
     (2027, 1, 9),
 )  # DuckDB asks the first for columns
@@ -87,6 +88,26 @@ def test_the_readme_s_commands_convert_logs_of_one_s_own(here: Path) -> None:
     subprocess.run(["/bin/sh", "-euc", typed], env=environment, check=True, capture_output=True)
 
     assert len([*(here / "cloudtrail").rglob("*.parquet")]) == len(DAYS)
+
+
+def test_each_printed_query_command_runs(here: Path) -> None:
+    deliver_denials(here / "logs")
+    convert_in(DEFAULT_LAYOUT, here / "logs", here / "cloudtrail")
+    pages = [(ROOT / name).read_text() for name in ("README.md", "docs/query.md")]
+    typed = [
+        line
+        for page in pages
+        for block in re.findall(
+            r"^```\w*\n(cloudtrail-parquet query [^`]*)^```", page, re.MULTILINE
+        )
+        for line in block.splitlines()
+    ]
+
+    assert len(typed) > 10
+    for line in typed:
+        said = succeed(*shlex.split(line)[1:])
+        assert said or "--output" in line or " -o " in line, line
+    assert "AccessDenied" in (here / "errors.csv").read_text()
 
 
 def test_the_options_of_the_settings_page_are_what_its_file_says(here: Path) -> None:
