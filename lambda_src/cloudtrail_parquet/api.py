@@ -21,6 +21,7 @@ from cloudtrail_parquet.intake.left_out import Leftovers
 from cloudtrail_parquet.intake.opening import taken_in
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.plan import DEFAULT_ONLY, Only, UnitRange
+from cloudtrail_parquet.planning.ranges import check_names
 from cloudtrail_parquet.planning.remarks import (
     incomplete_lines,
     unfinished_except,
@@ -297,4 +298,5 @@ def _range(
             raise UsageError(f"{names!r} is a text", name, f"Use a list: [{names!r}]")
         if not isinstance(names, Collection) or not all(isinstance(each, str) for each in names):
             raise UsageError(f"{names!r} is not a list of texts", name, 'Use ["012345678901"]')
+    check_names(accounts, regions)
     return UnitRange.of(first, last, accounts, regions)

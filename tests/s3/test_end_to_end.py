@@ -161,7 +161,7 @@ def test_a_conversion_needs_to_list_no_more_than_the_prefixes_of_its_places(
     receipt = min(key for key in state if key.startswith("x/receipts/"))
     proxy.add(error(403, "AccessDenied", "No.", method="GET", path=receipt))
     status, _, said = convert(*locations.arguments, scratch=tmp_path)
-    assert status == 1
+    assert status == 2
     assert f"{receipt}: cannot be read (AccessDenied: No.)" in said
     assert objects(s3, locations.lake) == expected
 
@@ -197,7 +197,7 @@ def test_a_place_that_refuses_fails_with_what_to_do(
 
     status, _, said = convert(*locations.arguments, scratch=tmp_path)
 
-    assert status == 1
+    assert status == 2
     assert f"error: s3://{locations.lake}/cloudtrail/" in said
     assert "(AccessDenied: No.). Allow it to these credentials" in said
     assert "Traceback" not in said

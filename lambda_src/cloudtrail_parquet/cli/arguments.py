@@ -8,6 +8,7 @@ import typer
 
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.planning.plan import Only, UnitRange
+from cloudtrail_parquet.planning.ranges import check_names
 from cloudtrail_parquet.settings.settings import OPTIONAL_LOG_FOLDERS
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -94,6 +95,7 @@ def range_of(
     """
     if day and (first or last):
         raise UsageError("--day goes without --from and --to", "options", "Use one or the other")
+    check_names(accounts or (), regions or ())
     only = _date("--day", day)
     from_, to = only or _date("--from", first), only or _date("--to", last)
     return UnitRange.of(from_, to, accounts or (), regions or ())

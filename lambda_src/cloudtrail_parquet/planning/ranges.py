@@ -86,13 +86,8 @@ class UnitRange(NamedTuple):
         """All days from one on, up to another, or between them.
 
         Raises:
-            UsageError: The last day is before the first, or a name is none of an account or region.
+            UsageError: The last day is before the first.
         """
-        accounts, regions = list(accounts), list(regions)
-        for name in accounts:
-            _check_account(name)
-        for name in regions:
-            _check_region(name)
         if first and last and last < first:
             what = f"the last day, {last}, is before the first, {first}"
             raise UsageError(what, "days", "Swap them")
@@ -113,6 +108,18 @@ class UnitRange(NamedTuple):
         """Whether a span is one of the slice of all spans that the range is about."""
         is_after = self.after is None or self.after < span
         return is_after and (self.through is None or span <= self.through)
+
+
+def check_names(accounts: Iterable[str], regions: Iterable[str]) -> None:
+    """Make sure that names are not almost those of accounts and regions.
+
+    Raises:
+        UsageError: One of them is; says what was most likely meant.
+    """
+    for name in accounts:
+        _check_account(name)
+    for name in regions:
+        _check_region(name)
 
 
 def _check_account(name: str) -> None:
