@@ -174,7 +174,7 @@ def test_files_of_any_name_go_where_their_records_say(tmp_path: Path) -> None:
         f"{ACCOUNT} {REGION} 2026-01-11": ["c"],
         f"{OTHER} us-west-2 2026-01-10": ["b"],
     }
-    assert "3 files read to find out where 5 records belong" in done.stderr
+    assert "read 3 files to find out about the places and days of 5 records" in done.stderr
     again = convert(tmp_path / "got", tmp_path / "lake")
     assert "nothing to convert: 3 units are up to date" in again.stderr
 

@@ -23,6 +23,15 @@ Logs = Annotated[
 ]
 
 
+Trees = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="Folder or URI at or above AWSLogs; several URIs go into one argument, with spaces.",
+    ),
+]
+
+
 Day = Annotated[str | None, typer.Option("--day", help="Only this day.", metavar="D")]
 
 
@@ -41,6 +50,26 @@ Accounts = Annotated[
 Regions = Annotated[
     list[str] | None,
     typer.Option("--region", metavar="NAME", help="Only this region; repeat it for more."),
+]
+
+
+OwnAccounts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--account",
+        metavar="ID",
+        help="Only this account; repeat it for more. One alone fills in what records lack.",
+    ),
+]
+
+
+OwnRegions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--region",
+        metavar="NAME",
+        help="Only this region; repeat it for more. One alone fills in what records lack.",
+    ),
 ]
 
 

@@ -12,13 +12,13 @@ import typer
 from cloudtrail_parquet.batch.tally import Job, WorkersTally
 from cloudtrail_parquet.batch.workers import Outcome, convert_all, cores, jobs_of
 from cloudtrail_parquet.cli.arguments import (
-    Accounts,
     AsJson,
     Day,
     Folders,
     From,
     Logs,
-    Regions,
+    OwnAccounts,
+    OwnRegions,
     State,
     To,
     Which,
@@ -65,8 +65,8 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
     day: Day = None,
     first: From = None,
     last: To = None,
-    account: Accounts = None,
-    region: Regions = None,
+    account: OwnAccounts = None,
+    region: OwnRegions = None,
     workers: Workers = None,
     folder: Folders = None,
     only: Which = DEFAULT_ONLY,

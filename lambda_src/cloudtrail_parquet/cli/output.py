@@ -84,7 +84,7 @@ def note_intake(intake: Intake) -> None:
     """Print what was done about a source that is not a delivered tree, and what is left out."""
     if intake.files:
         records, files = counted(intake.records, "record"), counted(intake.files, "file")
-        note(f"{files} read to find out where {records} belong")
+        note(f"read {files} to find out about the places and days of {records}")
     if intake.left.hidden:
         note(f"skipped: {counted(intake.left.hidden, 'hidden file')}")
     for line in intake.left.lines():

@@ -84,7 +84,10 @@ def test_only_the_folders_asked_for_are_read_and_the_others_are_counted(tree: Tr
 
     assert found.trails == {(ONE, REGION): [f"AWSLogs/{ONE}/CloudTrail/{REGION}/"]}
     assert set(found.siblings) == set(others)
-    assert count_siblings(store, found) == {**dict.fromkeys(others, "1"), "Config": "2"}
+    assert count_siblings(store, found) == {
+        **dict.fromkeys(others, "1 object"),
+        "Config": "2 objects",
+    }
     assert not found.unplaced
 
 

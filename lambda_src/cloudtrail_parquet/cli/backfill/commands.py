@@ -18,10 +18,10 @@ from cloudtrail_parquet.cli.arguments import (
     Day,
     Folders,
     From,
-    Logs,
     Regions,
     State,
     To,
+    Trees,
     Which,
     Workers,
     range_of,
@@ -92,7 +92,7 @@ Id = Annotated[
 @backfill.command()
 @with_settings
 def start(  # noqa: PLR0913, PLR0917 - each is an option
-    source: Logs,
+    source: Trees,
     dataset: Dataset,
     state: State = None,
     day: Day = None,
