@@ -1,5 +1,6 @@
 """The recipes of docs/engines.md: run where the engine is installed, or their columns checked."""
 
+import importlib
 import importlib.util
 import json
 import re
@@ -82,10 +83,8 @@ def ruined(folder: Path, tmp_path: Path) -> Path:
 
 @installed("chdb")
 def test_clickhouse(here: Path, layout: PartitionLayout, ruined: Path) -> None:
-    from chdb.session import Session  # noqa: PLC0415 - where it is installed
-
     view, day, resources = blocks("ClickHouse", "sql")
-    with Session() as session:
+    with importlib.import_module("chdb.session").Session() as session:
 
         def ask(query: str) -> list[dict[str, Any]]:
             answer = session.query(query.rstrip("\n;"), "JSONEachRow")
