@@ -1,6 +1,7 @@
 """The files for contributors: they parse, and name only what exists."""
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,17 @@ def test_ci_prepares_a_machine_and_leaves_all_checks_to_one_script() -> None:
     assert (ROOT / ".ci/run").stat().st_mode & 0o100
     assert workflow[True].keys() == {"push", "pull_request"}  # in YAML 1.1 "on" is a boolean
     assert workflow["permissions"] == {"contents": "read"}
+
+
+def test_ci_runs_on_each_python_that_the_package_names() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (job,) = parsed(GITHUB / "workflows/ci.yml")["jobs"].values()
+
+    pythons = job["strategy"]["matrix"]["python"]
+    named = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
+    assert pythons == named
+    assert project["requires-python"] == f">={pythons[0]}"
+    assert job["env"] == {"PYTHON": "python${{ matrix.python }}"}  # Makefile takes it
 
 
 def test_hooks_are_targets_of_the_makefile() -> None:
