@@ -244,7 +244,7 @@ def test_objects_beside_the_logs_are_counted_to_a_thousand(fill: Fill, proxy: Fa
 
     counts = count_siblings(store, found)
 
-    assert counts == {"CloudTrail-Digest": "1,000 or more", "Config": "3"}
+    assert counts == {"CloudTrail-Digest": "1,000 or more objects", "Config": "3 objects"}
     assert len(proxy.requests) == 2
 
 

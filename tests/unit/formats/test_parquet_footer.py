@@ -220,7 +220,7 @@ def test_the_end_of_a_file_is_enough() -> None:
     for before in (0, 1, 1_000):
         tail = file[len(file) - length - before :]
         assert annotate_variants(tail, ["v"]) == annotated[len(file) - length - before :]
-    with pytest.raises(ValueError, match="begins 1 bytes before"):
+    with pytest.raises(ValueError, match="begins 1 byte before"):
         annotate_variants(file[len(file) - length + 1 :], ["v"])
 
 
