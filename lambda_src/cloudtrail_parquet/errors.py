@@ -41,6 +41,7 @@ _HINTS = {
     errno.ENOTDIR: "Name a folder",
     errno.EISDIR: "Name a file",
     errno.ENOENT: "Check its name",
+    errno.EEXIST: "Something else has this name: name another",
     errno.ENAMETOOLONG: "Name a shorter one",
     errno.ELOOP: "Its links lead in a circle: name the folder itself",
     errno.EMFILE: "Allow more of them (ulimit -n), or use fewer --workers",

@@ -213,6 +213,7 @@ LOCATIONS = (
     Mistake("`file://` with two slashes", "convert file://logs new"),
     Mistake("no location", "convert %20 new"),
     Mistake("several folders in one argument", "convert logs%20more new"),
+    Mistake("a file that is no log", "convert notes.txt new", write("notes.txt", "Call Ada\n")),
     Mistake("an empty folder", "convert empty new", folder_named("empty")),
     Mistake(
         "`AWSLogs` in small letters",
@@ -293,6 +294,23 @@ COMMANDS = (
     Mistake("nobody to convert it", "backfill logs new"),
     Mistake("no backfill yet", "backfill status cloudtrail"),
 )
+_ALL = "SELECT%20eventName%20FROM%20cloudtrail"
+QUERIES = (
+    Mistake("a query that does not exist", "query cloudtrail calls_of_a_key"),
+    Mistake("a parameter left out", "query cloudtrail calls_of_an_access_key"),
+    Mistake("no SQL", "query cloudtrail SELEC%20eventName"),
+    Mistake("a column that does not exist", "query cloudtrail SELECT%20name%20FROM%20cloudtrail"),
+    Mistake("too much to read", f"query cloudtrail {_ALL} --max-bytes 1kB"),
+    Mistake("no size", f"query cloudtrail {_ALL} --max-bytes some"),
+    Mistake("Parquet without a file", f"query cloudtrail {_ALL} --format parquet"),
+    Mistake("another file", "query cloudtrail SELECT%20*%20FROM%20'passwords.csv'"),
+    Mistake("a folder of logs", f"query logs {_ALL}"),
+    Mistake("results among the parts", f"query cloudtrail {_ALL} --output cloudtrail/counts.csv"),
+    Mistake("results in no folder", "export cloudtrail -o results/records.jsonl"),
+    Mistake("a file that is there", "export cloudtrail -o kept", write("kept", "mine")),
+    Mistake("a tree of log files nowhere", "export cloudtrail --as aws"),
+    Mistake("a tree of log files among others", "export cloudtrail --as aws -o logs"),
+)
 SETTINGS = (
     Mistake("no such file", "convert logs new --settings missing.toml"),
     Mistake("a folder", "convert logs new --settings logs"),
@@ -334,6 +352,7 @@ TABLES = {
     "Buckets": BUCKETS,
     "Days, accounts and regions": SELECTIONS,
     "Commands and options": COMMANDS,
+    "Queries and exports": QUERIES,
     "Settings files and settings": SETTINGS,
     "Environment files": ENVIRONMENTS,
 }
@@ -432,7 +451,7 @@ def standing(folder: Path) -> dict[str, bytes]:
 
 def _typed(mistake: Mistake) -> str:
     words = mistake.typed.split(" ")
-    typed = [f"'{word.replace('%20', ' ')}'" if "%20" in word else word for word in words]
+    typed = [f'"{word.replace("%20", " ")}"' if "%20" in word else word for word in words]
     return f"`{_shortened(' '.join(typed))}`"
 
 

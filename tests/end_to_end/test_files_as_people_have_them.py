@@ -496,6 +496,17 @@ def test_nothing_is_left_in_the_folder_of_temporary_files(
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
+def test_a_file_that_is_no_log_is_not_taken_for_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not a log")
+    deliver(tmp_path, event("beside"))
+
+    done = run("convert", tmp_path / "notes.txt", tmp_path / "lake", "--workers", 1)
+
+    assert done.returncode == 2
+    assert "notes.txt: it is text, but not JSON" in done.stderr
+    assert not (tmp_path / "lake").exists()
+
+
 def test_a_full_folder_of_temporary_files_says_how_much_room_is_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -507,7 +518,7 @@ def test_a_full_folder_of_temporary_files_says_how_much_room_is_needed(
     monkeypatch.setattr(Path, "write_bytes", full)
     done = run("convert", tmp_path / "got", tmp_path / "lake")
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "cannot be written (No space left on device) after 0 bytes. " in done.stderr
     assert "set TMPDIR to a folder with room for a third of their JSON text" in done.stderr
     assert not (tmp_path / "lake.state").exists()

@@ -191,7 +191,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "no dataset": ([], "query: no dataset is named. Write query DATASET NAME, and SQL in quotes"),
     "no folder": (
         ["nowhere", "root_use"],
-        "nowhere: there is no folder. Name the folder or bucket",
+        "dataset: there is no folder ",
     ),
     "no such query": (
         ["DATASET", "root_user"],
@@ -233,8 +233,8 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
         "is before the first",
     ),
     "no such account": (
-        ["DATASET", "root_use", "--account", "1"],
-        "no logs for account 1. There are: ",
+        ["DATASET", "root_use", "--account", "999999999999"],
+        "no logs for account 999999999999. There are: ",
     ),
     "no such day": (["DATASET", "root_use", "--day", "2031-01-01"], "There are: accounts "),
     "wrong SQL": (["DATASET", "SELECT eventNam FROM cloudtrail"], "SQL, line 1, column 8: "),
@@ -288,7 +288,7 @@ def test_results_that_cannot_be_written_are_an_error_and_leave_nothing(
 ) -> None:
     done = run("query", dataset, "SELECT 1", "-o", tmp_path / "none/x.csv")
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "x.csv: cannot be written (No such file or directory)" in done.stderr
     assert list(tmp_path.iterdir()) == []
 

@@ -85,4 +85,4 @@ def test_a_bucket_without_a_dataset_is_a_mistake(new_bucket: Callable[[], str]) 
     done = run("query", f"s3://{new_bucket()}/lake?region=us-east-1", SQL)
 
     assert done.returncode == 2
-    assert "there are no partitions. Name the folder or bucket that convert has" in done.stderr
+    assert "holds no parts of a dataset. Name the folder that convert has" in done.stderr

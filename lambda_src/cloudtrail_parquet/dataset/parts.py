@@ -32,7 +32,9 @@ def no_parts(dataset: ReadStore) -> UsageError:
         hint = "Convert them first, and name the folder that convert has written"
     elif kind == "state":
         hint = f"Name the dataset itself, most likely {dataset.uri.removesuffix('.state')}"
-    what = f"holds {KINDS[kind]}, not a dataset" if kind else "holds no parts of a dataset"
+    what = "holds no parts of a dataset"
+    if kind in {"source", "state"}:
+        what = f"holds {KINDS[kind]}, not a dataset"
     return UsageError(what, dataset.uri, hint)
 
 

@@ -55,15 +55,15 @@ class Arranging:
         if not is_bare:
             return origin
         entries = open_store(origin.store).files("")
-        first = next(entries, None)
+        first, lies_in = next(entries, None), origin
         if first is None and (file := origin.file()):
-            origin, first = file
+            lies_in, first = file
             entries = iter(())
         if first is None:
             return origin
         scratch = Path(tempfile.mkdtemp(dir=self._scratch))
-        files = self._placed(origin, chain([first], entries), scratch)
-        return origin._replace(scratch=scratch) if ArrangedStore.write(files, scratch) else origin
+        files = self._placed(lies_in, chain([first], entries), scratch)
+        return lies_in._replace(scratch=scratch) if ArrangedStore.write(files, scratch) else origin
 
     def _placed(
         self, origin: Origin, entries: Iterable[Entry], scratch: Path

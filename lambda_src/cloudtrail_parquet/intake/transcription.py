@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from cloudtrail_parquet.envelopes.shapes import Enclosed, enclosed_records
-from cloudtrail_parquet.errors import StorageError, UnreadableLogError
+from cloudtrail_parquet.errors import StorageError, UnreadableLogError, of_system
 from cloudtrail_parquet.formats import jsontext
 from cloudtrail_parquet.formats.eventtime import day_of, parse_time
 from cloudtrail_parquet.intake.arranged import Arranged
@@ -166,7 +166,8 @@ class Transcription:
                 "Records are sorted out there, gzipped: "
                 "set TMPDIR to a folder with room for a third of their JSON text"
             )
-            raise StorageError(what, str(self._scratch), hint) from error
+            error_type = type(of_system("written", self._scratch, error))
+            raise error_type(what, str(self._scratch), hint) from error
         self.bytes += len(stored)
 
 

@@ -8,11 +8,12 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from cloudtrail_parquet.contract import PARTITION_COLUMNS, PLACE_COLUMNS, PartitionLayout
+from cloudtrail_parquet.dataset.parts import no_parts
 from cloudtrail_parquet.errors import UsageError, listed
 from cloudtrail_parquet.layout import Place, Unit, partition, unit_of
 from cloudtrail_parquet.planning.plan import UnitRange
 from cloudtrail_parquet.source.discover import check_known
-from cloudtrail_parquet.storage import Entry, LocalStore, ReadStore, files_between
+from cloudtrail_parquet.storage import Entry, ReadStore, files_between
 
 _AT_A_TIME = 32
 """Listings requested at a time: 5,000 places take 3 s, 20 ms away."""
@@ -69,9 +70,7 @@ def _layout_of(dataset: ReadStore) -> PartitionLayout:
     """
     layout = _layout_below(dataset, "", [])
     if layout is None:
-        is_missing = isinstance(dataset, LocalStore) and not dataset.root.is_dir()
-        what = "there is no folder" if is_missing else "there are no partitions"
-        raise UsageError(what, dataset.uri, "Name the folder or bucket that convert has written to")
+        raise no_parts(dataset)
     return layout
 
 

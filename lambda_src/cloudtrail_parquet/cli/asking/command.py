@@ -38,7 +38,7 @@ from cloudtrail_parquet.planning.plan import UnitRange
 from cloudtrail_parquet.printable import printable
 from cloudtrail_parquet.querying.library import Dialect, Parameter, queries
 from cloudtrail_parquet.querying.library import query as query_named
-from cloudtrail_parquet.storage import open_store
+from cloudtrail_parquet.storage import open_existing
 from cloudtrail_parquet.wording import size_of
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _engine(source: _Source) -> "Engine":
     from cloudtrail_parquet.querying.chosen import choose  # noqa: PLC0415
     from cloudtrail_parquet.querying.engine import Engine  # noqa: PLC0415
 
-    store = open_store(source.dataset)
+    store = open_existing(source.dataset, "dataset")
     return Engine(store, choose(store, source.wanted))
 
 

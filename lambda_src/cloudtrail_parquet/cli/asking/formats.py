@@ -23,7 +23,7 @@ from cloudtrail_parquet.cli.asking.rows import (
     table_lines,
 )
 from cloudtrail_parquet.cli.asking.words import Format
-from cloudtrail_parquet.errors import StorageError, UsageError
+from cloudtrail_parquet.errors import UsageError, of_system
 from cloudtrail_parquet.printable import printable
 from cloudtrail_parquet.querying.engine import Result
 from cloudtrail_parquet.storage import is_below
@@ -90,8 +90,7 @@ def _replaced(path: Path) -> Iterator[Path]:
         partial.chmod(0o666 & ~_umask())
         partial.replace(path)
     except OSError as error:
-        what = f"cannot be written ({error.strerror})"
-        raise StorageError(what, str(path), "Name another file, or make room") from error
+        raise of_system("written", path, error) from error
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)
