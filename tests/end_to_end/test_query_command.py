@@ -8,10 +8,11 @@ import pty
 import re
 import select
 import shlex
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -24,6 +25,7 @@ from tests.layouts import convert_in
 
 SPEC = TreeSpec(accounts=2, regions=1, days=2, records=400)
 BY_NAME = "SELECT eventName, count(*) AS calls FROM cloudtrail GROUP BY ALL ORDER BY 2 DESC, 1"
+ENDLESS = "SELECT max(sin(range)) FROM range(100000000000)"
 ERROR_FIRST = (
     "SELECT errorCode, eventTime, eventID FROM cloudtrail ORDER BY errorCode, eventID LIMIT 2"
 )
@@ -191,7 +193,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "no dataset": ([], "query: no dataset is named. Write query DATASET NAME, and SQL in quotes"),
     "no folder": (
         ["nowhere", "root_use"],
-        "dataset: there is no folder ",
+        "dataset: there is no folder nowhere. Check its name",
     ),
     "no such query": (
         ["DATASET", "root_user"],
@@ -226,6 +228,10 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "a number that is none": (
         ["DATASET", "spikes_of_denied_calls", "--least", "x"],
         "--least: 'x' is not a number. Write 20",
+    ),
+    "a file that is there": (
+        ["DATASET", "SELECT 1", "-o", "FILE"],
+        "the file exists. Name another, or replace it with --force",
     ),
     "no pair": (["DATASET", "root_use", "--param", "x"], "--param: 'x' is not NAME=VALUE"),
     "days the other way": (
@@ -269,7 +275,10 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
 def test_a_mistake_is_told_in_a_line(dataset: Path, mistake: str) -> None:
     words, problem = MISTAKES[mistake]
 
-    done = run("query", *(word.replace("DATASET", str(dataset)) for word in words))
+    done = run(
+        "query",
+        *(word.replace("DATASET", str(dataset)).replace("FILE", __file__) for word in words),
+    )
 
     assert (done.returncode, done.stdout) == (2, "")
     assert re.search(problem, done.stderr)
@@ -289,7 +298,7 @@ def test_results_that_cannot_be_written_are_an_error_and_leave_nothing(
     done = run("query", dataset, "SELECT 1", "-o", tmp_path / "none/x.csv")
 
     assert done.returncode == 2
-    assert "x.csv: cannot be written (No such file or directory)" in done.stderr
+    assert f"x.csv: there is no folder {tmp_path / 'none'}. Make it, or name" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -298,7 +307,14 @@ def test_a_file_keeps_what_it_had_if_a_question_fails_half_way(
 ) -> None:
     (tmp_path / "x.csv").write_text("before")
 
-    done = run("query", dataset, "SELECT eventName::DATE FROM cloudtrail", "-o", tmp_path / "x.csv")
+    done = run(
+        "query",
+        dataset,
+        "SELECT eventName::DATE FROM cloudtrail",
+        "-o",
+        tmp_path / "x.csv",
+        "--force",
+    )
 
     assert done.returncode == 2
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"x.csv": "before"}
@@ -355,13 +371,27 @@ class Terminal:
 
     def end(self) -> int:
         _, status = os.waitpid(self._pid, 0)
-        os.close(self._terminal)
+        self._pid = 0
         return os.waitstatus_to_exitcode(status)
+
+    def kill(self) -> None:
+        if self._pid:
+            os.kill(self._pid, signal.SIGKILL)
+            self.end()
+        os.close(self._terminal)
 
 
 @pytest.fixture
-def terminal(dataset: Path) -> Callable[..., Terminal]:
-    return lambda *more: Terminal("query", dataset, *more)
+def terminal(dataset: Path) -> Iterator[Callable[..., Terminal]]:
+    opened: list[Terminal] = []
+
+    def open_terminal(*more: object) -> Terminal:
+        opened.append(Terminal("query", dataset, *more))
+        return opened[-1]
+
+    yield open_terminal
+    for one in opened:
+        one.kill()
 
 
 def test_without_a_question_there_is_a_prompt(terminal: Callable[..., Terminal]) -> None:
@@ -381,10 +411,29 @@ def test_without_a_question_there_is_a_prompt(terminal: Callable[..., Terminal])
     assert "error: SQL, line 1, column 8" in prompt.until("query> ")
     prompt.type(".schema\n")
     assert "eventVersion" in prompt.until("query> ")
-    prompt.type("SELECT dropped \x03")
+    prompt.type("SELECT dropped")
+    prompt.until("dropped")
+    prompt.type("\x03")
     prompt.until("query> ")
     prompt.type("\x04")
     assert prompt.end() == 0
+
+
+def test_ctrl_c_ends_a_question_in_a_line_and_leaves_no_file(dataset: Path, tmp_path: Path) -> None:
+    sql = "SELECT a.range FROM range(1000000000) a, range(1000000000) b"
+    words = ["query", dataset, sql, "--format", "csv", "-o", tmp_path / "x.csv"]
+    process = subprocess.Popen(command(*words), stderr=subprocess.PIPE, text=True)
+    ends = time.monotonic() + 60
+    while not list(tmp_path.iterdir()):
+        assert process.poll() is None
+        assert time.monotonic() < ends
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+
+    _, told = process.communicate(timeout=60)
+
+    assert (process.returncode, told) == (130, "interrupted\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ctrl_c_ends_the_query_that_runs_and_not_the_prompt(
@@ -392,10 +441,8 @@ def test_ctrl_c_ends_the_query_that_runs_and_not_the_prompt(
 ) -> None:
     prompt = terminal()
     prompt.until("query> ")
-    prompt.type(
-        "SELECT count(*) FROM range(1000000000) a, range(1000000) b WHERE a.range * 7 = b.range;\n"
-    )
-    prompt.until("range;")
+    prompt.type(f"{ENDLESS};\n")
+    prompt.until("00);")
     time.sleep(1)
     prompt.type("\x03")
     assert "interrupted" in prompt.until("query> ")

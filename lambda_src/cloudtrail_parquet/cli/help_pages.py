@@ -26,7 +26,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "convert logs cloudtrail",
         f"convert s3://example-trail {_IN_S3} \\\n      --day 2026-01-10",
     ),
-    "query": ("query cloudtrail --list", 'query cloudtrail "SELECT count(*) FROM cloudtrail"'),
+    "query": (
+        "query cloudtrail --list",
+        "query cloudtrail trail_tampering --from 2026-01-10",
+        "query cloudtrail services_and_errors_of_a_day --day 2026-01-11",
+        'query cloudtrail "SELECT count(*) FROM cloudtrail"',
+    ),
     "export": (
         "export cloudtrail --day 2026-01-10",
         "export cloudtrail --day 2026-01-10 -o day.jsonl.gz",

@@ -5,9 +5,11 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from functools import partial
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -51,6 +53,8 @@ _HINTS = {
 }
 
 _EXPLAIN = "EXPLAIN "
+
+T = TypeVar("T")
 
 
 class Result(NamedTuple):
@@ -100,11 +104,13 @@ class Engine:
         self.columns: list[str] = []
         self._is_remote = dataset.parallel > 1
         self._context = ExitStack()
+        self._thread = ThreadPoolExecutor(1, "duckdb")
 
     def __enter__(self) -> Self:
         with ExitStack() as context:
             folder = context.enter_context(tempfile.TemporaryDirectory(prefix="cloudtrail-query-"))
             self._con = context.enter_context(duckdb.connect(config=self._config(folder)))
+            context.enter_context(self._thread)
             self._con.register_filesystem(self.files)
             context.callback(self._con.unregister_filesystem, PartFiles.protocol)
             self._prepare()
@@ -188,10 +194,6 @@ class Engine:
             ((value,),) = self._con.execute(sql, [locations]).fetchall()
         return int(value or 0)
 
-    def interrupt(self) -> None:
-        """End the query that is running."""
-        self._con.interrupt()
-
     def ask(self, sql: str) -> Iterator[Result]:
         """Run the statements of a text; yields what each of them returns, to be read to its end.
 
@@ -200,16 +202,31 @@ class Engine:
             StorageError: A part cannot be read.
         """
         for statement in self._statements(sql):
+            self.files.error = None
             with self._explained(statement.query):
                 if statement.type not in _RETURN_ROWS:
                     self._con.execute(statement)
                     continue
-                reader = self._con.sql(statement.query).to_arrow_reader(_BATCH_ROWS)
+                reader = self._apart(partial(self._reader, statement.query))
             yield Result(reader.schema, self._batches(statement.query, reader))
+
+    def _reader(self, sql: str) -> pa.RecordBatchReader:
+        return self._con.sql(sql).to_arrow_reader(_BATCH_ROWS)
 
     def _batches(self, sql: str, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         with self._explained(sql):
-            yield from reader
+            while (batch := self._apart(lambda: next(iter(reader), None))) is not None:
+                yield batch
+
+    def _apart(self, run: Callable[[], T]) -> T:
+        """What DuckDB does, in another thread, so that Ctrl-C arrives here and can end it."""
+        running = self._thread.submit(run)
+        try:
+            return running.result()
+        except KeyboardInterrupt:
+            self._con.interrupt()
+            wait([running])
+            raise
 
     def _statements(self, sql: str) -> list[duckdb.Statement]:
         with self._explained(sql):
@@ -233,7 +250,6 @@ class Engine:
 
     @contextmanager
     def _translated(self, explain: Callable[[Exception], UsageError]) -> Iterator[None]:
-        self.files.error = None
         try:
             yield
         except (duckdb.Error, pa.ArrowException, OSError, RuntimeError) as error:

@@ -88,8 +88,14 @@ def test_one_day_of_one_place_is_found_with_a_listing_for_each_folder_above_it()
 @pytest.mark.parametrize(
     ("wanted", "problem"),
     [
-        (UnitRange.of(None, None, ["1"]), "no logs for account 1. There are: 012345678901, "),
-        (UnitRange.of(None, None, (), ["x"]), "no logs for region x. There are: eu-west-1, "),
+        (
+            UnitRange.of(None, None, ["999999999999"]),
+            "no logs for account 999999999999. There are: 012345678901, ",
+        ),
+        (
+            UnitRange.of(None, None, (), ["xx-east-9"]),
+            "no logs for region xx-east-9. There are: eu-west-1, ",
+        ),
         (
             UnitRange.of(date(2027, 1, 1), None),
             (

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cloudtrail_parquet.contract import PartitionLayout
-from cloudtrail_parquet.errors import StorageError, UsageError
+from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
 from cloudtrail_parquet.planning.ranges import UnitRange
 from cloudtrail_parquet.querying.chosen import choose
 from cloudtrail_parquet.querying.engine import Engine
@@ -244,7 +244,9 @@ def test_a_part_that_goes_meanwhile_is_named(
 
     with engine_over(tmp_path / "copy") as engine:
         (tmp_path / "copy/dt=2026-01-12/part-00000.parquet").unlink()
-        with pytest.raises(StorageError, match=r"dt=2026-01-12/part-00000\.parquet: cannot be"):
+        with pytest.raises(
+            CloudTrailParquetError, match=r"dt=2026-01-12/part-00000\.parquet: cannot be"
+        ):
             ask(engine, "FROM cloudtrail")
 
 

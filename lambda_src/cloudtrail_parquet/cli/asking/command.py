@@ -2,9 +2,11 @@
 
 import re
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
+import typer
 from rich.table import Table
 from rich.text import Text
 
@@ -13,6 +15,7 @@ from cloudtrail_parquet.cli.asking.options import (
     AsFormat,
     Asked,
     Explain,
+    Force,
     ForEngine,
     ListQueries,
     MaxBytes,
@@ -32,7 +35,7 @@ from cloudtrail_parquet.cli.asking.words import (
     values_of,
     visible,
 )
-from cloudtrail_parquet.cli.output import STDOUT
+from cloudtrail_parquet.cli.output import INTERRUPTED, STDOUT, note
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.planning.plan import UnitRange
 from cloudtrail_parquet.printable import printable
@@ -43,7 +46,7 @@ from cloudtrail_parquet.wording import size_of
 
 if TYPE_CHECKING:
     from cloudtrail_parquet.querying.chosen import ChosenParts
-    from cloudtrail_parquet.querying.engine import Engine
+    from cloudtrail_parquet.querying.engine import Engine, Result
     from cloudtrail_parquet.querying.estimate import ReadEstimate
 
 _PARTS_NAMED = 10
@@ -67,6 +70,7 @@ def query(  # noqa: PLR0913, PLR0917 - each is an option
     region: Regions = None,
     format_: AsFormat = "table",
     output: Output = None,
+    force: Force = False,
     file: SqlFile = None,
     param: Parameters = None,
     explain: Explain = False,
@@ -76,8 +80,6 @@ def query(  # noqa: PLR0913, PLR0917 - each is an option
     dialect: ForEngine = "duckdb",
 ) -> None:
     """Ask a dataset, with a query that comes with the program or with SQL over `cloudtrail`.
-
-    For example: cloudtrail-parquet query cloudtrail trail_tampering --from 2026-01-01
 
     Only the folders that days, accounts and regions name are read. Without NAME or SQL there is a
     prompt.
@@ -110,9 +112,17 @@ def query(  # noqa: PLR0913, PLR0917 - each is an option
         if explain or limit is not None:
             _look_ahead(engine, question, limit, explain=explain)
         if not explain:
-            write = writer_for(format_, output)
-            for result in engine.ask(question.text):
-                write(result)
+            _answer(engine, question, writer_for(format_, output, force=force))
+
+
+def _answer(engine: "Engine", question: Question, write: Callable[["Result"], None]) -> None:
+    """Write what a question returns; Ctrl-C ends it, and then a file has nothing of it."""
+    try:
+        for result in engine.ask(question.text):
+            write(result)
+    except KeyboardInterrupt:
+        note("interrupted")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _need_duckdb() -> None:

@@ -1,14 +1,11 @@
 """What a question returns, in a format, to the terminal, to a pipe or into a file."""
 
 import csv
-import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from io import TextIOWrapper
 from itertools import chain, islice
-from pathlib import Path
 from typing import TextIO
 
 import pyarrow.parquet as pq
@@ -23,10 +20,12 @@ from cloudtrail_parquet.cli.asking.rows import (
     table_lines,
 )
 from cloudtrail_parquet.cli.asking.words import Format
-from cloudtrail_parquet.errors import UsageError, of_system
+from cloudtrail_parquet.cli.new_file import output_to
+from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.printable import printable
 from cloudtrail_parquet.querying.engine import Result
 from cloudtrail_parquet.storage import is_below
+from cloudtrail_parquet.wording import counted
 
 _ROWS_SHOWN = 40
 _RECORDS_SHOWN = 10
@@ -48,58 +47,37 @@ def write(result: Result, format_: Format, file: TextIO, *, is_terminal: bool) -
             file.write(json_of(dict(zip(names, row, strict=True))) + "\n")
 
 
-def write_file(result: Result, format_: Format, path: Path) -> None:
-    """Write all rows to a file, which is there once it is whole.
+def write_file(result: Result, format_: Format, location: str, *, force: bool) -> None:
+    """Write all rows to a file, which is there once it is whole; ``-`` is standard output.
 
     Raises:
-        StorageError: It cannot be written.
+        UsageError: It cannot be written, or is there already.
     """
-    with _replaced(path) as partial:
+    with output_to(location, force=force) as file:
         if format_ == "parquet":
-            with pq.ParquetWriter(partial, result.schema, compression="zstd") as writer:
+            with pq.ParquetWriter(file, result.schema, compression="zstd") as writer:
                 for batch in result.batches:
                     writer.write_batch(batch)
         else:
-            with partial.open("w", encoding="utf-8", newline="") as file:
-                write(result, format_, file, is_terminal=False)
+            text = TextIOWrapper(file, encoding="utf-8", newline="")
+            try:
+                write(result, format_, text, is_terminal=False)
+                text.flush()
+            finally:
+                text.detach()
 
 
-def check_output(path: Path | None, format_: Format, dataset: str) -> None:
+def check_output(location: str | None, format_: Format, dataset: str) -> None:
     """Make sure that results can go where they are to go.
 
     Raises:
         UsageError: Parquet needs a file; or the file would lie in the dataset.
     """
-    if path is None:
-        if format_ == "parquet":
-            raise UsageError("parquet needs a file", "--format", "Add --output FILE")
-    elif is_below(str(path), dataset):
+    if location is None and format_ == "parquet":
+        raise UsageError("parquet needs a file", "--format", "Add --output FILE")
+    if location not in {None, "-"} and is_below(str(location), dataset):
         what = "lies in the dataset, where every file is read"
-        raise UsageError(what, str(path), "Name a file elsewhere")
-
-
-@contextmanager
-def _replaced(path: Path) -> Iterator[Path]:
-    """A file beside a path, which takes its place in the end."""
-    partial: Path | None = None
-    try:
-        number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(number)
-        partial = Path(name)
-        yield partial
-        partial.chmod(0o666 & ~_umask())
-        partial.replace(path)
-    except OSError as error:
-        raise of_system("written", path, error) from error
-    finally:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        raise UsageError(what, str(location), "Name a file elsewhere")
 
 
 def _rows(result: Result) -> Iterator[list[object]]:
@@ -137,12 +115,14 @@ def _write_table(result: Result, file: TextIO, *, is_terminal: bool) -> None:
 
 def _counted(shown: int, further: int) -> str:
     if further:
-        return f"{shown} of {shown + further:,} rows; --format csv or json prints all"
-    return f"{shown} row{'s' * (shown != 1)}"
+        return f"{shown} of {counted(shown + further, 'row')}; --format csv or json prints all"
+    return counted(shown, "row")
 
 
-def writer_for(format_: Format, path: Path | None) -> Callable[[Result], None]:
+def writer_for(
+    format_: Format, location: str | None, *, force: bool = False
+) -> Callable[[Result], None]:
     """What results are given to, one after the other."""
-    if path is not None:
-        return lambda result: write_file(result, format_, path)
+    if location is not None:
+        return lambda result: write_file(result, format_, location, force=force)
     return lambda result: write(result, format_, sys.stdout, is_terminal=sys.stdout.isatty())

@@ -23,7 +23,15 @@ AsFormat = Annotated[
 ]
 
 
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write the rows to this file.")]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="Write the rows to this file; .gz packs it."
+    ),
+]
+
+
+Force = Annotated[bool, typer.Option("--force", help="Replace the file that --output names.")]
 
 
 SqlFile = Annotated[Path | None, typer.Option("--file", help="Read SQL from this file.")]
