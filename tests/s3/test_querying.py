@@ -69,7 +69,7 @@ def test_a_part_that_cannot_be_read_is_named(uri: str, proxy: FaultProxy) -> Non
 
     done = run("query", uri, SQL)
 
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (2, "")
     assert re.search(r"^error: s3://.*/part-\d+\.parquet: ", done.stderr)
     assert done.stderr.count("\n") == 1
 
