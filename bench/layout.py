@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
-from fsspec.implementations.local import (  # type: ignore[import-untyped]
+from fsspec.implementations.local import (
     LocalFileOpener,
     LocalFileSystem,
 )

@@ -23,9 +23,11 @@ LEVELS = {"zstd": 22, "gzip": 9, "brotli": 11}
 
 CODECS = ("zstd", "gzip", "brotli", "snappy", "lz4", "none")
 DICTIONARY = "DICTIONARY"
+_OF_NUMBERS = (DICTIONARY, "PLAIN", "DELTA_BINARY_PACKED", "BYTE_STREAM_SPLIT")
 _ENCODINGS = {
     pa.string(): (DICTIONARY, "PLAIN", "DELTA_LENGTH_BYTE_ARRAY", "DELTA_BYTE_ARRAY"),
-    pa.timestamp("us", "UTC"): (DICTIONARY, "PLAIN", "DELTA_BINARY_PACKED", "BYTE_STREAM_SPLIT"),
+    pa.timestamp("us", "UTC"): _OF_NUMBERS,
+    pa.int64(): _OF_NUMBERS,
     pa.bool_(): ("PLAIN", "RLE"),
 }
 

@@ -42,7 +42,7 @@ from cloudtrail_parquet.printable import printable
 from cloudtrail_parquet.querying.library import Dialect, Parameter, queries
 from cloudtrail_parquet.querying.library import query as query_named
 from cloudtrail_parquet.storage import open_existing
-from cloudtrail_parquet.wording import size_of
+from cloudtrail_parquet.wording import counted, size_of
 
 if TYPE_CHECKING:
     from cloudtrail_parquet.querying.chosen import ChosenParts
@@ -170,8 +170,8 @@ def _explanation(expected: "ReadEstimate", chosen: "ChosenParts") -> Table:
     about = f"{expected.footers:,} of {expected.parts:,} footers"
     rows = {
         "partitions": f"{folders:,}",
-        "parts in them": f"{len(chosen.parts):,}, {chosen.bytes:,} bytes",
-        "parts to read": f"{expected.parts:,}, {expected.part_bytes:,} bytes",
+        "parts in them": f"{len(chosen.parts):,}, {counted(chosen.bytes, 'byte')}",
+        "parts to read": f"{expected.parts:,}, {counted(expected.part_bytes, 'byte')}",
         "columns": ", ".join(expected.columns) or "none",
         "bytes to read": f"about {expected.bytes:,}, by {about}",
     }
