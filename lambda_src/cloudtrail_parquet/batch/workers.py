@@ -15,8 +15,9 @@ from typing import NamedTuple, Protocol
 import pyarrow as pa
 
 from cloudtrail_parquet.batch.days import Staged, Stretch, by_days
+from cloudtrail_parquet.batch.preview import preview_unit
 from cloudtrail_parquet.batch.tally import Job, JobTally, WorkersTally, WorkerTally
-from cloudtrail_parquet.conversion.convert import convert_unit, preview_unit
+from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.dataset.properties import check_properties, record_properties
 from cloudtrail_parquet.deliveries import LogFile, memory_of
 from cloudtrail_parquet.errors import (

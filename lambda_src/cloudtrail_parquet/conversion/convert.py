@@ -4,13 +4,11 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from cloudtrail_parquet.conversion.addition import is_made_alike, may_retry
 from cloudtrail_parquet.conversion.keep import (
     add,
-    added_receipt,
     is_nothing,
     keep,
     kept_receipt,
@@ -25,17 +23,18 @@ from cloudtrail_parquet.conversion.publish import (
     publish,
 )
 from cloudtrail_parquet.conversion.run import Run
-from cloudtrail_parquet.conversion.shards import Split, guard_others
+from cloudtrail_parquet.conversion.shards import IncompleteSplitError, Split, guard_others
 from cloudtrail_parquet.conversion.task import ShardTask, Task, WholeTask, task_of
 from cloudtrail_parquet.deliveries import LogFile
 from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit, shard_of, unit_of
 from cloudtrail_parquet.settings.options import ConversionOptions, LeaseOptions
 from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.state.cuts import siblings_of
 from cloudtrail_parquet.state.keys import StateKeys, partition_lease
-from cloudtrail_parquet.state.notes import NotesByShard
+from cloudtrail_parquet.state.notes import NotesByShard, read_notes
 from cloudtrail_parquet.state.receipt import Receipt
-from cloudtrail_parquet.storage import Stores, open_store
+from cloudtrail_parquet.storage import ReadStore, Stores
 
 _ATTEMPTS = 10
 _SMALL_BYTES = 8 << 20  # stored: two seconds of work
@@ -61,9 +60,8 @@ def convert_unit(  # noqa: PLR0913, PLR0917
     The last shard removes all else, and makes the unit's receipt of theirs; see `Split`.
 
     Args:
-        unit: What to convert.
-        trails: The prefixes of the source that hold the days of the unit's places, as
-            `discover.discover` finds them.
+        unit: The unit.
+        trails: The prefixes of the source that hold the days of its places; see `Discovery`.
         stores: Source, dataset and state.
         settings: Conversion settings.
         admit: Receives the log files before any is read, and may raise to prevent that, or return
@@ -84,23 +82,47 @@ def convert_unit(  # noqa: PLR0913, PLR0917
         SupersededError: Another cut has replaced that of the shard, or it is late and not wanted.
         StorageError, LeaseTimeoutError, ReconciliationError: Nothing was replaced; or a store
             failed while parts were replaced, and converting the unit again completes that.
-        UsageError: The layout has no such units; or shards of a split that was never completed
-            were made of log files that are gone from the source.
+        UsageError: The layout has no such units; or it is an `IncompleteSplitError`.
     """
     started, options = stores.clock.monotonic(), ConversionOptions.of(settings)
     look = partial(task_of, unit, trails, stores, options, shard, refused)
-    with _alone(unit, shard, stores, options.lease) as held:
-        may_wait = shard == WHOLE and all(unit.span)
-        was_split = splits is None or unit in splits
-        task = seen or look(own_first=not may_wait, was_split=was_split)
-        if task.is_void:
-            return None
-        set_aside = admit(task.files) if admit is not None else None
-        if isinstance(task, ShardTask) and (kept := _keep_unit(task, held, is_late)) is not None:
-            return kept
-        small = may_wait and is_small(task)
-        task = replace(task, own_first=not small, set_aside=set_aside or "")
-        return _attempts(task, look, held, started, is_stale=is_stale)
+    try:
+        with _alone(unit, shard, stores, options.lease) as held:
+            may_wait = shard == WHOLE and all(unit.span)
+            task = seen or look(own_first=not may_wait, was_split=splits is None or unit in splits)
+            if task.is_void:
+                return None
+            set_aside = (admit(task.files) if admit is not None else None) or ""
+            own_first = not (may_wait and is_small(task))
+            task = replace(task, own_first=own_first, set_aside=set_aside)
+            kept = _keep_unit(task, held, is_late)
+            return kept or _attempts(task, look, held, started, is_stale=is_stale)
+    except IncompleteSplitError as error:
+        convert = partial(convert_unit, unit, trails, stores, settings, admit, refused=refused)
+        return _complete(error, unit, shard, stores.state, convert)
+
+
+def _complete(
+    error: IncompleteSplitError,
+    unit: Unit,
+    shard: Shard,
+    state: ReadStore,
+    convert: Callable[..., object],
+) -> Receipt:
+    """Convert all shards of a split that was never completed, in place of the whole unit.
+
+    Only so can the parts of its shards stay, of which log files are gone by now.
+
+    Raises:
+        IncompleteSplitError: It was not the whole unit, or the bounds of the split are not known.
+    """
+    siblings = siblings_of(state, unit, error.shard) if shard == WHOLE else []
+    for sibling in siblings:
+        convert(shard=sibling)
+    notes = read_notes(state, unit)
+    if not siblings or notes.receipt is None or not notes.is_true:
+        raise error
+    return notes.receipt
 
 
 def _attempts(
@@ -125,38 +147,6 @@ def _attempts(
         task.unit.name,
         "Run it again later",
     )
-
-
-def preview_unit(  # noqa: PLR0913, PLR0917
-    unit: Unit,
-    trails: Iterable[str],
-    stores: Stores,
-    settings: Settings,
-    shard: Shard = WHOLE,
-    admit: Callable[[list[LogFile]], None] | None = None,
-    refused: Iterable[str] = (),
-) -> Receipt | None:
-    """The receipt that `convert_unit` would write; nothing is replaced.
-
-    Raises:
-        StorageError, ReconciliationError: As `convert_unit` does.
-    """
-    started = stores.clock.monotonic()
-    task = task_of(unit, trails, stores, ConversionOptions.of(settings), shard, refused)
-    if task.is_void:
-        return None
-    if admit is not None:
-        admit(task.files)
-    with TemporaryDirectory() as folder, open_store(folder).staging() as staging:
-        run = Run(task, staging)
-        run.read()
-        if is_nothing(run):
-            return None
-        seconds = stores.clock.monotonic() - started
-        if task.addition is not None:
-            return added_receipt(run, task.addition, seconds)
-        kept = kept_receipt(run, unrecorded_parts(run))
-        return kept if kept is not None else run.receipt(seconds)
 
 
 def is_small(task: Task[Any]) -> bool:
@@ -271,12 +261,14 @@ def _seen_again(run: Run) -> Task[Any]:
     return task
 
 
-def _keep_unit(task: ShardTask, early: HeldLeases, is_late: bool) -> Receipt | None:  # noqa: FBT001
-    """Keep the unit if a split must not replace it, since log files are gone.
+def _keep_unit(task: Task[Any], early: HeldLeases, is_late: bool) -> Receipt | None:  # noqa: FBT001
+    """Keep the unit if the split of a shard must not replace it, since log files are gone.
 
     Returns:
         The receipt that was written; None if the split may replace the unit.
     """
+    if not isinstance(task, ShardTask):
+        return None
     split = Split(task)
     if is_late:
         split.check_is_wanted()

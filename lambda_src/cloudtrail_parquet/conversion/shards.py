@@ -51,6 +51,18 @@ from cloudtrail_parquet.state.sums import as_kept, total
 from cloudtrail_parquet.wording import counted
 
 
+class IncompleteSplitError(UsageError):
+    """A unit cannot replace what one of its shards has written, since log files of that are gone.
+
+    Attributes:
+        shard: The shard.
+    """
+
+    def __init__(self, what: str, where: str, hint: str, shard: Shard) -> None:
+        super().__init__(what, where, hint)
+        self.shard = shard
+
+
 def guard_others(  # noqa: PLR0913, PLR0917
     others: NotesByShard,
     task: Task[Any],
@@ -76,7 +88,7 @@ def guard_others(  # noqa: PLR0913, PLR0917
     Raises:
         PartitionsChangedError: All shards were done, and nobody had come to make the unit of them,
             which is done now.
-        UsageError: Records of a shard may be nowhere else.
+        IncompleteSplitError: Records of a shard may be nowhere else.
     """
     recorded = {part.key for part in before.parts} if before else set[str]()
     for shard, notes in others.items():
@@ -88,10 +100,11 @@ def guard_others(  # noqa: PLR0913, PLR0917
         if why := lost_rows(task.stores, going, keys, "", task.options.rows.discard):
             if before is None and isinstance(task, WholeTask) and _finish(task, others, held):
                 raise PartitionsChangedError(task.unit.name)
-            raise UsageError(
+            raise IncompleteSplitError(
                 f"shard {shard} would be removed, but {why}",
                 task.unit.name,
                 f"Convert each of its {counted(shard.of, 'shard')} again, or use replace_shrunk",
+                shard,
             )
 
 

@@ -62,6 +62,17 @@ def note_cut(state: Store, unit: Unit, bounds: tuple[Bound, ...], before: Shard)
         state.swap(key, data, stored.version if stored else None)
 
 
+def siblings_of(state: ReadStore, unit: Unit, shard: Shard) -> list[Shard]:
+    """All shards of the split that a shard of a unit is of; none if its bounds are not known."""
+    if not shard.cut:
+        return shard.siblings
+    stored = state.read_if_there(cut_key(unit))
+    if stored is None or _digest(stored) != shard.cut:
+        return []
+    bounds = tuple(Bound(*bound) for bound in msgspec.json.decode(stored, type=Cut).bounds)
+    return [Shard.between(number, bounds) for number in range(1, shard.of + 1)]
+
+
 def _digest(data: bytes) -> str:
     try:
         return msgspec.json.decode(data, type=Cut).cut

@@ -16,14 +16,17 @@ from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
+from cloudtrail_parquet.batch.preview import preview_unit
 from cloudtrail_parquet.contract import DEFAULT_LAYOUT
-from cloudtrail_parquet.conversion.convert import convert_unit, preview_unit
+from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.conversion.published import PublishedParts
-from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError, SupersededError, UsageError
-from cloudtrail_parquet.layout import WHOLE, Shard, Unit, owner_of, shard_of, unit_of
+from cloudtrail_parquet.conversion.shards import IncompleteSplitError
+from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError, SupersededError
+from cloudtrail_parquet.layout import WHOLE, Bound, Shard, Unit, owner_of, shard_of, unit_of
 from cloudtrail_parquet.schema.columns import TIMESTAMP
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.log_files import window_files
+from cloudtrail_parquet.state.cuts import note_cut
 from cloudtrail_parquet.state.keys import partition_lease
 from cloudtrail_parquet.state.notes import read_notes
 from cloudtrail_parquet.state.receipt import Receipt, ShardReceipt
@@ -694,20 +697,33 @@ def test_shards_that_were_never_completed_are_not_replaced_by_less() -> None:
     stores.source.delete([TWO[0][0]])
     stood = checksums(stores)
 
-    with pytest.raises(
-        UsageError,
-        match="shard 1 of 2 would be removed, but 1 of 2 records that it holds is not in the",
-    ):
-        convert(stores)
     convert(stores, Shard(1, 3))
     convert(stores, Shard(2, 3))
-    with pytest.raises(UsageError, match="Convert each of its 2 shards again"):
+    with pytest.raises(
+        IncompleteSplitError,
+        match="shard 1 of 2 would be removed, but 1 of 2 records that it holds is not in the",
+    ):
         convert(stores, Shard(3, 3))
     assert stood.items() <= checksums(stores).items()
 
-    split(stores, 2)
+
+@pytest.mark.parametrize("bounds", [(), (Bound("111111111111", "us-east-1", 40_000),)])
+def test_a_unit_of_which_a_split_was_never_completed_is_converted_by_its_shards(
+    bounds: tuple[Bound, ...],
+) -> None:
+    stores = of_files(TWO)
+    first = Shard.between(1, bounds) if bounds else FIRST
+    if bounds:
+        note_cut(stores.state, UNIT, bounds, WHOLE)
+    convert(stores, first)
+    stores.source.delete([TWO[0][0]])
+
+    receipt = convert(stores)
+
+    assert receipt == receipt_of(stores)
     assert ids(stores) == ["id-1", "id-2", "id-3"]
-    assert receipt_of(stores).kept == "shard 1 of 2: 1 of 2 log files is gone from the source"
+    assert receipt.kept.startswith(f"shard {first}: 1 of ")
+    assert {shard_of(part.key).split for part in receipt.parts} == {first.split}
 
 
 # What happens between reading and publishing.
