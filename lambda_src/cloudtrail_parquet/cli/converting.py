@@ -149,11 +149,13 @@ def convert_here(  # noqa: PLR0913, PLR0917
         number = workers or cores()
         outcomes = _collected(jobs, locations, settings, number, dry_run=dry_run, as_json=as_json)
     _check_logs(selection, outcomes)
-    note_unfinished(unfinished_except(stores.state, units))
+    done = [outcome for outcome in outcomes if outcome.receipt or outcome.error]
+    told = units if dry_run else [outcome.unit for outcome in done if outcome.error]
+    unfinished = unfinished_except(stores.state, told)
+    note_unfinished(unfinished)
     for name, count in sorted(count_siblings(selection.source, selection.discovery).items()):
         note(beside(name, count))
     note_unplaced(selection.discovery.unplaced)
-    done = [outcome for outcome in outcomes if outcome.receipt or outcome.error]
     if not jobs:
         note(up_to_date_line(selection.discovery))
     elif dry_run:
@@ -162,7 +164,10 @@ def convert_here(  # noqa: PLR0913, PLR0917
         STDOUT.print(summary(done, time.monotonic() - started))
         for line in () if dry_run else next_lines(done, locations.dataset):
             STDOUT.print(printable(line), markup=False, soft_wrap=True)
-    raise typer.Exit(_status_of(done, selection, intake))
+    status = _status_of(done, selection, intake)
+    raise typer.Exit(
+        QUARANTINED if status == 0 and not unfinished.keys().isdisjoint(units) else status
+    )
 
 
 def _dry_run_line(due: list[PlannedUnit]) -> str:

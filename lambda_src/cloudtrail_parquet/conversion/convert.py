@@ -312,6 +312,7 @@ def _replace(run: Run, seconds: float, held: HeldLeases) -> Receipt:
             lambda day: run.published.refresh(day, run.duplicates.keys(day)), run.published.latest
         ),
         staging=run.staging,
+        may_shrink=task.may_shrink,
     )
     publish(change, task.stores, task.options.lease, held)
     return receipt

@@ -90,6 +90,7 @@ class Change(NamedTuple):
         staging: Holds the new parts; None when all of them are published already.
         staged: The keys of the parts that are in it; None for all of the receipt's.
         adds: See `Intent`.
+        may_shrink: Whether records may go that others have left out as repeated.
     """
 
     unit: Unit
@@ -105,6 +106,7 @@ class Change(NamedTuple):
     staging: Staging | None
     staged: frozenset[str] | None = None
     adds: frozenset[int] | None = None
+    may_shrink: bool = False
 
     def listed(self, target: Unit) -> dict[str, Entry]:
         """The parts in a unit's partition, by key."""
@@ -243,6 +245,14 @@ def _replace_elsewhere(change: Change, target: Unit, stores: Stores, held: HeldL
     entries = change.listed(target)
     held.confirm()
     _replace(change, target, entries, stores, held)
+    stood = any(belongs_to(change.unit, owner_of(key, target.day), change.goes) for key in entries)
+    notes = read_notes(stores.state, target)
+    if change.may_shrink and stood and notes.receipt is not None and notes.is_true:
+        # Perhaps its unit has left out as repeated what has just gone: it is converted again.
+        intent = Intent(
+            change.receipt.run, stores.now(), notes.parts, identities=notes.receipt.identities
+        )
+        stores.state.swap(StateKeys.of(target).intent, _text(intent), None)
 
 
 def _replace(

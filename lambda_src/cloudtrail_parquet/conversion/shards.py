@@ -295,6 +295,7 @@ class Split:
             finished={shard: notes for shard, notes in by_shard.items() if not goes(shard)},
             partitions=Partitions.unwatched(self._task.entries),
             staging=None,
+            may_shrink=self._task.may_shrink,
         )
         publish(change, self._stores, self._options.lease, held)
         return receipt

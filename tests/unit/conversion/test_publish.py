@@ -323,3 +323,23 @@ def test_what_is_begun_is_said_when_a_store_fails_amid_replacing() -> None:
         convert(failing, Settings(fetch_threads=1))
     assert read_notes(stores.state, UNIT).intent is not None
     assert stores.state.look(StateKeys.of(UNIT).intent) is not None
+
+
+def test_what_others_left_out_as_repeated_returns_after_less_has_replaced_it() -> None:
+    """A record of the day before stands as a straggler, and that day has left its own copy out."""
+    stores, shrink = memory(), dataclasses.replace(SMALL, replace_shrunk=True)
+    day_before, record = UNIT.on(DAY - timedelta(days=1)), event(1, NOON - timedelta(days=1))
+    deliver(stores, NOON, [record])
+    convert(stores)
+    deliver(stores, NOON - timedelta(days=1), [record])
+    convert(stores, unit=day_before)
+    straggler = next(e for e in stores.source.files("") if "20260110T" in e.key)
+    stores.source.delete([straggler.key])
+    deliver(stores, NOON, [event(2, NOON)])
+
+    convert(stores, shrink)
+
+    assert day_before in outdated(stores)
+    convert(stores, unit=day_before)
+    assert outdated(stores) == {}
+    assert [day.day for day, _ in rows(stores)] == [9, 10]
