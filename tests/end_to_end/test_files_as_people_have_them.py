@@ -321,6 +321,33 @@ def test_stray_files_beside_a_tree_are_named_with_what_to_do(tmp_path: Path) -> 
     assert ids(tmp_path / "lake") == {HERE: ["a", "b"]}
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mix/more.jsonl",
+        "lookup.json",
+        "AWSLogs/x.jsonl",
+        f"AWSLogs/{ACCOUNT}/x.jsonl",
+        f"{TREE}/../x.jsonl",
+    ],
+)
+def test_records_beside_a_tree_are_named_with_what_to_do(tmp_path: Path, name: str) -> None:
+    deliver(tmp_path / "logs", event("a"))
+    path = put(tmp_path / "logs", name, lines(owned("b")))
+    key = str(path.resolve().relative_to(tmp_path / "logs"))
+
+    planned = run("plan", tmp_path / "logs", "--json")
+    done = convert(tmp_path / "logs", tmp_path / "lake", status=3)
+    convert(path.resolve(), tmp_path / "lake", status=3)
+
+    assert f": 1 file of other names, such as {key}" in done.stderr
+    assert "name them as a source of their own" in done.stderr
+    assert planned.returncode == 3
+    (unplaced,) = json.loads(planned.stdout)["unplaced"]
+    assert (unplaced["example"], unplaced["is_unnamed"]) == (key, True)
+    assert ids(tmp_path / "lake") == {HERE: ["a", "b"]}
+
+
 def test_one_of_several_sources_may_be_flat(tmp_path: Path) -> None:
     deliver(tmp_path / "tree", event("a"))
     put(tmp_path / "flat", NAME.replace("1200", "1300"), log_file(event("b")))

@@ -252,7 +252,7 @@ def print_rows(planned: Iterable[PlannedUnit]) -> Iterator[PlannedUnit]:
 
 def print_rest(total: Estimate, stored: StorageFacts | None, unplaced: Unplaced) -> None:
     """Print the rest of the object that `print_rows` began, or all of it if there were no units."""
-    rest = {"total": total, "stored": stored, "unplaced": unplaced.folders}
+    rest = {"total": total, "stored": stored, "unplaced": unplaced.found}
     text = json.dumps(msgspec.to_builtins(rest))
     sys.stdout.write(("]" if total.units else '{"units": []') + f", {text[1:]}\n")
 

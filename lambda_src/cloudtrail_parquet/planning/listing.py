@@ -140,7 +140,7 @@ def _deliveries(  # noqa: PLR0913, PLR0917
         if not folder or not key.startswith(folder, len(trail)):
             match = _DAY_FOLDER.match(key, len(trail))
             if match is None:
-                unplaced.add(key)
+                unplaced.add_any(key, entry.size)
                 continue
             folder, day = match[0], _day(match)
             if day is not None and day > to_day:
@@ -149,7 +149,7 @@ def _deliveries(  # noqa: PLR0913, PLR0917
             usual = usual_keys(trail, day) if day and is_asked else _NO_KEY
             begin, end = len(usual), len(usual) + len(next(iter(_SECONDS)))
         if day is None or not is_log_file(entry):
-            unplaced.add(key)
+            unplaced.add_any(key, entry.size)
         elif day >= from_day:
             yield day, entry, window.second(delivered_file(entry, day, usual).delivered, day)
 

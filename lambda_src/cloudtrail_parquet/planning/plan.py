@@ -270,7 +270,7 @@ class Plan:
             span.days[day].merge(of_day)
         if self.wanted.holds(*place):
             self.discovery.grain.places += 1
-            self.discovery.unplaced.merge(listing.unplaced.folders)
+            self.discovery.unplaced.merge(listing.unplaced.found)
             self.discovery.grain.sample.merge(listing.sample)
             touched = {day for day, of_day in listing.days.items() if of_day.places}
             span.wanted.update(touched)

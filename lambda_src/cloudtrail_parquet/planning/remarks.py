@@ -18,18 +18,24 @@ _IN_ACCOUNT = re.compile(rf"(?:^|/){LOGS_ROOT}/(?:.*/)?\d{{12}}/", re.ASCII)
 
 def unplaced_lines(unplaced: Unplaced) -> Iterator[str]:
     """Which log files no unit reads, and where they would be read."""
-    for folder in unplaced.folders:
+    for folder in unplaced.found:
         many = "or more " if folder.more else ""
-        count = (
-            f"{folder.files:,} {many}{plural_of(2 if folder.more else folder.files, 'log file')}"
-        )
-        yield f"unplaced: {folder.folder or 'the source'}: {count}, such as {folder.example}"
-    if unplaced:
+        kind = "file" if folder.is_unnamed else "log file"
+        count = f"{folder.files:,} {many}{plural_of(2 if folder.more else folder.files, kind)}"
+        other = " of other names" if folder.is_unnamed else ""
+        where = folder.folder or "the source"
+        yield f"unplaced: {where}: {count}{other}, such as {folder.example}"
+    if unplaced.files:
         expected = f"{LOGS_ROOT}/ACCOUNT/CloudTrail/REGION/YYYY/MM/DD/"
         these = plural_of(unplaced.files, "it: it has", f"these {unplaced.files:,}: they have")
         yield f"no unit reads {these} to lie in {expected} and not be empty"
     if not all(map(_IN_ACCOUNT.search, (folder.folder for folder in unplaced.folders))):
         yield "or name their folder as a source of its own: convert goes by the names of files then"
+    if unplaced.unnamed:
+        yield (
+            "nobody has looked into files of other names beside a tree: if they hold records, name "
+            "them as a source of their own; if not, move them out of this one"
+        )
 
 
 def unfinished_except(state: ReadStore, units: Iterable[Unit]) -> dict[Unit, datetime]:

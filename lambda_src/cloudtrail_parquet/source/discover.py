@@ -155,7 +155,7 @@ def _no_root(source: ReadStore, unplaced: Unplaced) -> NoLogsError:
     hint = f"Name a location at or above {LOGS_ROOT}"
     if odd := _misspelt(source):
         hint = f"Rename {odd} to {LOGS_ROOT}, as CloudTrail writes it"
-    elif unplaced:
+    elif unplaced.files:
         files, example = counted(unplaced.files, "log file"), unplaced.folders[0].example
         what += f", but {files} elsewhere, such as {example}"
         hint += ", or convert them on the command line, which reads them where they lie"
@@ -335,7 +335,7 @@ def units(  # noqa: PLR0913, PLR0917
     days = []
     for delivery, unplaced in each(source, look, [trail for _, trail in trails]):
         days.append(delivery)
-        discovery.unplaced.merge(unplaced.folders)
+        discovery.unplaced.merge(unplaced.found)
     return sorted(
         {
             Unit(account, region, day)

@@ -46,7 +46,7 @@ def _look_beside(source: ReadStore, discovery: Discovery, names: Iterable[str]) 
     for (name, _), (others, logs) in zip(folders, answers, strict=True):
         counts[name] += others
         if name in _EVENT_LOGS:
-            counts[name] += sum(folder.files for folder in logs)
-        else:
-            discovery.unplaced.merge(logs)
+            counts[name] += sum(folder.files for folder in logs if not folder.is_unnamed)
+        else:  # the others are counted
+            discovery.unplaced.merge(folder for folder in logs if not folder.is_unnamed)
     return counts

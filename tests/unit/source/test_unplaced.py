@@ -106,7 +106,8 @@ def test_log_files_that_no_unit_reads_are_counted_by_folder_with_an_example(
 def test_what_units_read_and_what_is_named_otherwise_is_not_unplaced(
     source: Store, look: Look
 ) -> None:
-    others = ["index.html", "digest.json.gz", NAME.removesuffix(".json.gz"), f".{NAME}"]
+    others = ["index.html", "part.parquet", "README", "_SUCCESS", f".{NAME}"]
+    others += [NAME.replace("CloudTrail", "Config"), "2026-01-10-12-00-00-0123456789ABCDEF"]
     for folder in PLACES.values():
         for name in others:
             source.write(f"{folder}{name}", b"x")
@@ -115,6 +116,33 @@ def test_what_units_read_and_what_is_named_otherwise_is_not_unplaced(
     source.write(f"{TRAIL}2026/01/10/deeper/{NAME}", b"x")
 
     assert not look(source).unplaced
+
+
+@pytest.mark.parametrize("look", [found_by_converting, found_by_planning])
+@pytest.mark.parametrize(
+    "place", sorted(PLACES.keys() - {"folders in small letters", "AWSLogs below an account"})
+)  # these are folders beside the logs: their objects are counted
+def test_files_of_other_names_that_may_hold_records_are_counted_by_folder(
+    source: Store, place: str, look: Look
+) -> None:
+    folder = PLACES[place]
+    keys = [f"{folder}{name}" for name in ("a.jsonl", "b.JSON.gz", "c", "d.csv", "e.ndjson")]
+    for key in keys:
+        source.write(key, b"x")
+
+    unplaced = look(source).unplaced
+
+    assert unplaced
+    assert unplaced.files == 0
+    assert unplaced.unnamed == [Misplaced(folder, 5, keys[0], is_unnamed=True)]
+
+
+def test_objects_in_folders_that_are_counted_are_not_named_as_well(source: Store) -> None:
+    for folder in ("Config", "CloudTrail-Insight", "odd"):
+        source.write(f"AWSLogs/{ACCOUNT}/{folder}/{REGION}/x.json.gz", b"x")
+
+    for look in (found_by_converting, found_by_planning):
+        assert not look(source).unplaced
 
 
 @pytest.mark.parametrize("prefix", ["AWSLogs/team", "AWSLogs/a/b", "AWSLogs/a/b/c"])
