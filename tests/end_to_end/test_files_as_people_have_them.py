@@ -423,6 +423,38 @@ HOSTILE_PLACES: dict[str, dict[str, object]] = {
 }
 
 
+MALFORMED: dict[str, list[object]] = {
+    "recipientAccountId": [
+        *("12345670001", "12345670001.0", "abc", " "),
+        *(12345670001.0, True, 10**12, [ACCOUNT], {}),
+    ],
+    "awsRegion": ["..", "US-EAST-1", "us-east-1 ", f"us-{'east' * 75}", 7, ["us-east-1"]],
+}
+
+
+@pytest.mark.parametrize("member", MALFORMED)
+def test_who_names_a_malformed_place_is_not_filed_under_another(
+    tmp_path: Path, member: str
+) -> None:
+    kind = {"recipientAccountId": "account", "awsRegion": "region"}[member]
+    bad: list[object] = [owned("bad", **{member: value}) for value in MALFORMED[member]]
+    bad += [
+        {"detail-type": "x", "detail": owned("bad", **{member: ...}), kind: value}
+        for value in MALFORMED[member]
+    ]
+    good = [owned("a"), *(owned("b", **{member: none}) for none in (None, "", ...))]
+    lone = b"".join(lines(each).replace(b"bad", rb"\ud800") for each in bad)
+    put(tmp_path / "got", "x.jsonl", lines(*good, *bad) + lone)
+
+    done = convert(
+        tmp_path / "got", tmp_path / "lake", "--account", ACCOUNT, "--region", REGION, status=3
+    )
+
+    assert ids(tmp_path / "lake") == {HERE: ["a", "b", "b", "b"]}
+    for line in range(5, 5 + 2 * len(bad)):
+        assert f"left out: x.jsonl line {line}: it names the {kind} " in done.stderr
+
+
 @pytest.mark.parametrize("kind", HOSTILE_PLACES)
 def test_hostile_places_and_days_lead_nowhere(tmp_path: Path, kind: str) -> None:
     put(tmp_path / "got", "x.json", lines(owned("a"), owned("bad", **HOSTILE_PLACES[kind])))

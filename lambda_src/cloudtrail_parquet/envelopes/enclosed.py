@@ -25,8 +25,6 @@ RECORD_COLUMN = "eventJson"
 """The column of CloudTrail Lake that has the record; printed in the case of the query."""
 
 _MAX_LEVELS = 8  # of lists and strings around an element: a few are usual
-_ACCOUNT = re.compile(r"\d{12}", re.ASCII)
-_REGION = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
 _STREAM = re.compile(r"(?:.*_)?(\d{12})_CloudTrail_([a-z0-9-]{1,32})(?:_\d+)?", re.ASCII)
 
 
@@ -35,7 +33,8 @@ class Enclosed(NamedTuple):
 
     Attributes:
         raw: Its JSON text as it is written; what was inside a JSON string is unescaped once.
-        place: The account and the region by what is around the record; "" where that does not say.
+        place: The account and the region by what is around the record, as they are written there;
+            "" where that does not say.
         position: Where a person finds it: ``line 7``, ``value 2``, ``row 5``, or a path as `jq` has
             it, ``.Events[3]``; or both, ``line 7 .Events[3]``.
         fault: Why it is not a record; "" if it is, or if decoding is to tell.
@@ -193,6 +192,13 @@ class _Around(NamedTuple):
         token = bytes(getattr(self.members, name))
         return _name(token) if token[:1] == b'"' else ""
 
+    def written(self, name: str) -> str:
+        """A member's text, of whatever type it is; "" if it is ``null`` or not there."""
+        token = bytes(getattr(self.members, name))
+        if token[:1] == b'"':
+            return _name(token)
+        return "" if token == jsontext.NULL else token.decode(errors="replace")
+
     def inside(self, name: str, place: Place | None = None) -> Iterator[Enclosed]:
         """The elements in one member."""
         raw = getattr(self.members, name)
@@ -219,11 +225,7 @@ def _log_file(around: _Around) -> Iterator[Enclosed]:
 
 
 def _bus_event(around: _Around) -> Iterator[Enclosed]:
-    account, region = around.text("account"), around.text("region")
-    place = Place(
-        account if _ACCOUNT.fullmatch(account) else "",
-        region if _REGION.fullmatch(region) else "",
-    )
+    place = Place(around.written("account"), around.written("region"))
     detail = bytes(around.members.detail)
     if detail[:1] == b"{" and is_record(_object(detail)):
         yield Enclosed(detail, place, around.position)

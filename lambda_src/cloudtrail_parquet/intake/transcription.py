@@ -26,11 +26,13 @@ from cloudtrail_parquet.source.delivered_tree import DeliveredTree
 from cloudtrail_parquet.storage import Entry, ReadStore
 from cloudtrail_parquet.wording import counted
 
-_REGION = re.compile(r"[a-z]{2,}(?:-[a-z0-9]+)+")
+_REGION = re.compile(r"(?=.{1,32}\Z)[a-z]{2,}(?:-[a-z0-9]+)+")
 _ACCOUNT_DIGITS = 12
 _ARTICLES = {"account": "an account", "region": "a region"}
+_FORMS = {"account": "not twelve digits", "region": "not a region code"}
 _NO_DAY = "Give it an eventTime as CloudTrail writes it, or set it aside"
 _NO_RECORD = "Mend it, or set it aside"
+_NAMED_CHARS = 40
 
 
 class _Labels(msgspec.Struct, rename="camel", gc=False):
@@ -51,7 +53,7 @@ class _Labels(msgspec.Struct, rename="camel", gc=False):
     @property
     def account(self) -> object:
         """The account that it was delivered for, as it is written."""
-        return self.account_id if self.recipient_account_id is None else self.recipient_account_id
+        return self.account_id if _is_none(self.recipient_account_id) else self.recipient_account_id
 
 
 _LABELS = msgspec.json.Decoder(_Labels)
@@ -144,10 +146,14 @@ class Transcription:
             self._left.add(where, what, _NO_DAY)
             return None
         around, known = element.place, self._known
-        place = Place(
-            _account(labels.account) or around.account or known.account,
-            _region(labels.aws_region) or around.region or known.region,
-        )
+        try:
+            place = Place(
+                _account(labels.account) or _account(around.account) or known.account,
+                _region(labels.aws_region) or _region(around.region) or known.region,
+            )
+        except ValueError as error:
+            self._left.add(where, str(error), _NO_RECORD)
+            return None
         if all(place):
             return place, day
         kinds = [kind for kind, value in place._asdict().items() if not value]
@@ -183,7 +189,16 @@ def _labels(raw: bytes) -> _Labels:
         members = jsontext.members(raw)
     fields = msgspec.structs.fields(_Labels)
     known = {field.name: members.get(field.encode_name, jsontext.NULL) for field in fields}
-    return _Labels(**{name: jsontext.string(value)[0] for name, value in known.items()})
+    return _Labels(**{name: _value(raw) for name, raw in known.items()})
+
+
+def _value(raw: bytes) -> Any:  # noqa: ANN401
+    """The value of a member; its text where it has none."""
+    try:
+        return msgspec.json.decode(raw)
+    except jsontext.FAILURES:
+        text = jsontext.string(raw)[0]
+        return raw.decode(errors="replace") if text is None else text
 
 
 @lru_cache(4096)  # records of a second follow one another
@@ -198,11 +213,35 @@ def _day(value: object) -> date | None:
 
 
 def _account(value: object) -> str:
-    """An account's twelve digits; as a number it may have lost zeros in front."""
+    """An account's twelve digits; as a number it may have lost zeros in front.
+
+    Returns:
+        The account; "" if none is named.
+
+    Raises:
+        ValueError: What is named is no account: nobody else may say which it is then.
+    """
     if type(value) is int:
         value = f"{value:0{_ACCOUNT_DIGITS}d}"
-    return value if isinstance(value, str) and ACCOUNT.fullmatch(value) else ""
+    return _named("account", ACCOUNT, value)
 
 
 def _region(value: object) -> str:
-    return value if isinstance(value, str) and _REGION.fullmatch(value) else ""
+    """A region code; as `_account` is."""
+    return _named("region", _REGION, value)
+
+
+def _named(kind: str, form: re.Pattern[str], value: object) -> str:
+    if _is_none(value):
+        return ""
+    if isinstance(value, str) and form.fullmatch(value):
+        return value
+    text = repr(value)
+    if len(text) > _NAMED_CHARS:
+        text = f"{text[:_NAMED_CHARS]}..."
+    raise ValueError(f"it names the {kind} {text}, which is {_FORMS[kind]}")
+
+
+def _is_none(value: object) -> bool:
+    """Whether a value names nothing."""
+    return value is None or value == ""
