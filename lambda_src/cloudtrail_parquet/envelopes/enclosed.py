@@ -119,6 +119,7 @@ def _member(name: str) -> tuple[str, Any, Any]:
 
 _ABSENT = msgspec.Raw(b"")
 _OF_RECORDS = ("eventVersion", "eventTime", "eventSource", "eventName", "eventID")
+_OF_AGGREGATED = ("timeWindow", "summary", "eventCategory", "accountId", "eventId")
 _AROUND = (
     *("Records", "Events", "CloudTrailEvent", "detail-type", "detail", "account", "region"),
     *("messageType", "logEvents", "logStream", "events", "message", "logStreamName"),
@@ -126,7 +127,7 @@ _AROUND = (
 )
 _Object: Any = msgspec.defstruct(
     "_Object",
-    [_member(name) for name in (*_OF_RECORDS, *_AROUND)],
+    [_member(name) for name in (*_OF_RECORDS, *_OF_AGGREGATED, *_AROUND)],
     rename={"detail_type": "detail-type"},
     gc=False,
 )
@@ -156,9 +157,14 @@ def _name(token: bytes) -> str:
 
 
 def is_record(members: Any) -> bool:  # noqa: ANN401
-    """Whether an object is a record itself, whatever else it has members for."""
+    """Whether an object is a record itself, whatever else it has members for.
+
+    Aggregated ones have no time but a window, and are told by that and two members of theirs.
+    """
     present = sum(getattr(members, name) is not _ABSENT for name in _OF_RECORDS)
-    return present >= _ENOUGH
+    if present >= _ENOUGH or members.timeWindow is _ABSENT:
+        return present >= _ENOUGH
+    return sum(getattr(members, name) is not _ABSENT for name in _OF_AGGREGATED[1:]) >= _ENOUGH
 
 
 def _within_object(raw: bytes, place: Place, position: str, level: int) -> Iterator[Enclosed]:

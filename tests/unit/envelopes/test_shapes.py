@@ -176,6 +176,28 @@ SHAPES: list[Shape] = [
 ]
 
 
+AGGREGATED = json.dumps(
+    {
+        "eventVersion": "1.0",
+        "accountId": ACCOUNT,
+        "eventId": "b1",
+        "eventCategory": "Aggregated",
+        "timeWindow": {"windowStart": "2026-01-10T12:00:00Z", "windowEnd": "2026-01-10T12:05:00Z"},
+        "summary": {"summaryType": "SOURCE_API_ACTIVITY"},
+    }
+)
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, lambda texts: texts[0].encode()])
+@pytest.mark.parametrize("gone", ["eventVersion", "summary", "eventCategory"])
+def test_an_aggregated_record_is_told_in_any_shape(shape: Shape, gone: str) -> None:
+    members = json.loads(AGGREGATED)
+    del members[gone]
+    text = json.dumps(members)
+
+    assert [bytes(raw).decode() for raw in raw_records(shape([text]), "a.json")] == [text]
+
+
 class InPieces(LargeText):
     """A text that comes in pieces of a few bytes, as a large one comes in mebibytes."""
 
