@@ -475,6 +475,27 @@ def test_an_account_that_is_a_number_has_its_zeros_again(tmp_path: Path) -> None
     assert ids(tmp_path / "lake") == {HERE: ["a"]}
 
 
+def test_notifications_of_s3_are_named_as_such(tmp_path: Path) -> None:
+    told = {"eventVersion": "2.1", "eventSource": "aws:s3", "s3": {"object": {"key": "x"}}}
+    notice = log_file(owned("n", **told))
+    put(tmp_path / "got", "notice.json", notice)
+    put(tmp_path / "got", "x.json", lines(owned("v2", eventVersion="2.0")))
+    sns = {"Type": "Notification", "MessageId": "1", "Message": gzip.decompress(notice).decode()}
+    put(tmp_path / "got", "sns.json", lines(sns))
+    put(tmp_path / "got", "sqs.json", lines({"Messages": [{"MessageId": "1", "Body": "{}"}]}))
+
+    done = convert(
+        tmp_path / "got", tmp_path / "lake", "--account", ACCOUNT, "--region", REGION, status=3
+    )
+
+    exported = run("export", tmp_path / "lake").stdout.splitlines()
+    assert [json.loads(line)["eventID"] for line in exported] == ["v2"]
+    assert "left out: notice.json .Records[0]: it is a notification of S3, " in done.stderr
+    assert "Convert the log files that it names" in done.stderr
+    assert "left out: sns.json: it is a notification of SNS" in done.stderr
+    assert "left out: sqs.json: it is messages of SQS" in done.stderr
+
+
 def test_aggregated_events_belong_where_and_when_their_window_begins(tmp_path: Path) -> None:
     window = {"windowStart": "2026-01-10T12:00:00Z", "windowEnd": "2026-01-10T12:05:00Z"}
     gone = {"eventTime": ..., "recipientAccountId": ..., "eventCategory": "Aggregated"}

@@ -176,10 +176,17 @@ def _within_object(raw: bytes, place: Place, position: str, level: int) -> Itera
     if is_record(members):
         yield Enclosed(raw, place, position)
         return
-    for names, shape in _SHAPES:
-        if all(getattr(members, name) is not _ABSENT for name in names):
-            yield from shape(_Around(raw, members, place, position, level))
-            return
+    shapes = [
+        (names, shape)
+        for names, shape in _SHAPES
+        if all(getattr(members, name) is not _ABSENT for name in names)
+    ]
+    if shapes:  # several lists are all read
+        around = _Around(raw, members, place, position, level)
+        lists = [found for found in shapes if found[0][-1] in _LISTS]
+        for _, shape in lists or shapes[:1]:
+            yield from shape(around)
+        return
     own = [_name(token) for token, _ in jsontext.split_loosely(raw)]
     yield Enclosed(raw, place, position, f"it is {by_members(own).what}")
 
@@ -227,7 +234,23 @@ def _log_file(around: _Around) -> Iterator[Enclosed]:
         yield from around.fault(str(error))
         return
     for number, raw in enumerate(records):
-        yield Enclosed(bytes(raw), around.place, _at(around.position, "Records", number))
+        position = _at(around.position, "Records", number)
+        if has_something_around(raw):
+            yield from within(raw, around.place, position, around.level + 1)
+        else:
+            yield Enclosed(bytes(raw), around.place, position)
+
+
+def has_something_around(raw: Any) -> bool:  # noqa: ANN401
+    """Whether an element of ``Records`` is a text, or an event of EventBridge, with a record in it.
+
+    Any other object there is a record, whatever its members.
+    """
+    start = bytes(memoryview(raw)[:1])
+    if start == b'"':
+        return True
+    text = bytes(raw)
+    return start == b"{" and b'"detail-type"' in text and not is_record(_object(text))
 
 
 def _bus_event(around: _Around) -> Iterator[Enclosed]:
@@ -297,3 +320,5 @@ _SHAPES: tuple[tuple[tuple[str, ...], Callable[[_Around], Iterator[Enclosed]]], 
     (("eventJson",), lambda around: around.inside("eventJson")),
 )
 """Members that an object around records has, and where the records in it are."""
+
+_LISTS = frozenset({"Records", "Events", "logEvents", "events", "QueryResultRows"})

@@ -35,8 +35,14 @@ def plain_records(text: bytes) -> list[Any] | None:
     body = plain_list(text)
     if body is not None:
         with suppress(ValueError):  # not the plain envelope: that is for `member_records`
-            return elements(body)
+            found = elements(body)
+            return None if found and _is_wrapped(found[0]) else found
     return None
+
+
+def _is_wrapped(raw: Any) -> bool:  # noqa: ANN401
+    """Whether an element may have a record in it: a text, or an event of EventBridge."""
+    return memoryview(raw)[:1] == b'"' or b'"detail-type"' in bytes(raw)
 
 
 def plain_list(text: bytes) -> memoryview | None:

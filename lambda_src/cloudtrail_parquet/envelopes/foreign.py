@@ -106,6 +106,14 @@ _OBJECTS: tuple[tuple[frozenset[str], Foreign], ...] = (  # each of these member
         frozenset({"Type", "MessageId", "Message"}),
         Foreign("a notification of SNS", "Convert the log files that it is about"),
     ),
+    (
+        frozenset({"Messages"}),
+        Foreign("messages of SQS", "Convert the log files that they are about"),
+    ),
+    (
+        frozenset({"MessageId", "Body"}),
+        Foreign("a message of SQS", "Convert the log files that it is about"),
+    ),
     (frozenset({"query_timestamp", "query_name"}), Foreign("a query log of Route 53")),
     (frozenset({"schemaVersion", "accountId", "severity"}), Foreign("a finding of GuardDuty")),
     (frozenset({"SchemaVersion", "ProductArn"}), Foreign("a finding of Security Hub")),
@@ -116,6 +124,10 @@ _OBJECTS: tuple[tuple[frozenset[str], Foreign], ...] = (  # each of these member
     (frozenset({"Error"}), Foreign("an error message", "Copy the object again")),
 )
 
+S3_NOTIFICATION = Foreign(
+    "a notification of S3, which names objects and is no event of CloudTrail",
+    "Convert the log files that it names",
+)
 LAKE_ROW = Foreign("a row of CloudTrail Lake without its record", "Select eventJson in the query")
 
 _BOUND, _NAME_CHARS = 5, 40
@@ -160,8 +172,17 @@ def by_members(names: Iterable[str]) -> Foreign:
 
 def hint_of(fault: str) -> str:
     """What to do about an element with such a fault: ``it is …``."""
-    kinds = [*(kind for _, kind in _OBJECTS), LAKE_ROW]
+    kinds = [*(kind for _, kind in _OBJECTS), LAKE_ROW, S3_NOTIFICATION]
     return next((kind.hint for kind in kinds if fault == f"it is {kind.what}"), SET_ASIDE)
+
+
+def is_s3_notification(event_source: object) -> bool:
+    """Whether a record is no event of CloudTrail's but S3's own, which looks like one.
+
+    S3 User Guide, "Event message structure": version 2 of a record with eventSource, eventName,
+    eventTime and awsRegion. Event sources of CloudTrail are domain names.
+    """
+    return event_source == "aws:s3"
 
 
 def _is_binary(head: bytes) -> bool:

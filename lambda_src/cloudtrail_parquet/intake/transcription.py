@@ -14,6 +14,12 @@ from typing import Any
 
 import msgspec
 
+from cloudtrail_parquet.envelopes.foreign import (
+    S3_NOTIFICATION,
+    SET_ASIDE,
+    hint_of,
+    is_s3_notification,
+)
 from cloudtrail_parquet.envelopes.shapes import Enclosed, enclosed_records
 from cloudtrail_parquet.errors import StorageError, UnreadableLogError, of_system
 from cloudtrail_parquet.formats import jsontext
@@ -43,6 +49,7 @@ class _Labels(msgspec.Struct, rename="camel", gc=False):
     account_id: Any = None
     aws_region: Any = None
     time_window: Any = None
+    event_source: Any = None
 
     @property
     def time(self) -> object:
@@ -137,8 +144,10 @@ class Transcription:
             labels = _Labels() if fault else _labels(element.raw)
         except ValueError as error:
             labels, fault = _Labels(), str(error)
+        if not fault and is_s3_notification(labels.event_source):
+            fault = f"it is {S3_NOTIFICATION.what}"
         if fault:
-            self._left.add(where, fault, _NO_RECORD)
+            self._left.add(where, fault, _hint_of(fault))
             return None
         day = _day(labels.time)
         if day is None:
@@ -175,6 +184,12 @@ class Transcription:
             error_type = type(of_system("written", self._scratch, error))
             raise error_type(what, str(self._scratch), hint) from error
         self.bytes += len(stored)
+
+
+def _hint_of(fault: str) -> str:
+    """What to do about an element with a fault: what suits its kind, if it is of one."""
+    hint = hint_of(fault)
+    return _NO_RECORD if hint == SET_ASIDE else hint
 
 
 def _labels(raw: bytes) -> _Labels:

@@ -21,6 +21,7 @@ from cloudtrail_parquet.envelopes.envelope import (
     plain_records,
     records_between,
 )
+from cloudtrail_parquet.envelopes.foreign import S3_NOTIFICATION, is_s3_notification
 from cloudtrail_parquet.envelopes.shapes import Enclosed, unwrapped
 from cloudtrail_parquet.formats import jsontext
 from cloudtrail_parquet.formats.eventtime import format_time
@@ -226,7 +227,7 @@ def _coerce_record(raw: bytes) -> tuple[Any, Unmapped]:
     """Coerce any JSON object to a record.
 
     Raises:
-        ValueError: It is not a JSON object.
+        ValueError: It is not a JSON object, or a notification of S3, which looks like a record.
     """
     unmapped: Unmapped = []
     try:
@@ -237,6 +238,10 @@ def _coerce_record(raw: bytes) -> tuple[Any, Unmapped]:
     members = jsontext.members(raw)
     version, _ = jsontext.string(members.get("eventVersion", NULL))
     coercers, spellings = (_COERCERS, _ALIASES) if is_compatible(version) else (_ALWAYS_COERCED, {})
+    if not is_compatible(version) and is_s3_notification(
+        jsontext.string(members.get("eventSource", NULL))[0]
+    ):
+        raise ValueError(f"it is {S3_NOTIFICATION.what}")
     values, others = coerce_members(members, coercers, spellings)
     return Record(**values), unmapped + others
 

@@ -541,3 +541,45 @@ def test_a_line_longer_than_any_record_is_read_whole() -> None:
     text = as_list([ONE] * 15_000)
 
     assert len(found(InPieces(text, 1 << 20))) == 15_000
+
+
+# What lies in Records, and beside it.
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_lists_beside_one_another_are_all_read(large: bool) -> None:  # noqa: FBT001
+    pages = json.loads(as_lookup_pages([TWO, THREE]))
+    text = f'{{"Records":[{ONE}],"Events":{json.dumps(pages["Events"])}}}'.encode()
+
+    assert [json.loads(each.raw) for each in found(text)] == [
+        json.loads(each) for each in (ONE, TWO, THREE)
+    ]
+    assert len(rows_of_batches(list(decode(InPieces(text, 9) if large else text, "a")))) == 3
+
+
+@pytest.mark.parametrize("wrap", [on_a_bus, lambda texts: list(map(quoted, texts))])
+def test_records_may_lie_in_something_within_records(
+    wrap: Callable[[list[str]], list[str]],
+) -> None:
+    text = f'{{"Records":[{",".join(wrap([ONE, TWO]))}]}}'.encode()
+
+    records = [each for each in found(text) if not each.is_expected]
+
+    assert [json.loads(each.raw) for each in records] == [json.loads(each) for each in (ONE, TWO)]
+    (batch,) = decode(text, "a")
+    assert [one.eventName for one in batch.records] == ["One", "Two"]
+    assert not batch.rejected
+
+
+def test_a_notification_of_s3_is_no_record_and_another_version_is_one() -> None:
+    told = {"eventTime": "2026-01-10T12:00:00Z", "eventName": "ObjectCreated:Put"}
+    texts = [
+        json.dumps({"eventVersion": "2.1", "eventSource": source, **told, "s3": {}})
+        for source in ("aws:s3", "s3.amazonaws.com")
+    ]
+    for shape in (envelope, as_list, as_lines):
+        (batch,) = decode(shape(texts), "a")
+
+        ((number, reason),) = batch.rejected
+        assert (number, batch.positions) == (0, [1])
+        assert "a notification of S3" in reason
