@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import os
+import sqlite3
 import sys
 import tarfile
 import zipfile
@@ -601,6 +602,31 @@ def test_a_full_folder_of_temporary_files_says_how_much_room_is_needed(
     assert done.returncode == 2
     assert "cannot be written (No space left on device) after 0 bytes. " in done.stderr
     assert "set TMPDIR to a folder with room for a third of their JSON text" in done.stderr
+    assert not (tmp_path / "lake.state").exists()
+
+
+@pytest.mark.parametrize("pages", [0, 2, 20])
+def test_a_folder_of_temporary_files_that_is_full_while_files_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pages: int
+) -> None:
+    for number in range(200):
+        put(tmp_path / "got", f"{'long' * 40}{number}/{NAME}", log_file(event("a")))
+    connect = sqlite3.connect
+
+    class Full(sqlite3.Connection):
+        def executescript(self, sql: str, /) -> sqlite3.Cursor:
+            done = super().executescript(sql) if pages else super().cursor()
+            self.execute(f"PRAGMA max_page_count = {pages or 1}")
+            return done if pages else super().executescript(sql)
+
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda *args, **more: connect(*args, **more, factory=Full)
+    )
+    done = run("convert", tmp_path / "got", tmp_path / "lake")
+
+    assert done.returncode == 2
+    assert "cannot be written (database or disk is full: " in done.stderr
+    assert "Set TMPDIR to a folder with more room" in done.stderr
     assert not (tmp_path / "lake.state").exists()
 
 

@@ -12,6 +12,7 @@ The keys are in an SQLite database beside these, made from one listing, so that 
 cost no process memory, or another listing.
 """
 
+import errno
 import sqlite3
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,7 @@ from threading import Lock
 from typing import NamedTuple
 from urllib.parse import quote
 
-from cloudtrail_parquet.errors import StorageError
+from cloudtrail_parquet.errors import StorageError, UnwritableError, of_system
 from cloudtrail_parquet.intake.placement import path_in_source
 from cloudtrail_parquet.storage import Entry, Forwarding, Level, ReadStore, open_store
 from cloudtrail_parquet.storage.interface import RUN_AGAIN
@@ -77,6 +78,9 @@ class ArrangedStore(Forwarding):
 
         Returns:
             How many files there are.
+
+        Raises:
+            StorageError: The disk is full, for example.
         """
         index = sqlite3.connect(scratch / _INDEX)
         try:
@@ -88,6 +92,8 @@ class ArrangedStore(Forwarding):
             number = index.executemany("INSERT INTO files VALUES (?, ?, ?, ?)", rows).rowcount
             index.commit()
             return max(number, 0)
+        except sqlite3.OperationalError as error:
+            raise _of_index(scratch, error) from error
         finally:
             index.close()
 
@@ -135,6 +141,16 @@ class ArrangedStore(Forwarding):
 
     def __del__(self) -> None:
         self._index.close()
+
+
+def _of_index(scratch: Path, error: sqlite3.OperationalError) -> StorageError:
+    """An error in writing the index, as one of the disk that it is on."""
+    number = errno.ENOSPC if error.sqlite_errorcode == sqlite3.SQLITE_FULL else errno.EIO
+    what, where, hint = of_system("written", scratch, OSError(number, str(error))).args
+    error_type = UnwritableError if number == errno.ENOSPC else StorageError
+    if number == errno.ENOSPC:
+        hint = "Set TMPDIR to a folder with more room: what is found in the source is listed there"
+    return error_type(what, where, hint)
 
 
 def _bytes(key: str) -> bytes:
