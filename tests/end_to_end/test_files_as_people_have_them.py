@@ -546,6 +546,22 @@ def test_a_dry_run_writes_nothing_and_says_the_same(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"got"}
 
 
+def test_sizes_are_said_of_what_they_are(tmp_path: Path) -> None:
+    padded = [owned(f"{n}", userAgent="x" * 20_000) for n in range(50)]
+    put(tmp_path / "got", "x.json", lines(*padded, owned("z", NOON - timedelta(days=1))))
+
+    dry = convert(tmp_path / "got", tmp_path / "lake", "--dry-run")
+    planned = run("plan", tmp_path / "got")
+    done = convert(tmp_path / "got", tmp_path / "lake")
+
+    assert ": 1.1 MB, gzipped as log files " in done.stderr
+    assert "bytes in, sorted out and gzipped" in done.stdout
+    assert "51 records of 2 days; " in done.stdout
+    assert "of log files, as sorted out and gzipped, have become" in done.stdout
+    assert "bytes in, sorted out and gzipped" in planned.stdout
+    assert "; plan, too, reads the files that had to be sorted out, and no other" in dry.stderr
+
+
 def test_several_workers_read_what_one_has_arranged(tmp_path: Path) -> None:
     for number in range(6):
         when = NOON + timedelta(days=number)

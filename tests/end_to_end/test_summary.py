@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import typer.main
 from cloudtrail_parquet.cli import commands as cli
 from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
 from tests.end_to_end.program import Done, run
+from tests.end_to_end.trees import NOON, deliver, event
 
 GROUP: Any = typer.main.get_command(cli.app)
 LINES = re.compile(
@@ -59,6 +61,14 @@ def test_they_are_left_out_of_json_and_where_nothing_was_written(
         done = convert(logs, tmp_path / "lake", *options)
 
         assert "next:" not in done.stdout + done.stderr
+
+
+def test_days_are_counted_that_have_stragglers_only(tmp_path: Path) -> None:
+    deliver(tmp_path / "logs", event("late", NOON - timedelta(days=5)), event("noon"))
+
+    done = convert(tmp_path / "logs", tmp_path / "lake")
+
+    assert "2 records of 2 days; " in done.stdout
 
 
 def test_a_dry_run_says_first_that_it_reads_everything(logs: Path, tmp_path: Path) -> None:

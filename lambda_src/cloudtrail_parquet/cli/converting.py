@@ -75,7 +75,7 @@ def convert(  # noqa: PLR0913, PLR0917 - each is an option
         typer.Option(
             "--dry-run",
             help="Read all log files that are due, report what would be made of them, and write "
-            "nothing; plan reads none.",
+            "nothing; plan reads none, but files that have to be sorted out by their content.",
         ),
     ] = False,
     as_json: AsJson = False,
@@ -144,7 +144,7 @@ def convert_here(  # noqa: PLR0913, PLR0917
     ]
     outcomes = []
     if dry_run and jobs:
-        note(_dry_run_line(due))
+        note(_dry_run_line(due, intake))
     if jobs:
         number = workers or cores()
         outcomes = _collected(jobs, locations, settings, number, dry_run=dry_run, as_json=as_json)
@@ -161,8 +161,10 @@ def convert_here(  # noqa: PLR0913, PLR0917
     elif dry_run:
         note("nothing was written; this is what would be")
     if jobs and not as_json:
-        STDOUT.print(summary(done, time.monotonic() - started))
-        for line in () if dry_run else next_lines(done, locations.dataset):
+        sorted_out = bool(intake and intake.files)
+        STDOUT.print(summary(done, time.monotonic() - started, sorted_out=sorted_out))
+        made = () if dry_run else next_lines(done, locations.dataset, sorted_out=sorted_out)
+        for line in made:
             STDOUT.print(printable(line), markup=False, soft_wrap=True)
     status = _status_of(done, selection, intake)
     raise typer.Exit(
@@ -170,11 +172,14 @@ def convert_here(  # noqa: PLR0913, PLR0917
     )
 
 
-def _dry_run_line(due: list[PlannedUnit]) -> str:
+def _dry_run_line(due: list[PlannedUnit], intake: Intake | None) -> str:
     """What a dry run reads, as far as the plan has listed it."""
     files, size = sum(planned.files for planned in due), sum(planned.bytes for planned in due)
     all_of = f"{counted(files, 'log file')}, {size_of(size)}" if files else "all log files"
-    return f"dry run: reads {all_of}, of {counted(len(due), 'unit')}; plan reads none"
+    plan = "plan reads none"
+    if intake and intake.files:
+        plan = "plan, too, reads the files that had to be sorted out, and no other"
+    return f"dry run: reads {all_of}, of {counted(len(due), 'unit')}; {plan}"
 
 
 def _collected(  # noqa: PLR0913

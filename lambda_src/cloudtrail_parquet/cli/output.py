@@ -84,7 +84,8 @@ def note_intake(intake: Intake) -> None:
     """Print what was done about a source that is not a delivered tree, and what is left out."""
     if intake.files:
         records, files = counted(intake.records, "record"), counted(intake.files, "file")
-        note(f"read {files} to find out about the places and days of {records}")
+        sizes = f"{size_of(intake.bytes)}, gzipped as log files {size_of(intake.copied_bytes)}"
+        note(f"read {files} to find out about the places and days of {records}: {sizes}")
     if intake.left.hidden:
         note(f"skipped: {counted(intake.left.hidden, 'hidden file')}")
     for line in intake.left.lines():
@@ -112,8 +113,19 @@ def note_left_out(selection: Selection) -> bool:
     return bool(selection.refused)
 
 
-def summary(outcomes: list[Outcome], seconds: float) -> Table:
-    """The totals of conversions."""
+def bytes_in(*, sorted_out: bool) -> str:
+    """The name of the figure of log files' bytes; of those that were sorted out it is another."""
+    return "bytes in, sorted out and gzipped" if sorted_out else "bytes in"
+
+
+def summary(outcomes: list[Outcome], seconds: float, *, sorted_out: bool = False) -> Table:
+    """The totals of conversions.
+
+    Args:
+        outcomes: What came of the units.
+        seconds: How long the command took.
+        sorted_out: Whether log files were made of the files of the source.
+    """
     receipts = [outcome.receipt for outcome in outcomes if outcome.receipt]
     records = [receipt.records for receipt in receipts]
     rows: dict[str, str] = {
@@ -122,7 +134,7 @@ def summary(outcomes: list[Outcome], seconds: float) -> Table:
         "stragglers": f"{sum(counts.straggled for counts in records):,}",
         "duplicates": f"{sum(counts.duplicate for counts in records):,}",
         "quarantined": f"{len(_quarantined(outcomes)):,}",
-        "bytes in": f"{sum(receipt.bytes_in for receipt in receipts):,}",
+        bytes_in(sorted_out=sorted_out): f"{sum(receipt.bytes_in for receipt in receipts):,}",
         "bytes out": f"{sum(receipt.bytes_out for receipt in receipts):,}",
         "seconds": f"{seconds:.1f}",
     }
@@ -133,16 +145,24 @@ def summary(outcomes: list[Outcome], seconds: float) -> Table:
     return two_columns(rows)
 
 
-def next_lines(outcomes: list[Outcome], dataset: str) -> Iterator[str]:
-    """What was made of what, and where, and how to go on; nothing if there are no records."""
+def next_lines(outcomes: list[Outcome], dataset: str, *, sorted_out: bool = False) -> Iterator[str]:
+    """What was made of what, and where, and how to go on; nothing if there are no records.
+
+    Args:
+        outcomes: What came of the units.
+        dataset: The location of the dataset.
+        sorted_out: Whether log files were made of the files of the source.
+    """
     receipts = [outcome.receipt for outcome in outcomes if outcome.receipt]
     records = sum(receipt.records.written + receipt.records.straggled for receipt in receipts)
     if records:
-        days = len({receipt.day for receipt in receipts if receipt.records.written})
+        days = {str(receipt.day) for receipt in receipts if receipt.records.written}
+        days.update(*(receipt.stragglers for receipt in receipts))
         before = size_of(sum(receipt.bytes_in for receipt in receipts))
+        made = ", as sorted out and gzipped," if sorted_out else ""
         after = size_of(sum(receipt.bytes_out for receipt in receipts))
-        facts = f"{counted(records, 'record')} of {counted(days, 'day')}"
-        yield f"{dataset}: {facts}; {before} of log files have become {after} of Parquet"
+        facts = f"{counted(records, 'record')} of {counted(len(days), 'day')}"
+        yield f"{dataset}: {facts}; {before} of log files{made} have become {after} of Parquet"
         yield f"next: cloudtrail-parquet query {quote(dataset)} --list"
 
 

@@ -31,6 +31,7 @@ from cloudtrail_parquet.cli.output import (
     FAILED,
     QUARANTINED,
     STDOUT,
+    bytes_in,
     note,
     note_intake,
     note_left_out,
@@ -113,19 +114,20 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option
     only = only or (DEFAULT_ONLY if state else "all")  # nothing is converted yet of a new dataset
     with intake_of(source, settings, wanted) as intake:
         selection = Selection.within(intake.store, intake.discovery, wanted)
-        _plan(selection, dataset, state, only, settings, as_json=as_json)
+        _plan(selection, dataset, state, only, settings, intake, as_json=as_json)
         if note_left_out(selection):
             raise typer.Exit(FAILED)
         if selection.discovery.unplaced or intake.left.count:
             raise typer.Exit(QUARANTINED)
 
 
-def _plan(  # noqa: PLR0913
+def _plan(  # noqa: PLR0913, PLR0917
     selection: Selection,
     dataset: str | None,
     state: str | None,
     only: Only,
     settings: Settings,
+    intake: Intake,
     *,
     as_json: bool,
 ) -> None:
@@ -140,7 +142,7 @@ def _plan(  # noqa: PLR0913
         open_units = unfinished(receipts.state)
     total = _planned(selection, receipts, only, settings, open_units, as_json=as_json)
     note_unfinished(open_units)
-    _conclude(selection, total, as_json=as_json)
+    _conclude(selection, total, intake, as_json=as_json)
     note_recommendation(selection.discovery, settings)
 
 
@@ -161,7 +163,7 @@ def _planned(  # noqa: PLR0913
         return estimate(_without(open_units, printed))
 
 
-def _conclude(selection: Selection, total: Estimate, *, as_json: bool) -> None:
+def _conclude(selection: Selection, total: Estimate, intake: Intake, *, as_json: bool) -> None:
     """Print the totals, what no unit reads, and how the log files are stored.
 
     Raises:
@@ -176,7 +178,7 @@ def _conclude(selection: Selection, total: Estimate, *, as_json: bool) -> None:
     if as_json:
         print_rest(total, stored, discovery.unplaced)
     else:
-        STDOUT.print(plan_table(total))
+        STDOUT.print(plan_table(total, sorted_out=bool(intake.files)))
     for line in stored_lines(stored) if stored else ():
         note(line)
 
@@ -257,12 +259,12 @@ def print_rest(total: Estimate, stored: StorageFacts | None, unplaced: Unplaced)
     sys.stdout.write(("]" if total.units else '{"units": []') + f", {text[1:]}\n")
 
 
-def plan_table(total: Estimate) -> Table:
-    """The totals of a plan."""
+def plan_table(total: Estimate, *, sorted_out: bool = False) -> Table:
+    """The totals of a plan; ``sorted_out`` is that of `output.summary`."""
     rows = {
         "units": f"{total.units:,}",
         "log files": f"{total.files:,}",
-        "bytes in": f"{total.bytes:,}",
+        bytes_in(sorted_out=sorted_out): f"{total.bytes:,}",
         "largest unit": total.largest or "",
         "invocations": f"{total.batches:,}",
         "seconds in all": f"{total.seconds:,.0f}",

@@ -27,6 +27,8 @@ class Arranging:
         left: What belongs nowhere.
         files: How many files were sorted out by their content.
         records: How many records they hold.
+        bytes: The size of these files, as stored.
+        copied_bytes: The size of the log files that were made of them.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Arranging:
                 one.
         """
         self.left, self.files, self.records = Leftovers(), 0, 0
+        self.bytes = self.copied_bytes = 0
         self._scratch, self._settings, self._known = scratch, settings, known
         self._tell = tell
 
@@ -90,9 +93,11 @@ class Arranging:
             else:
                 made = transcription.transcribe(entry)
                 self.files += bool(made)
+                self.bytes += size if made else 0
                 self._tell(size, 1)
                 yield from made
         self.records += transcription.records
+        self.copied_bytes += transcription.bytes
 
     def no_logs(self, where: str) -> UsageError:
         """The error for a source of which nothing can be placed."""

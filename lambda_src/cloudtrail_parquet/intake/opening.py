@@ -34,6 +34,8 @@ class Intake:
         left: What of it belongs nowhere.
         files: How many of its files were sorted out by their content.
         records: How many records these hold.
+        bytes: The size of these files, as stored.
+        copied_bytes: The size of the log files that were made of them.
     """
 
     source: Source
@@ -42,6 +44,8 @@ class Intake:
     left: Leftovers = field(default_factory=Leftovers)
     files: int = 0
     records: int = 0
+    bytes: int = 0
+    copied_bytes: int = 0
 
 
 @contextmanager
@@ -87,7 +91,16 @@ def taken_in(
             discovery = discover(store, settings.folders)
         except NoLogsError as error:
             raise arranging.no_logs(store.uri) from error
-        yield Intake(source, store, discovery, arranging.left, arranging.files, arranging.records)
+        yield Intake(
+            source,
+            store,
+            discovery,
+            arranging.left,
+            arranging.files,
+            arranging.records,
+            arranging.bytes,
+            arranging.copied_bytes,
+        )
 
 
 def _without_trees(store: ReadStore, settings: Settings) -> tuple[set[str], Discovery | None]:
