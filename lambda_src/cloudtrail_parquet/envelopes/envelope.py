@@ -42,7 +42,7 @@ def plain_records(text: bytes) -> list[Any] | None:
 
 def _is_wrapped(raw: Any) -> bool:  # noqa: ANN401
     """Whether an element may have a record in it: a text, or an event of EventBridge."""
-    return memoryview(raw)[:1] == b'"' or b'"detail-type"' in bytes(raw)
+    return bytes(memoryview(raw)[:1]) == b'"' or b'"detail-type"' in bytes(raw)
 
 
 def plain_list(text: bytes) -> memoryview | None:

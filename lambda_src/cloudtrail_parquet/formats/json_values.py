@@ -3,7 +3,7 @@
 import codecs
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
@@ -22,6 +22,8 @@ _HEADER = re.compile(rb'[\w ".-]*(?:,[\w ".-]*)*\r?', re.ASCII)
 _BACKSLASHED = re.compile(rb'"\{\s*\\"')
 _MAX_HEADER_BYTES = 64 << 10
 _MAX_FIELD_CHARS = 1 << 30
+_MAX_ROW_LINES = 10_000  # of a record that is indented
+_STRAY = "stray quote"  # told by identity
 _RAW = msgspec.json.Decoder(msgspec.Raw)
 
 
@@ -194,31 +196,63 @@ def in_column(text: bytes | LargeText, name: str) -> Iterator[Value]:
     csv.field_size_limit(_MAX_FIELD_CHARS)  # 128 KiB by default; for all readers of the process
     escape = None if doubled else "\\"
     at = names.index(name.lower())
-    rows = _rows(chain([first], as_text), doublequote=doubled, escapechar=escape)
+
+    def is_whole(row: list[str]) -> bool:
+        if len(row) != len(names):
+            return False
+        text = row[at].strip().encode(errors="surrogateescape")
+        return is_value(text) or _is_balanced(text)
+
+    rows = _rows(chain([first], as_text), is_whole, doublequote=doubled, escapechar=escape)
     for number, row in enumerate(rows, 1):
-        is_whole = len(row) == len(names)
-        field = row[at].strip() if is_whole else ",".join(row)
-        fault = "" if is_whole else f"{len(row)} fields where the header has {len(names)}"
+        fault = ""
+        if row[-1] is _STRAY:
+            fault = "a quote that does not end on its line"
+            row.pop()
+        elif len(row) != len(names):
+            fault = f"{len(row)} fields where the header has {len(names)}"
+        field = ",".join(row) if fault else row[at].strip()
         yield Value(field.encode(errors="surrogateescape"), f"row {number}", fault)
 
 
-def _rows(text: Iterable[str], **dialect: Any) -> Iterator[list[str]]:  # noqa: ANN401
-    """The rows that are not blank; of one that the reader refuses, what there is between commas."""
-    read: list[str] = []
+def _is_balanced(text: bytes) -> bool:
+    """Whether a text is an object as far as brackets tell; deep ones and odd escapes may be."""
+    try:
+        return text[:1] == b"{" and jsontext.end_of_value(text, 0) == len(text)
+    except ValueError:
+        return False
+
+
+def _rows(
+    text: Iterable[str],
+    is_whole: Callable[[list[str]], bool],
+    **dialect: Any,  # noqa: ANN401
+) -> Iterator[list[str]]:
+    """The rows that are not blank; of one that the reader refuses, what there is between commas.
+
+    A stray quote makes one row of many lines. If what it gives is not whole, only its first line
+    is that row, and the others are read as rows of their own.
+    """
+    read, again = list[str](), list[str]()  # the latter in reverse
 
     def noted() -> Iterator[str]:
-        for line in text:
+        lines_left = iter(text)
+        while (line := again.pop() if again else next(lines_left, None)) is not None:
             read.append(line)
             yield line
 
-    rows = csv.reader(noted(), **dialect)
+    source = noted()
     while True:
         read.clear()
         try:
-            row = next(rows)
+            row = next(csv.reader(source, **dialect))
         except StopIteration:
             return
         except csv.Error:  # a carriage return within a line
             row = "".join(read).split(",")
-        if row:
+        if 1 < len(read) <= _MAX_ROW_LINES and not is_whole(row):
+            again += reversed(read[1:])
+            row = read[0].split(",")
+            yield [*row, _STRAY]
+        elif row:
             yield row

@@ -583,3 +583,41 @@ def test_a_notification_of_s3_is_no_record_and_another_version_is_one() -> None:
         ((number, reason),) = batch.rejected
         assert (number, batch.positions) == (0, [1])
         assert "a notification of S3" in reason
+
+
+def csv_of(*rows: str) -> bytes:
+    return ("eventTime,eventJson\n" + "\n".join(rows) + "\n").encode()
+
+
+def csv_row(text: str) -> str:
+    doubled = text.replace('"', '""')
+    return f'x,"{doubled}"'
+
+
+@pytest.mark.parametrize("stray", ['x,"{""a', 'x,"', '"', 'x,"{""a""', f"{csv_row(ONE)[:-1]}"])
+@pytest.mark.parametrize("strays", [1, 2, 5])
+def test_a_stray_quote_in_a_csv_file_costs_its_own_row_only(stray: str, strays: int) -> None:
+    rows = [csv_row(ONE), *[stray] * strays, csv_row(TWO), csv_row(THREE)]
+
+    elements = found(csv_of(*rows))
+
+    good = [json.loads(each.raw) for each in elements if not each.fault]
+    assert good == [json.loads(text) for text in (ONE, TWO, THREE)]
+    faults = [(each.position, each.fault) for each in elements if each.fault]
+    assert [position for position, _ in faults] == [f"row {n + 2}" for n in range(strays)]
+    assert elements[-1].position == f"row {len(rows)}"
+
+
+def test_an_indented_record_in_a_csv_file_is_one_row() -> None:
+    pretty = json.dumps(json.loads(ONE), indent=2)
+
+    elements = found(csv_of(csv_row(pretty), csv_row(TWO)))
+
+    assert [bytes(each.raw).decode() for each in elements] == [pretty, TWO]
+
+
+def test_stray_quotes_by_the_thousand_take_no_time() -> None:
+    started = process_time()
+    for stray in ('"', '""', '"""', 'x,"a', '"x""'):
+        found(csv_of(csv_row(ONE), *[stray] * 3000))
+    assert process_time() - started < 10
