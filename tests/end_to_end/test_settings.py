@@ -1203,7 +1203,7 @@ def test_every_setting_of_the_docs_is_an_option(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "250")  # room for the names
 
-    words = set(re.findall(r"--[a-z-]+", succeed(command, "--help")))
+    words = set(re.findall(r"--[a-z-]+", succeed(command, "--help-settings")))
 
     assert {f"--{name.replace('_', '-')}" for name in listed("")} <= words
     assert len(listed("")) > 20
