@@ -160,9 +160,12 @@ def convert_here(  # noqa: PLR0913, PLR0917
         note(up_to_date_line(selection.discovery))
     elif dry_run:
         note("nothing was written; this is what would be")
+    left_out = intake.left.count if intake else 0
+    if as_json and intake and left_out:
+        sys.stdout.write(json.dumps({"left_out": intake.left.to_json()}) + "\n")
     if jobs and not as_json:
-        sorted_out = bool(intake and intake.files)
-        STDOUT.print(summary(done, time.monotonic() - started, sorted_out=sorted_out))
+        sorted_out, seconds = bool(intake and intake.files), time.monotonic() - started
+        STDOUT.print(summary(done, seconds, sorted_out=sorted_out, left_out=left_out))
         made = () if dry_run else next_lines(done, locations.dataset, sorted_out=sorted_out)
         for line in made:
             STDOUT.print(printable(line), markup=False, soft_wrap=True)

@@ -118,13 +118,16 @@ def bytes_in(*, sorted_out: bool) -> str:
     return "bytes in, sorted out and gzipped" if sorted_out else "bytes in"
 
 
-def summary(outcomes: list[Outcome], seconds: float, *, sorted_out: bool = False) -> Table:
+def summary(
+    outcomes: list[Outcome], seconds: float, *, sorted_out: bool = False, left_out: int = 0
+) -> Table:
     """The totals of conversions.
 
     Args:
         outcomes: What came of the units.
         seconds: How long the command took.
         sorted_out: Whether log files were made of the files of the source.
+        left_out: How many files, or elements of files, belong nowhere.
     """
     receipts = [outcome.receipt for outcome in outcomes if outcome.receipt]
     records = [receipt.records for receipt in receipts]
@@ -138,6 +141,8 @@ def summary(outcomes: list[Outcome], seconds: float, *, sorted_out: bool = False
         "bytes out": f"{sum(receipt.bytes_out for receipt in receipts):,}",
         "seconds": f"{seconds:.1f}",
     }
+    if left_out:
+        rows["left out"] = f"{left_out:,}"
     for rule, count in _total(receipt.discarded for receipt in receipts):
         rows[f"records discarded by {rule}"] = f"{count:,}"
     for rule, count in _total(receipt.redacted for receipt in receipts):

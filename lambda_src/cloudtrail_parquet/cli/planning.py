@@ -43,6 +43,7 @@ from cloudtrail_parquet.cli.progress import Amount, Meter, NoProgress, progress
 from cloudtrail_parquet.clock import SYSTEM_CLOCK
 from cloudtrail_parquet.dataset.properties import check_properties
 from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.intake.left_out import Leftovers
 from cloudtrail_parquet.intake.opening import Intake, taken_in
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.batches import Estimate, estimate
@@ -176,7 +177,7 @@ def _conclude(selection: Selection, total: Estimate, intake: Intake, *, as_json:
     if not total.units and not discovery.with_logs and not selection.refused:
         raise selection.no_logs()
     if as_json:
-        print_rest(total, stored, discovery.unplaced)
+        print_rest(total, stored, discovery.unplaced, intake.left)
     else:
         STDOUT.print(plan_table(total, sorted_out=bool(intake.files)))
     for line in stored_lines(stored) if stored else ():
@@ -252,9 +253,12 @@ def print_rows(planned: Iterable[PlannedUnit]) -> Iterator[PlannedUnit]:
         yield entry
 
 
-def print_rest(total: Estimate, stored: StorageFacts | None, unplaced: Unplaced) -> None:
+def print_rest(
+    total: Estimate, stored: StorageFacts | None, unplaced: Unplaced, left: Leftovers
+) -> None:
     """Print the rest of the object that `print_rows` began, or all of it if there were no units."""
     rest = {"total": total, "stored": stored, "unplaced": unplaced.found}
+    rest["left_out"] = left.to_json()
     text = json.dumps(msgspec.to_builtins(rest))
     sys.stdout.write(("]" if total.units else '{"units": []') + f", {text[1:]}\n")
 
