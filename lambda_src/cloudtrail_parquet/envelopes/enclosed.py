@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from cloudtrail_parquet.envelopes.envelope import elements, member_records
-from cloudtrail_parquet.envelopes.foreign import LAKE_ROW, by_members
+from cloudtrail_parquet.envelopes.foreign import INSIGHTS_ROW, LAKE_ROW, by_members
 from cloudtrail_parquet.formats import jsontext
 from cloudtrail_parquet.layout import Place
 
@@ -123,7 +123,7 @@ _OF_AGGREGATED = ("timeWindow", "summary", "eventCategory", "accountId", "eventI
 _AROUND = (
     *("Records", "Events", "CloudTrailEvent", "detail-type", "detail", "account", "region"),
     *("messageType", "logEvents", "logStream", "events", "message", "logStreamName"),
-    *("QueryResultRows", "eventJson"),
+    *("QueryResultRows", "eventJson", "results", "statistics"),
 )
 _Object: Any = msgspec.defstruct(
     "_Object",
@@ -293,6 +293,31 @@ def _lake_rows(around: _Around) -> Iterator[Enclosed]:
             yield from within(record, around.place, position, around.level + 1)
 
 
+def _insights_rows(around: _Around) -> Iterator[Enclosed]:
+    """The messages in rows of Logs Insights, each a list of cells with ``field`` and ``value``."""
+    try:
+        rows = elements(memoryview(around.members.results))
+    except ValueError as error:
+        yield from around.fault(f"results is {error}")
+        return
+    for number, row in enumerate(rows):
+        position = _at(around.position, "results", number)
+        try:
+            cells = [jsontext.members(cell) for cell in jsontext.items(row)]
+        except ValueError:
+            cells = []
+        found = [
+            cell.get("value", jsontext.NULL)
+            for cell in cells
+            if jsontext.string(cell.get("field", jsontext.NULL))[0] == "@message"
+        ]
+        if len(found) == 1:
+            yield from within(found[0], around.place, position, around.level + 1)
+        else:
+            what = f"it is {INSIGHTS_ROW.what}"
+            yield Enclosed(bytes(row), around.place, position, what)
+
+
 def _record_of_row(row: bytes) -> bytes | None:
     """The record in a row of `get-query-results`, as JSON; None if it has none."""
     try:
@@ -317,6 +342,7 @@ _SHAPES: tuple[tuple[tuple[str, ...], Callable[[_Around], Iterator[Enclosed]]], 
     (("events",), lambda around: around.listed("events")),
     (("message",), _log_event),
     (("QueryResultRows",), _lake_rows),
+    (("results", "statistics"), _insights_rows),
     (("eventJson",), lambda around: around.inside("eventJson")),
 )
 """Members that an object around records has, and where the records in it are."""

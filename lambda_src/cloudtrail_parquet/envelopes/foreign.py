@@ -76,6 +76,22 @@ _TEXTS: tuple[tuple[bytes, Foreign], ...] = (  # at the first byte that is not w
         Foreign("an access log of S3", "CloudTrail's data events are something else"),
     ),
     (rb"#Version: ", Foreign("an access log of CloudFront")),
+    (
+        rb"\d{4}-\d\d-\d\dT[\d:.]+[+-]\d\d:\d\d \S+ ",
+        Foreign("what aws logs tail prints", "Use aws logs filter-log-events --output json"),
+    ),
+    (
+        rb"EVENTS\t|Events:\s|-+\r?\n\| +LookupEvents",
+        Foreign("an answer of lookup-events, but not as JSON", "Ask again with --output json"),
+    ),
+    (
+        rb"(?=[^\n]*\bEvent time\b)(?=[^\n]*\bEvent name\b)(?:[\w \"-]+,)+",
+        Foreign("Event history as CSV, without its records", "Download it as JSON"),
+    ),
+    (
+        rb"\"?[A-Za-z_][\w .-]*\"?(?:;\"?[\w .-]*\"?)+\r?\n",
+        Foreign("a CSV file with semicolons", "Save it with commas, and select eventJson"),
+    ),
     (rb"(?:-|#!|//|/\*|---\s)", Foreign("text, but not JSON", SET_ASIDE)),
     (rb"(?=[\w \".,-]*,)\"?[A-Za-z_][\w .-]*\"?(?:,\"?[\w .-]*\"?)+\r?\n", Foreign("a CSV file")),
 )
@@ -128,6 +144,9 @@ S3_NOTIFICATION = Foreign(
     "a notification of S3, which names objects and is no event of CloudTrail",
     "Convert the log files that it names",
 )
+INSIGHTS_ROW = Foreign(
+    "a row of Logs Insights without its message", "Ask for fields @message in the query"
+)
 LAKE_ROW = Foreign("a row of CloudTrail Lake without its record", "Select eventJson in the query")
 
 _BOUND, _NAME_CHARS = 5, 40
@@ -172,7 +191,7 @@ def by_members(names: Iterable[str]) -> Foreign:
 
 def hint_of(fault: str) -> str:
     """What to do about an element with such a fault: ``it is …``."""
-    kinds = [*(kind for _, kind in _OBJECTS), LAKE_ROW, S3_NOTIFICATION]
+    kinds = [*(kind for _, kind in _OBJECTS), LAKE_ROW, INSIGHTS_ROW, S3_NOTIFICATION]
     return next((kind.hint for kind in kinds if fault == f"it is {kind.what}"), SET_ASIDE)
 
 

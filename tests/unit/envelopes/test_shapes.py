@@ -621,3 +621,43 @@ def test_stray_quotes_by_the_thousand_take_no_time() -> None:
     for stray in ('"', '""', '"""', 'x,"a', '"x""'):
         found(csv_of(csv_row(ONE), *[stray] * 3000))
     assert process_time() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "hint"),
+    [
+        ("2026-01-10T12:00:00.123000+00:00 a_stream {}", "aws logs tail", "filter-log-events"),
+        ("EVENTS\tAKIA\t{}", "not as JSON", "--output json"),
+        ("Events:\n- AccessKeyId: a", "not as JSON", "--output json"),
+        (f"{'-' * 30}\n|  LookupEvents |\n", "not as JSON", "--output json"),
+        (
+            "Event ID,Event time,User name,Event name,Key\n1,2,3,4,5\n",
+            "Event history",
+            "as JSON",
+        ),
+        ("eventTime;eventJson\n1;2\n", "with semicolons", "commas"),
+    ],
+)
+def test_what_people_save_otherwise_is_named_with_what_to_do(
+    text: str, what: str, hint: str
+) -> None:
+    with pytest.raises(UnreadableLogError) as raised:
+        found(text.encode())
+
+    assert what in raised.value.args[0]
+    assert hint in raised.value.args[2]
+
+
+def test_messages_of_logs_insights_are_read() -> None:
+    def cells(text: str, field: str = "@message") -> list[dict[str, str]]:
+        return [{"field": "@ptr", "value": "x"}, {"field": field, "value": text}]
+
+    rows = [cells(ONE), cells("x", "eventName"), cells(TWO)]
+    elements = found(json.dumps({"results": rows, "statistics": {}, "status": "Done"}).encode())
+
+    assert [bytes(each.raw).decode() for each in elements if not each.fault] == [ONE, TWO]
+    (bad,) = [each for each in elements if each.fault]
+    assert (bad.position, bad.fault) == (
+        ".results[1]",
+        "it is a row of Logs Insights without its message",
+    )
