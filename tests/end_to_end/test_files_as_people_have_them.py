@@ -587,6 +587,23 @@ def test_what_is_left_out_is_counted_and_alike_ones_are_named_once(tmp_path: Pat
     ]
 
 
+def test_a_hidden_file_that_is_named_itself_is_read(tmp_path: Path) -> None:
+    path = put(tmp_path / "got", ".x.jsonl", lines(owned("a")))
+
+    convert(path, tmp_path / "lake")
+
+    assert ids(tmp_path / "lake") == {HERE: ["a"]}
+
+
+@pytest.mark.parametrize("source", ["/dev/stdin", "pipe", "/dev/null"])
+def test_a_stream_is_to_be_saved_first(tmp_path: Path, source: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    done = convert(tmp_path / source, tmp_path / "lake", status=2)
+
+    assert "it is a stream, which can be read only once. Save it to a file" in done.stderr
+
+
 def test_several_workers_read_what_one_has_arranged(tmp_path: Path) -> None:
     for number in range(6):
         when = NOON + timedelta(days=number)

@@ -58,18 +58,18 @@ class Arranging:
         if not is_bare:
             return origin
         entries = open_store(origin.store).files("")
-        first, lies_in = next(entries, None), origin
+        first, lies_in, is_named = next(entries, None), origin, False
         if first is None and (file := origin.file()):
             lies_in, first = file
-            entries = iter(())
+            entries, is_named = iter(()), True
         if first is None:
             return origin
         scratch = Path(tempfile.mkdtemp(dir=self._scratch))
-        files = self._placed(lies_in, chain([first], entries), scratch)
+        files = self._placed(lies_in, chain([first], entries), scratch, is_named=is_named)
         return lies_in._replace(scratch=scratch) if ArrangedStore.write(files, scratch) else origin
 
     def _placed(
-        self, origin: Origin, entries: Iterable[Entry], scratch: Path
+        self, origin: Origin, entries: Iterable[Entry], scratch: Path, *, is_named: bool
     ) -> Iterator[Arranged]:
         above = f"{Origin(origin.store, '').uri}/"
         transcription = Transcription(
@@ -84,7 +84,7 @@ class Arranging:
             key, size, modified, _ = entry
             if key.endswith("/"):
                 continue
-            if any(name.startswith(".") for name in key.split("/")):
+            if not is_named and any(name.startswith(".") for name in key.split("/")):
                 self.left.hidden += 1
             elif not size:
                 self.left.add(key, "the file is empty", "Copy it again, or remove it")

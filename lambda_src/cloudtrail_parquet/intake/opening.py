@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 
+from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.intake.arranging import Arranging
 from cloudtrail_parquet.intake.left_out import Leftovers
 from cloudtrail_parquet.intake.origin import Origin, Source
@@ -16,7 +17,7 @@ from cloudtrail_parquet.source.discover import (
     TooManyFoldersError,
     discover,
 )
-from cloudtrail_parquet.storage import ReadStore, check_source, check_there, top_of
+from cloudtrail_parquet.storage import ReadStore, check_source, check_there, local_path, top_of
 from cloudtrail_parquet.storage.locations import check_is_source
 from cloudtrail_parquet.storage.scratch import scratch_folder
 
@@ -73,6 +74,7 @@ def taken_in(
     """
     locations = check_source(location)
     if len(locations) == 1:  # others may be waiting for their first logs
+        _check_no_pipe(location)
         check_there(location, "source")
     origins = tuple(map(Origin.of, locations))
     source = Source(origins)
@@ -101,6 +103,19 @@ def taken_in(
             arranging.bytes,
             arranging.copied_bytes,
         )
+
+
+def _check_no_pipe(location: str) -> None:
+    """Refuse what can be read once only, and not be listed.
+
+    Raises:
+        UsageError: It is a pipe, or a terminal.
+    """
+    path = local_path(location)
+    is_stream = path and (path.is_fifo() or path.is_char_device() or path.is_socket())
+    if is_stream or (path and str(path).startswith(("/dev/stdin", "/dev/fd/"))):
+        hint = "Save it to a file, and name that"
+        raise UsageError("it is a stream, which can be read only once", location, hint)
 
 
 def _without_trees(store: ReadStore, settings: Settings) -> tuple[set[str], Discovery | None]:
