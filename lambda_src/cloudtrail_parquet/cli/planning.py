@@ -257,8 +257,12 @@ def print_rest(
     total: Estimate, stored: StorageFacts | None, unplaced: Unplaced, left: Leftovers
 ) -> None:
     """Print the rest of the object that `print_rows` began, or all of it if there were no units."""
-    rest = {"total": total, "stored": stored, "unplaced": unplaced.found}
-    rest["left_out"] = left.to_json()
+    rest = {
+        "total": total,
+        "stored": stored,
+        "unplaced": unplaced.found,
+        "left_out": left.to_json(),
+    }
     text = json.dumps(msgspec.to_builtins(rest))
     sys.stdout.write(("]" if total.units else '{"units": []') + f", {text[1:]}\n")
 
