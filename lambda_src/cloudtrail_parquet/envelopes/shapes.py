@@ -54,8 +54,11 @@ def enclosed_records(text: bytes | LargeText, where: str) -> Iterator[Enclosed]:
         raws = None if cuts is None else records_between(text, cuts)
     else:
         raws = plain_records(text)
-    if raws is None:
-        return unwrapped(text, where)
+    return unwrapped(text, where) if raws is None else _in_records(raws)
+
+
+def _in_records(raws: Iterable[Any]) -> Iterator[Enclosed]:
+    """The elements of ``Records``."""
     return (Enclosed(bytes(raw), NOWHERE, f".Records[{n}]") for n, raw in enumerate(raws))
 
 
@@ -72,7 +75,7 @@ def raw_records(text: bytes | LargeText, where: str) -> list[Any]:
 
 
 def unwrapped(text: bytes | LargeText, where: str) -> Iterator[Enclosed]:
-    """The elements of anything but the plain envelope.
+    """The elements of anything but the plain envelope, unless that cannot be cut.
 
     Raises:
         UnreadableLogError: As `enclosed_records` does.
@@ -82,6 +85,9 @@ def unwrapped(text: bytes | LargeText, where: str) -> Iterator[Enclosed]:
         if in_pieces is not None:
             return in_pieces
         text = text.whole()
+        raws = plain_records(text)  # which take no more memory than the text
+        if raws is not None:
+            return _in_records(raws)
     try:
         return _found(_of_text(_as_utf8(text)))
     except _NoRecordError as error:
