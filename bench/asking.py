@@ -84,7 +84,7 @@ class Asker:
         setup = render(reading.engine, Settings(partition_layout=reading.layout))
         request = Request(
             engine=reading.engine,
-            setup=setup.replace(DATASET, location),
+            setup=setup.replace(DATASET, location.rstrip("/")),
             questions=dict(questions),
             runs=self.runs,
             endpoint=server.address if server else "",
