@@ -71,8 +71,8 @@ class Asker:
         """Ask questions of the dataset in a folder, which S3 serves if that is to be read."""
         if reading.storage == "disk":
             return self._answers(reading, str(folder), questions)
-        with SlowS3({"lake": folder}, self.first_byte_s) as server:
-            return self._answers(reading, "s3://lake", questions, server)
+        with SlowS3({"lake": folder.parent}, self.first_byte_s) as server:
+            return self._answers(reading, f"s3://lake/{folder.name}", questions, server)
 
     def _answers(
         self,
@@ -84,7 +84,7 @@ class Asker:
         setup = render(reading.engine, Settings(partition_layout=reading.layout))
         request = Request(
             engine=reading.engine,
-            setup=setup.replace(DATASET, location.rstrip("/")),
+            setup=setup.replace(DATASET, location),
             questions=dict(questions),
             runs=self.runs,
             endpoint=server.address if server else "",
