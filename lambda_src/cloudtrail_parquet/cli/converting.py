@@ -160,19 +160,22 @@ def convert_here(  # noqa: PLR0913, PLR0917
         note(up_to_date_line(selection.discovery))
     elif dry_run:
         note("nothing was written; this is what would be")
-    left_out = intake.left.count if intake else 0
-    if as_json and intake and left_out:
+    if as_json and intake and intake.left.count:
         sys.stdout.write(json.dumps({"left_out": intake.left.to_json()}) + "\n")
     if jobs and not as_json:
-        sorted_out, seconds = bool(intake and intake.files), time.monotonic() - started
-        STDOUT.print(summary(done, seconds, sorted_out=sorted_out, left_out=left_out))
-        made = () if dry_run else next_lines(done, locations.dataset, sorted_out=sorted_out)
-        for line in made:
-            STDOUT.print(printable(line), markup=False, soft_wrap=True)
+        made = "" if dry_run else locations.dataset
+        _print_totals(done, time.monotonic() - started, intake, made)
     status = _status_of(done, selection, intake)
-    raise typer.Exit(
-        QUARANTINED if status == 0 and not unfinished.keys().isdisjoint(units) else status
-    )
+    is_left = not unfinished.keys().isdisjoint(units)
+    raise typer.Exit(QUARANTINED if status == 0 and is_left else status)
+
+
+def _print_totals(done: list[Outcome], seconds: float, intake: Intake | None, made: str) -> None:
+    """Print totals, and what to do next with the dataset that was ``made``, if one was."""
+    sorted_out, left_out = bool(intake and intake.files), intake.left.count if intake else 0
+    STDOUT.print(summary(done, seconds, sorted_out=sorted_out, left_out=left_out))
+    for line in next_lines(done, made, sorted_out=sorted_out) if made else ():
+        STDOUT.print(printable(line), markup=False, soft_wrap=True)
 
 
 def _dry_run_line(due: list[PlannedUnit], intake: Intake | None) -> str:
