@@ -95,6 +95,7 @@ def test_a_file_that_is_there_is_replaced_only_if_that_is_forced(
     ("options", "said"),
     [
         (["-o", "{dataset}/a.jsonl"], "{dataset}/a.jsonl: it lies in the dataset"),
+        (["-o", "{dataset}.state/a"], "{dataset}.state/a: it lies in the state of the dataset"),
         (["-o", "{here}"], "{here}: it is a folder. Name a file in it"),
         (["-o", "{here}/no/a"], "{here}/no/a: there is no folder {here}/no"),
         (["-o", " "], "--output: the location is empty"),

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -250,6 +251,11 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
         ["DATASET", "SELECT 1", "-o", "DATASET/a.csv"],
         "lies in the dataset",
     ),
+    "results in the state": (
+        ["DATASET", "SELECT 1", "-o", "DATASET.state/dataset.json", "--force"],
+        "lies in the state of the dataset",
+    ),
+    "results in no place": (["DATASET", "SELECT 1", "-o", ""], "the location is empty"),
     "no size": (
         ["DATASET", "SELECT 1", "--max-bytes", "many"],
         "'many' is not a size. Write 500MB",
@@ -300,6 +306,25 @@ def test_results_that_cannot_be_written_are_an_error_and_leave_nothing(
     assert done.returncode == 2
     assert f"x.csv: there is no folder {tmp_path / 'none'}. Make it, or name" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_results_go_through_a_pipe_and_a_link_which_stay(dataset: Path, tmp_path: Path) -> None:
+    pipe, link, target = (tmp_path / name for name in ("pipe", "link", "target"))
+    os.mkfifo(pipe)
+    link.symlink_to(target)
+    target.write_text("before")
+    words = ["query", dataset, "SELECT 1 AS a", "--format", "csv", "-o"]
+
+    with ThreadPoolExecutor(1) as threads:
+        piped = threads.submit(pipe.read_text)
+        assert succeed(*words, pipe) == ""
+    assert succeed(*words, link, "--force") == ""
+    assert succeed(*words, "-") == "a\n1\n"
+
+    assert piped.result(60) == target.read_text() == "a\n1\n"
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe", "target"]
 
 
 def test_a_file_keeps_what_it_had_if_a_question_fails_half_way(

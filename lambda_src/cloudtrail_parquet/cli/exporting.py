@@ -11,7 +11,7 @@ import typer
 
 from cloudtrail_parquet.batch.workers import cores
 from cloudtrail_parquet.cli.arguments import Accounts, Day, From, Regions, To, range_of
-from cloudtrail_parquet.cli.new_file import output_to
+from cloudtrail_parquet.cli.new_file import check_outside, output_to
 from cloudtrail_parquet.cli.output import INTERRUPTED, note
 from cloudtrail_parquet.cli.progress import Amount, Meter, NoProgress, progress
 from cloudtrail_parquet.dataset.delivered import WrittenTree, write_tree
@@ -20,7 +20,6 @@ from cloudtrail_parquet.dataset.json_lines import as_bytes
 from cloudtrail_parquet.errors import UsageError, listed
 from cloudtrail_parquet.settings.settings import LOG_FOLDERS
 from cloudtrail_parquet.storage import (
-    is_below,
     local_path,
     open_existing,
     open_store,
@@ -98,11 +97,7 @@ def _is_written(form: Form, output: str | None, dataset: str) -> bool:
             hint = "Name a folder or s3://bucket/prefix with -o"
             raise UsageError("a tree of log files needs a location", "--as aws", hint)
         return False
-    if not str(output).strip():
-        raise UsageError("the location is empty", "--output", "Name a file")
-    if is_below(str(output), dataset):
-        hint = "Name a location outside it: readers expect nothing but Parquet there"
-        raise UsageError("it lies in the dataset", str(output), hint)
+    check_outside(str(output), dataset)
     return True
 
 

@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 from isal.igzip import IGzipFile
 
 from cloudtrail_parquet.errors import UsageError
-from cloudtrail_parquet.storage import is_bucket, local_path
+from cloudtrail_parquet.storage import is_below, is_bucket, local_path, location_beside
 
 _ROOM = "Make room or write to another disk, then run it again"
 
@@ -18,6 +18,32 @@ _ROOM = "Make room or write to another disk, then run it again"
 def output_to(location: str | None, *, force: bool) -> AbstractContextManager[BinaryIO]:
     """What is written in the context goes to a file, or to standard output for None and ``-``."""
     return standard_output() if location in {None, "-"} else new_file(str(location), force=force)
+
+
+def check_outside(location: str, dataset: str) -> None:
+    """Make sure that what is written lies neither in a dataset nor in its state.
+
+    Args:
+        location: Of a file or a folder; ``-`` is standard output.
+        dataset: The location of the dataset; its state is sought where it is by default.
+
+    Raises:
+        UsageError: It does, or it is empty.
+    """
+    if location == "-":
+        return
+    if not location.strip():
+        raise UsageError("the location is empty", "--output", "Name a file")
+    hint = "Name a location outside it: readers expect nothing but Parquet there"
+    if is_below(location, dataset):
+        raise UsageError("it lies in the dataset", location, hint)
+    try:
+        state = location_beside(dataset, ".state")
+    except UsageError:  # a whole bucket has nothing beside it
+        return
+    if is_below(location, state):
+        hint = "Name a location outside it, which says what has been converted"
+        raise UsageError("it lies in the state of the dataset", location, hint)
 
 
 @contextmanager

@@ -20,11 +20,10 @@ from cloudtrail_parquet.cli.asking.rows import (
     table_lines,
 )
 from cloudtrail_parquet.cli.asking.words import Format
-from cloudtrail_parquet.cli.new_file import output_to
+from cloudtrail_parquet.cli.new_file import check_outside, output_to
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.printable import printable
 from cloudtrail_parquet.querying.engine import Result
-from cloudtrail_parquet.storage import is_below
 from cloudtrail_parquet.wording import counted
 
 _ROWS_SHOWN = 40
@@ -71,13 +70,12 @@ def check_output(location: str | None, format_: Format, dataset: str) -> None:
     """Make sure that results can go where they are to go.
 
     Raises:
-        UsageError: Parquet needs a file; or the file would lie in the dataset.
+        UsageError: Parquet needs a file; or the file would lie in the dataset or its state.
     """
     if location is None and format_ == "parquet":
         raise UsageError("parquet needs a file", "--format", "Add --output FILE")
-    if location not in {None, "-"} and is_below(str(location), dataset):
-        what = "lies in the dataset, where every file is read"
-        raise UsageError(what, str(location), "Name a file elsewhere")
+    if location is not None:
+        check_outside(location, dataset)
 
 
 def _rows(result: Result) -> Iterator[list[object]]:
