@@ -496,6 +496,29 @@ def test_rows_too_wide_for_a_terminal_are_shown_as_lines(terminal: Callable[...,
     assert "NULL" not in shown
 
 
+@pytest.mark.parametrize("format_", ["table", "csv", "json"])
+@pytest.mark.parametrize("output", [(), ("-o", "-")])
+def test_a_terminal_is_given_no_character_that_it_may_obey(
+    dataset: Path, terminal: Callable[..., Terminal], format_: str, output: tuple[str, ...]
+) -> None:
+    unseen = "\x1b]0;title\x07 \x9b31m \u202e \u2066"
+    codes = " || ".join(
+        f"chr({ord(each)})" if not each.isprintable() else f"'{each}'" for each in unseen
+    )
+    sql = f"SELECT {codes} AS t, [{codes}] AS l, MAP {{{codes}: 1}} AS m, 1 AS e"
+    last = {"table": "1 row", "csv": ",1\r\n", "json": '"e":1}'}[format_]
+
+    shown = terminal(sql, "--format", format_, *output).until(last)
+
+    assert shown.replace("\n", "").isprintable()
+    assert "1b]0;title" in shown
+    if format_ == "json":
+        assert json.loads(shown)["t"] == unseen
+    if format_ != "table":
+        piped_ = succeed("query", dataset, sql, "--format", format_, *output)
+        assert "\x9b31m \u202e \u2066" in piped_
+
+
 PAGE = Path(__file__).parents[2] / "docs/query.md"
 COMMANDS = re.findall(r"^cloudtrail-parquet (query .*)$", PAGE.read_text(), re.MULTILINE)
 

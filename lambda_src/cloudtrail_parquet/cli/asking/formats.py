@@ -14,6 +14,7 @@ from cloudtrail_parquet.cli.asking.rows import (
     fits,
     json_of,
     plain,
+    printable_json,
     printable_row,
     record_lines,
     rows_of,
@@ -31,19 +32,24 @@ _RECORDS_SHOWN = 10
 
 
 def write(result: Result, format_: Format, file: TextIO, *, is_terminal: bool) -> None:
-    """Write all rows, but for a table on a terminal: that shows the first ones, and says so."""
+    """Write all rows, but for a table on a terminal: that shows the first ones, and says so.
+
+    A terminal is given escapes for what cannot be seen, since it may obey it; whatever else reads
+    the rows is given the values as they are.
+    """
     if format_ == "table":
         _write_table(result, file, is_terminal=is_terminal)
         return
     names = result.schema.names
     table = csv.writer(file, lineterminator="\n")
     if format_ == "csv":
-        table.writerow(names)
+        table.writerow(_csv_cell(name, is_terminal=is_terminal) for name in names)
     for row in _rows(result):
         if format_ == "csv":
-            table.writerow(_csv_cell(value) for value in row)
+            table.writerow(_csv_cell(value, is_terminal=is_terminal) for value in row)
         else:
-            file.write(json_of(dict(zip(names, row, strict=True))) + "\n")
+            line = json_of(dict(zip(names, row, strict=True)))
+            file.write(f"{printable_json(line) if is_terminal else line}\n")
 
 
 def write_file(result: Result, format_: Format, location: str, *, force: bool) -> None:
@@ -60,7 +66,7 @@ def write_file(result: Result, format_: Format, location: str, *, force: bool) -
         else:
             text = TextIOWrapper(file, encoding="utf-8", newline="")
             try:
-                write(result, format_, text, is_terminal=False)
+                write(result, format_, text, is_terminal=file.isatty())
                 text.flush()
             finally:
                 text.detach()
@@ -82,9 +88,12 @@ def _rows(result: Result) -> Iterator[list[object]]:
     return chain.from_iterable(map(rows_of, result.batches))
 
 
-def _csv_cell(value: object) -> object:
+def _csv_cell(value: object, *, is_terminal: bool) -> object:
     simple = plain(value)
-    return json_of(value) if isinstance(simple, dict | list | bool) else simple
+    if isinstance(simple, dict | list | bool):
+        line = json_of(value)
+        return printable_json(line) if is_terminal else line
+    return printable(simple) if is_terminal and isinstance(simple, str) else simple
 
 
 def _write_table(result: Result, file: TextIO, *, is_terminal: bool) -> None:

@@ -61,6 +61,13 @@ def json_of(value: Any) -> str:  # noqa: ANN401
     return json.dumps(plain(value), ensure_ascii=False, separators=(",", ":"))
 
 
+def printable_json(text: str) -> str:
+    """JSON text on a line, safe to print: the same values, with escapes for what is not seen."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
+
+
 def text_of(value: Any) -> str:  # noqa: ANN401
     """A value as text; lists and structs are JSON."""
     simple = plain(value)
