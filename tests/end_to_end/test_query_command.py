@@ -461,6 +461,46 @@ def test_ctrl_c_ends_a_question_in_a_line_and_leaves_no_file(dataset: Path, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+def test_ctrl_c_ends_a_question_at_a_terminal(terminal: Callable[..., Terminal]) -> None:
+    asked = terminal("SELECT count(*) FROM range(1000000000000)")
+    time.sleep(2)
+    asked.type("\x03")
+
+    assert "interrupted" in asked.until("interrupted")
+    assert asked.end() == 130
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_question_that_is_ended_leaves_no_temporary_folder(
+    dataset: Path, tmp_path: Path, ending: signal.Signals
+) -> None:
+    there = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(command("query", dataset, ENDLESS), env=there)
+    ends = time.monotonic() + 60
+    while not list(tmp_path.iterdir()):
+        assert process.poll() is None
+        assert time.monotonic() < ends
+        time.sleep(0.1)
+    time.sleep(0.5)
+    process.send_signal(ending)
+
+    status = process.wait(60)
+
+    if ending == signal.SIGKILL:  # then the next question tidies up
+        assert list(tmp_path.iterdir())
+        assert run_apart("query", dataset, "SELECT 1", env=there).returncode == 0
+    else:
+        assert status == 128 + ending
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_text_that_speaks_of_an_interruption_is_none(dataset: Path) -> None:
+    done = run("query", dataset, "SELECT 'interrupted'::INT")
+
+    assert done.returncode == 2
+    assert "SQL, line 1, column 21: Could not convert" in done.stderr
+
+
 def test_ctrl_c_ends_the_query_that_runs_and_not_the_prompt(
     terminal: Callable[..., Terminal],
 ) -> None:

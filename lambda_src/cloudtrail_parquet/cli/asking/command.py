@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cloudtrail_parquet.cli.arguments import Accounts, Day, From, Regions, To, range_of
+from cloudtrail_parquet.cli.asking.ending import ended_by_signals
 from cloudtrail_parquet.cli.asking.options import (
     AsFormat,
     Asked,
@@ -101,13 +102,13 @@ def query(  # noqa: PLR0913, PLR0917 - each is an option
     question = None if text is None else question_of(text, asked.with_own(day, account, region))
     _need_duckdb()
     if question is None:
-        with _engine(source) as engine:
+        with ended_by_signals(), _engine(source) as engine:
             prompt(engine, format_, lambda: STDOUT.print(_listing()))
         return
     from cloudtrail_parquet.cli.asking.formats import check_output, writer_for  # noqa: PLC0415
 
     check_output(output, format_, dataset)
-    with _engine(source) as engine:
+    with ended_by_signals(), _engine(source) as engine:
         engine.assign(question.variables)
         if explain or limit is not None:
             _look_ahead(engine, question, limit, explain=explain)
