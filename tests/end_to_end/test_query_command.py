@@ -98,6 +98,51 @@ def test_times_are_iso_8601_and_nulls_are_nulls_of_the_format(dataset: Path) -> 
     ]
 
 
+ODD_VALUES = {
+    "DATE '10000-01-01'": "10000-01-01",
+    "'infinity'::TIMESTAMPTZ": "infinity",
+    "['-infinity'::TIMESTAMP]": "[-infinity]",
+    "MAP {{'a': 1}: 2}": "{{'a': 1}=2}",
+    "INTERVAL 3 DAY": "3 days",
+    "union_value(a := 1)": "1",
+}
+
+
+@pytest.mark.parametrize("format_", ["table", "csv", "json", "parquet"])
+def test_values_that_python_or_parquet_lacks_are_text(
+    dataset: Path, tmp_path: Path, format_: str
+) -> None:
+    odd = ", ".join(f"{sql} AS c{number}" for number, sql in enumerate(ODD_VALUES))
+    sql = f"SELECT {odd} UNION ALL SELECT {', '.join(['NULL'] * len(ODD_VALUES))}"
+
+    succeed("query", dataset, sql, "--format", format_, "-o", tmp_path / "out")
+
+    if format_ == "parquet":
+        table = pq.read_table(tmp_path / "out")
+        assert table["c4"].to_pylist() == ["3 days", None]
+        assert table["c5"].to_pylist() == ["1", None]
+        return
+    text = (tmp_path / "out").read_text()
+    assert all(value in text for value in ODD_VALUES.values())
+    if format_ == "json":
+        assert list(json.loads(text.splitlines()[0]).values()) == list(ODD_VALUES.values())
+
+
+def test_nanoseconds_are_kept(dataset: Path) -> None:
+    (row,) = rows(dataset, "SELECT TIMESTAMP_NS '2026-01-01 00:00:00.123456789' AS t")
+
+    assert str(row["t"]).endswith("00:00:00.123456789")
+
+
+def test_columns_of_one_name_are_numbered_and_none_is_lost(dataset: Path, tmp_path: Path) -> None:
+    sql = "SELECT 1 AS a, 2 AS a, 3 AS a_1, 4 AS b, 5 AS a"
+    expected = {"a": 1, "a_2": 2, "a_1": 3, "b": 4, "a_3": 5}
+
+    assert rows(dataset, sql) == [expected]
+    succeed("query", dataset, sql, "--format", "parquet", "-o", tmp_path / "out")
+    assert pq.read_table(tmp_path / "out").to_pylist() == [expected]
+
+
 def test_a_query_runs_by_its_name_with_its_parameters(dataset: Path) -> None:
     (first, *_) = rows(dataset, "SELECT eventID, region FROM cloudtrail ORDER BY ALL")
 

@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
@@ -12,8 +12,11 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from cloudtrail_parquet.dataset.parts import readable
 from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
+from cloudtrail_parquet.querying.as_text import has_place, numbered, texts_of
 from cloudtrail_parquet.querying.chosen import ChosenParts
 from cloudtrail_parquet.querying.files import SCHEME, PartFiles
 from cloudtrail_parquet.querying.library import Value
@@ -52,6 +55,10 @@ _HINTS = {
     "Out of Memory": "Ask about fewer days or accounts, or select fewer columns",
 }
 
+_PART = re.compile(rf"{SCHEME}(.*?\.parquet)")
+_OF_BYTES = re.compile(r'"exception_type":"(Invalid|IO|Internal|INTERNAL|Serialization)"')
+"""How DuckDB's errors about bytes that cannot be read begin, rather than those about SQL."""
+
 _EXPLAIN = "EXPLAIN "
 
 T = TypeVar("T")
@@ -61,12 +68,30 @@ class Result(NamedTuple):
     """What a statement returns.
 
     Attributes:
-        schema: Its columns.
+        schema: Its columns, each with a name of its own, and of types that Parquet has.
         batches: Its rows, which have to be read to their end before anything else is asked.
     """
 
     schema: pa.Schema
     batches: Iterator[pa.RecordBatch]
+
+    @classmethod
+    def of(cls, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Self:
+        """What DuckDB has returned: columns of one name are numbered, odd types are text."""
+        are_odd = [not has_place(type_) for type_ in schema.types]
+        types = [
+            pa.string() if odd else type_ for odd, type_ in zip(are_odd, schema.types, strict=True)
+        ]
+        new = pa.schema(list(zip(numbered(schema.names), types, strict=True)))
+
+        def changed(batch: pa.RecordBatch) -> pa.RecordBatch:
+            columns = [
+                texts_of(column) if odd else column
+                for odd, column in zip(are_odd, batch.columns, strict=True)
+            ]
+            return pa.RecordBatch.from_arrays(columns, schema=new)
+
+        return cls(new, map(changed, batches))
 
 
 class SqlPosition(NamedTuple):
@@ -101,6 +126,7 @@ class Engine:
     def __init__(self, dataset: ReadStore, chosen: ChosenParts) -> None:
         self.files = PartFiles(dataset, chosen.parts)
         self.chosen = chosen
+        self._dataset = dataset
         self.columns: list[str] = []
         self._is_remote = dataset.parallel > 1
         self._context = ExitStack()
@@ -113,7 +139,8 @@ class Engine:
             context.enter_context(self._thread)
             self._con.register_filesystem(self.files)
             context.callback(self._con.unregister_filesystem, PartFiles.protocol)
-            self._prepare()
+            with self._translated(partial(_error_of, "")):
+                self._prepare()
             self._context = context.pop_all()
         return self
 
@@ -211,7 +238,7 @@ class Engine:
                     self._apart(partial(self._con.execute, statement))
                     continue
                 reader = self._apart(partial(self._reader, statement.query))
-            yield Result(reader.schema, self._batches(statement.query, reader))
+            yield Result.of(reader.schema, self._batches(statement.query, reader))
 
     def _reader(self, sql: str) -> pa.RecordBatchReader:
         return self._con.sql(sql).to_arrow_reader(_BATCH_ROWS)
@@ -241,9 +268,11 @@ class Engine:
                 "Write a statement, such as FROM cloudtrail LIMIT 10",
             )
         for statement in statements:
-            form = _FORMS.get(statement.type)
+            type_ = _type_of(statement)
+            form = _FORMS.get(type_) if type_ else None
             if form is None or not form.match(statement.query):
-                what = f"{statement.type.name} is refused: a dataset is only read here"
+                name = type_.name if type_ else "such a statement"
+                what = f"{name} is refused: a dataset is only read here"
                 raise UsageError(what, "SQL", "Write results with --output FILE")
         return statements
 
@@ -255,10 +284,30 @@ class Engine:
     def _translated(self, explain: Callable[[Exception], UsageError]) -> Iterator[None]:
         try:
             yield
-        except (duckdb.Error, pa.ArrowException, OSError, RuntimeError) as error:
+        except CloudTrailParquetError:
+            raise
+        except Exception as error:
             if isinstance(self.files.error, CloudTrailParquetError):
                 raise self.files.error from error
+            self._check_parts(str(error))
             raise explain(error) from error
+
+    def _check_parts(self, text: str) -> None:
+        """Read the part that an error may be about, as the other commands do.
+
+        Of some damage DuckDB does not tell where it is; it is in one of the parts read last.
+
+        Raises:
+            StorageError: It is damaged, which DuckDB takes for a mistake of the question.
+        """
+        named, parts = _PART.search(text), {part.key for part in self.chosen.parts}
+        keys = [named[1]] if named else []
+        if named is None and _OF_BYTES.search(text):
+            keys = list(self.files.recent)
+        for key in parts.intersection(keys):
+            with readable(self._dataset, key), self._dataset.open(key) as file:
+                for _ in pq.ParquetFile(file, page_checksum_verification=True).iter_batches():
+                    pass
 
     def _with_position(self, sql: str, error: Exception) -> UsageError:
         """The error of a statement; where it is wrong, DuckDB tells only when it explains it."""
@@ -267,6 +316,14 @@ class Engine:
         except duckdb.Error as told:
             return _error_of(sql, told, len(_EXPLAIN))
         return _error_of(sql, error)
+
+
+def _type_of(statement: duckdb.Statement) -> duckdb.StatementType | None:
+    """The type of a statement; None for one that DuckDB's package has no name for."""
+    try:
+        return statement.type
+    except ValueError:
+        return None
 
 
 def _error_of(sql: str, error: Exception, skipped: int = 0) -> UsageError:

@@ -5,7 +5,7 @@ here: from a disk, or from a bucket with the credentials, endpoint and errors of
 """
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -25,6 +25,7 @@ TAIL_BYTES = 16_384
 """DuckDB reads so much of the end of a part to find its footer, or twice as much of a large one."""
 
 _AT_A_TIME = 32
+_RECENT = 256
 _TAILS_KEPT = 4_096  # 64 MiB
 
 ReadRange = Callable[[str, int, int], bytes]
@@ -37,6 +38,7 @@ class PartFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no type
     Attributes:
         counts: Requests, and bytes that were read.
         limit: So many bytes may be read in all; None for any number.
+        recent: The keys of parts that were read last.
         error: What a store has said when it could not read; DuckDB tells only its traceback.
     """
 
@@ -48,6 +50,7 @@ class PartFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no type
         self._tails: dict[str, bytes] = {}
         self.counts = Counter[str]()
         self.limit: int | None = None
+        self.recent = deque[str](maxlen=_RECENT)
         self.error: Exception | None = None
         self._read_range = _ranges_of(dataset)
         self._parts = {f"{SCHEME}{part.key}": part for part in parts}
@@ -86,6 +89,7 @@ class PartFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no type
 
     def read_range(self, key: str, start: int, length: int) -> bytes:
         """A range of a part; remembers what went wrong."""
+        self.recent.append(key)
         tail = self._tails.get(key, b"")
         skipped = start - (self._parts[f"{SCHEME}{key}"].size - len(tail))
         if tail and skipped >= 0:

@@ -1,7 +1,7 @@
 """DuckDB sees the dataset, in whichever layout and version, and nothing else of the machine."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from shutil import copytree
@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cloudtrail_parquet.contract import PartitionLayout
-from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
+from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError, UsageError
 from cloudtrail_parquet.planning.ranges import UnitRange
 from cloudtrail_parquet.querying.chosen import choose
 from cloudtrail_parquet.querying.engine import Engine
@@ -159,6 +159,7 @@ def test_only_the_parts_in_the_folders_asked_for_are_read(dataset: Path) -> None
         ("PRAGMA enable_profiling", "PRAGMA is refused"),
         ("CALL pragma_version()", "CALL is refused"),
         ("SELECT 1; DELETE FROM cloudtrail", "DELETE is refused"),
+        ("UPDATE EXTENSIONS", "such a statement is refused"),
     ],
 )
 def test_neither_other_files_nor_the_network_can_be_reached_and_nothing_is_written(
@@ -248,6 +249,37 @@ def test_a_part_that_goes_meanwhile_is_named(
             CloudTrailParquetError, match=r"dt=2026-01-12/part-00000\.parquet: cannot be"
         ):
             ask(engine, "FROM cloudtrail")
+
+
+def _nothing(_: bytes) -> bytes:
+    return b""
+
+
+def _beginning(data: bytes) -> bytes:
+    return data[:1000]
+
+
+def _pages_inverted(data: bytes) -> bytes:
+    return (
+        data[:4] + bytes(255 - byte for byte in data[4 : len(data) // 2]) + data[len(data) // 2 :]
+    )
+
+
+@pytest.mark.parametrize("damaged", [_nothing, _beginning, _pages_inverted])
+def test_a_damaged_part_is_named_and_not_taken_for_a_mistake(
+    datasets: dict[PartitionLayout, Path], tmp_path: Path, damaged: Callable[[bytes], bytes]
+) -> None:
+    copytree(datasets["dt"], tmp_path / "copy")
+    part = tmp_path / "copy/dt=2026-01-12/part-00000.parquet"
+    part.write_bytes(damaged(part.read_bytes()))
+
+    with (
+        pytest.raises(
+            StorageError, match=r"dt=2026-01-12/part-00000\.parquet: the part is damaged"
+        ),
+        engine_over(tmp_path / "copy") as engine,
+    ):
+        ask(engine, "FROM cloudtrail")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pyarrow as pa
 from rich.cells import cell_len, set_cell_size
 
 from cloudtrail_parquet.printable import printable
+from cloudtrail_parquet.querying.as_text import texts_of
 
 NULL = "NULL"
 _GAP = "  "
@@ -20,8 +21,19 @@ _LEAST_WIDTH = 8
 
 def rows_of(batch: pa.RecordBatch) -> Iterator[list[Any]]:
     """The rows of a batch as Python's values; maps are dictionaries."""
-    columns = [column.to_pylist(maps_as_pydicts="lossy") for column in batch.columns]
+    columns = list(map(_values, batch.columns))
     return map(list, zip(*columns, strict=True)) if columns else iter([])
+
+
+def _values(column: pa.Array) -> list[Any]:
+    """Values of a column; those that Python has not are DuckDB's text, such as ``infinity``."""
+    try:
+        return list(column.to_pylist(maps_as_pydicts="lossy"))
+    except (ArithmeticError, NotImplementedError, TypeError, ValueError):
+        if len(column) > 1:
+            half = len(column) // 2
+            return [*_values(column[:half]), *_values(column[half:])]
+        return list(texts_of(column).to_pylist())
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401
