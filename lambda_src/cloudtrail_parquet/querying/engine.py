@@ -24,6 +24,7 @@ from cloudtrail_parquet.querying.view import view_of
 from cloudtrail_parquet.reference.ddl import TABLE
 from cloudtrail_parquet.storage import ReadStore
 from cloudtrail_parquet.storage.scratch import scratch_folder
+from cloudtrail_parquet.wording import counted
 
 _REQUESTS_AT_A_TIME = 32
 """For a bucket: 1,000 small parts 20 ms away take 1.4 s, with 8 at a time 5 s; 64 gain nothing."""
@@ -187,19 +188,16 @@ class Engine:
                 self._con.execute(f'SET VARIABLE "{name}" = $1', [value])
 
     def plan(self, sql: str) -> dict[str, Any]:
-        """DuckDB's plan of the last statement of a text; those before it are run.
+        """DuckDB's plan of a statement.
 
         Raises:
-            UsageError: DuckDB refuses it.
+            UsageError: DuckDB refuses it, or there are several.
         """
-        *before, last = self._statements(sql)
-        for statement in before:
-            with self._explained(statement.query):
-                self._apart(partial(self._con.execute, statement))
-        if last.type != duckdb.StatementType.SELECT:
+        statement = self._statement(sql)
+        if statement.type != duckdb.StatementType.SELECT:
             return {"children": [], "extra_info": {}}
-        with self._explained(last.query):
-            ((_, plan),) = self._fetched(f"EXPLAIN (FORMAT json) {last.query}")
+        with self._explained(statement.query):
+            ((_, plan),) = self._fetched(f"EXPLAIN (FORMAT json) {statement.query}")
         (root,) = json.loads(plan)
         return dict(root)
 
@@ -225,20 +223,21 @@ class Engine:
         return self._apart(lambda: self._con.execute(sql, parameters).fetchall())
 
     def ask(self, sql: str) -> Iterator[Result]:
-        """Run the statements of a text; yields what each of them returns, to be read to its end.
+        """Run a statement; yields what it returns, if it does, to be read to its end.
 
         Raises:
-            UsageError: DuckDB refuses it, or cannot do it; says where in the text.
+            UsageError: DuckDB refuses it, or cannot do it; says where in the text. Or there are
+                several.
             StorageError: A part cannot be read.
         """
-        for statement in self._statements(sql):
-            self.files.error = None
-            with self._explained(statement.query):
-                if statement.type not in _RETURN_ROWS:
-                    self._apart(partial(self._con.execute, statement))
-                    continue
-                reader = self._apart(partial(self._reader, statement.query))
-            yield Result.of(reader.schema, self._batches(statement.query, reader))
+        statement = self._statement(sql)
+        self.files.error = None
+        with self._explained(statement.query):
+            if statement.type not in _RETURN_ROWS:
+                self._apart(partial(self._con.execute, statement))
+                return
+            reader = self._apart(partial(self._reader, statement.query))
+        yield Result.of(reader.schema, self._batches(statement.query, reader))
 
     def _reader(self, sql: str) -> pa.RecordBatchReader:
         return self._con.sql(sql).to_arrow_reader(_BATCH_ROWS)
@@ -258,23 +257,27 @@ class Engine:
                 self._con.interrupt()
                 wait([running])
 
-    def _statements(self, sql: str) -> list[duckdb.Statement]:
+    def _statement(self, sql: str) -> duckdb.Statement:
+        """The statement of a text: one, so that all of it is limited, and all rows are written."""
         with self._explained(sql):
             statements = self._con.extract_statements(sql)
         if not statements:
-            raise UsageError(
-                "there is nothing in it",
-                "SQL",
-                "Write a statement, such as FROM cloudtrail LIMIT 10",
-            )
-        for statement in statements:
-            type_ = _type_of(statement)
-            form = _FORMS.get(type_) if type_ else None
-            if form is None or not form.match(statement.query):
-                name = type_.name if type_ else "such a statement"
-                what = f"{name} is refused: a dataset is only read here"
-                raise UsageError(what, "SQL", "Write results with --output FILE")
-        return statements
+            hint = "Write a statement, such as FROM cloudtrail LIMIT 10"
+            raise UsageError("there is nothing in it", "SQL", hint)
+        (statement, *others) = statements
+        if others:
+            what = f"these are {counted(len(statements), 'statement')}, and one is asked at a time"
+            raise UsageError(what, "SQL", "Ask one after the other, at the prompt if need be")
+        type_ = _type_of(statement)
+        if type_ == duckdb.StatementType.MULTI:
+            what = "PIVOT without its values is several statements"
+            raise UsageError(what, "SQL", "Name them: PIVOT … ON column IN ('a', 'b')")
+        form = _FORMS.get(type_) if type_ else None
+        if form is None or not form.match(statement.query):
+            name = type_.name if type_ else "such a statement"
+            what = f"{name} is refused: a dataset is only read here"
+            raise UsageError(what, "SQL", "Write results with --output FILE")
+        return statement
 
     def _explained(self, sql: str) -> AbstractContextManager[None]:
         """A context for a statement: DuckDB's errors become ours."""

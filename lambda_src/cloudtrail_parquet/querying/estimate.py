@@ -64,7 +64,7 @@ class ReadEstimate(NamedTuple):
 
 
 def estimate(engine: Engine, sql: str) -> ReadEstimate:
-    """What the last statement of a text reads; those before it are run.
+    """What a statement reads.
 
     Raises:
         UsageError: DuckDB refuses it.

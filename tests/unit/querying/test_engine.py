@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -154,11 +155,13 @@ def test_only_the_parts_in_the_folders_asked_for_are_read(dataset: Path) -> None
         ("LOAD httpfs", "LOAD is refused"),
         ("CREATE SECRET (TYPE s3)", "CREATE is refused"),
         ("SET enable_external_access = true", "SET is refused"),
-        ("SET VARIABLE x = 1; RESET lock_configuration", "is refused"),
+        ("SET VARIABLE x = 1; RESET lock_configuration", "these are 2 statements"),
         ("PREPARE p AS COPY (SELECT 1) TO '{other}'", "PREPARE is refused"),
         ("PRAGMA enable_profiling", "PRAGMA is refused"),
         ("CALL pragma_version()", "CALL is refused"),
-        ("SELECT 1; DELETE FROM cloudtrail", "DELETE is refused"),
+        ("SELECT 1; DELETE FROM cloudtrail", "these are 2 statements"),
+        ("DELETE FROM cloudtrail", "DELETE is refused"),
+        ("RESET lock_configuration", "is refused"),
         ("UPDATE EXTENSIONS", "such a statement is refused"),
     ],
 )
@@ -188,16 +191,33 @@ def test_parts_that_were_not_chosen_cannot_be_read(dataset: Path) -> None:
 def test_tables_views_macros_and_variables_of_ones_own_last_for_the_connection(
     engine: Engine,
 ) -> None:
-    made = ask(
-        engine,
-        """SET VARIABLE least = 2;
-        CREATE TABLE numbers AS SELECT 3 AS n; CREATE VIEW more AS FROM numbers;
-        CREATE MACRO twice(x) AS 2 * x;
-        -- the last of them returns rows
-        SELECT twice(n) AS n FROM more WHERE n > getvariable('least');""",
-    )
+    for sql in (
+        "SET VARIABLE least = 2;",
+        "CREATE TABLE numbers AS SELECT 3 AS n",
+        "CREATE VIEW more AS FROM numbers",
+        "CREATE MACRO twice(x) AS 2 * x",
+    ):
+        assert ask(engine, sql) in ([], [{"Count": 1}])
+    made = ask(engine, "SELECT twice(n) AS n FROM more WHERE n > getvariable('least');")
 
     assert made == [{"n": 6}]
+
+
+def test_of_several_statements_none_is_run(engine: Engine) -> None:
+    for run in (partial(ask, engine), engine.plan):
+        with pytest.raises(UsageError, match="these are 2 statements, and one is asked at a time"):
+            run("CREATE TABLE made AS SELECT 1; FROM made")
+    with pytest.raises(UsageError, match="Table with name made does not exist"):
+        ask(engine, "FROM made")
+
+
+def test_pivot_is_answered_if_it_names_its_values(engine: Engine) -> None:
+    with pytest.raises(UsageError, match=r"PIVOT without its values .* ON column IN"):
+        ask(engine, "PIVOT cloudtrail ON day USING count(*) GROUP BY year")
+
+    (row,) = ask(engine, "PIVOT cloudtrail ON day IN (10, 11) USING count(*) GROUP BY year")
+
+    assert row.keys() == {"year", "10", "11"}
 
 
 @pytest.mark.parametrize(
