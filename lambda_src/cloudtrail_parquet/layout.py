@@ -301,6 +301,12 @@ def unit_of(key: str) -> Unit | None:
     return _unit(folders, _FOLDERS) if name.endswith(".parquet") else None
 
 
+def is_part(key: str) -> bool:
+    """Whether a key in a partition is one that a conversion writes, and not a copy beside it."""
+    folders, _, _ = key.rpartition("/")
+    return all("=" in name for name in folders.split("/")) and owner_of(key, date.min) is not None
+
+
 _FOLDERS = {tuple(schema.names) for schema in PARTITION_SCHEMAS.values()}
 _STATE_FOLDERS = {
     (*span, "year", "month", "day") for span in ((), ("account",), ("account", "region"))

@@ -8,6 +8,7 @@ import pty
 import re
 import select
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -388,6 +389,25 @@ def test_a_file_keeps_what_it_had_if_a_question_fails_half_way(
 
     assert done.returncode == 2
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"x.csv": "before"}
+
+
+@pytest.mark.parametrize(
+    "name", ["copy of part.parquet", ".part-00000.parquet", "_t.parquet", "sub/part-00000.parquet"]
+)
+def test_files_that_no_conversion_wrote_are_counted_and_not_read(
+    dataset: Path, tmp_path: Path, name: str
+) -> None:
+    shutil.copytree(dataset, tmp_path / "copy")
+    part = next((tmp_path / "copy").rglob("part-00000.parquet"))
+    (part.parent / name).parent.mkdir(exist_ok=True)
+    shutil.copy(part, part.parent / name)
+    told = "not read: 1 Parquet file in partitions, named as no part that convert writes\n"
+
+    asked = run("query", tmp_path / "copy", "SELECT count(*) FROM cloudtrail", "--format", "csv")
+    exported = run("export", tmp_path / "copy")
+
+    assert asked.stdout.splitlines()[1] == str(exported.stdout.count("\n")) == "400"
+    assert (asked.stderr, exported.stderr) == (told, told)
 
 
 def test_other_commands_do_not_load_duckdb() -> None:

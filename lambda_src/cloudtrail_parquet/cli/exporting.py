@@ -12,7 +12,7 @@ import typer
 from cloudtrail_parquet.batch.workers import cores
 from cloudtrail_parquet.cli.arguments import Accounts, Day, From, Regions, To, range_of
 from cloudtrail_parquet.cli.new_file import check_outside, output_to
-from cloudtrail_parquet.cli.output import INTERRUPTED, note
+from cloudtrail_parquet.cli.output import INTERRUPTED, note, note_others
 from cloudtrail_parquet.cli.progress import Amount, Meter, NoProgress, progress
 from cloudtrail_parquet.dataset.delivered import WrittenTree, write_tree
 from cloudtrail_parquet.dataset.export import ExportedParts, PartTexts, parts_to_export
@@ -73,6 +73,7 @@ def export(  # noqa: PLR0913, PLR0917 - each is an option
     names = sorted(wanted.accounts), sorted(wanted.regions)
     is_written = _is_written(form, output, dataset)
     parts = parts_to_export(open_existing(dataset, "dataset"), wanted.first, wanted.last, *names)
+    note_others(parts.others)
     written = WrittenTree()
     try:
         if form == "aws":

@@ -50,6 +50,13 @@ def note_error(error: CloudTrailParquetError) -> None:
         note(line)
 
 
+def note_others(number: int) -> None:
+    """Print how many Parquet files in the partitions asked for are not read, if there are any."""
+    if number:
+        files = counted(number, "Parquet file")
+        note(f"not read: {files} in partitions, named as no part that convert writes")
+
+
 def note_errors(errors: Iterable[CloudTrailParquetError]) -> None:
     """Print what went wrong; what has befallen many alike, such as a full disk, once."""
     alike: dict[object, list[CloudTrailParquetError]] = {}

@@ -14,7 +14,7 @@ from cloudtrail_parquet.dataset.json_lines import on_one_line, restore_texts
 from cloudtrail_parquet.dataset.parts import no_parts, readable
 from cloudtrail_parquet.dataset.places import Names, are_wanted, batches_of, places_in
 from cloudtrail_parquet.errors import UsageError, listed
-from cloudtrail_parquet.layout import Place, Unit, unit_of
+from cloudtrail_parquet.layout import Place, Unit, is_part, unit_of
 from cloudtrail_parquet.records.json_columns import file_schema
 from cloudtrail_parquet.schema.columns import JsonEncoding, leaves
 from cloudtrail_parquet.source.discover import check_known
@@ -66,11 +66,13 @@ class ExportedParts(NamedTuple):
         dataset: Holds them.
         entries: They, sorted by key.
         columns: Of their rows only those with these values are wanted.
+        others: How many Parquet files beside them are left out, since no conversion wrote them.
     """
 
     dataset: ReadStore
     entries: list[Entry]
     columns: Names
+    others: int = 0
 
     def rows(self) -> Iterator[PartRows]:
         """All rows, part by part.
@@ -162,12 +164,16 @@ def parts_to_export(
     """The parts with the records of some days, accounts and regions; see `export_records`."""
     names = {"account": frozenset(accounts), "region": frozenset(regions)}
     there = _There({name: set() for name in names}, set())
-    entries = []
+    entries, others = list[Entry](), 0
     for entry in dataset.files(""):
         unit = unit_of(entry.key)
         if unit is not None:
+            is_wanted = first <= unit.day <= last and _may_hold(unit, names)
+            if not is_part(entry.key):
+                others += is_wanted
+                continue
             there.add(unit)
-            if first <= unit.day <= last and _may_hold(unit, names):
+            if is_wanted:
                 entries.append(entry)
     if not there.days:
         raise no_parts(dataset)
@@ -180,7 +186,7 @@ def parts_to_export(
         raise UsageError(what, dataset.uri, f"There are: {there}")
     if columns:
         _check_columns(dataset, entries, columns)
-    return ExportedParts(dataset, entries, columns)
+    return ExportedParts(dataset, entries, columns, others)
 
 
 class _There(NamedTuple):

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from cloudtrail_parquet.contract import PARTITION_COLUMNS, PLACE_COLUMNS, PartitionLayout
 from cloudtrail_parquet.dataset.parts import no_parts
 from cloudtrail_parquet.errors import UsageError, listed
-from cloudtrail_parquet.layout import Place, Unit, partition, unit_of
+from cloudtrail_parquet.layout import Place, Unit, is_part, partition, unit_of
 from cloudtrail_parquet.planning.plan import UnitRange
 from cloudtrail_parquet.source.discover import check_known
 from cloudtrail_parquet.storage import Entry, ReadStore, files_between
@@ -26,11 +26,13 @@ class ChosenParts(NamedTuple):
         layout: That of the dataset.
         parts: As listings have them, by key.
         columns: The values that are wanted of account and region, where they are no folders.
+        others: How many Parquet files beside them are left out, since no conversion wrote them.
     """
 
     layout: PartitionLayout
     parts: list[Entry]
     columns: dict[str, frozenset[str]]
+    others: int = 0
 
     @property
     def bytes(self) -> int:
@@ -54,12 +56,13 @@ def choose(dataset: ReadStore, wanted: UnitRange) -> ChosenParts:
     prefixes = places.prefixes()
     with ThreadPoolExecutor(_AT_A_TIME if dataset.parallel > 1 else 1, "list") as threads:
         found = threads.map(places.days, prefixes)
-        parts = sorted(chain.from_iterable(found))
+        files = sorted(chain.from_iterable(found))
+    parts = [file for file in files if is_part(file.key)]
     if not parts:
         what = "no partitions of the accounts, regions and days asked for"
         raise UsageError(what, dataset.uri, _what_there_is(dataset))
     columns = {name: _names(wanted)[name] for name in PLACE_COLUMNS[layout] if _names(wanted)[name]}
-    return ChosenParts(layout, parts, columns)
+    return ChosenParts(layout, parts, columns, len(files) - len(parts))
 
 
 def _layout_of(dataset: ReadStore) -> PartitionLayout:
@@ -127,7 +130,7 @@ class _Places:
             ]
 
     def days(self, prefix: str) -> list[Entry]:
-        """The parts of a place on the days that are wanted: one listing, from the first day on."""
+        """The Parquet files of a place on the days wanted: one listing, from the first day on."""
         first, last = (
             prefix + self._of_day(day) for day in (self._wanted.first, self._wanted.last)
         )

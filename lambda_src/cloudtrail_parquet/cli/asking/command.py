@@ -36,7 +36,7 @@ from cloudtrail_parquet.cli.asking.words import (
     values_of,
     visible,
 )
-from cloudtrail_parquet.cli.output import INTERRUPTED, STDOUT, note
+from cloudtrail_parquet.cli.output import INTERRUPTED, STDOUT, note, note_others
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.planning.plan import UnitRange
 from cloudtrail_parquet.printable import printable
@@ -146,7 +146,9 @@ def _engine(source: _Source) -> "Engine":
     from cloudtrail_parquet.querying.engine import Engine  # noqa: PLC0415
 
     store = open_existing(source.dataset, "dataset")
-    return Engine(store, choose(store, source.wanted))
+    chosen = choose(store, source.wanted)
+    note_others(chosen.others)
+    return Engine(store, chosen)
 
 
 def _look_ahead(engine: "Engine", question: Question, limit: int | None, *, explain: bool) -> None:
