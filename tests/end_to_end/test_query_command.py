@@ -302,6 +302,14 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
         "lies in the state of the dataset",
     ),
     "results in no place": (["DATASET", "SELECT 1", "-o", ""], "the location is empty"),
+    "a variable of ours": (
+        ["DATASET", "SELECT 1", "--param", "dataset=x"],
+        "--param: dataset is the location of the dataset, which is given",
+    ),
+    "a word beside a file": (
+        ["DATASET", "root_use", "--file", "a.sql"],
+        "--file: a question is asked already: 'root_use'",
+    ),
     "no size": (
         ["DATASET", "SELECT 1", "--max-bytes", "many"],
         "'many' is not a size. Write 500MB",

@@ -142,6 +142,7 @@ class Engine:
             context.callback(self._con.unregister_filesystem, PartFiles.protocol)
             with self._translated(partial(_error_of, "")):
                 self._prepare()
+                self.assign({})
             self._context = context.pop_all()
         return self
 
@@ -175,13 +176,15 @@ class Engine:
         run(f"SET allowed_directories = ['{SCHEME}']")
         run("SET enable_external_access = false")
         run("SET lock_configuration = true")
-        run("SET VARIABLE dataset = $1", [SCHEME.removesuffix("/")])
         run(view_of(self._con, self.files, self.chosen))
         self.columns = self._con.sql(f"FROM {TABLE} LIMIT 0").columns
 
     def assign(self, variables: Mapping[str, Value | None]) -> None:
-        """Give variables their values, as queries read them; None takes a value away."""
-        for name, value in variables.items():
+        """Give variables their values, as queries read them; None takes a value away.
+
+        The location of the dataset is among them, and no other than its own.
+        """
+        for name, value in {**variables, "dataset": SCHEME.removesuffix("/")}.items():
             if value is None:
                 self._con.execute(f'RESET VARIABLE "{name}"')
             else:
@@ -203,7 +206,8 @@ class Engine:
 
     def locations_where(self, condition: str) -> set[str] | None:
         """The locations for which a condition on ``filename`` holds; None if it cannot be told."""
-        sql = f"FROM (SELECT unnest(getvariable('files')) AS filename) WHERE {condition}"
+        source = f"SELECT unnest(getvariable('{self.files.variable}')) AS filename"
+        sql = f"FROM ({source}) WHERE {condition}"
         try:
             return {location for (location,) in self._con.execute(sql).fetchall()}
         except duckdb.Error:

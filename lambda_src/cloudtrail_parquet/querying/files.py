@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from io import RawIOBase
+from secrets import token_hex
 from typing import Any
 
 from fsspec import AbstractFileSystem
@@ -36,6 +37,7 @@ class PartFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no type
     """The chosen parts of a dataset, as a file system that can only be read.
 
     Attributes:
+        variable: The name of DuckDB's variable with their locations, which nobody can know before.
         counts: Requests, and bytes that were read.
         limit: So many bytes may be read in all; None for any number.
         recent: The keys of parts that were read last.
@@ -48,6 +50,7 @@ class PartFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no type
     def __init__(self, dataset: ReadStore, parts: Iterable[Entry]) -> None:
         super().__init__()
         self._tails: dict[str, bytes] = {}
+        self.variable = f"files_{token_hex(8)}"
         self.counts = Counter[str]()
         self.limit: int | None = None
         self.recent = deque[str](maxlen=_RECENT)

@@ -53,14 +53,14 @@ _OF_DT = {
 
 
 def view_of(con: DuckDBPyConnection, files: PartFiles, chosen: ChosenParts) -> str:
-    """The statement that makes the view; sets the variable ``files``, which it reads."""
+    """The statement that makes the view; sets the variable that it reads, `PartFiles.variable`."""
     options = "filename = true, hive_partitioning = false"
     locations = files.locations
     if not _are_of_this_version(files, chosen):
         options += ", union_by_name = true"
         locations = [files.add(_COLUMNS, _without_rows(chosen)), *locations]
-    con.execute("SET VARIABLE files = $1", [locations])
-    source = f"read_parquet(getvariable('files'), {options})"
+    con.execute(f"SET VARIABLE {files.variable} = $1", [locations])
+    source = f"read_parquet(getvariable('{files.variable}'), {options})"
     described = con.execute(f"DESCRIBE FROM {source}").fetchall()
     columns = [_column(name, type_) for name, type_, *_ in described if name != "filename"]
     folders = {name: _FOLDERS[name] for name in sorted(PARTITION_COLUMNS[chosen.layout])}

@@ -203,6 +203,16 @@ def test_tables_views_macros_and_variables_of_ones_own_last_for_the_connection(
     assert made == [{"n": 6}]
 
 
+def test_variables_of_ones_own_do_not_change_what_is_read(engine: Engine) -> None:
+    sql = "SELECT count(*) AS n FROM cloudtrail"
+    expected = ask(engine, sql)
+    assert ask(engine, "SELECT getvariable('files') AS files") == [{"files": None}]
+
+    engine.assign({"files": "nothing", "dataset": "nothing"})
+    assert ask(engine, sql) == expected
+    assert ask(engine, "SELECT getvariable('dataset') AS d") == [{"d": "cloudtrail:/"}]
+
+
 def test_of_several_statements_none_is_run(engine: Engine) -> None:
     for run in (partial(ask, engine), engine.plan):
         with pytest.raises(UsageError, match="these are 2 statements, and one is asked at a time"):

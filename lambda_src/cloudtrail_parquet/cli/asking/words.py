@@ -13,7 +13,7 @@ from cloudtrail_parquet.querying.library import Dialect, Parameter, Query, Value
 
 _OPTION = re.compile(r"--([A-Za-z][\w-]*)(?:=(.*))?", re.DOTALL)
 _VARIABLE = re.compile(r"getvariable\('(\w+)'\)")
-_GIVEN = {"dataset", "files"}
+_GIVEN = {"dataset"}
 """Variables that have the chosen parts, so nobody gives them a value."""
 
 Format = Literal["table", "csv", "json", "parquet"]
@@ -111,6 +111,9 @@ def question_of(text: str, words: Words) -> Question:
     if is_sql(text):
         if words.options:
             raise UsageError("there is no such option", f"--{min(words.options)}", _SEE_HELP)
+        if given := [name for name in words.variables if name.lower() in _GIVEN]:
+            what = f"{given[0]} is the location of the dataset, which is given"
+            raise UsageError(what, "--param", "Name the variable otherwise")
         return Question(text, dict(words.variables))
     found = query(text.strip())
     values = values_of(found, words)
@@ -150,8 +153,11 @@ def given_sql(file: Path | None, plain: list[str]) -> str | None:
     """The text of a file, or of stdin if it is piped or named ``-``; None if a prompt is wanted.
 
     Raises:
-        UsageError: The file cannot be read, or is not text.
+        UsageError: The file cannot be read, or is not text; or there is a question beside it.
     """
+    if plain and file is not None:
+        what = f"a question is asked already: {plain[0]!r}"
+        raise UsageError(what, "--file", "Ask one of them")
     if plain and plain != ["-"]:
         return plain[0]
     try:
