@@ -534,6 +534,22 @@ def test_ctrl_c_ends_a_question_in_a_line_and_leaves_no_file(dataset: Path, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("options", [["--max-bytes", "1kB"], ["--explain"], ["-o", "x.csv"]])
+def test_the_prompt_refuses_what_it_has_no_use_for(
+    terminal: Callable[..., Terminal], options: list[str]
+) -> None:
+    refused = terminal(*options)
+
+    assert "is for a question, and none is asked" in refused.until("leave it out")
+    assert refused.end() == 2
+
+
+def test_a_day_is_filled_in() -> None:
+    text = succeed("query", "--print", "services_and_errors_of_a_day", "--day", "2026-01-10")
+
+    assert "DATE '2026-01-10'" in re.sub(r"--.*", "", text)
+
+
 def test_ctrl_c_ends_a_question_at_a_terminal(terminal: Callable[..., Terminal]) -> None:
     asked = terminal("SELECT count(*) FROM range(1000000000000)")
     time.sleep(2)

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -90,7 +90,7 @@ def query(  # noqa: PLR0913, PLR0917 - each is an option
         STDOUT.print(_listing())
         return
     if print_:
-        _print(asked, dialect)
+        _print(asked.with_own(day, account, region), dialect)
         return
     limit = None if max_bytes is None else _bytes(max_bytes)
     dataset, *rest = asked.plain or [""]
@@ -100,6 +100,9 @@ def query(  # noqa: PLR0913, PLR0917 - each is an option
     text = given_sql(file, rest)
     source = _Source(dataset, range_of(day, first, last, account, region))
     question = None if text is None else question_of(text, asked.with_own(day, account, region))
+    if question is None:
+        options = {"--output": output, "--explain": explain, "--max-bytes": max_bytes}
+        _check_prompt({**options, "--param": param})
     _need_duckdb()
     if question is None:
         with ended_by_signals(), _engine(source) as engine:
@@ -114,6 +117,18 @@ def query(  # noqa: PLR0913, PLR0917 - each is an option
             _look_ahead(engine, question, limit, explain=explain)
         if not explain:
             _answer(engine, question, writer_for(format_, output, force=force))
+
+
+def _check_prompt(options: Mapping[str, object]) -> None:
+    """Make sure that no option is given that the prompt has no use for.
+
+    Raises:
+        UsageError: One is.
+    """
+    given = [name for name, value in options.items() if value]
+    if given:
+        what = "is for a question, and none is asked"
+        raise UsageError(what, given[0], "Add a question, or leave it out")
 
 
 def _answer(engine: "Engine", question: Question, write: Callable[["Result"], None]) -> None:
