@@ -281,6 +281,10 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
         "the file exists. Name another, or replace it with --force",
     ),
     "no pair": (["DATASET", "root_use", "--param", "x"], "--param: 'x' is not NAME=VALUE"),
+    "days for a day": (
+        ["DATASET", "services_and_errors_of_a_day", "--from", "2026-01-10"],
+        "services_and_errors_of_a_day: is about one day, which --from and --to do not say",
+    ),
     "days the other way": (
         ["DATASET", "root_use", "--from", "2026-01-11", "--to", "2026-01-10"],
         "is before the first",

@@ -100,6 +100,9 @@ def query(  # noqa: PLR0913, PLR0917 - each is an option
     text = given_sql(file, rest)
     source = _Source(dataset, range_of(day, first, last, account, region))
     question = None if text is None else question_of(text, asked.with_own(day, account, region))
+    if question and (first or last) and question.variables.get("day", "") is None:
+        what = "is about one day, which --from and --to do not say"
+        raise UsageError(what, str(text), "Add --day 2026-01-11 in place of them")
     if question is None:
         options = {"--output": output, "--explain": explain, "--max-bytes": max_bytes}
         _check_prompt({**options, "--param": param})
