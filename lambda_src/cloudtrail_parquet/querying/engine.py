@@ -53,9 +53,10 @@ _HINTS = {
     "Binder": "docs/columns.md lists the columns of cloudtrail",
     "Catalog": "The dataset is the view cloudtrail",
     "Permission": "Only the dataset can be read; write results with --output FILE",
-    "Out of Memory": "Ask about fewer days or accounts, or select fewer columns",
+    "Out of Memory": "Ask about fewer days or columns, or spill to a larger disk: TMPDIR=/path",
 }
 
+_LOCKED = re.compile(r"\s*(?:Possible solutions|This limit was set by)")  # advice: settings
 _PART = re.compile(rf"{SCHEME}(.*?\.parquet)")
 _OF_BYTES = re.compile(r'"exception_type":"(Invalid|IO|Internal|INTERNAL|Serialization)"')
 """How DuckDB's errors about bytes that cannot be read begin, rather than those about SQL."""
@@ -340,7 +341,7 @@ def _error_of(sql: str, error: Exception, skipped: int = 0) -> UsageError:
     told: dict[str, str] = {}
     with suppress(ValueError):
         told = json.loads(message)
-    message = told.get("exception_message", message or text)
+    message = _LOCKED.split(told.get("exception_message", message or text))[0]
     lines = (line.strip() for line in message.splitlines())
     what = " ".join(filter(None, lines)).rstrip(".?!")
     where = "SQL"

@@ -213,6 +213,20 @@ def test_variables_of_ones_own_do_not_change_what_is_read(engine: Engine) -> Non
     assert ask(engine, "SELECT getvariable('dataset') AS d") == [{"d": "cloudtrail:/"}]
 
 
+def test_want_of_memory_is_told_without_settings_that_are_locked(
+    dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = Engine._config  # noqa: SLF001 - a small machine
+    small = {"memory_limit": "30MB", "max_temp_directory_size": "1MB"}
+    monkeypatch.setattr(Engine, "_config", lambda self, folder: config(self, folder) | small)
+
+    with engine_over(dataset) as engine, pytest.raises(UsageError, match="TMPDIR=") as caught:
+        ask(engine, "SELECT range::VARCHAR || repeat('x', 90) AS x FROM range(3000000) ORDER BY x")
+
+    assert "SET " not in str(caught.value)
+    assert "setting" not in str(caught.value)
+
+
 def test_of_several_statements_none_is_run(engine: Engine) -> None:
     for run in (partial(ask, engine), engine.plan):
         with pytest.raises(UsageError, match="these are 2 statements, and one is asked at a time"):
