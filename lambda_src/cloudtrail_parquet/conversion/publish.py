@@ -245,13 +245,14 @@ def _replace_elsewhere(change: Change, target: Unit, stores: Stores, held: HeldL
     entries = change.listed(target)
     held.confirm()
     _replace(change, target, entries, stores, held)
+    if not change.may_shrink:
+        return
     stood = any(belongs_to(change.unit, owner_of(key, target.day), change.goes) for key in entries)
-    notes = read_notes(stores.state, target)
-    if change.may_shrink and stood and notes.receipt is not None and notes.is_true:
+    notes = read_notes(stores.state, target) if stood else None
+    if notes is not None and notes.receipt is not None and notes.is_true:
         # Perhaps its unit has left out as repeated what has just gone: it is converted again.
-        intent = Intent(
-            change.receipt.run, stores.now(), notes.parts, identities=notes.receipt.identities
-        )
+        made_of = notes.receipt.identities
+        intent = Intent(change.receipt.run, stores.now(), notes.parts, identities=made_of)
         stores.state.swap(StateKeys.of(target).intent, _text(intent), None)
 
 
