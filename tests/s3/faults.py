@@ -148,9 +148,26 @@ def only_below(path: str) -> list[Fault]:
 
 
 def every(number: int) -> Callable[[Request], bool]:
-    """For ``when``: every so-many-th of the requests that match otherwise."""
+    """For ``when``: every so-many-th of the requests that match otherwise; none twice in a row.
+
+    Requests side by side share the count: by chance it would fall on each try of one of them, and
+    a fault that passes would be one that stays.
+    """
     seen = count(1)
-    return lambda _: next(seen) % number == 0
+    met = set[tuple[object, ...]]()
+
+    def is_met(request: Request) -> bool:
+        query, part = tuple(sorted(request.query.items())), request.headers.get("range")
+        asked = (request.method, request.path, query, part, request.body)
+        if next(seen) % number:
+            met.discard(asked)
+        elif asked in met:
+            met.remove(asked)
+        else:
+            met.add(asked)
+        return asked in met
+
+    return is_met
 
 
 class FaultProxy:
