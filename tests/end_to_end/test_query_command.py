@@ -568,7 +568,9 @@ def test_a_question_that_is_ended_leaves_no_temporary_folder(
     dataset: Path, tmp_path: Path, ending: signal.Signals
 ) -> None:
     there = {**os.environ, "TMPDIR": str(tmp_path)}
+    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored
     process = subprocess.Popen(command("query", dataset, ENDLESS), env=there)
+    signal.signal(signal.SIGHUP, inherited)
     ends = time.monotonic() + 60
     while not list(tmp_path.iterdir()):
         assert process.poll() is None
