@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any, BinaryIO, Self
 
 import pyarrow as pa
@@ -123,8 +124,9 @@ class PartsWriter:
         if self._open is None:
             return
         variants = PATHS if self._options.json_encoding == "variant" else ()
-        size = self._open.finish(self._metadata, variants)
-        self.parts.append(Part(key=self._key(len(self.parts)), rows=self._open.rows, bytes=size))
+        key, rows = self._key(len(self.parts)), self._open.rows
+        size, digest = self._open.finish(self._metadata, variants)
+        self.parts.append(Part(key=key, rows=rows, bytes=size, sha256=digest))
         self._open = None
 
 
@@ -153,8 +155,12 @@ class _OpenPart:
         self.rows += table.num_rows
         self.bytes = self._stream.tell()
 
-    def finish(self, metadata: dict[str, str], variants: Collection[str]) -> int:
-        """Write the footer, with these columns annotated as VARIANT; returns the part's size."""
+    def finish(self, metadata: dict[str, str], variants: Collection[str]) -> tuple[int, str]:
+        """Write the footer, with these columns annotated as VARIANT.
+
+        Returns:
+            The part's size and the SHA-256 of its bytes, in hexadecimal.
+        """
         self._writer.add_key_value_metadata(metadata)
         self._stream.flush()
         self._sink.keep()
@@ -173,16 +179,18 @@ class _OpenPart:
 class _Sink:
     """A file whose end can still be changed before it is written.
 
-    An error of the disk becomes a `StorageError` that names the file.
+    What is written is hashed on its way. An error of the disk becomes a `StorageError` that names
+    the file.
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+        self._file, self._digest = file, sha256()
         self._kept: list[bytes] | None = None
         self.closed = False
 
     def write(self, data: Any) -> int:  # noqa: ANN401 - whatever has a buffer
         if self._kept is None:
+            self._digest.update(data)
             with self._explained():
                 return self._file.write(data)
         self._kept.append(bytes(data))
@@ -204,13 +212,17 @@ class _Sink:
         """Keep what is written from here on, up to the footer, in memory."""
         self._kept = []
 
-    def finish(self, variants: Collection[str]) -> int:
-        """Write what was kept, with these columns annotated as VARIANT; returns the file's size."""
+    def finish(self, variants: Collection[str]) -> tuple[int, str]:
+        """Write what was kept, with these columns annotated as VARIANT.
+
+        Returns:
+            The file's size, and the SHA-256 of its bytes in hexadecimal.
+        """
         tail, self._kept = b"".join(self._kept or ()), None
         self.write(annotate_variants(tail, variants) if variants else tail)
         size = self._file.tell()
         self.close()
-        return size
+        return size, self._digest.hexdigest()
 
     def close(self) -> None:
         with self._explained():

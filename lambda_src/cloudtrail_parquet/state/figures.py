@@ -33,12 +33,21 @@ class Quarantined(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     retryable: bool = False
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """A part that the conversion wrote: its key below the dataset, its rows, its size in bytes."""
+class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A part that the conversion wrote.
+
+    Attributes:
+        key: Its key below the dataset.
+        rows: Its rows.
+        bytes: Its size.
+        sha256: The SHA-256 of its bytes, in hexadecimal; empty where that is not known, as of parts
+            that an older version wrote.
+    """
 
     key: str
     rows: int
     bytes: int
+    sha256: str = ""
 
 
 class Files(msgspec.Struct, frozen=True, kw_only=True):

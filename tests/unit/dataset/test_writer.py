@@ -1,6 +1,7 @@
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from cloudtrail_parquet.dataset.writer import (
 )
 from cloudtrail_parquet.records.decode import decode
 from cloudtrail_parquet.records.from_arrow import restore_json
-from cloudtrail_parquet.schema.columns import SCHEMA, leaves
+from cloudtrail_parquet.schema.columns import SCHEMA, JsonEncoding, leaves
 from cloudtrail_parquet.settings.options import WriterOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.storage import LocalStore, Store, open_store
@@ -105,6 +106,16 @@ def part(store: Store, key: str) -> pq.ParquetFile:
 @pytest.fixture(params=["disk", "memory"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return open_store(tmp_path / "store" if request.param == "disk" else "memory:///")
+
+
+@pytest.mark.parametrize("encoding", ["string", "json", "variant"])
+def test_the_digest_of_a_part_is_that_of_its_bytes(store: Store, encoding: JsonEncoding) -> None:
+    settings = Settings(row_group_rows=100, json_encoding=encoding)
+    written = write(store, [many(300), many(10, 300)], settings).parts
+
+    assert [part.sha256 for part in written] == [
+        sha256(store.read(part.key)).hexdigest() for part in written
+    ]
 
 
 def test_each_table_is_a_row_group(store: Store) -> None:
