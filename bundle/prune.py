@@ -26,6 +26,7 @@ RULES = (
     Rule("cloudtrail_parquet/querying/*", "questions to a dataset, which need DuckDB"),
     Rule("cloudtrail_parquet/reference/*", "the schema and the settings in words, for people"),
     Rule("cloudtrail_parquet/sample_logs/*", "makes sample logs"),
+    Rule("cloudtrail_parquet/verification/*", "what the command line compares, on a machine"),
     Rule("*.dist-info/*", "for installers: nothing packed here asks importlib.metadata"),
     Rule("*.data/scripts/*", "commands"),
     Rule("*.pyi", "for type checkers"),

@@ -58,6 +58,7 @@ BLOCKS = {
     },
     "docs/engines.md": {"": "tests/end_to_end/test_engines.py"},
     "docs/events.md": {"": "tests/unit/function/test_events.py"},
+    "docs/verifying.md": {"quarantined": A_FIGURE},
     "docs/operations.md": {
         "fields @timestamp": A_BUCKET,
         "out() {": "tests/stacks/test_stack.py",

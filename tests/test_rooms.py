@@ -20,7 +20,7 @@ CONVERTER = (
     {"records", "source"},
     {"state", "intake"},
     {"dataset"},
-    {"conversion", "planning", "reference"},
+    {"conversion", "planning", "reference", "verification"},
     {"batch", "querying"},
     {"function", "api"},
     {"handler", "backfill"},

@@ -2,7 +2,8 @@
 
 Results go to stdout, everything else to stderr. Exit status: 0 success; 1 some unit failed; 2 wrong
 usage, no log files, or a location that somebody has to see to first, such as a full disk; 3
-finished, but something was quarantined, kept or lies where no unit reads it.
+finished, but something was quarantined, kept or lies where no unit reads it; 5 what verify looked
+at is not as it should be.
 """
 
 import json
@@ -20,6 +21,7 @@ from cloudtrail_parquet.cli.converting import convert
 from cloudtrail_parquet.cli.door import enter
 from cloudtrail_parquet.cli.exporting import export
 from cloudtrail_parquet.cli.help_pages import WORDS, Commands, ExampleGroup
+from cloudtrail_parquet.cli.history.verifying import verify
 from cloudtrail_parquet.cli.inspection_tables import tables
 from cloudtrail_parquet.cli.options import with_settings
 from cloudtrail_parquet.cli.output import STDOUT, two_columns
@@ -72,6 +74,7 @@ app.command()(export)
 app.command(
     context_settings={"ignore_unknown_options": True}  # which may be parameters of a query
 )(query)
+app.command()(verify)
 app.add_typer(backfill, name="backfill")
 
 

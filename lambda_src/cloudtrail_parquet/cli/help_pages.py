@@ -37,6 +37,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "export cloudtrail --day 2026-01-10 -o day.jsonl.gz",
         "export cloudtrail --as aws -o delivered",
     ),
+    "verify": ("verify cloudtrail --source logs", "verify cloudtrail --sample 5%"),
     "inspect": ("inspect cloudtrail",),
     "schema": ("schema --format duckdb",),
     "backfill": (

@@ -1,0 +1,1 @@
+"""The commands about what has been converted over the years."""

@@ -1,0 +1,262 @@
+"""What was delivered for a unit: its log files against identities, its records as digests."""
+
+from collections import defaultdict
+from collections.abc import Callable, Container, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, NamedTuple
+
+from cloudtrail_parquet.errors import StorageError, UnreadableLogError
+from cloudtrail_parquet.layout import Place, Unit
+from cloudtrail_parquet.state.identities import Identities, known_as
+from cloudtrail_parquet.state.receipt import Receipt
+from cloudtrail_parquet.verification.findings import Amounts, Finding, Kind
+from cloudtrail_parquet.verification.logs import Bounds, Delivery, LogTree, fingerprint_of
+from cloudtrail_parquet.verification.receipts import is_unread
+from cloudtrail_parquet.verification.rules import Discards, Masks
+from cloudtrail_parquet.verification.tables import DISCARDED, OPTIONAL, REQUIRED, RecordDigests, Ref
+from cloudtrail_parquet.verification.values import canonical, digest, event_day, id_of, normal
+from cloudtrail_parquet.wording import counted
+
+
+class LateRecord(NamedTuple):
+    """A straggler that was delivered on the day of a unit, its owner."""
+
+    owner: Unit
+    day: date
+    digest: bytes
+    event_id: str
+    log_file: str
+    record: int
+    need: int
+
+
+@dataclass
+class Delivered:
+    """What was delivered for a unit.
+
+    Attributes:
+        records: The digests of the records of its day.
+        files: The log files, by their numbers in ``records``.
+        late: The stragglers that it owns.
+        excused: How many rows may be without a record, since log files are gone or damaged.
+        counts: What became of the elements, as receipts count them.
+        is_whole: Whether its log files are all those of the receipt, and each could be read.
+        amounts: How much was read.
+    """
+
+    records: RecordDigests = field(default_factory=RecordDigests)
+    files: list[Delivery] = field(default_factory=list)
+    late: list[LateRecord] = field(default_factory=list)
+    excused: int = 0
+    counts: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(("read", "elsewhere", "quarantined", "discarded"), 0)
+    )
+    is_whole: bool = True
+    amounts: Amounts = field(default_factory=Amounts)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the log files of a unit are read.
+
+    Attributes:
+        unit: The unit.
+        receipt: Its receipt; None if it has none.
+        known: The log files that its parts were made of; None if that is not known.
+        bounds: Its window.
+        discards: The discard rules of its settings.
+        masks: Mask what rules redact.
+        holds: Whether a place is looked at.
+    """
+
+    unit: Unit
+    receipt: Receipt | None
+    known: Identities | None
+    bounds: Bounds
+    discards: Discards
+    masks: Masks
+    holds: Callable[[str, str], bool]
+
+    def name_of(self, file: Delivery) -> str:
+        """What a log file is known by."""
+        return known_as(file.key, None if all(self.unit.span) else file.place)
+
+    def count_of(self, file: Delivery) -> int | None:
+        """How many records of a log file the run could read; None if it did not know the file.
+
+        Without identities, those are known that were there before; their counts are not: -1.
+        """
+        if self.receipt is None:
+            return -1
+        if self.known is None:
+            return -1 if file.modified <= self.receipt.converted_at else None
+        return self.known.records_of(self.name_of(file))
+
+
+def take(tree: LogTree, reading: Reading, taken: Delivered) -> Iterator[Finding]:
+    """Read the log files of a unit; what they hold goes to ``taken``."""
+    files = tree.files(reading.unit, reading.bounds)
+    yield from _gone(reading, files, taken)
+    changed = False
+    for file in files:
+        if not reading.holds(*file.place):
+            taken.is_whole = False
+            continue
+        count = reading.count_of(file)
+        if count is None:
+            taken.is_whole = False
+            yield _unknown(reading, file)
+        for finding in _read(tree, reading, file, count, taken):
+            changed = changed or finding.kind in {Kind.LOG_CHANGED, Kind.LOG_DAMAGED}
+            yield finding
+    receipt = reading.receipt
+    if receipt is not None and taken.is_whole and not changed and not receipt.kept:
+        yield from _fingerprint(reading, receipt, files)
+
+
+def _gone(reading: Reading, files: list[Delivery], taken: Delivered) -> Iterator[Finding]:
+    if reading.known is None:
+        return
+    present = Identities()
+    for file in files:
+        present.add(reading.name_of(file), 0)
+    gone = [n for number, n in reading.known.counts.items() if number not in present.counts]
+    gone = [count for count in gone if count]  # of the others nothing is missed
+    if not gone:
+        return
+    taken.is_whole = False
+    taken.excused += sum(gone)
+    receipt = reading.receipt
+    is_kept = bool(receipt and receipt.kept)
+    of = counted(len(reading.known), "log file")
+    what = f"{len(gone):,} of {of} that it was made of, with {counted(sum(gone), 'record')}, "
+    what += "are not in the source"
+    if receipt is not None and is_kept:
+        what += f", as its receipt says ({receipt.kept})"
+    kind = Kind.KEPT if is_kept else Kind.LOG_GONE
+    yield Finding(kind=kind, unit=reading.unit.name, what=what, count=len(gone))
+
+
+def _unknown(reading: Reading, file: Delivery) -> Finding:
+    receipt = reading.receipt
+    is_added = receipt is not None and receipt.settled and not is_unread(receipt, file.place)
+    when = f"{receipt.converted_at:%Y-%m-%d %H:%M}" if receipt else ""
+    if is_added:
+        what = f"its unit was settled without it at {when}"
+        what += f"; it was delivered at {file.delivered:%Y-%m-%d %H:%M} by its name"
+        what += f", and written at {file.modified:%Y-%m-%d %H:%M}"
+        kind = Kind.LOG_ADDED
+    else:
+        kind, what = Kind.PENDING, f"the conversion of {when} did not read it"
+    return Finding(kind=kind, unit=reading.unit.name, log_file=file.key, what=what)
+
+
+def _fingerprint(reading: Reading, receipt: Receipt, files: list[Delivery]) -> Iterator[Finding]:
+    names = ((reading.name_of(f).encode(errors="surrogateescape"), f.size) for f in files)
+    if fingerprint_of(names) != receipt.source_fingerprint:
+        what = "the names of its log files are those of its receipt, their sizes are not"
+        yield Finding(kind=Kind.LOG_CHANGED, unit=reading.unit.name, what=what)
+
+
+def _read(
+    tree: LogTree, reading: Reading, file: Delivery, count: int | None, taken: Delivered
+) -> Iterator[Finding]:
+    """Read one log file, of which ``count`` records could be read; see `Reading.count_of`."""
+    name = reading.unit.name
+    try:
+        elements, is_odd = tree.elements(file)
+    except (StorageError, UnreadableLogError) as error:
+        taken.is_whole = False
+        what = error.what
+        kind = Kind.UNREADABLE if isinstance(error, StorageError) else Kind.QUARANTINED
+        if count is not None and count > 0:
+            taken.excused += count
+            kind = Kind.LOG_DAMAGED
+            what = f"{counted(count, 'record')} could be read when it was converted; now: {what}"
+        elif count == 0 and not _is_quarantined(reading, file.key):
+            kind, what = Kind.RECEIPT_FALSE, f"the receipt does not say that it is damaged: {what}"
+        yield Finding(kind=kind, unit=name, log_file=file.key, what=what)
+        return
+    number = len(taken.files)
+    taken.files.append(file)
+    is_known = count is not None
+    was_unread = is_known and count == 0
+    records = total = 0
+    for position, record in elements:
+        total += 1
+        records += record is not None
+        need = REQUIRED if is_known and not was_unread else OPTIONAL
+        _take_record(reading, file, number, position, record, need, taken)
+    taken.counts["read"] += total
+    odd = int(is_odd)
+    taken.amounts.add(Amounts(log_files=1, log_bytes=file.size, records=records, odd=odd))
+    if is_odd:  # of what is no record, the reader of shapes alone knows how it is counted
+        taken.is_whole = False
+    if was_unread and records:
+        taken.is_whole = False
+        if _is_quarantined(reading, file.key):
+            what = f"it was quarantined; now {counted(records, 'record')} can be read"
+            yield Finding(kind=Kind.PENDING, unit=name, log_file=file.key, what=what)
+            return
+    if count is not None and count >= 0 and count != records:
+        taken.is_whole = False
+        taken.excused += max(0, count - records)
+        what = f"it has {counted(records, 'record')}; {count:,} when it was converted"
+        yield Finding(kind=Kind.LOG_CHANGED, unit=name, log_file=file.key, what=what)
+
+
+def _is_quarantined(reading: Reading, key: str) -> bool:
+    receipt = reading.receipt
+    if receipt is None:
+        return False
+    named = any(bad.key == key and bad.record is None for bad in receipt.quarantined)
+    return named or receipt.files.quarantined > len(receipt.quarantined)  # too many to name
+
+
+def _take_record(  # noqa: PLR0913, PLR0917
+    reading: Reading,
+    file: Delivery,
+    number: int,
+    position: int,
+    record: dict[str, Any] | None,
+    need: int,
+    taken: Delivered,
+) -> None:
+    unit = reading.unit
+    is_own_file = file.delivered.date() == unit.day
+    day = None if record is None else event_day(record)
+    if record is None or day is None:
+        taken.counts["quarantined" if is_own_file else "elsewhere"] += 1
+        return
+    is_late = is_own_file and day != unit.day and not reading.bounds.hold(file.delivered, day)
+    if day != unit.day and not is_late:
+        taken.counts["elsewhere"] += 1
+        return
+    if reading.discards.match(record):
+        taken.counts["discarded"] += 1
+        need = DISCARDED
+    place = Place(unit.account or file.place.account, unit.region or file.place.region)
+    form = digest(place, reading.masks.record(normal(record)))
+    if is_late:
+        late = LateRecord(unit, day, form, id_of(record), file.key, position, need)
+        taken.late.append(late)
+    else:
+        taken.records.add(form, number, position, need)
+
+
+def records_in(
+    tree: LogTree, file: Delivery, positions: Container[int]
+) -> dict[int, dict[str, Any]]:
+    """Some records of a log file, by their positions."""
+    elements, _ = tree.elements(file)
+    return {n: record for n, record in elements if n in positions and record is not None}
+
+
+def different(tree: LogTree, files: list[Delivery], refs: Iterable[Ref]) -> int:
+    """How many different records there are, as they were delivered."""
+    by_file = defaultdict[int, set[int]](set)
+    for ref in refs:
+        by_file[ref.number].add(ref.position)
+    found = (records_in(tree, files[number], which) for number, which in by_file.items())
+    return len({canonical(record) for records in found for record in records.values()})
