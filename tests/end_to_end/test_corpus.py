@@ -61,6 +61,7 @@ class Corpus(NamedTuple):
     texts: list[str]
     exported: list[str]
     receipts: list[dict[str, Any]]
+    verified: dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,10 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     out = run_apart("export", dataset)
     assert out.returncode == 0, out.stderr
     receipts = [json.loads(line) for line in done.stdout.splitlines()]
-    return Corpus(texts, out.stdout.split("\n")[:-1], receipts)
+    verified = run_apart("verify", dataset, "--source", tree, "--json")
+    assert verified.returncode == 0, verified.stdout
+    summary = json.loads(verified.stdout.splitlines()[-1])
+    return Corpus(texts, out.stdout.split("\n")[:-1], receipts, summary)
 
 
 def canonical(text: str) -> str:
@@ -102,6 +106,14 @@ def test_every_real_record_is_accounted_for(corpus: Corpus) -> None:
     assert written == len(set(map(canonical, corpus.texts)))
     assert written + repeated == len(corpus.texts)
     assert not [one for receipt in corpus.receipts for one in receipt["quarantined"]]
+
+
+def test_verify_has_compared_every_record(corpus: Corpus) -> None:
+    looked_at = corpus.verified["looked_at"]
+
+    assert looked_at["rows"] == len(set(map(canonical, corpus.texts)))
+    assert looked_at["records"] >= len(corpus.texts)  # some files are read for two days
+    assert corpus.verified["clean"] is True
 
 
 def test_only_what_the_publishers_have_added_is_without_a_column(corpus: Corpus) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import shutil
 from collections.abc import Callable
 from datetime import timedelta
@@ -300,6 +301,67 @@ def test_what_has_expired_is_kept(tmp_path: Path) -> None:
 
     assert before.kinds == {"log file gone"}
     assert assert_clean(dataset, logs, "kept")["found"] == {"kept": 1}
+
+
+def test_what_is_damaged_later_is_kept(tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    damaged = deliver(logs, event("a"))
+    deliver(logs, event("b"), unique="ZZZZZZZZZZZZZZZZ")
+    dataset = converted(logs, tmp_path / "dataset")
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    before = verify(dataset, "--source", logs)
+    converted(logs, dataset)
+
+    assert before.kinds == {"log file damaged"}
+    assert assert_clean(dataset, logs, "kept")["found"] == {"kept": 1}
+
+
+@pytest.mark.parametrize("rules", [{}, {"redact": [{"name": "a", "keys": ["a"]}]}])
+@pytest.mark.parametrize("encoding", ["string", "variant"])
+def test_records_that_are_nested_too_deep_for_python_are_compared_as_they_are(
+    tmp_path: Path, encoding: str, rules: Json
+) -> None:
+    deep = '{"eventTime":"2026-01-10T11:58:00Z","eventID":"%s","userIdentity":{"type":"x","y":%s},'
+    deep += '"requestParameters":{"a":%s, "b": 1.0}}'
+    lists, objects = "[" * 5000 + "]" * 5000, '{"a":' * 3000 + "1" + "}" * 3000
+    deliver(tmp_path / "logs", deep % ("l", 1, lists), deep % ("o", objects, "2"), event("x"))
+    dataset = converted(tmp_path / "logs", tmp_path / "dataset", json_encoding=encoding, **rules)
+
+    assert assert_clean(dataset, tmp_path / "logs")["looked_at"]["rows"] == 3
+    damaged = part_of(dataset)
+    row = row_of(damaged, "l")
+    rewrite(damaged, lambda table: replaced(table, "userAgent", row, "x"))
+    assert verify(dataset, "--source", tmp_path / "logs").of("record altered")
+
+
+@pytest.mark.parametrize("named", [b"caf\xe9.json.gz", b"a b.json.gz"])
+def test_a_damaged_log_file_of_any_name_is_quarantined(tmp_path: Path, named: bytes) -> None:
+    path = deliver(tmp_path / "logs", event("a"))
+    path.with_name(os.fsdecode(named)).write_bytes(b"\x1f\x8b")
+    dataset = converted(tmp_path / "logs", tmp_path / "dataset")
+
+    assert assert_clean(dataset, tmp_path / "logs", "quarantined")["found"]["quarantined"] > 0
+
+
+def test_a_dataset_without_a_part_is_one_if_it_has_receipts(tmp_path: Path) -> None:
+    deliver(tmp_path / "logs", "17")
+    dataset = converted(tmp_path / "logs", tmp_path / "dataset")
+    assert not dataset.exists()
+
+    assert_clean(dataset, tmp_path / "logs")
+
+
+def test_a_dataset_that_is_gone_misses_its_parts(tmp_path: Path) -> None:
+    deliver(tmp_path / "logs", event("a"))
+    dataset = converted(tmp_path / "logs", tmp_path / "dataset")
+    shutil.rmtree(dataset)
+
+    assert verify(dataset).kinds == {"part missing"}
+
+
+def part_of(dataset: Path) -> Path:
+    (one,) = parts(dataset)
+    return one
 
 
 # Tampering: a dataset of a few days, in which something is changed.

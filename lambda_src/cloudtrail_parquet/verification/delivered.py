@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from cloudtrail_parquet.errors import StorageError, UnreadableLogError
 from cloudtrail_parquet.layout import Place, Unit
+from cloudtrail_parquet.printable import writable
 from cloudtrail_parquet.state.identities import Identities, known_as
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.verification.findings import Amounts, Finding, Kind
@@ -149,7 +150,7 @@ def _unknown(reading: Reading, file: Delivery) -> Finding:
         kind = Kind.LOG_ADDED
     else:
         kind, what = Kind.PENDING, f"the conversion of {when} did not read it"
-    return Finding(kind=kind, unit=reading.unit.name, log_file=file.key, what=what)
+    return Finding(kind=kind, unit=reading.unit.name, log_file=writable(file.key), what=what)
 
 
 def _fingerprint(reading: Reading, receipt: Receipt, files: list[Delivery]) -> Iterator[Finding]:
@@ -169,14 +170,17 @@ def _read(
     except (StorageError, UnreadableLogError) as error:
         taken.is_whole = False
         what = error.what
-        kind = Kind.UNREADABLE if isinstance(error, StorageError) else Kind.QUARANTINED
+        is_named = count == 0 and _is_quarantined(reading, file.key)
+        is_lost = isinstance(error, StorageError) and not is_named
+        kind = Kind.UNREADABLE if is_lost else Kind.QUARANTINED
         if count is not None and count > 0:
             taken.excused += count
-            kind = Kind.LOG_DAMAGED
+            is_kept = bool(reading.receipt and reading.receipt.kept)
+            kind = Kind.KEPT if is_kept else Kind.LOG_DAMAGED
             what = f"{counted(count, 'record')} could be read when it was converted; now: {what}"
-        elif count == 0 and not _is_quarantined(reading, file.key):
+        elif count == 0 and not is_named and not is_lost:
             kind, what = Kind.RECEIPT_FALSE, f"the receipt does not say that it is damaged: {what}"
-        yield Finding(kind=kind, unit=name, log_file=file.key, what=what)
+        yield Finding(kind=kind, unit=name, log_file=writable(file.key), what=what)
         return
     number = len(taken.files)
     taken.files.append(file)
@@ -197,20 +201,20 @@ def _read(
         taken.is_whole = False
         if _is_quarantined(reading, file.key):
             what = f"it was quarantined; now {counted(records, 'record')} can be read"
-            yield Finding(kind=Kind.PENDING, unit=name, log_file=file.key, what=what)
+            yield Finding(kind=Kind.PENDING, unit=name, log_file=writable(file.key), what=what)
             return
     if count is not None and count >= 0 and count != records:
         taken.is_whole = False
         taken.excused += max(0, count - records)
         what = f"it has {counted(records, 'record')}; {count:,} when it was converted"
-        yield Finding(kind=Kind.LOG_CHANGED, unit=name, log_file=file.key, what=what)
+        yield Finding(kind=Kind.LOG_CHANGED, unit=name, log_file=writable(file.key), what=what)
 
 
 def _is_quarantined(reading: Reading, key: str) -> bool:
     receipt = reading.receipt
     if receipt is None:
         return False
-    named = any(bad.key == key and bad.record is None for bad in receipt.quarantined)
+    named = any(bad.key == writable(key) and bad.record is None for bad in receipt.quarantined)
     return named or receipt.files.quarantined > len(receipt.quarantined)  # too many to name
 
 

@@ -24,8 +24,9 @@ from cloudtrail_parquet.envelopes.shapes import enclosed_records
 from cloudtrail_parquet.errors import RefusedError
 from cloudtrail_parquet.formats.gzip_text import inflate
 from cloudtrail_parquet.layout import Place, Unit
+from cloudtrail_parquet.printable import is_writable
 from cloudtrail_parquet.storage import Entry, ReadStore
-from cloudtrail_parquet.verification.values import parse
+from cloudtrail_parquet.verification.values import parse, parse_deep
 
 MAX_INFLATED_BYTES = 1 << 30
 _MAX_DEPTH = 14  # folders above accounts
@@ -109,11 +110,12 @@ class LogTree:
         except RefusedError:
             self.refused.append(prefix)
             return
-        logs = self._folders.intersection(inner) if below and name != LOGS_ROOT else ()
+        may_be_account = below and name != LOGS_ROOT and is_writable(name)
+        logs = self._folders.intersection(inner) if may_be_account else ()
         for folder in sorted(logs):
             trail = f"{prefix}{folder}/"
             try:
-                for region in self._store.folders(trail):
+                for region in filter(is_writable, self._store.folders(trail)):
                     place = Place(name, region)
                     self.trails.setdefault(place, []).append((f"{trail}{region}/", folder))
             except RefusedError:
@@ -249,10 +251,10 @@ def _odd(data: bytes, where: str) -> Iterator[Element]:
 
 def _record(raw: bytes) -> dict[str, Any] | None:
     try:
-        record = parse(raw.decode())
+        record = parse_deep(raw.decode())
     except UnicodeDecodeError:
         record = _invalid(raw)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     return record if type(record) is dict else None
 
@@ -260,8 +262,8 @@ def _record(raw: bytes) -> dict[str, Any] | None:
 def _invalid(raw: bytes) -> Any:  # noqa: ANN401
     """A record that is not UTF-8 text comes back with its own bytes beside it."""
     try:
-        record = parse(raw.decode(errors="replace"))
-    except (ValueError, RecursionError):
+        record = parse_deep(raw.decode(errors="replace"))
+    except ValueError:
         return None
     if type(record) is dict:
         record["invalidUtf8"] = base64.b64encode(raw).decode()

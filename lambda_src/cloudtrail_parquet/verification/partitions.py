@@ -1,7 +1,7 @@
 """One partition: its parts against receipts, and its rows as digests."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -14,8 +14,8 @@ from cloudtrail_parquet.layout import Unit, owner_of, partition, unit_of
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import Entry, ReadStore
 from cloudtrail_parquet.verification.findings import Amounts, Finding, Kind
-from cloudtrail_parquet.verification.parts import DAMAGE, OpenPart, opened
-from cloudtrail_parquet.verification.receipts import StateReader, part_named
+from cloudtrail_parquet.verification.parts import DAMAGE, OpenPart, Row, opened
+from cloudtrail_parquet.verification.receipts import StateReader, part_named, rules_of
 from cloudtrail_parquet.verification.rules import Masks
 from cloudtrail_parquet.verification.tables import RowDigests
 
@@ -115,7 +115,9 @@ class PartitionReader:
             try:
                 with opened(self._dataset, entry) as part:
                     yield from _against(by, unit, unit.on(owner.day), entry, part)
-                    yield from self._rows(unit, unit.on(owner.day), number, entry, part, scan)
+                    own_masks = Masks(rules_of(by.settings if by else {}, "redact"))
+                    rows = part.rows(unit, self._masks, own_masks)
+                    yield from self._rows(unit, unit.on(owner.day), number, entry, rows, scan)
                     scan.amounts.add(Amounts(parts=1, rows=part.count, bytes=part.size))
             except StorageError as error:
                 scan.damaged = True
@@ -135,9 +137,9 @@ class PartitionReader:
             yield _about(Kind.PART_UNKNOWN, unit, entry, "no receipt names it")
 
     def _rows(  # noqa: PLR0913, PLR0917
-        self, unit: Unit, owner: Unit, number: int, entry: Entry, part: OpenPart, scan: Scan
+        self, unit: Unit, owner: Unit, number: int, entry: Entry, rows: Iterable[Row], scan: Scan
     ) -> Iterator[Finding]:
-        for row in part.rows(unit, self._masks):
+        for row in rows:
             if row.digest and self._holds(*row.place):
                 scan.rows.add(row.digest, number, row.number)
                 if owner != unit:

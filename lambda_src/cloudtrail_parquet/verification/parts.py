@@ -22,6 +22,7 @@ from cloudtrail_parquet.verification.values import digest, id_of, normal
 
 _BATCH_ROWS = 1024
 _PIECE_BYTES = 1 << 20
+_NO_MASKS = Masks(())
 
 DAMAGE = (OSError, ValueError, ArithmeticError, LookupError, pa.ArrowException)
 """What damaged bytes make a reader raise."""
@@ -71,12 +72,18 @@ class OpenPart:
         }
         self.count: int = self._parquet.metadata.num_rows
 
-    def rows(self, unit: Unit, masks: Masks) -> Iterator[Row]:
-        """All rows, as rows of a unit's partition."""
+    def rows(self, unit: Unit, masks: Masks, own: Masks) -> Iterator[Row]:
+        """All rows, as rows of a unit's partition.
+
+        Args:
+            unit: The unit.
+            masks: Mask what any unit redacts, before rows are compared.
+            own: Mask what the owner of the part redacts.
+        """
         number = 0
         for batch in self._parquet.iter_batches(_BATCH_ROWS):
             for values in batch.to_pylist():
-                yield _row(number, values, unit, masks)
+                yield _row(number, values, unit, masks, own)
                 number += 1
 
 
@@ -101,7 +108,7 @@ def opened(dataset: ReadStore, entry: Entry) -> Iterator[OpenPart]:
         yield OpenPart(pa.BufferReader(data), sha256(data).hexdigest(), len(data))
 
 
-def _row(number: int, values: dict[str, Any], unit: Unit, masks: Masks) -> Row:
+def _row(number: int, values: dict[str, Any], unit: Unit, masks: Masks, own: Masks) -> Row:
     place = Place(
         unit.account or values.get("account") or "", unit.region or values.get("region") or ""
     )
@@ -109,7 +116,7 @@ def _row(number: int, values: dict[str, Any], unit: Unit, masks: Masks) -> Row:
         record = record_of(values)
         if values.get(UNMAPPED) is not None:  # columns alone give no nulls
             record = normal(record)
-        unredacted = masks.left(record)
+        unredacted = own.left(record)
         digest_ = digest(place, masks.record(record))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         what = f"its record cannot be restored ({error})"
@@ -133,5 +140,5 @@ def rows_by_id(
         column = batch.column("eventID")
         wanted = pc.or_(pc.is_in(column, value_set=ids), column.is_null())
         for at in pc.indices_nonzero(wanted).to_pylist():
-            yield _row(number + at, batch.slice(at, 1).to_pylist()[0], unit, masks)
+            yield _row(number + at, batch.slice(at, 1).to_pylist()[0], unit, masks, _NO_MASKS)
         number += batch.num_rows

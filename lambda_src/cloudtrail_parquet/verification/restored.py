@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from cloudtrail_parquet.formats import variant_decode
 from cloudtrail_parquet.schema.columns import RECORD, UNMAPPED, kind
-from cloudtrail_parquet.verification.values import is_text, number, parse, time_text
+from cloudtrail_parquet.verification.values import is_text, number, parse_deep, time_text
 
 _EXACT_TEXT = "exactText"
 
@@ -62,9 +62,9 @@ def _json_text(value: Any) -> str:  # noqa: ANN401
 
 
 def _unmapped(text: str) -> dict[str, Any]:
-    members = parse(text)
+    members = parse_deep(text)
     if type(members) is dict and is_text(members.get(_EXACT_TEXT)):
-        members = parse(members[_EXACT_TEXT])
+        members = parse_deep(members[_EXACT_TEXT])
     if type(members) is not dict:
         raise ValueError(f"{UNMAPPED} is not a JSON object")
     return members
@@ -85,7 +85,7 @@ def _lay_over(target: dict[str, Any], unmapped: dict[str, Any], struct: Any) -> 
 
 
 _LEAVES: dict[str, _Read] = {
-    "json": lambda value: parse(_json_text(value)),
+    "json": lambda value: parse_deep(_json_text(value)),
     "text-boolean": lambda value: "true" if value else "false",
     "integer": number,
     "timestamp": time_text,

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from cloudtrail_parquet.schema.columns import JSON_COLUMNS, RECORD, UNMAPPED
-from cloudtrail_parquet.verification.values import is_compatible, is_text
+from cloudtrail_parquet.verification.values import is_compatible, is_deep, is_text
 
 REDACTED = "[redacted]"
 _FIELDS = ("eventSource", "eventName", "sourceIPAddress")
@@ -75,7 +75,11 @@ class Masks:
         if self._keys and is_compatible(record):
             for column, keys in self._keys.items():
                 value = record.get(column)
-                if value is not None and masked(value, frozenset(keys)) != value:
+                if (
+                    value is not None
+                    and not is_deep(value)
+                    and masked(value, frozenset(keys)) != value
+                ):
                     return column
         return ""
 
@@ -84,6 +88,8 @@ def masked(value: Any, keys: frozenset[str]) -> Any:  # noqa: ANN401
     """A value in which members of these names, at any depth, have lost their values."""
     if not keys:
         return value
+    if is_deep(value):
+        return REDACTED
     if type(value) is list:
         return [masked(item, keys) for item in value]
     if type(value) is not dict:

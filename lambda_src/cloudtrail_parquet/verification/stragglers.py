@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.printable import writable
 from cloudtrail_parquet.verification.delivered import LateRecord
 from cloudtrail_parquet.verification.findings import Finding, Kind
 from cloudtrail_parquet.verification.partitions import LateRow
@@ -111,6 +112,6 @@ def _of_record(record: LateRecord, owner: Unit, row: LateRow | None) -> Finding:
         part="" if row is None else row.part,
         row=None if row is None else row.row,
         event_id=record.event_id,
-        log_file=record.log_file,
+        log_file=writable(record.log_file),
         record=record.record,
     )

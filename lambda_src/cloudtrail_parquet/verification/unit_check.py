@@ -8,6 +8,7 @@ from itertools import groupby
 import msgspec
 
 from cloudtrail_parquet.layout import Place, Unit
+from cloudtrail_parquet.printable import writable
 from cloudtrail_parquet.state.notes import Notes
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import ReadStore
@@ -260,7 +261,7 @@ def _missing(
                 unit=unit.name,
                 what=f"it is not in the partition of its day ({' '.join(place)})",
                 event_id=id_of(records.get(position, {})),
-                log_file=file.key,
+                log_file=writable(file.key),
                 record=position,
             )
 

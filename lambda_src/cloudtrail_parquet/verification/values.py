@@ -10,6 +10,7 @@ another major version is incompatible; aggregated records have a window in place
 
 import json
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
@@ -19,6 +20,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from cloudtrail_parquet.formats import jsontext
 from cloudtrail_parquet.formats.eventtime import parse_time
 from cloudtrail_parquet.layout import Place
 from cloudtrail_parquet.schema.columns import RECORD
@@ -37,21 +39,47 @@ _NUMBER = "\udfff#"
 """Begins a number among the values of `parse`; what follows are its digits. A string that begins
 with this half of a surrogate pair gets one more of it, so that none is taken for a number."""
 
+_DEEP = "\udfff!"
+"""Begins the text of a value that is nested too deep."""
+
 _number = _NUMBER.__add__
 _encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False)
 
 
 def parse(text: str) -> Any:  # noqa: ANN401 - any JSON value
-    """Parse a JSON text; its numbers become strings of their digits, as `is_number` knows them.
+    """Parse a JSON text; its numbers become strings of their digits (`digits_of`).
 
     Raises:
         ValueError: It is not JSON; ``NaN`` and the infinities are not, either.
-        RecursionError: It is nested too deep.
+        RecursionError: It is nested too deep; `parse_deep` takes that.
     """
     value = json.loads(text, parse_int=_number, parse_float=_number, parse_constant=_refuse)
     if "\\u" in text and "\\udfff" in text.lower():
         return _told_apart(json.loads(text, parse_int=_Digits, parse_float=_Digits))
     return value
+
+
+def parse_deep(text: str, levels: int = 5) -> Any:  # noqa: ANN401
+    """Parse a JSON text however deep it is nested.
+
+    What is too deep for Python is taken as it is written: the text or, of an object, in some
+    levels, only the members that are too deep.
+
+    Raises:
+        ValueError: It is not JSON.
+    """
+    try:
+        return parse(text)
+    except RecursionError:
+        if not levels or text.lstrip()[:1] != "{":
+            return _DEEP + text.strip()
+    members = jsontext.members(text.encode(errors="surrogateescape"))
+    return {name: parse_deep(value.decode(), levels - 1) for name, value in members.items()}
+
+
+def is_deep(value: Any) -> bool:  # noqa: ANN401
+    """Whether a value is the text of one that is nested too deep."""
+    return type(value) is str and value.startswith(_DEEP)
 
 
 def _refuse(name: str) -> None:
@@ -90,12 +118,20 @@ def digits_of(value: Any) -> str | None:  # noqa: ANN401
 
 def is_text(value: Any) -> bool:  # noqa: ANN401
     """Whether a value of `parse` is a string."""
-    return type(value) is str and not value.startswith(_NUMBER)
+    return type(value) is str and not value.startswith((_NUMBER, _DEEP))
 
 
 def canonical(value: Any) -> str:  # noqa: ANN401
     """One text for each value of `parse`, whatever the order of members."""
-    return _encoder.encode(value)
+    try:
+        return _encoder.encode(value)
+    except RecursionError:  # there is less room on the stack than there was to parse it
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(2 * limit)
+        try:
+            return _encoder.encode(value)
+        finally:
+            sys.setrecursionlimit(limit)
 
 
 def digest(place: Place, record: dict[str, Any]) -> bytes:
@@ -167,7 +203,7 @@ def event_day(record: Mapping[str, Any]) -> date | None:
 
 @lru_cache(4096)
 def _day(text: str) -> date | None:
-    if match := _USUAL.fullmatch(text):
+    if _USUAL.fullmatch(text):
         with suppress(ValueError):  # not a day, or a leap second
             return datetime.fromisoformat(text).date()
     time_us = parse_time(text)  # the forms of copies, of which docs/architecture.md tells

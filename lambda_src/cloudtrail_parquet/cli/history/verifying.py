@@ -51,7 +51,7 @@ class _Opener:
 
     def __call__(self) -> tuple[ReadStore, ReadStore, ReadStore | None]:
         source = None if self.source is None else self.source.open()
-        return open_existing(self.dataset, "dataset"), open_store(self.state), source
+        return open_store(self.dataset), open_store(self.state), source
 
 
 def verify(  # noqa: PLR0913, PLR0917 - each is an option
@@ -96,7 +96,8 @@ def verify(  # noqa: PLR0913, PLR0917 - each is an option
         seed=seed,
     )
     state = Locations.state_of(dataset, state)
-    open_existing(dataset, "dataset")
+    if open_store(state).read_if_there("dataset.json") is None:  # else all parts may be gone
+        open_existing(dataset, "dataset")
     with _source_of(source, wanted) as opened:
         verification = Verification(_Opener(dataset, state, opened), scope)
         _check_there(verification, dataset)
