@@ -292,6 +292,7 @@ def test_shards_are_one_unit(tmp_path: Path) -> None:
 
 def test_what_has_expired_is_kept(tmp_path: Path) -> None:
     logs = tmp_path / "logs"
+    deliver(logs, event("older", NOON - timedelta(days=9)), delivered=NOON - timedelta(days=9))
     gone = deliver(logs, event("a"), event("late", NOON - timedelta(days=4)))
     deliver(logs, event("b"), unique="ZZZZZZZZZZZZZZZZ")
     dataset = converted(logs, tmp_path / "dataset")
@@ -675,6 +676,44 @@ def logs_of(small: Small, hour: int) -> Path:
         else [one for one in small.logs.rglob("*20260110T1200Z*") if ACCOUNT in one.name]
     )
     return path
+
+
+def test_log_files_that_have_expired_are_no_fault(small: Small) -> None:
+    for path in small.logs.rglob("*20260110T*"):
+        if ACCOUNT in path.name:
+            path.unlink()
+
+    found = small.compare()
+
+    assert (found.kinds, found.status) == ({"expired"}, 0)
+    assert "80 records" in found.findings[0]["what"]
+
+
+def test_the_last_minutes_of_the_day_before_expire_first(tmp_path: Path) -> None:
+    logs, midnight = tmp_path / "logs", NOON + timedelta(hours=12)
+    when = midnight - timedelta(minutes=5)
+    first = deliver(
+        logs, event("a", when), event("b", midnight + timedelta(minutes=9)), delivered=when
+    )
+    second = deliver(
+        logs, event("c", midnight + timedelta(hours=9)), delivered=midnight + timedelta(hours=9)
+    )
+    deliver(
+        logs, event("d", midnight + timedelta(hours=8)), delivered=midnight + timedelta(hours=8)
+    )
+    dataset = converted(logs, tmp_path / "dataset")
+    first.unlink()
+
+    assert_clean(dataset, logs, "expired")
+    second.unlink()
+    assert verify(dataset, "--source", logs).of("log file gone")
+
+
+def test_log_files_that_lie_between_others_do_not_expire(small: Small) -> None:
+    for path in small.logs.rglob("*20260115T*"):
+        path.unlink()
+
+    assert small.compare().kinds == {"log file gone"}
 
 
 def test_a_log_file_that_was_removed_is_missed(small: Small) -> None:

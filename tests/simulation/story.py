@@ -19,6 +19,7 @@ from tests.simulation.s3 import Bucket, Buckets
 from tests.simulation.sabotage import Saboteur
 from tests.simulation.scheduler import Actor, Line, Scheduler
 from tests.simulation.services import Program
+from tests.simulation.verified import faults
 from tests.simulation.watch import Watch
 from tests.simulation.world import World
 
@@ -300,6 +301,10 @@ class Story:
             self.services.invoke(event)
         scheduler.run_until(scheduler.now + 2 * HOUR_S)
         self._judge("at the end", lambda verdict: list(verdict.problems()))
+        if not self.findings:
+            self.findings += faults(
+                self.dataset, self.state, self.source, is_damaged=self.is_damaged
+            )
 
     def _judge(self, when: str, problems: Callable[[Verdict], list[str]]) -> None:
         if not self.findings:

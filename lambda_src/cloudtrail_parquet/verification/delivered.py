@@ -1,6 +1,6 @@
 """What was delivered for a unit: its log files against identities, its records as digests."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -98,7 +98,7 @@ class Reading:
 def take(tree: LogTree, reading: Reading, taken: Delivered) -> Iterator[Finding]:
     """Read the log files of a unit; what they hold goes to ``taken``."""
     files = tree.files(reading.unit, reading.bounds)
-    yield from _gone(reading, files, taken)
+    yield from _gone(tree, reading, files, taken)
     changed = False
     for file in files:
         if not reading.holds(*file.place):
@@ -116,34 +116,76 @@ def take(tree: LogTree, reading: Reading, taken: Delivered) -> Iterator[Finding]
         yield from _fingerprint(reading, receipt, files)
 
 
-def _gone(reading: Reading, files: list[Delivery], taken: Delivered) -> Iterator[Finding]:
-    if reading.known is None:
+def _gone(
+    tree: LogTree, reading: Reading, files: list[Delivery], taken: Delivered
+) -> Iterator[Finding]:
+    """What the source has lost of the log files that the unit was made of."""
+    receipt, (gone, records) = reading.receipt, _count_gone(reading, files)
+    if receipt is None or not gone:
         return
+    taken.is_whole = False
+    taken.excused += records
+    what = f"{gone:,} of {counted(receipt.files.listed, 'log file')} that it was made of, "
+    what += f"with {counted(records, 'record')}, are not in the source"
+    kind = Kind.LOG_GONE
+    if receipt.kept:
+        kind = Kind.KEPT
+        what += f", as its receipt says ({receipt.kept})"
+    elif _has_expired(tree, reading, files):
+        kind = Kind.EXPIRED
+        what += "; none of its account and region is older"
+    yield Finding(kind=kind, unit=reading.unit.name, what=what, count=gone)
+
+
+def _count_gone(reading: Reading, files: list[Delivery]) -> tuple[int, int]:
+    """How many log files are gone, and how many records they had, or may have had."""
+    receipt = reading.receipt
+    if reading.known is None:
+        there = sum(reading.count_of(file) is not None for file in files)
+        gone = max(0, receipt.files.listed - there) if receipt else 0
+        return gone, receipt.records.read if receipt and gone else 0
     present = Identities()
     for file in files:
         present.add(reading.name_of(file), 0)
-    gone = [n for number, n in reading.known.counts.items() if number not in present.counts]
-    gone = [count for count in gone if count]  # of the others nothing is missed
-    if not gone:
-        return
-    taken.is_whole = False
-    taken.excused += sum(gone)
-    receipt = reading.receipt
-    is_kept = bool(receipt and receipt.kept)
-    of = counted(len(reading.known), "log file")
-    what = f"{len(gone):,} of {of} that it was made of, with {counted(sum(gone), 'record')}, "
-    what += "are not in the source"
-    if receipt is not None and is_kept:
-        what += f", as its receipt says ({receipt.kept})"
-    kind = Kind.KEPT if is_kept else Kind.LOG_GONE
-    yield Finding(kind=kind, unit=reading.unit.name, what=what, count=len(gone))
+    lost = [n for number, n in reading.known.counts.items() if number not in present.counts]
+    return len(list(filter(None, lost))), sum(lost)  # of those without records nothing is missed
+
+
+def _has_expired(tree: LogTree, reading: Reading, files: list[Delivery]) -> bool:
+    """Whether what is gone is older than all log files of its place, as lifecycle rules leave it.
+
+    Log files of the day before expire first: then those of the unit's own day have as many bytes as
+    the receipt says. Which places lack some is known of a unit of many only from its counts.
+    """
+    unit, receipt = reading.unit, reading.receipt
+    if receipt is None:
+        return False
+    before = {unit.span: (receipt.files.listed, receipt.bytes_in)}
+    if not all(unit.span):
+        before = {
+            Place(unit.account or account, unit.region or region): (figures.files, figures.bytes)
+            for account, regions in receipt.places.items()
+            for region, figures in regions.items()
+        }
+    now, own = Counter(file.place for file in files), Counter[Place]()
+    for file in files:
+        own[file.place] += file.size if file.delivered.date() == unit.day else 0
+    begin = min(reading.bounds.days(unit.day))
+    lacking = [place for place, (count, _) in before.items() if count > now[place]]
+    return all(
+        unit.day < tree.oldest(place)
+        or (begin < tree.oldest(place) and own[place] == before[place][1])
+        for place in lacking
+    )
 
 
 def _unknown(reading: Reading, file: Delivery) -> Finding:
     receipt = reading.receipt
     is_added = receipt is not None and receipt.settled and not is_unread(receipt, file.place)
     when = f"{receipt.converted_at:%Y-%m-%d %H:%M}" if receipt else ""
-    if is_added:
+    if receipt is not None and receipt.kept:
+        kind, what = Kind.PENDING, f"its unit was kept as it was at {when}, without it"
+    elif is_added:
         what = f"its unit was settled without it at {when}"
         what += f"; it was delivered at {file.delivered:%Y-%m-%d %H:%M} by its name"
         what += f", and written at {file.modified:%Y-%m-%d %H:%M}"

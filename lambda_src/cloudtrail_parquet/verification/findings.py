@@ -32,6 +32,7 @@ class Kind(StrEnum):
     PENDING = "not converted yet"
     QUARANTINED = "quarantined"
     KEPT = "kept"
+    EXPIRED = "expired"
     UNKNOWN_DIGEST = "no digest"
     ELSEWHERE = "not looked at"
 
@@ -65,12 +66,22 @@ ADVICE: dict[Kind, str] = {
     Kind.PENDING: "convert",
     Kind.QUARANTINED: "see docs/operations.md, Quarantine",
     Kind.KEPT: "nothing: the log files are gone, and the parts are what is left of them",
+    Kind.EXPIRED: "nothing, if a lifecycle rule removes log files; else find out who did",
     Kind.UNKNOWN_DIGEST: "nothing; the next conversion of the unit notes it",
     Kind.ELSEWHERE: "verify these days as well",
 }
 """What to do about each kind."""
 
-NOTES = frozenset({Kind.PENDING, Kind.QUARANTINED, Kind.KEPT, Kind.UNKNOWN_DIGEST, Kind.ELSEWHERE})
+NOTES = frozenset(
+    {
+        Kind.PENDING,
+        Kind.QUARANTINED,
+        Kind.KEPT,
+        Kind.EXPIRED,
+        Kind.UNKNOWN_DIGEST,
+        Kind.ELSEWHERE,
+    }
+)
 """The kinds that say what could not be proved, and why; nothing is wrong."""
 
 

@@ -31,6 +31,7 @@ from cloudtrail_parquet.verification.values import parse, parse_deep
 MAX_INFLATED_BYTES = 1 << 30
 _MAX_DEPTH = 14  # folders above accounts
 _DAYS_AT_HAND = 12  # listings of days: those of a place are asked for up to three times
+_PLACES_AT_HAND = 4096
 _STAMP = re.compile(r".*?_CloudTrail(?:-[A-Za-z]+)?_[^_]+_(\d{8}T\d{4})Z.*", re.DOTALL)
 _MOMENT = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
@@ -98,6 +99,7 @@ class LogTree:
         self.trails: dict[Place, list[tuple[str, str]]] = {}
         self.refused: list[str] = []
         self._listed = lru_cache(_DAYS_AT_HAND)(self._list)
+        self._oldest = lru_cache(_PLACES_AT_HAND)(self._first_day)
         is_root = store.uri.rstrip("/").rpartition("/")[2] == LOGS_ROOT
         self._search("", _MAX_DEPTH, below=is_root)
 
@@ -137,6 +139,17 @@ class LogTree:
                         except ValueError:
                             continue
         return {day for day in found if first <= day <= last}
+
+    def oldest(self, place: Place) -> date:
+        """The first day of delivery that has a log file; the last day of the calendar without."""
+        return self._oldest(place)
+
+    def _first_day(self, place: Place) -> date:
+        for day in sorted(self.days(place, date.min, date.max)):
+            trails = self.trails.get(place, ())
+            if any(self._listed(place, trail, folder, day) for trail, folder in trails):
+                return day
+        return date.max
 
     def _numbers(self, prefix: str, form: str) -> list[str]:
         return [name for name in self._store.folders(prefix) if re.fullmatch(form, name)]

@@ -1,0 +1,79 @@
+"""What `verify` says at the end of a story: it knows neither the converter nor the oracle.
+
+It reads the buckets as they are, without a client, so nothing happens meanwhile.
+"""
+
+from collections.abc import Iterator
+from io import BytesIO
+from typing import BinaryIO
+
+from cloudtrail_parquet.storage import Details, Entry, Level, ReadStore, Stored
+from cloudtrail_parquet.verification.findings import Kind
+from cloudtrail_parquet.verification.verify import Scope, Verification
+from tests.simulation.s3 import Bucket
+
+_OF_LOST_STATE = {Kind.RECEIPT_MISSING, Kind.PART_UNKNOWN}
+
+
+class BucketStore:
+    """A bucket, read as it is."""
+
+    parallel = 2
+    tops: tuple[str, ...] = ("",)
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self.uri = f"s3://{bucket.name}"
+
+    def folders(self, prefix: str) -> list[str]:
+        return self.level(prefix).folders
+
+    def level(self, prefix: str) -> Level:
+        below = [key[len(prefix) :] for key in self._bucket.below(prefix)]
+        folders = {name.partition("/")[0] for name in below if "/" in name}
+        return Level(sorted(folders), [name for name in below if "/" not in name])
+
+    def files(self, prefix: str, *skip: tuple[str, str], after: str = "") -> Iterator[Entry]:
+        del skip
+        for key in self._bucket.below(prefix, after):
+            held = self._bucket.objects[key]
+            yield Entry(key, len(held.data), held.modified, held.e_tag)
+
+    def read(self, key: str) -> bytes:
+        return self._bucket.objects[key].data
+
+    def read_if_there(self, key: str) -> bytes | None:
+        held = self._bucket.objects.get(key)
+        return held and held.data
+
+    def look(self, key: str) -> Stored | None:
+        held = self._bucket.objects.get(key)
+        return held and Stored(held.data, held.e_tag, held.modified)
+
+    def details(self, key: str) -> Details | None:
+        del key
+        return None
+
+    def open(self, key: str) -> BinaryIO:
+        return BytesIO(self.read(key))
+
+
+def faults(dataset: Bucket, state: Bucket, source: Bucket, *, is_damaged: bool) -> Iterator[str]:
+    """What is wrong.
+
+    Args:
+        dataset: Where the parts are.
+        state: Where the receipts are.
+        source: Where the log files are.
+        is_damaged: Whether somebody has damaged the state; then units may be without a receipt.
+    """
+    if not dataset.keys and not state.keys:
+        return
+    stores: tuple[ReadStore, ReadStore, ReadStore] = (
+        BucketStore(dataset),
+        BucketStore(state),
+        BucketStore(source),
+    )
+    for finding in Verification(lambda: stores, Scope()).findings():
+        if finding.is_fault and not (is_damaged and finding.kind in _OF_LOST_STATE):
+            yield f"VERIFY: {finding.kind}: {finding.unit}: {finding.where}: {finding.what}"
