@@ -14,7 +14,8 @@ from typing import get_args
 
 import pyarrow as pa
 
-from cloudtrail_parquet.batch.workers import Outcome, convert_all, cores, jobs_of
+from cloudtrail_parquet.batch.processes import cores
+from cloudtrail_parquet.batch.workers import Outcome, convert_all, jobs_of
 from cloudtrail_parquet.dataset.export import export_records
 from cloudtrail_parquet.errors import CloudTrailParquetError, UsageError
 from cloudtrail_parquet.intake.left_out import Leftovers

@@ -1,14 +1,7 @@
 """Converting many units, in this process or in several processes of one machine."""
 
-import multiprocessing
-import multiprocessing.connection
-import os
-import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from functools import cache, partial
 from typing import NamedTuple, Protocol
 
@@ -16,6 +9,7 @@ import pyarrow as pa
 
 from cloudtrail_parquet.batch.days import Staged, Stretch, by_days
 from cloudtrail_parquet.batch.preview import preview_unit
+from cloudtrail_parquet.batch.processes import Worker, in_processes, killed
 from cloudtrail_parquet.batch.tally import Job, JobTally, WorkersTally, WorkerTally
 from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.dataset.properties import check_properties, record_properties
@@ -27,7 +21,6 @@ from cloudtrail_parquet.errors import (
     of_system,
 )
 from cloudtrail_parquet.layout import Unit
-from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import Discovery
@@ -36,9 +29,6 @@ from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import Stores
 from cloudtrail_parquet.storage.locations import Locations
 from cloudtrail_parquet.together import Budget, at_a_time
-
-_PORTION = 16
-"""Units that a worker process is given at once, where there are many."""
 
 
 def jobs_of(units: Iterable[Unit], discovery: Discovery) -> list[Job]:
@@ -81,14 +71,6 @@ class Outcome(NamedTuple):
     receipt: Receipt | None
     error: CloudTrailParquetError | None
     looked: bool = True
-
-
-def cores() -> int:
-    """The processors that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS
-        return os.cpu_count() or 1
 
 
 def convert_all(  # noqa: PLR0913
@@ -142,68 +124,12 @@ def _outcomes(  # noqa: PLR0913, PLR0917
         share = tally.share() if tally else None
         yield from _convert_some(splits, jobs, locations, settings, number, share)
         return
-    size = max(1, min(_PORTION, len(jobs) // (4 * workers)))
-    portions = [jobs[first : first + size] for first in range(0, len(jobs), size)]
-    spawn = multiprocessing.get_context("spawn")  # fork would copy Arrow's threads' locks
-    pool = ProcessPoolExecutor(workers, spawn, _prepare_worker, (tally,))
-    with _interrupts_held():  # else one ends workers that have only begun to start
-        futures: dict[Future[list[Outcome]], list[Job]] = {
-            pool.submit(_convert_portion, splits, portion, locations, settings, number): portion
-            for portion in portions
-        }
-    try:
-        for future in as_completed(futures):
-            try:
-                yield from future.result()
-            except BrokenProcessPool:
-                for job in futures[future]:
-                    yield Outcome(job.unit, None, _killed(job.unit))
-    finally:  # at once, if the caller stops early
-        pool.shutdown(wait=all(future.done() for future in futures), cancel_futures=True)
+    act = partial(_convert_portion, splits, locations, settings, number)
+    yield from in_processes(act, jobs, workers, tally, _lost)
 
 
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold interrupts back meanwhile; processes that are started leave them to this one."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _killed(unit: Unit) -> StorageError:
-    what = "a worker process was killed before this unit was done"
-    hint = (
-        "If memory ran out, use fewer workers; a program with several has to start "
-        "its work below if __name__ == '__main__'. Then run it again"
-    )
-    return StorageError(what, unit.name, hint)
-
-
-class _Worker:
-    """What a worker process keeps between its portions.
-
-    Attributes:
-        share: What it has done; None if nobody asks.
-    """
-
-    share: WorkerTally | None = None
-
-
-def _prepare_worker(tally: WorkersTally | None) -> None:
-    prepare_process()
-    _Worker.share = tally.share() if tally else None
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    """End this process when the main process is gone, even if it was killed."""
-    multiprocessing.connection.wait([sentinel])
-    os._exit(1)
+def _lost(job: Job) -> Outcome:
+    return Outcome(job.unit, None, killed(job.unit.name))
 
 
 def _convert_some(  # noqa: PLR0913, PLR0917
@@ -227,12 +153,12 @@ def _convert_some(  # noqa: PLR0913, PLR0917
 
 def _convert_portion(
     splits: frozenset[Unit] | None,
-    jobs: list[Job],
     locations: Locations,
     settings: Settings,
     number: int,
+    jobs: list[Job],
 ) -> list[Outcome]:
-    return list(_convert_some(splits, jobs, locations, settings, number, _Worker.share))
+    return list(_convert_some(splits, jobs, locations, settings, number, Worker.share))
 
 
 class _Begin:

@@ -9,8 +9,9 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from cloudtrail_parquet.batch.processes import cores
 from cloudtrail_parquet.batch.tally import Job, WorkersTally
-from cloudtrail_parquet.batch.workers import Outcome, convert_all, cores, jobs_of
+from cloudtrail_parquet.batch.workers import Outcome, convert_all, jobs_of
 from cloudtrail_parquet.cli.arguments import (
     AsJson,
     Day,

@@ -9,7 +9,7 @@ from typing import Annotated, BinaryIO, Literal
 import pyarrow as pa
 import typer
 
-from cloudtrail_parquet.batch.workers import cores
+from cloudtrail_parquet.batch.processes import cores
 from cloudtrail_parquet.cli.arguments import Accounts, Day, From, Regions, To, range_of
 from cloudtrail_parquet.cli.new_file import check_outside, output_to
 from cloudtrail_parquet.cli.output import INTERRUPTED, note, note_others
