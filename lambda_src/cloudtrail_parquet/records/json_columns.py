@@ -131,6 +131,104 @@ def _with_member(whole: bytes, path: list[str], text: bytes) -> bytes:
     return jsontext.compose([*members.items()])
 
 
+def as_texts(table: pa.Table) -> tuple[pa.Table, Counter[str]]:
+    """Undo `as_in_files`: n rows with their free-form columns as the JSON text that came.
+
+    Args:
+        table: n rows as files of any encoding hold them; some columns may be missing.
+
+    Returns:
+        The n rows, and the counts that `as_in_files` gave when it wrote them.
+
+    Raises:
+        ValueError: A VARIANT is damaged.
+    """
+    exact: dict[str, dict[int, str]] = {}
+    counts = Counter[str]()
+    unmapped = table[UNMAPPED].to_pylist() if UNMAPPED in table.column_names else []
+    for row, whole in enumerate(unmapped):
+        if whole is not None and any(name in whole for name in _TOP_LEVEL):
+            rest = _taken_out(whole, row, table, exact)
+            counts[EXACT_TEXT] += _is_wrapped(whole) - _is_wrapped(rest)
+            unmapped[row] = rest
+    counts.update({path: len(rows) for path, rows in exact.items()})
+    columns = []
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if name == UNMAPPED:
+            columns.append(pa.array(unmapped, pa.string()))
+        elif name in _TOP_LEVEL:
+            columns.append(_in_text(name, column.combine_chunks(), exact))
+        else:
+            columns.append(column)
+    return pa.table(columns, names=table.column_names), +counts
+
+
+def _taken_out(
+    unmapped: str, row: int, table: pa.Table, exact: dict[str, dict[int, str]]
+) -> str | None:
+    """What is unmapped without the exact texts of columns, which are added to ``exact``."""
+    whole, has_any = unwrap(unmapped.encode()), False
+    for path in PATHS:
+        name, *members = path.split(".")
+        if name not in table.column_names:
+            continue
+        value = table[name][row].as_py()
+        for member in members:
+            value = None if value is None else value.get(member)
+        if (
+            value is None
+        ):  # nothing that came lies in the column: the text is that of something else
+            continue
+        whole, text = _without_member(whole, [name, *members])
+        if text is not None:
+            exact.setdefault(path, {})[row], has_any = text.decode(), True
+    if not has_any:
+        return unmapped
+    return None if not jsontext.members(whole) else wrap(whole).decode()
+
+
+def _without_member(whole: bytes, path: list[str]) -> tuple[bytes, bytes | None]:
+    """An object without a member, and the member's text; None if it has none."""
+    name, *below = path
+    if whole[:1] != b"{":
+        return whole, None
+    members = jsontext.members(whole)
+    if name not in members:
+        return whole, None
+    text = members.pop(name)
+    if below:
+        rest, found = _without_member(text, below)
+        if found is None:
+            return whole, None
+        if jsontext.members(rest):
+            members[name] = rest
+        text = found
+    return jsontext.compose([*members.items()]), text
+
+
+def _in_text(path: str, column: pa.Array, exact: dict[str, dict[int, str]]) -> pa.Array:
+    """A column, or a member of it, with JSON texts in place of what files hold."""
+    if path not in PATHS:
+        members = [
+            _in_text(f"{path}.{child.name}", member, exact)
+            for child, member in zip(column.type, column.flatten(), strict=True)
+        ]
+        names = [child.name for child in column.type]
+        return pa.StructArray.from_arrays(members, names, mask=column.is_null())
+    if isinstance(column, pa.ExtensionArray):
+        texts = column.storage
+    elif pa.types.is_struct(column.type):
+        values = column.to_pylist()
+        texts = pa.array([None if one is None else text_of(one) for one in values], pa.string())
+    else:
+        texts = column
+    if originals := exact.get(path):
+        mask = pa.array([row in originals for row in range(len(texts))], pa.bool_())
+        rows = pa.array([originals[row] for row in sorted(originals)], pa.string())
+        texts = pc.replace_with_mask(texts, mask, rows)
+    return texts
+
+
 def _is_wrapped(unmapped: str | None) -> bool:
     return unmapped is not None and is_wrapped(unmapped.encode())
 
