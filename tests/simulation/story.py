@@ -302,9 +302,9 @@ class Story:
         scheduler.run_until(scheduler.now + 2 * HOUR_S)
         self._judge("at the end", lambda verdict: list(verdict.problems()))
         if not self.findings:
-            self.findings += faults(
-                self.dataset, self.state, self.source, is_damaged=self.is_damaged
-            )
+            past = [one.settings for one in self.programs]
+            buckets = self.dataset, self.state, self.source
+            self.findings += faults(*buckets, past, is_damaged=self.is_damaged)
 
     def _judge(self, when: str, problems: Callable[[Verdict], list[str]]) -> None:
         if not self.findings:

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from io import BytesIO
 from typing import BinaryIO
 
+from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.storage import Details, Entry, Level, ReadStore, Stored
 from cloudtrail_parquet.verification.findings import Kind
 from cloudtrail_parquet.verification.verify import Scope, Verification
 from tests.simulation.s3 import Bucket
 
+_OF_OTHER_RULES = {Kind.ROW_REPEATED}
+_OF_OTHER_RULES = {Kind.ROW_REPEATED}
 _OF_LOST_STATE = {Kind.RECEIPT_MISSING, Kind.PART_UNKNOWN}
 
 
@@ -58,22 +61,31 @@ class BucketStore:
         return BytesIO(self.read(key))
 
 
-def faults(dataset: Bucket, state: Bucket, source: Bucket, *, is_damaged: bool) -> Iterator[str]:
+def faults(
+    dataset: Bucket, state: Bucket, source: Bucket, past: list[Settings], *, is_damaged: bool
+) -> Iterator[str]:
     """What is wrong.
 
     Args:
         dataset: Where the parts are.
         state: Where the receipts are.
         source: Where the log files are.
+        past: All settings that ever were in force. If some redact and others do not, a record whose
+            log file has expired may stand as it was, and again redacted.
         is_damaged: Whether somebody has damaged the state; then units may be without a receipt.
     """
     if not dataset.keys and not state.keys:
         return
+    excused = set[Kind]()
+    if is_damaged:
+        excused |= _OF_LOST_STATE
+    if len({bool(settings.redact) for settings in past}) > 1:
+        excused |= _OF_OTHER_RULES
     stores: tuple[ReadStore, ReadStore, ReadStore] = (
         BucketStore(dataset),
         BucketStore(state),
         BucketStore(source),
     )
     for finding in Verification(lambda: stores, Scope()).findings():
-        if finding.is_fault and not (is_damaged and finding.kind in _OF_LOST_STATE):
+        if finding.is_fault and finding.kind not in excused:
             yield f"VERIFY: {finding.kind}: {finding.unit}: {finding.where}: {finding.what}"

@@ -120,11 +120,13 @@ def _gone(
     tree: LogTree, reading: Reading, files: list[Delivery], taken: Delivered
 ) -> Iterator[Finding]:
     """What the source has lost of the log files that the unit was made of."""
-    receipt, (gone, records) = reading.receipt, _count_gone(reading, files)
-    if receipt is None or not gone:
+    receipt, lost = reading.receipt, _lost(reading, files)
+    gone, records = len(list(filter(None, lost))), sum(lost)  # nothing is missed of those without
+    if lost:
+        taken.is_whole = False
+        taken.excused += records
+    if receipt is None or not records:
         return
-    taken.is_whole = False
-    taken.excused += records
     what = f"{gone:,} of {counted(receipt.files.listed, 'log file')} that it was made of, "
     what += f"with {counted(records, 'record')}, are not in the source"
     kind = Kind.LOG_GONE
@@ -137,18 +139,19 @@ def _gone(
     yield Finding(kind=kind, unit=reading.unit.name, what=what, count=gone)
 
 
-def _count_gone(reading: Reading, files: list[Delivery]) -> tuple[int, int]:
-    """How many log files are gone, and how many records they had, or may have had."""
+def _lost(reading: Reading, files: list[Delivery]) -> list[int]:
+    """How many records, for each log file that is gone, it had; or may have had, where unknown."""
     receipt = reading.receipt
     if reading.known is None:
+        if receipt is None:
+            return []
         there = sum(reading.count_of(file) is not None for file in files)
-        gone = max(0, receipt.files.listed - there) if receipt else 0
-        return gone, receipt.records.read if receipt and gone else 0
+        gone = max(int(bool(receipt.kept)), receipt.files.listed - there)
+        return [receipt.records.read, *[1] * (gone - 1)] if gone > 0 else []
     present = Identities()
     for file in files:
         present.add(reading.name_of(file), 0)
-    lost = [n for number, n in reading.known.counts.items() if number not in present.counts]
-    return len(list(filter(None, lost))), sum(lost)  # of those without records nothing is missed
+    return [n for number, n in reading.known.counts.items() if number not in present.counts]
 
 
 def _has_expired(tree: LogTree, reading: Reading, files: list[Delivery]) -> bool:

@@ -101,7 +101,13 @@ class StateReader:
         return any(shard.intent for shard in shard_notes(self.state, unit).values())
 
     def identities(self, unit: Unit, notes: Notes[Receipt]) -> Identities | None:
-        """The log files that a unit was made of; None if that is not known."""
+        """The log files that a unit was made of; None if that is not known.
+
+        They are kept for the sake of its parts: without any, they may be those of an earlier run.
+        """
+        receipt = notes.receipt
+        if receipt is not None and not receipt.parts and not receipt.identities:
+            return None
         known = known_identities(self.state, unit, notes)
         if known is None and (shards := shard_notes(self.state, unit)):
             known = read_identities(self.state, unit, shards)
