@@ -22,6 +22,7 @@ CONVERTER = (
     {"dataset"},
     {"conversion", "planning", "reference", "verification"},
     {"batch", "querying"},
+    {"rewriting"},
     {"function", "api"},
     {"handler", "backfill"},
     {"cli"},

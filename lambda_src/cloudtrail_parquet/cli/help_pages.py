@@ -38,6 +38,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "export cloudtrail --as aws -o delivered",
     ),
     "verify": ("verify cloudtrail --source logs", "verify cloudtrail --sample 5%"),
+    "rewrite": (
+        "rewrite cloudtrail --compression gzip --dry-run",
+        "rewrite cloudtrail by-day --partition-layout year/month/day",
+    ),
     "inspect": ("inspect cloudtrail",),
     "schema": ("schema --format duckdb",),
     "backfill": (

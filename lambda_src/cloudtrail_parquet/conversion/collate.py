@@ -40,7 +40,7 @@ from cloudtrail_parquet.settings.rules import Discarder
 from cloudtrail_parquet.state.figures import MAX_NAMES, Records
 
 _PIECE_ROWS = 1024  # so many records are encoded as columns at a time
-_BORDER_ROWS = 8192  # a row group closes at an account's border: reading one reads less of others
+BORDER_ROWS = 8192  # a row group closes at an account's border: reading one reads less of others
 _NO_TIME = "no eventTime"
 _BAD_TIME = "eventTime is not a time"
 _VERSION = attrgetter("eventVersion")
@@ -161,7 +161,7 @@ class Collation:
 
     def _end_account(self) -> None:
         fresh = sum(map(len, self._fresh)) + len(self._piece.records)
-        if self._waiting.num_rows + fresh >= _BORDER_ROWS:
+        if self._waiting.num_rows + fresh >= BORDER_ROWS:
             self._arrange()
             self._emit_all()
 

@@ -1,7 +1,6 @@
 """Converting one unit: from its log files to its parts and its receipt."""
 
-from collections.abc import Callable, Container, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -15,6 +14,7 @@ from cloudtrail_parquet.conversion.keep import (
     note_nothing,
     unrecorded_parts,
 )
+from cloudtrail_parquet.conversion.leases import alone, unit_held
 from cloudtrail_parquet.conversion.publish import (
     Change,
     HeldLeases,
@@ -27,11 +27,10 @@ from cloudtrail_parquet.conversion.shards import IncompleteSplitError, Split, gu
 from cloudtrail_parquet.conversion.task import ShardTask, Task, WholeTask, task_of
 from cloudtrail_parquet.deliveries import LogFile
 from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError
-from cloudtrail_parquet.layout import WHOLE, Shard, Unit, shard_of, unit_of
-from cloudtrail_parquet.settings.options import ConversionOptions, LeaseOptions
+from cloudtrail_parquet.layout import WHOLE, Shard, Unit, shard_of
+from cloudtrail_parquet.settings.options import ConversionOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.state.cuts import siblings_of
-from cloudtrail_parquet.state.keys import StateKeys, partition_lease
 from cloudtrail_parquet.state.notes import NotesByShard, read_notes
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import ReadStore, Stores
@@ -87,7 +86,7 @@ def convert_unit(  # noqa: PLR0913, PLR0917
     started, options = stores.clock.monotonic(), ConversionOptions.of(settings)
     look = partial(task_of, unit, trails, stores, options, shard, refused)
     try:
-        with _alone(unit, shard, stores, options.lease) as held:
+        with alone(unit, shard, stores, options.lease) as held:
             may_wait = shard == WHOLE and all(unit.span)
             task = seen or look(own_first=not may_wait, was_split=splits is None or unit in splits)
             if task.is_void:
@@ -154,17 +153,6 @@ def is_small(task: Task[Any]) -> bool:
     return sum(file.size for file in task.files) <= _SMALL_BYTES
 
 
-@contextmanager
-def _alone(unit: Unit, shard: Shard, stores: Stores, options: LeaseOptions) -> Iterator[HeldLeases]:
-    """Let no other run read the same shard or folded unit meanwhile: that would be much in vain."""
-    if shard == WHOLE and all(unit.span):
-        yield HeldLeases()
-        return
-    key = StateKeys.of(unit, shard).lease
-    with stores.state.lease(key, options.wait_s, options.expires_s) as lease:
-        yield HeldLeases(lease)
-
-
 def _is_done_by_another(before: Task[Any], task: Task[Any]) -> bool:
     """Whether another run has meanwhile converted the same log files in the same way.
 
@@ -213,7 +201,8 @@ def publish_read(run: Run, early: HeldLeases, started: float) -> Receipt | None:
         PartitionsChangedError: Others have published meanwhile, so that it has to be done again.
     """
     task, nothing = run.task, is_nothing(run)
-    with _unit_held(task, early, run.parts) as held:
+    stores, lease = task.stores, task.options.lease
+    with unit_held(task.unit, [*run.parts, *task.notes.parts], stores.state, lease, early) as held:
         run.task = _seen_again(run)
         seconds = task.stores.clock.monotonic() - started
         if nothing:
@@ -223,27 +212,6 @@ def publish_read(run: Run, early: HeldLeases, started: float) -> Receipt | None:
         if isinstance(task, ShardTask):
             Split(task).finish(held)
         return receipt
-
-
-@contextmanager
-def _unit_held(
-    task: Task[Any], early: HeldLeases, parts: Iterable[str] = ()
-) -> Iterator[HeldLeases]:
-    """Hold the lease of the unit's own partition, under which the unit is published.
-
-    So whole units and shards are read at the same time, and published one after the other. Those of
-    later days that the parts lie in are taken before, the last one first, and those of earlier days
-    after it. So no two runs wait for each other.
-    """
-    state, options = task.stores.state, task.options.lease
-    targets = {unit_of(key) or task.unit for key in (*parts, *task.notes.parts)}
-    later = sorted((unit for unit in targets if unit > task.unit), reverse=True)
-    with ExitStack() as stack:
-        held = early
-        for unit in (*later, task.unit):
-            lease = state.lease(partition_lease(unit), options.wait_s, options.expires_s)
-            held = held.plus(stack.enter_context(lease), None if unit == task.unit else unit)
-        yield held
 
 
 def _seen_again(run: Run) -> Task[Any]:
@@ -274,7 +242,8 @@ def _keep_unit(task: Task[Any], early: HeldLeases, is_late: bool) -> Receipt | N
         split.check_is_wanted()
     if not split.would_be_kept():
         return None
-    with _unit_held(task, early) as held:
+    stores, lease = task.stores, task.options.lease
+    with unit_held(task.unit, task.notes.parts, stores.state, lease, early) as held:
         return split.keep(held)
 
 

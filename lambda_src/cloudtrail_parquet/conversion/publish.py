@@ -12,6 +12,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import UNSET
 
 from cloudtrail_parquet.conversion.guard import belongs_to
 from cloudtrail_parquet.errors import StorageError
@@ -91,6 +92,7 @@ class Change(NamedTuple):
         staged: The keys of the parts that are in it; None for all of the receipt's.
         adds: See `Intent`.
         may_shrink: Whether records may go that others have left out as repeated.
+        is_planned: Whether the intent holds the receipt, by which another run can complete it.
     """
 
     unit: Unit
@@ -107,6 +109,7 @@ class Change(NamedTuple):
     staged: frozenset[str] | None = None
     adds: frozenset[int] | None = None
     may_shrink: bool = False
+    is_planned: bool = False
 
     def listed(self, target: Unit) -> dict[str, Entry]:
         """The parts in a unit's partition, by key."""
@@ -140,8 +143,9 @@ class Change(NamedTuple):
 
     def intent(self, stores: Stores) -> Intent:
         """The intent of this change."""
-        receipt, touched = self.receipt, self.touched
-        return Intent(receipt.run, stores.now(), touched, self.adds, receipt.identities)
+        receipt, planned = self.receipt, self.receipt if self.is_planned else UNSET
+        few = receipt.identities
+        return Intent(receipt.run, stores.now(), self.touched, self.adds, few, planned)
 
     @property
     def touched(self) -> frozenset[str]:
@@ -251,8 +255,8 @@ def _replace_elsewhere(change: Change, target: Unit, stores: Stores, held: HeldL
     notes = read_notes(stores.state, target) if stood else None
     if notes is not None and notes.receipt is not None and notes.is_true:
         # Perhaps its unit has left out as repeated what has just gone: it is converted again.
-        made_of = notes.receipt.identities
-        intent = Intent(change.receipt.run, stores.now(), notes.parts, identities=made_of)
+        few = notes.receipt.identities
+        intent = Intent(change.receipt.run, stores.now(), notes.parts, identities=few)
         stores.state.swap(StateKeys.of(target).intent, _text(intent), None)
 
 

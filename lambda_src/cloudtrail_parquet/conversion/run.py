@@ -16,6 +16,7 @@ from cloudtrail_parquet.conversion.addition import first_number, name_in
 from cloudtrail_parquet.conversion.collate import Collation
 from cloudtrail_parquet.conversion.duplicates import Duplicates
 from cloudtrail_parquet.conversion.task import Task
+from cloudtrail_parquet.dataset.parts import footer_values
 from cloudtrail_parquet.dataset.writer import PartsWriter, in_background
 from cloudtrail_parquet.deliveries import LogFile
 from cloudtrail_parquet.envelopes.shapes import raw_records
@@ -28,7 +29,7 @@ from cloudtrail_parquet.errors import (
 from cloudtrail_parquet.formats.gzip_text import LargeText
 from cloudtrail_parquet.layout import Place, Unit, part_key, straggler_key
 from cloudtrail_parquet.records.decode import decode
-from cloudtrail_parquet.schema.columns import METADATA_PREFIX, RECORD_VERSION, SCHEMA_VERSION
+from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
 from cloudtrail_parquet.source.fetch import Fetched, fetch, fetch_text
 from cloudtrail_parquet.state.figures import (
     Files,
@@ -47,7 +48,6 @@ from cloudtrail_parquet.state.figures import (
 from cloudtrail_parquet.state.identities import Identities
 from cloudtrail_parquet.state.receipt import Made, R, Read, Receipt, Rows, receipt_of
 from cloudtrail_parquet.storage import Staging
-from cloudtrail_parquet.version import __version__
 
 _LARGE_BYTES = 32 << 20
 """A log file with more JSON text is encoded at once, since its records keep the text alive."""
@@ -78,7 +78,7 @@ class Run:
         self.quarantined: list[Quarantined] = []
         self._options, self._layout = task.options, task.options.dataset.layout
         self._source, self._files = task.stores.source, task.files
-        self._metadata = _metadata(task)
+        self._metadata = footer_values(task.unit.name, task.fingerprint, task.options.shaping_json)
         self._own = PartsWriter(
             staging,
             self._options.writer,
@@ -260,16 +260,3 @@ def _made(task: Task[R]) -> Made:
         settings=dict(task.options.shaping),
         run=task.run,
     )
-
-
-def _metadata(task: Task[R]) -> dict[str, str]:
-    """What the footer of each part says about its origin; the same for the same source."""
-    facts = {
-        "converter": __version__,
-        "schema_version": SCHEMA_VERSION,
-        "record_version": RECORD_VERSION,
-        "owner": task.unit.name,
-        "source_fingerprint": task.fingerprint,
-        "settings": task.options.shaping_json,
-    }
-    return {METADATA_PREFIX + name: str(value) for name, value in facts.items()}

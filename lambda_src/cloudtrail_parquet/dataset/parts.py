@@ -12,9 +12,10 @@ from cloudtrail_parquet.errors import StorageError, UsageError
 from cloudtrail_parquet.formats.eventtime import to_us
 from cloudtrail_parquet.layout import Place, Unit, partition
 from cloudtrail_parquet.records.keys import key_without_id, place_salt
-from cloudtrail_parquet.schema.columns import METADATA_PREFIX
+from cloudtrail_parquet.schema.columns import METADATA_PREFIX, RECORD_VERSION, SCHEMA_VERSION
 from cloudtrail_parquet.storage import Entry, ReadStore
 from cloudtrail_parquet.storage.locations import KINDS, kind_of
+from cloudtrail_parquet.version import __version__
 
 _WITHOUT_ID = ["eventTime", "eventSource", "eventName", "sourceIPAddress"]
 
@@ -70,6 +71,25 @@ def footer_value(footer: pq.FileMetaData, name: str) -> str:
     """What a footer says about how its part was made; empty if it does not say."""
     value: bytes = (footer.metadata or {}).get(f"{METADATA_PREFIX}{name}".encode(), b"")
     return value.decode(errors="replace")
+
+
+def footer_values(owner: str, source_fingerprint: str, settings: str) -> dict[str, str]:
+    """What the footer of each part says about its origin; the same for the same source.
+
+    Args:
+        owner: The name of the unit that it was made for.
+        source_fingerprint: That of the log files that it was made of.
+        settings: The settings that files depend on, as a JSON object.
+    """
+    facts = {
+        "converter": __version__,
+        "schema_version": SCHEMA_VERSION,
+        "record_version": RECORD_VERSION,
+        "owner": owner,
+        "source_fingerprint": source_fingerprint,
+        "settings": settings,
+    }
+    return {METADATA_PREFIX + name: str(value) for name, value in facts.items()}
 
 
 def row_group_keys(part: pq.ParquetFile, row_group: int) -> pa.Array:

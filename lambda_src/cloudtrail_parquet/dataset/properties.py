@@ -5,25 +5,31 @@ every later one compares.
 """
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from cloudtrail_parquet.contract import DEFAULT_LAYOUT, PartitionLayout
 from cloudtrail_parquet.dataset.parts import footer_value, read_footer
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import unit_of
 from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions
-from cloudtrail_parquet.storage import ReadStore, Stores
+from cloudtrail_parquet.storage import Lease, ReadStore, Store, Stores
 from cloudtrail_parquet.storage.locations import check_kinds
 
 _KEY = "dataset.json"
 
 
 class DatasetProperties(msgspec.Struct, frozen=True):
-    """What decides which unit owns a record, and in which folder; named as the settings are."""
+    """What decides which unit owns a record, and in which folder; named as the settings are.
+
+    Attributes:
+        rewriting: The dataset of whose parts this one is being made, until all of it is there.
+    """
 
     lookbehind_s: int
     lookahead_s: int
     folders: frozenset[str]
     partition_layout: PartitionLayout = DEFAULT_LAYOUT
+    rewriting: str | UnsetType = UNSET
 
     @classmethod
     def of(cls, options: DatasetOptions) -> "DatasetProperties":
@@ -57,10 +63,15 @@ def record_properties(stores: Stores, options: DatasetOptions, lease: LeaseOptio
         return
     with state.lease("leases/dataset", lease.wait_s, lease.expires_s) as held:
         if check_properties(stores, options) != wanted:
-            stored = state.look(_KEY)
-            held.check()
-            text = msgspec.json.encode(wanted, order="sorted")
-            state.swap(_KEY, text, stored.version if stored else None)
+            replace_properties(state, wanted, held)
+
+
+def replace_properties(state: Store, properties: DatasetProperties, held: Lease) -> None:
+    """Record the properties of a dataset, whatever was recorded before."""
+    stored = state.look(_KEY)
+    held.check()
+    text = msgspec.json.encode(properties, order="sorted")
+    state.swap(_KEY, text, stored.version if stored else None)
 
 
 def check_properties(stores: Stores, options: DatasetOptions) -> DatasetProperties | None:
@@ -74,11 +85,13 @@ def check_properties(stores: Stores, options: DatasetOptions) -> DatasetProperti
     Raises:
         UsageError: As `record_properties` does; or the dataset is new, and something else is there.
     """
-    wanted, text = DatasetProperties.of(options), stores.state.read_if_there(_KEY)
-    recorded = None if text is None else _recorded(text, stores.state.uri)
+    wanted, recorded = DatasetProperties.of(options), recorded_properties(stores.state)
     if recorded is None:
         check_kinds(stores.dataset, stores.state)
-    existing = recorded or _of_parts(stores.dataset)
+    elif recorded.rewriting is not UNSET:
+        what = f"it is being made of {recorded.rewriting}, and not all of it is there"
+        raise UsageError(what, stores.dataset.uri, "Run that rewrite again until it has finished")
+    existing = recorded or properties_of_parts(stores.dataset)
     if existing is not None and not existing.admits(wanted):
         raise UsageError(
             f"the dataset was made with {existing}; now it is {wanted}",
@@ -88,7 +101,15 @@ def check_properties(stores: Stores, options: DatasetOptions) -> DatasetProperti
     return recorded
 
 
-def _recorded(text: bytes, where: str) -> DatasetProperties:
+def recorded_properties(state: ReadStore) -> DatasetProperties | None:
+    """The properties that the state of a dataset tells; None if it tells none.
+
+    Raises:
+        UsageError: They are damaged.
+    """
+    text, where = state.read_if_there(_KEY), state.uri
+    if text is None:
+        return None
     try:
         return msgspec.json.decode(text, type=DatasetProperties)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -96,7 +117,7 @@ def _recorded(text: bytes, where: str) -> DatasetProperties:
         raise UsageError(what, where, hint) from error
 
 
-def _of_parts(dataset: ReadStore) -> DatasetProperties | None:
+def properties_of_parts(dataset: ReadStore) -> DatasetProperties | None:
     """The properties that the first part of a dataset was made with; None without one."""
     part = next((entry for entry in dataset.files("") if unit_of(entry.key) is not None), None)
     if part is None:

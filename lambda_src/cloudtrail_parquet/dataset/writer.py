@@ -85,12 +85,16 @@ class PartsWriter:
                 self._open.abandon()
 
     def write(self, table: pa.Table) -> None:
-        """Write a table of `SCHEMA`, and of the layout's place columns, as one row group.
+        """Write a table of `SCHEMA`, and of the layout's place columns, as one row group."""
+        self.write_as_is(self._as_in_files(table))
+
+    def write_as_is(self, table: pa.Table) -> None:
+        """Write a table as files hold it, as one row group.
 
         A part ends when another row group as large as the largest so far would exceed its size. If
         its first row group is small, that waits until it is known whether it is the only one.
         """
-        table, usual = self._as_in_files(table), parquet_options(self._options)
+        usual = parquet_options(self._options)
         if self._waiting is not None:
             self._write_waiting(usual)
         if self._open is None and table.num_rows < SMALL_PART_ROWS:

@@ -205,7 +205,7 @@ class Columns:
             kept = sorted(self._redactor.unmapped(parts))  # whichever path found them
             exact = jsontext.compose(kept)
             texts[row] = wrap(exact)
-            self.unmapped_counts.update(_names(kept))
+            self.unmapped_counts.update(unmapped_names(kept))
             self.unmapped_counts[EXACT_TEXT] += texts[row] is not exact
         return pa.array(texts, pa.string())
 
@@ -261,7 +261,8 @@ def _texts(values: Iterable[msgspec.Raw]) -> list[bytes | None]:
     return [None if value is ABSENT or (text := bytes(value)) == NULL else text for value in values]
 
 
-def _names(parts: Unmapped) -> list[str]:
+def unmapped_names(parts: Unmapped) -> list[str]:
+    """The dotted names under which something is unmapped, as receipts count them."""
     names = []
     for name, text in parts:
         names += _paths(name, _FIELDS.get(name), text)

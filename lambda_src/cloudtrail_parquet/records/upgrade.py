@@ -19,6 +19,9 @@ _CATEGORY_BY_TYPE = {
 _CATEGORY_BY_FLAG = {True: "Management", False: "Data"}
 _FLAG_BY_CATEGORY = {"Management": True, "Data": False}
 
+DERIVABLE = ("awsRegion", "recipientAccountId", "eventType", "eventCategory", "managementEvent")
+"""The columns that may be filled in; besides them the ``eventTime`` of aggregated records."""
+
 
 def upgrade(record: Any, account: str, region: str) -> list[str]:  # noqa: ANN401
     """Fill in, in place, the columns that a record lacks and that follow from its others.

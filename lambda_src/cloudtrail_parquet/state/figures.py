@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import date, datetime
 from itertools import islice
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -48,6 +49,46 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rows: int
     bytes: int
     sha256: str = ""
+
+
+class Rewritten(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What parts were made of that were made of other parts, and not of log files.
+
+    Attributes:
+        at: When.
+        dataset: The dataset of the other parts; empty if these have taken their places.
+        runs: The runs that had written them: one, or one for each unit that they are of.
+        schema_version: Theirs; the least one.
+        settings: The settings that they were made with, as far as those are others now.
+        unknown: Figures of the receipt that only the log files could tell; they are 0 or empty.
+    """
+
+    at: datetime
+    dataset: str = ""
+    runs: list[str] = []
+    schema_version: int = 0
+    settings: dict[str, Any] = {}
+    unknown: list[str] = []
+
+
+class Expired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is no longer kept of what a conversion wrote, since its day is too long ago.
+
+    Attributes:
+        at: When the last of it was removed.
+        before: The first day that was kept.
+        parts: How many parts were removed.
+        rows: Their rows.
+        bytes: Their bytes.
+        is_own: Whether those of the unit's own partition are among them: it is not converted again.
+    """
+
+    at: datetime
+    before: date
+    parts: int = 0
+    rows: int = 0
+    bytes: int = 0
+    is_own: bool = False
 
 
 class Files(msgspec.Struct, frozen=True, kw_only=True):

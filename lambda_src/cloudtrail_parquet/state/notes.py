@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Generic, NamedTuple
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit
 from cloudtrail_parquet.state.identities import Identities
@@ -30,6 +31,8 @@ class Intent(msgspec.Struct, frozen=True):
         adds: For an addition, which touches no part that the receipt names: the numbers of the log
             files that it adds to the unit's identities. None for a replacement.
         identities: As in the receipt that the run is to write.
+        planned: That receipt, of a run that makes parts of parts or removes them: each of its parts
+            is in place or the one of the receipt before is.
     """
 
     run: str
@@ -37,6 +40,7 @@ class Intent(msgspec.Struct, frozen=True):
     parts: frozenset[str]
     adds: frozenset[int] | None = None
     identities: bytes = b""
+    planned: Receipt | UnsetType = UNSET
 
 
 UNREADABLE = Intent("?", datetime.min, frozenset())  # noqa: DTZ901 - the time is unknown

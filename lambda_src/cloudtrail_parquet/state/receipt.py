@@ -8,16 +8,19 @@ from datetime import date, datetime
 from typing import Any, Literal, TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from cloudtrail_parquet.layout import Place, Shard, Unit
 from cloudtrail_parquet.source.unplaced import Misplaced
 from cloudtrail_parquet.state.figures import (
     MAX_NAMES,
+    Expired,
     Files,
     Part,
     PlaceTable,
     Quarantined,
     Records,
+    Rewritten,
     added,
     added_places,
     by_version,
@@ -145,6 +148,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         additions: How many runs have added to the parts since the unit was converted as a whole.
         identities: Of the log files that the parts were made of, as `identities` has them; empty if
             they lie in an object of their own, since they are many or a shard's.
+        rewritten: What the parts were made of, if not of log files; else absent.
+        expired: What of the parts is no longer kept; else absent.
     """
 
     account: str = ""
@@ -183,6 +188,13 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     places: PlaceTable = {}
     additions: int = 0
     identities: bytes = b""
+    rewritten: Rewritten | UnsetType = UNSET
+    expired: Expired | UnsetType = UNSET
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether the unit's own rows are no longer kept."""
+        return self.expired is not UNSET and self.expired.is_own
 
     def of_shard(self, shard: Shard, seen: str) -> "ShardReceipt":
         """This receipt as the receipt of a shard."""

@@ -63,7 +63,7 @@ def with_addition(
     unread = [bad for bad in before.quarantined if bad.key not in again]
     before = replace(before, quarantined=unread)
     both = (before, added)
-    return receipt_of(
+    receipt = receipt_of(
         added.unit,
         Made(
             converted_at=added.converted_at,
@@ -83,6 +83,7 @@ def with_addition(
         seconds=before.seconds + added.seconds,
         additions=before.additions + 1,
     )
+    return replace(receipt, rewritten=before.rewritten, expired=before.expired)
 
 
 def _places(before: Receipt, added: Receipt) -> PlaceTable:

@@ -110,6 +110,19 @@ class Locations:
             for logs in locations_in(self.source):
                 _check_apart(name, location, logs)
             _check_folder(location, writes=writes)
+        self._check_size(part_bytes)
+
+    def check_parts(self, part_bytes: int) -> None:
+        """Make sure that dataset and state can be written, and that the dataset takes parts.
+
+        Raises:
+            UsageError, LocationError: See `check`.
+        """
+        for location in (self.dataset, self.state):
+            _check_folder(location, writes=True)
+        self._check_size(part_bytes)
+
+    def _check_size(self, part_bytes: int) -> None:
         if is_bucket(self.dataset) and part_bytes > MAX_BUCKET_PART_BYTES:
             raise UsageError(
                 f"part_bytes = {part_bytes:,} is too much for a bucket: a part is one"

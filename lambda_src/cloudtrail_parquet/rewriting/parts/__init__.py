@@ -1,0 +1,1 @@
+"""Parts and their rows: read, changed, arranged, and written."""
