@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from tempfile import TemporaryDirectory
 
+from cloudtrail_parquet.conversion.convert import is_expired
 from cloudtrail_parquet.conversion.keep import (
     added_receipt,
     is_nothing,
@@ -35,8 +36,9 @@ def preview_unit(  # noqa: PLR0913, PLR0917
     """
     started = stores.clock.monotonic()
     task = task_of(unit, trails, stores, ConversionOptions.of(settings), shard, refused)
-    if task.is_void:
-        return None
+    if task.is_void or is_expired(task):
+        receipt: Receipt | None = task.last_receipt
+        return receipt
     if admit is not None:
         admit(task.files)
     with TemporaryDirectory() as folder, open_store(folder).staging() as staging:

@@ -28,6 +28,7 @@ from cloudtrail_parquet.cli.output import STDOUT, two_columns
 from cloudtrail_parquet.cli.planning import plan
 from cloudtrail_parquet.cli.progress import Amount, NoProgress, progress
 from cloudtrail_parquet.cli.rewriting.commands import rewrite
+from cloudtrail_parquet.cli.rewriting.expiring import expire
 from cloudtrail_parquet.contract import LOGS_ROOT
 from cloudtrail_parquet.dataset.inspection import inspect_location
 from cloudtrail_parquet.errors import StorageError, UsageError, system_errors
@@ -73,6 +74,7 @@ app.command()(convert)
 app.command()(plan)
 app.command()(export)
 app.command()(rewrite)
+app.command()(expire)
 app.command(
     context_settings={"ignore_unknown_options": True}  # which may be parameters of a query
 )(query)

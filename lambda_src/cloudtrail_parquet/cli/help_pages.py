@@ -42,6 +42,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "rewrite cloudtrail --compression gzip --dry-run",
         "rewrite cloudtrail by-day --partition-layout year/month/day",
     ),
+    "expire": (
+        "expire cloudtrail --older-than 7y --dry-run",
+        'expire cloudtrail --older-than "18 months"',
+    ),
     "inspect": ("inspect cloudtrail",),
     "schema": ("schema --format duckdb",),
     "backfill": (

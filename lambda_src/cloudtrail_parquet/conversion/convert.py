@@ -74,8 +74,8 @@ def convert_unit(  # noqa: PLR0913, PLR0917
         is_late: Whether a shard may come long after its unit was converted as a whole.
 
     Returns:
-        The receipt that was written, of the unit or of the shard; None when there was nothing to
-        convert and nothing had ever been converted.
+        The receipt that was written, of the unit or of the shard; the last one of a unit whose rows
+        have expired; None when there was nothing to convert and nothing had ever been converted.
 
     Raises:
         SupersededError: Another cut has replaced that of the shard, or it is late and not wanted.
@@ -89,8 +89,8 @@ def convert_unit(  # noqa: PLR0913, PLR0917
         with alone(unit, shard, stores, options.lease) as held:
             may_wait = shard == WHOLE and all(unit.span)
             task = seen or look(own_first=not may_wait, was_split=splits is None or unit in splits)
-            if task.is_void:
-                return None
+            if task.is_void or is_expired(task):
+                return task.last_receipt
             set_aside = (admit(task.files) if admit is not None else None) or ""
             own_first = not (may_wait and is_small(task))
             task = replace(task, own_first=own_first, set_aside=set_aside)
@@ -135,7 +135,7 @@ def _attempts(
     for _ in range(_ATTEMPTS):
         if is_stale:
             before, task = task, replace(look(), set_aside=task.set_aside)
-            if _is_done_by_another(before, task):
+            if is_expired(task) or _is_done_by_another(before, task):
                 return task.last_receipt
         try:
             return _attempt(task, held, started)
@@ -146,6 +146,12 @@ def _attempts(
         task.unit.name,
         "Run it again later",
     )
+
+
+def is_expired(task: Task[Any]) -> bool:
+    """Whether the unit's rows are no longer kept, so that it is not converted again."""
+    notes = task.notes if task.shard == WHOLE else read_notes(task.stores.state, task.unit)
+    return notes.is_expired
 
 
 def is_small(task: Task[Any]) -> bool:

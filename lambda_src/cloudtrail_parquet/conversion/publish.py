@@ -12,7 +12,6 @@ from datetime import date
 from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import UNSET
 
 from cloudtrail_parquet.conversion.guard import belongs_to
 from cloudtrail_parquet.errors import StorageError
@@ -143,9 +142,9 @@ class Change(NamedTuple):
 
     def intent(self, stores: Stores) -> Intent:
         """The intent of this change."""
-        receipt, planned = self.receipt, self.receipt if self.is_planned else UNSET
-        few = receipt.identities
-        return Intent(receipt.run, stores.now(), self.touched, self.adds, few, planned)
+        run, few = self.receipt.run, self.receipt.identities
+        planned = self.receipt if self.is_planned else msgspec.UNSET
+        return Intent(run, stores.now(), self.touched, self.adds, few, planned)
 
     @property
     def touched(self) -> frozenset[str]:
@@ -255,9 +254,9 @@ def _replace_elsewhere(change: Change, target: Unit, stores: Stores, held: HeldL
     notes = read_notes(stores.state, target) if stood else None
     if notes is not None and notes.receipt is not None and notes.is_true:
         # Perhaps its unit has left out as repeated what has just gone: it is converted again.
-        few = notes.receipt.identities
-        intent = Intent(change.receipt.run, stores.now(), notes.parts, identities=few)
-        stores.state.swap(StateKeys.of(target).intent, _text(intent), None)
+        run, few = change.receipt.run, notes.receipt.identities
+        text = _text(Intent(run, stores.now(), notes.parts, identities=few))
+        stores.state.swap(StateKeys.of(target).intent, text, None)
 
 
 def _replace(

@@ -56,7 +56,8 @@ def why_outdated(  # noqa: PLR0913
     """Why a unit that has a receipt is to be converted again, in words; empty if it is not.
 
     A unit whose window has not passed is only due if its log files have changed. Once the window
-    has passed it is due a last time, for the receipt to say so.
+    has passed it is due a last time, for the receipt to say so. One whose rows are no longer kept
+    never is.
 
     Args:
         state: The store of the receipt.
@@ -72,6 +73,8 @@ def why_outdated(  # noqa: PLR0913
     receipt = decode_receipt(text, unit, Receipt)
     if receipt is None:
         return "its receipt cannot be read"
+    if receipt.is_expired:
+        return ""
     reasons = _if_kept if receipt.kept else partial(_if_made, reshaped=reshaped)
     why = next(
         chain(

@@ -6,12 +6,13 @@ from functools import reduce
 from operator import and_
 from typing import NamedTuple
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from cloudtrail_parquet.layout import Place, Unit
 from cloudtrail_parquet.source.unplaced import Misplaced
 from cloudtrail_parquet.state.figures import (
+    Expired,
     Files,
     PlaceFigures,
     PlaceTable,
@@ -93,9 +94,25 @@ def as_one(unit: Unit, receipts: Sequence[Receipt]) -> Composed:
         kept="; ".join(kept),
         kept_source=str(fingerprint) if kept and is_known else "",
     )
+    composed = replace(composed, expired=_expired(receipts))
     if is_known:
         return Composed(composed, [])
     return Composed(replace(composed, places=_of(unit, composed.places)), list(_OF_LOGS))
+
+
+def _expired(receipts: Sequence[Receipt]) -> Expired | UnsetType:
+    """What of some units is no longer kept; their own rows only if that is so of all of them."""
+    found = [receipt.expired for receipt in receipts if receipt.expired is not UNSET]
+    if not found:
+        return UNSET
+    return Expired(
+        at=max(each.at for each in found),
+        before=max(each.before for each in found),
+        parts=sum(each.parts for each in found),
+        rows=sum(each.rows for each in found),
+        bytes=sum(each.bytes for each in found),
+        is_own=len(found) == len(receipts) and all(each.is_own for each in found),
+    )
 
 
 def _unplaced(receipts: Sequence[Receipt]) -> list[Misplaced]:
@@ -164,7 +181,9 @@ def as_one_of_many(unit: Unit, receipt: Receipt, stragglers: Mapping[str, int]) 
         kept_source="",
         additions=0,
         identities=b"",
-        expired=UNSET,
+        expired=UNSET
+        if receipt.expired is UNSET
+        else replace(receipt.expired, parts=0, rows=0, bytes=0),
     )
     return Composed(part, [*_OF_LOGS, *_OF_ROWS])
 

@@ -19,7 +19,7 @@ from cloudtrail_parquet.conversion.publish import (
     PartitionsChangedError,
     publish,
 )
-from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError
+from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError, UsageError
 from cloudtrail_parquet.layout import WHOLE, Unit, unit_of
 from cloudtrail_parquet.rewriting.parts.rewriter import NewPart, rewrite_part
 from cloudtrail_parquet.rewriting.receipts import as_changed, differing
@@ -31,6 +31,7 @@ from cloudtrail_parquet.state.figures import Rewritten
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import Staging, Stores
 from cloudtrail_parquet.version import __version__
+from cloudtrail_parquet.wording import counted
 
 _ATTEMPTS = 10
 
@@ -75,6 +76,9 @@ def _attempt(
     """
     before, planned = standing.receipt, standing.planned
     if planned is not None:
+        if planned.expired != before.expired:
+            hint = "Run expire again, then this"
+            raise UsageError("an expiry of it has not finished", standing.unit.name, hint)
         wanted = wanted_of(before.settings, settings_of_receipt(planned))
         _publish(standing, stores, wanted, early, planned)
         return None
@@ -141,7 +145,7 @@ def _staged(
             continue
         made = rewrite_part(stores.dataset, entry, standing.unit, wanted, staging)
         if made.read not in standing.rows_of(part):
-            what = f"the part has {made.read:,} rows in place of {part.rows:,}"
+            what = f"the part has {counted(made.read, 'row')} in place of {part.rows:,}"
             hint = "Convert it again, if the log files are still there"
             raise StorageError(what, f"{stores.dataset.uri}/{part.key}", hint)
         new[part.key] = made
@@ -158,11 +162,11 @@ def _receipt(
     own = [each.changer for key, each in new.items() if is_own[key]]
     stragglers = [each.changer for key, each in new.items() if not is_own[key]]
     receipt = as_changed(before, wanted, own, stragglers, inexact)
-    days: dict[str, int] = {}
+    days = Counter(before.stragglers)
     for key, each in new.items():
         target = unit_of(key) or standing.unit
-        if not is_own[key] and each.part:
-            days[str(target.day)] = days.get(str(target.day), 0) + each.part.rows
+        if not is_own[key]:
+            days[str(target.day)] -= each.read - (each.part.rows if each.part else 0)
     rewritten = Rewritten(
         at=stores.now(),
         runs=[before.run],
@@ -171,7 +175,7 @@ def _receipt(
     )
     return replace(
         receipt,
-        stragglers=dict(sorted(days.items())),
+        stragglers=dict(sorted((+days).items())),
         run=uuid4().hex,
         converter=__version__,
         rewritten=rewritten,

@@ -33,6 +33,7 @@ from cloudtrail_parquet.state.notes import known_identities
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import Staging, Stores
 from cloudtrail_parquet.version import __version__
+from cloudtrail_parquet.wording import counted
 
 
 class Making:
@@ -114,7 +115,7 @@ class Making:
         with read_part(dataset, entry) as file, readable(dataset, part.key):
             rows = file.file.metadata.num_rows
             if rows != part.rows:
-                what = f"the part has {rows:,} rows in place of {part.rows:,}"
+                what = f"the part has {counted(rows, 'row')} in place of {part.rows:,}"
                 raise StorageError(what, file.where, "Convert its day again, if the logs are there")
             self._take(standing, file, day)
         if day != self._whole.day and not self._shape().regroups:

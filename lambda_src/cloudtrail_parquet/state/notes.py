@@ -87,6 +87,13 @@ class Notes(NamedTuple, Generic[R]):
         return self.is_true or (self.intent is not None and self.intent.adds is not None)
 
     @property
+    def is_expired(self) -> bool:
+        """Whether the unit's own rows are no longer kept, or about to be removed."""
+        planned = UNSET if self.intent is None else self.intent.planned
+        is_going = planned is not UNSET and planned.is_expired
+        return is_going or (self.receipt is not None and self.receipt.is_expired)
+
+    @property
     def names_all_parts(self) -> bool:
         """Whether `parts` is complete."""
         if self.intent is UNREADABLE:
