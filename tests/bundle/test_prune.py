@@ -22,6 +22,8 @@ NOT_NEEDED = [
     "cloudtrail_parquet/querying/engine.py",
     "cloudtrail_parquet/reference/ddl.py",
     "cloudtrail_parquet/verification/verify.py",
+    "cloudtrail_parquet/rewriting/in_place.py",
+    "cloudtrail_parquet/rewriting/parts/rows.py",
     "cloudtrail_parquet/sample_logs/__init__.py",
     "isal-1.9.1.dist-info/RECORD",
     "isal/isa-l/README.md",

@@ -64,10 +64,8 @@ class Corpus(NamedTuple):
     verified: dict[str, Any]
 
 
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    folder = tmp_path_factory.mktemp("corpus")
-    tree, dataset = folder / "logs", folder / "dataset"
+def deliver_corpus(tree: Path) -> list[str]:
+    """Deliver the corpus as CloudTrail would; returns the texts of its records."""
     texts = [text for path in sorted(Path(CORPUS).rglob("*.json")) for text in texts_of(path)]
     assert texts, f"no records in {CORPUS}"
     days = defaultdict(list)
@@ -78,6 +76,14 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
         key = log_key(PATH_ACCOUNT, REGION, last + DELIVERED_AFTER, unique=f"{day:%Y%m%d}AbCdEfGh")
         (tree / key).parent.mkdir(parents=True, exist_ok=True)
         (tree / key).write_bytes(log_file(*members))
+    return texts
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    folder = tmp_path_factory.mktemp("corpus")
+    tree, dataset = folder / "logs", folder / "dataset"
+    texts = deliver_corpus(tree)
     done = run_apart("convert", tree, dataset, "--json")
     assert done.returncode == 0, done.stderr
     out = run_apart("export", dataset)

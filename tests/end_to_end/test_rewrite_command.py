@@ -13,7 +13,7 @@ from cloudtrail_parquet.dataset.export import export_records
 from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
 from cloudtrail_parquet.storage import open_store
 from tests.end_to_end.program import run, succeed
-from tests.end_to_end.test_corpus import texts_of
+from tests.end_to_end.test_corpus import deliver_corpus
 from tests.end_to_end.trees import contents, deliver
 
 SPEC = TreeSpec(
@@ -192,10 +192,7 @@ def test_values_are_redacted_after_the_fact(made: Made, tmp_path: Path) -> None:
     reason="CLOUDTRAIL_CORPUS is not set: NO REAL RECORDS WERE TESTED",
 )
 def test_real_records_come_back_byte_for_byte(tmp_path: Path) -> None:
-    folder = Path(os.environ["CLOUDTRAIL_CORPUS"])
-    texts = [text for path in sorted(folder.rglob("*.json")) for text in texts_of(path)]
-    (tmp_path / "logs").mkdir()
-    (tmp_path / "logs" / "records.json").write_text("\n".join(texts))
+    deliver_corpus(tmp_path / "logs")
     lake, other, back = (tmp_path / name for name in ("lake", "other", "back"))
     succeed("convert", tmp_path / "logs", lake)
     before = exported(lake)

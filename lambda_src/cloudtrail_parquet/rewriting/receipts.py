@@ -1,7 +1,7 @@
 """Receipts of parts that were made of other parts."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from msgspec.structs import astuple, replace
@@ -45,7 +45,7 @@ def as_changed(
         name = "written" if changer in own else "straggled"
         for place, counts in changer.discarded.items():
             rules.update(counts)
-            records = Records(**_moved(records, name, counts.total()))
+            records = Records(**_moved(astuple(records), name, counts.total()))
             places = _moved_in(places, place, before.unit.span, name, counts.total())
     return replace(
         before,
@@ -68,9 +68,9 @@ def _sum(*counts: Mapping[str, int]) -> Counter[str]:
     return +total
 
 
-def _moved(records: Records, name: str, rows: int) -> dict[str, int]:
+def _moved(records: Iterable[int], name: str, rows: int) -> dict[str, int]:
     """What became of records, of which some are discarded that were kept under a name."""
-    counts = dict(zip(_RECORDS, astuple(records), strict=True))
+    counts = dict(zip(_RECORDS, records, strict=True))
     counts[name] -= rows
     counts["discarded"] += rows
     return counts
@@ -82,7 +82,7 @@ def _moved_in(places: PlaceTable, place: Place, span: Place, name: str, rows: in
     figures = places.get(where.account, {}).get(where.region)
     if figures is None:
         return places
-    counts = _moved(Records(*figures.records), name, rows)
+    counts = _moved(figures.records, name, rows)
     records = tuple(counts[field] for field in _RECORDS)
     account, region = where
     regions = {**places[account], region: replace(figures, records=records)}

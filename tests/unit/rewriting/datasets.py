@@ -46,8 +46,10 @@ def some() -> WritableStores:
             for hour in (1, 20, 30, 47):
                 when = START + timedelta(hours=hour)
                 made = [event(number + one, when - timedelta(minutes=one)) for one in range(3)]
+                made[1] |= {"eventName": "Other", "requestParameters": {"n": number}}
                 if hour == 47:  # records of the day before, and one that is there already
                     made.append(event(number + 9, START + timedelta(hours=2)))
+                    made.append(made[-1] | {"eventID": "other", "eventName": "Other"})
                     made.append(event(number - 30, START + timedelta(hours=1)))
                 deliver(stores, when, *made, account=account, region=region)
                 number += 10

@@ -1,6 +1,9 @@
 """Datasets that are made of others, in any layout."""
 
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
 from itertools import count, pairwise, permutations
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -10,15 +13,19 @@ from hypothesis import strategies as st
 from cloudtrail_parquet.api import make_settings
 from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.layout import Shard, Unit
+from cloudtrail_parquet.rewriting import making
 from cloudtrail_parquet.rewriting.elsewhere import Elsewhere, batches_of
 from cloudtrail_parquet.settings.options import DatasetOptions
 from cloudtrail_parquet.settings.settings import Settings
 from tests.builders import WritableStores
 from tests.layouts import LAYOUTS
-from tests.unit.deliveries import deliver_all, deliveries, memory
+from tests.unit.conversion.test_convert import At
+from tests.unit.deliveries import START, deliver_all, deliveries, event, memory
 from tests.unit.mortal import Killed, KilledError
 from tests.unit.rewriting.datasets import (
     convert,
+    deliver,
     filled,
     is_true,
     parts,
@@ -135,8 +142,7 @@ def test_a_unit_that_was_converted_again_is_rewritten_again() -> None:
     target = with_logs_of(stores)
     rewrite_elsewhere(stores, target, PLAIN, ALL["dt"])
     unit = filled(stores)[0]
-    trails = [f"AWSLogs/{unit.account}/CloudTrail/{unit.region}/"]
-    convert_unit(unit, trails, stores, make_settings(compression="gzip"))
+    convert_unit(unit, trails(unit), stores, make_settings(compression="gzip"))
 
     rewrite_elsewhere(stores, target, PLAIN, ALL["dt"])
 
@@ -186,3 +192,98 @@ def test_what_expired_from_the_source_is_kept_in_another_layout() -> None:
     assert rows(target) == before
     assert any(receipt.kept for receipt in receipts)
     assert not plan(target, ALL["year/month/day"])
+
+
+def test_additions_and_shards_become_parts_of_one_unit() -> None:
+    stores = some()
+    convert(stores, PLAIN)
+    added, split = filled(stores)[0], filled(stores)[-1]
+    deliver(
+        stores,
+        START + timedelta(hours=21),
+        event(950, START + timedelta(hours=21)),
+        account=added.account,
+        region=added.region,
+        unique="added",
+    )
+    early = replace(stores, clock=At(datetime.combine(added.day, time(23), UTC)))
+    convert_unit(added, trails(added), early, PLAIN)
+    for number in (1, 2):
+        convert_unit(split, trails(split), stores, PLAIN, shard=Shard(number, 2))
+    assert receipt_of(stores, added).additions == 1
+    assert len(receipt_of(stores, split).parts) > 1
+    for layout in ("account/region/dt", "year/month/day"):
+        target = with_logs_of(stores)
+
+        rewrite_elsewhere(stores, target, PLAIN, ALL[layout])
+
+        assert rows(target) == rows(stores)
+        names = [key.rpartition("/")[2] for key in parts(target)]
+        assert all(name.startswith(("part-00000", "straggler-")) for name in names)
+
+
+def test_units_that_were_kept_stay_so() -> None:
+    stores = some()
+    convert(stores, PLAIN)
+    unit = filled(stores)[0]
+    gone = [
+        entry.key
+        for entry in stores.source.files("")
+        if f"/{unit.account}/CloudTrail/{unit.region}/{unit.day:%Y/%m/%d}/" in entry.key
+    ]
+    stores.source.delete(gone[:1])
+    convert(stores, PLAIN)
+    kept = receipt_of(stores, unit)
+    assert kept.kept
+    target = with_logs_of(stores)
+
+    rewrite_elsewhere(stores, target, PLAIN, ALL["account/region/dt"])
+
+    assert receipt_of(target, unit).kept == kept.kept
+    assert not plan(target, ALL["account/region/dt"])
+
+
+def test_a_source_that_changes_while_it_is_read_is_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stores, runs = some(), count()
+    convert(stores, PLAIN)
+    unit = filled(stores)[0]
+    real = making.read_part
+
+    def read(dataset: object, entry: object) -> object:
+        if not next(runs):
+            convert_unit(unit, trails(unit), stores, make_settings(compression="gzip"))
+        return real(dataset, entry)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(making, "read_part", read)
+    target = with_logs_of(stores)
+
+    rewrite_elsewhere(stores, target, PLAIN, ALL["dt"])
+
+    assert rows(target) == rows(stores)
+    whole = receipt_of(target, Unit("", "", unit.day)).rewritten
+    assert receipt_of(stores, unit).run in whole.runs  # type: ignore[union-attr]
+
+
+def test_rules_are_applied_on_the_way(converted: dict[str, WritableStores]) -> None:
+    rules: dict[str, Any] = {
+        "discard": [{"name": "calls", "eventName": ["O*"]}],
+        "redact": [{"name": "n", "keys": ["n"]}],
+    }
+    settings = make_settings(partition_layout="account/dt", **rules)
+    stores = converted["year/month/day"]
+    wanted, target = with_logs_of(stores), with_logs_of(stores)
+    convert(wanted, settings)
+
+    made = rewrite_elsewhere(stores, target, ALL["year/month/day"], settings)
+
+    assert rows(target) == rows(wanted)
+    for receipt in made:
+        receipt.records.check(receipt.unit.name)
+        figures = [each for places in receipt.places.values() for each in places.values()]
+        assert receipt.records.discarded == sum(each.records[5] for each in figures)
+
+
+def trails(unit: Unit) -> list[str]:
+    return [f"AWSLogs/{unit.account}/CloudTrail/{unit.region}/"]

@@ -184,6 +184,10 @@ def test_records_are_discarded_and_values_redacted_after_the_fact() -> None:
     for unit in units(stores):
         receipt = receipt_of(stores, unit)
         receipt.records.check(unit.name)
+        assert receipt.records == receipt_of(wanted, unit).records
+        assert receipt.places == receipt_of(wanted, unit).places
+        assert receipt.discarded == receipt_of(wanted, unit).discarded
+        assert receipt.redacted == receipt_of(wanted, unit).redacted
         assert receipt.settings == receipt_of(wanted, unit).settings
 
 
