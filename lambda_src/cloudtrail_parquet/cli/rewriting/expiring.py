@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from cloudtrail_parquet.cli.arguments import AsJson, State
-from cloudtrail_parquet.cli.options import with_settings
 from cloudtrail_parquet.cli.output import FAILED, STDOUT, note, note_errors
 from cloudtrail_parquet.cli.progress import Amount, NoProgress, progress
 from cloudtrail_parquet.errors import CloudTrailParquetError
@@ -34,7 +33,6 @@ Left = Receipt | CloudTrailParquetError
 """What is left of a unit, or why nothing was removed."""
 
 
-@with_settings
 def expire(  # noqa: PLR0913, PLR0917 - each is an option
     dataset: Annotated[
         str, typer.Argument(metavar="DATASET", help="Folder or URI of the partitions.")
@@ -49,8 +47,6 @@ def expire(  # noqa: PLR0913, PLR0917 - each is an option
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be removed.")] = False,
     as_json: AsJson = False,
     no_progress: NoProgress = False,  # noqa: ARG001 - its callback uses it
-    *,
-    settings: Settings,
 ) -> None:
     """Remove the Parquet files of old days; receipts tell what went, so that none comes back."""
     location = DatasetAndState(dataset, Locations.state_of(dataset, state))
@@ -69,9 +65,10 @@ def expire(  # noqa: PLR0913, PLR0917 - each is an option
         if not as_json:
             STDOUT.print(f"would remove {what}" if units else f"nothing is older than {before}")
         return
-    options = DatasetOptions.of(settings)._replace(layout=found.partition_layout)
+    settings = Settings(partition_layout=found.partition_layout)
+    options, lease = DatasetOptions.of(settings), LeaseOptions.of(settings)
     errors = list[CloudTrailParquetError]()
-    for left in _left(units, before, stores, options, LeaseOptions.of(settings)):
+    for left in _left(units, before, stores, options, lease):
         if isinstance(left, CloudTrailParquetError):
             errors.append(left)
         elif as_json:
