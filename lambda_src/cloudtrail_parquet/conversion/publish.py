@@ -242,8 +242,7 @@ def _others(change: Change) -> list[Unit]:
 
 
 def _replace_elsewhere(change: Change, target: Unit, stores: Stores, held: HeldLeases) -> None:
-    has_changed = change.partitions.refresh(target.day)
-    if has_changed:
+    if change.partitions.refresh(target.day):
         raise PartitionsChangedError(target.name)
     entries = change.listed(target)
     held.confirm()
@@ -254,9 +253,9 @@ def _replace_elsewhere(change: Change, target: Unit, stores: Stores, held: HeldL
     notes = read_notes(stores.state, target) if stood else None
     if notes is not None and notes.receipt is not None and notes.is_true:
         # Perhaps its unit has left out as repeated what has just gone: it is converted again.
-        run, few = change.receipt.run, notes.receipt.identities
-        text = _text(Intent(run, stores.now(), notes.parts, identities=few))
-        stores.state.swap(StateKeys.of(target).intent, text, None)
+        made_of = notes.receipt.identities
+        intent = Intent(change.receipt.run, stores.now(), notes.parts, identities=made_of)
+        stores.state.swap(StateKeys.of(target).intent, _text(intent), None)
 
 
 def _replace(

@@ -37,7 +37,7 @@ class LateRow(NamedTuple):
 
 
 @dataclass
-class Scan:
+class PartitionScan:
     """What is in a partition.
 
     Attributes:
@@ -94,7 +94,7 @@ class PartitionReader:
                 yield Finding(kind=Kind.PART_ALTERED, unit=unit.name, part=part.key, what=what)
 
     def scan(
-        self, unit: Unit, receipt: Receipt | None, own: list[Entry], scan: Scan
+        self, unit: Unit, receipt: Receipt | None, own: list[Entry], scan: PartitionScan
     ) -> Iterator[Finding]:
         """Read all parts of a partition; what is in them goes to ``scan``."""
         for entry in own:
@@ -137,7 +137,13 @@ class PartitionReader:
             yield _about(Kind.PART_UNKNOWN, unit, entry, "no receipt names it")
 
     def _rows(  # noqa: PLR0913, PLR0917
-        self, unit: Unit, owner: Unit, number: int, entry: Entry, rows: Iterable[Row], scan: Scan
+        self,
+        unit: Unit,
+        owner: Unit,
+        number: int,
+        entry: Entry,
+        rows: Iterable[Row],
+        scan: PartitionScan,
     ) -> Iterator[Finding]:
         for row in rows:
             if row.digest and self._holds(*row.place):

@@ -22,7 +22,12 @@ from cloudtrail_parquet.verification.delivered import (
 )
 from cloudtrail_parquet.verification.findings import Amounts, Finding, Kind
 from cloudtrail_parquet.verification.logs import Bounds, Delivery, LogTree
-from cloudtrail_parquet.verification.partitions import LateRow, PartitionReader, Scan, ids_of
+from cloudtrail_parquet.verification.partitions import (
+    LateRow,
+    PartitionReader,
+    PartitionScan,
+    ids_of,
+)
 from cloudtrail_parquet.verification.receipts import DatasetFacts, StateReader, rules_of, sums
 from cloudtrail_parquet.verification.rules import Discards, Masks
 from cloudtrail_parquet.verification.tables import Comparison, Ref, compare, repeated
@@ -101,7 +106,7 @@ class Inspector:
             for what in sums(receipt):
                 yield Finding(kind=Kind.RECEIPT_FALSE, unit=unit.name, what=what)
             yield from self.partitions.missing(unit, receipt, own)
-        scan = Scan()
+        scan = PartitionScan()
         yield from self.partitions.scan(unit, receipt, own, scan)
         scan.amounts.units = int(receipt is not None or bool(own))
         result.amounts.add(scan.amounts)
@@ -116,7 +121,9 @@ class Inspector:
             return
         yield from self._against_source(unit, notes, scan, result, self.tree)
 
-    def _repeated(self, unit: Unit, scan: Scan, receipt: Receipt | None) -> Iterator[Finding]:
+    def _repeated(
+        self, unit: Unit, scan: PartitionScan, receipt: Receipt | None
+    ) -> Iterator[Finding]:
         """Rows that are there twice, beyond the receipt's conflicts, which may come back alike."""
         again = repeated(scan.rows.table())
         if len(again) > (receipt.conflicts if receipt else 0):
@@ -132,7 +139,7 @@ class Inspector:
         self,
         unit: Unit,
         notes: Notes[Receipt],
-        scan: Scan,
+        scan: PartitionScan,
         result: UnitResult,
         tree: LogTree,
     ) -> Iterator[Finding]:
@@ -165,7 +172,7 @@ class Inspector:
     def _differences(  # noqa: PLR0913, PLR0917
         self,
         unit: Unit,
-        scan: Scan,
+        scan: PartitionScan,
         taken: Delivered,
         compared: Comparison,
         result: UnitResult,
@@ -205,7 +212,7 @@ class Inspector:
             )
 
     def _about_rows(
-        self, kind: Kind, unit: Unit, scan: Scan, found: list[Ref], what: str
+        self, kind: Kind, unit: Unit, scan: PartitionScan, found: list[Ref], what: str
     ) -> Iterator[Finding]:
         for ref, event_id in self._ids(scan, found).items():
             part = scan.keys[ref.number]
@@ -213,7 +220,7 @@ class Inspector:
                 kind=kind, unit=unit.name, what=what, part=part, row=ref.position, event_id=event_id
             )
 
-    def _ids(self, scan: Scan, found: list[Ref]) -> dict[Ref, str]:
+    def _ids(self, scan: PartitionScan, found: list[Ref]) -> dict[Ref, str]:
         ids = {
             number: ids_of(self.dataset, scan.keys[number]) for number in {r.number for r in found}
         }
