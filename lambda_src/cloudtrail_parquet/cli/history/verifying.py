@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from cloudtrail_parquet.batch.workers import cores
+from cloudtrail_parquet.batch.processes import cores
 from cloudtrail_parquet.cli.arguments import (
     Accounts,
     Day,
