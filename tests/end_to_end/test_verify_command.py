@@ -833,6 +833,28 @@ def test_a_single_day_says_what_it_leaves_out(small: Small) -> None:
     )
 
 
+def test_a_unit_that_is_gone_between_others_is_missing(small: Small) -> None:
+    between = NOON + timedelta(days=2)
+    deliver(small.logs, event("between", between), delivered=between)
+    assert small.compare().kinds == {"unit missing"}
+    converted(small.logs, small.dataset)
+    assert_clean(small.dataset, small.logs)
+
+    shutil.rmtree(small.part.parent.with_name("day=12"))
+    Path(str(small.receipt).replace("day=10", "day=12")).unlink()
+
+    found = small.compare()
+    assert (found.status, found.kinds) == (WRONG, {"unit missing"})
+    assert found.findings[0]["unit"] == f"{ACCOUNT} eu-central-1 2026-01-12"
+
+
+def test_a_log_file_that_was_exchanged_has_not_expired(small: Small) -> None:
+    logs_of(small, 13).unlink()
+    deliver(small.logs, event("forged"), unique="FORGED0000000000")
+
+    assert {"log file gone", "log file added"} <= small.compare().kinds
+
+
 def test_a_run_that_has_not_ended_is_named(small: Small) -> None:
     intent = Path(str(small.receipt).replace("receipts", "intents"))
     intent.parent.mkdir(parents=True)

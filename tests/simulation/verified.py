@@ -15,7 +15,7 @@ from tests.simulation.s3 import Bucket
 
 _OF_OTHER_RULES = {Kind.ROW_REPEATED}
 _OF_OTHER_RULES = {Kind.ROW_REPEATED}
-_OF_LOST_STATE = {Kind.RECEIPT_MISSING, Kind.PART_UNKNOWN}
+_OF_LOST_STATE = {Kind.RECEIPT_MISSING, Kind.RECEIPT_FALSE, Kind.PART_UNKNOWN}
 
 
 class BucketStore:

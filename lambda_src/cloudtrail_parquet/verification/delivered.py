@@ -174,7 +174,7 @@ def _has_expired(tree: LogTree, reading: Reading, files: list[Delivery]) -> bool
     for file in files:
         own[file.place] += file.size if file.delivered.date() == unit.day else 0
     begin = min(reading.bounds.days(unit.day))
-    lacking = [place for place, (count, _) in before.items() if count > now[place]]
+    lacking = [place for place, (count, _) in before.items() if count > now[place]] or [*before]
     return all(
         unit.day < tree.oldest(place)
         or (begin < tree.oldest(place) and own[place] == before[place][1])

@@ -18,6 +18,7 @@ class Kind(StrEnum):
     ROW_UNVOUCHED = "row without a log file"
     RECEIPT_FALSE = "receipt false"
     RECEIPT_MISSING = "receipt missing"
+    UNIT_MISSING = "unit missing"
     UNFINISHED = "unfinished"
     RECORD_MISSING = "record missing"
     RECORD_ALTERED = "record altered"
@@ -53,6 +54,7 @@ ADVICE: dict[Kind, str] = {
     Kind.ROW_UNVOUCHED: f"{_WHO}; {_DIGESTS}",
     Kind.RECEIPT_FALSE: f"{_WHO}; {_CONVERT}",
     Kind.RECEIPT_MISSING: _CONVERT,
+    Kind.UNIT_MISSING: f"{_WHO}; {_CONVERT}",
     Kind.UNFINISHED: "wait for the run, or convert the unit again: that completes what was begun",
     Kind.RECORD_MISSING: _CONVERT,
     Kind.RECORD_ALTERED: f"{_DIGESTS}; if these are right, {_CONVERT}",

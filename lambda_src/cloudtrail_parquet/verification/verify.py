@@ -15,7 +15,7 @@ import msgspec
 from cloudtrail_parquet.layout import Place, Unit, span_folder, span_of, unit_of
 from cloudtrail_parquet.state.keys import receipt_days
 from cloudtrail_parquet.storage import ReadStore
-from cloudtrail_parquet.verification.findings import Amounts, Finding
+from cloudtrail_parquet.verification.findings import Amounts, Finding, Kind
 from cloudtrail_parquet.verification.logs import LogTree
 from cloudtrail_parquet.verification.receipts import (
     DatasetFacts,
@@ -82,12 +82,14 @@ class Extent:
         there: How much there is.
         chosen: How much of it is looked at.
         redact: The redact rules of all receipts.
+        gaps: Units without receipts and parts between others that have them.
     """
 
     units: list[Unit] = field(default_factory=list)
     there: Amounts = field(default_factory=Amounts)
     chosen: Amounts = field(default_factory=Amounts)
     redact: list[Any] = field(default_factory=list)
+    gaps: set[Unit] = field(default_factory=set)
 
 
 class Verification:
@@ -131,7 +133,8 @@ class Verification:
             if self._tree is not None:
                 stragglers.add(result)
             tell(result.amounts.bytes, 1)
-            yield from result.findings
+            is_gap = result.unit in self.survey.gaps
+            yield from map(_of_gap if is_gap else _as_it_is, result.findings)
         yield from stragglers.settle(self._inspector())
 
     def _inspector(self) -> Inspector:
@@ -159,7 +162,7 @@ class Verification:
 
     def _survey(self) -> None:
         rules = dict[str, Any]()
-        for unit, is_converted in self._units():
+        for unit, is_converted, is_gap in self._units():
             receipt = self._receipts.of(unit).receipt
             parts = receipt.parts if receipt else []
             amounts = Amounts(
@@ -169,6 +172,8 @@ class Verification:
                 bytes=sum(part.bytes for part in parts),
             )
             self.survey.there.add(amounts)
+            if is_gap:
+                self.survey.gaps.add(unit)
             if self._scope.takes(unit):
                 self.survey.units.append(unit)
                 self.survey.chosen.add(amounts)
@@ -176,14 +181,19 @@ class Verification:
                 rules[json.dumps(rule, sort_keys=True)] = rule
         self.survey.redact = [*rules.values()]
 
-    def _units(self) -> Iterator[tuple[Unit, bool]]:
-        """The units, and whether they have a receipt or parts; others may have log files."""
+    def _units(self) -> Iterator[tuple[Unit, bool, bool]]:
+        """The units, and whether they have a receipt or parts; others may have log files.
+
+        And of these, whether earlier and later days of the same places have.
+        """
         for span in self._spans():
             days = receipt_days(self._state, span, self._scope.first, self._scope.last)
             days |= self._days_with_parts(span)
             for day in sorted(days | self._days_with_logs(span)):
                 if self._scope.first <= day <= self._scope.last:
-                    yield Unit(*span, day), day in days
+                    is_gap = day not in days and any(map(day.__gt__, days))
+                    is_gap = is_gap and any(map(day.__lt__, days))
+                    yield Unit(*span, day), day in days, is_gap
 
     def _spans(self) -> list[Place]:
         """The spans of units that have parts, receipts or log files."""
@@ -215,6 +225,18 @@ class Verification:
         near = range(-2, 3)
         candidates = {day + _DAY * n for day in delivered for n in near if _exists(day, n)}
         return {day for day in candidates if not delivered.isdisjoint(bounds.days(day))}
+
+
+def _as_it_is(finding: Finding) -> Finding:
+    return finding
+
+
+def _of_gap(finding: Finding) -> Finding:
+    """What is found in a unit that somebody may have removed, since those around it are there."""
+    if finding.kind != Kind.PENDING:
+        return finding
+    what = f"{finding.what}; earlier and later days of its places are there"
+    return msgspec.structs.replace(finding, kind=Kind.UNIT_MISSING, what=what)
 
 
 _EPOCH = date(1970, 1, 1)
