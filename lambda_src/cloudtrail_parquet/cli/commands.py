@@ -21,14 +21,14 @@ from cloudtrail_parquet.cli.converting import convert
 from cloudtrail_parquet.cli.door import enter
 from cloudtrail_parquet.cli.exporting import export
 from cloudtrail_parquet.cli.help_pages import WORDS, Commands, ExampleGroup
+from cloudtrail_parquet.cli.history.expiring import expire
+from cloudtrail_parquet.cli.history.rewriting import rewrite
 from cloudtrail_parquet.cli.history.verifying import verify
 from cloudtrail_parquet.cli.inspection_tables import tables
 from cloudtrail_parquet.cli.options import with_settings
 from cloudtrail_parquet.cli.output import STDOUT, two_columns
 from cloudtrail_parquet.cli.planning import plan
 from cloudtrail_parquet.cli.progress import Amount, NoProgress, progress
-from cloudtrail_parquet.cli.rewriting.commands import rewrite
-from cloudtrail_parquet.cli.rewriting.expiring import expire
 from cloudtrail_parquet.contract import LOGS_ROOT
 from cloudtrail_parquet.dataset.inspection import inspect_location
 from cloudtrail_parquet.errors import StorageError, UsageError, system_errors

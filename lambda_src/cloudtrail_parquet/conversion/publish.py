@@ -149,8 +149,8 @@ class Change(NamedTuple):
     @property
     def touched(self) -> frozenset[str]:
         """The keys of all parts that are written or may be removed, as far as they are known."""
-        others = (notes.parts for notes in self.others.values())
-        return self.new.union(self.notes.parts, self.unknown, *others)
+        notes = (self.notes, *self.others.values())
+        return self.new.union(self.unknown, *(each.parts for each in notes))
 
 
 def publish(change: Change, stores: Stores, options: LeaseOptions, held: HeldLeases) -> None:
@@ -178,7 +178,7 @@ def publish(change: Change, stores: Stores, options: LeaseOptions, held: HeldLea
     intent_version = None
     if not change.is_first_part:
         intent_version = state.swap(
-            keys.intent, _text(change.intent(stores)), change.notes.intent_version
+            keys.intent, change.intent(stores).to_text(), change.notes.intent_version
         )
 
     # 2. The identities: no part of the unit, old or new, is made of other log files than these.
@@ -253,9 +253,9 @@ def _replace_elsewhere(change: Change, target: Unit, stores: Stores, held: HeldL
     notes = read_notes(stores.state, target) if stood else None
     if notes is not None and notes.receipt is not None and notes.is_true:
         # Perhaps its unit has left out as repeated what has just gone: it is converted again.
-        made_of = notes.receipt.identities
-        intent = Intent(change.receipt.run, stores.now(), notes.parts, identities=made_of)
-        stores.state.swap(StateKeys.of(target).intent, _text(intent), None)
+        run, few = change.receipt.run, notes.receipt.identities
+        text = Intent(run, stores.now(), notes.parts, identities=few).to_text()
+        stores.state.swap(StateKeys.of(target).intent, text, None)
 
 
 def _replace(
@@ -311,7 +311,7 @@ def _check_after(change: Change, stores: Stores, held: HeldLeases, added: dict[s
                     stores.dataset.remove(key, version)
             if is_known or _are_known(change, stores, added):
                 key = StateKeys.of(change.unit, change.shard).intent
-                stores.state.swap(key, _text(change.intent(stores)), None)
+                stores.state.swap(key, change.intent(stores).to_text(), None)
         raise
 
 
@@ -331,10 +331,6 @@ def _confirm_or_remove(state: Store, key: str, version: str, held: HeldLeases) -
         with suppress(StorageError):
             state.remove(key, version)
         raise
-
-
-def _text(intent: Intent) -> bytes:
-    return msgspec.json.encode(intent, order="deterministic")
 
 
 def _forget(state: Store, keys: StateKeys, notes: Notes[Any], held: HeldLeases) -> None:

@@ -42,6 +42,10 @@ class Intent(msgspec.Struct, frozen=True):
     identities: bytes = b""
     planned: Receipt | UnsetType = UNSET
 
+    def to_text(self) -> bytes:
+        """It as it is stored; the same for the same intent."""
+        return msgspec.json.encode(self, order="deterministic")
+
 
 UNREADABLE = Intent("?", datetime.min, frozenset())  # noqa: DTZ901 - the time is unknown
 """In place of an intent that cannot be read: some run was about to replace something."""

@@ -16,6 +16,7 @@ from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import Shard, Unit
 from cloudtrail_parquet.rewriting import making
 from cloudtrail_parquet.rewriting.elsewhere import Elsewhere, batches_of
+from cloudtrail_parquet.rewriting.parts.files import read_part
 from cloudtrail_parquet.settings.options import DatasetOptions
 from cloudtrail_parquet.settings.settings import Settings
 from tests.builders import WritableStores
@@ -249,12 +250,11 @@ def test_a_source_that_changes_while_it_is_read_is_read_again(
     stores, runs = some(), count()
     convert(stores, PLAIN)
     unit = filled(stores)[0]
-    real = making.read_part
 
     def read(dataset: object, entry: object) -> object:
         if not next(runs):
             convert_unit(unit, trails(unit), stores, make_settings(compression="gzip"))
-        return real(dataset, entry)  # type: ignore[arg-type]
+        return read_part(dataset, entry)  # type: ignore[arg-type]
 
     monkeypatch.setattr(making, "read_part", read)
     target = with_logs_of(stores)

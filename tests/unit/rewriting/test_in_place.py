@@ -11,6 +11,7 @@ from cloudtrail_parquet.errors import StorageError, UsageError
 from cloudtrail_parquet.layout import Shard
 from cloudtrail_parquet.rewriting import in_place
 from cloudtrail_parquet.rewriting.in_place import rewrite_unit
+from cloudtrail_parquet.rewriting.parts.rewriter import rewrite_part
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.state.keys import StateKeys
 from cloudtrail_parquet.state.notes import read_notes
@@ -214,7 +215,7 @@ def test_who_publishes_meanwhile_is_not_overwritten(monkeypatch: pytest.MonkeyPa
             convert_unit(unit, trails(unit), stores, make_settings(compression="snappy"))
         return made
 
-    real = in_place.rewrite_part
+    real = rewrite_part
     monkeypatch.setattr(in_place, "rewrite_part", staged)
 
     receipt = rewrite_unit(unit, stores, other)
