@@ -204,3 +204,17 @@ def test_real_records_come_back_byte_for_byte(tmp_path: Path) -> None:
     succeed("rewrite", other, back)
 
     assert exported(lake) == exported(other) == exported(back) == before
+
+
+def test_what_was_rewritten_or_has_expired_is_verified(tmp_path: Path) -> None:
+    logs, lake, other = (tmp_path / name for name in ("logs", "lake", "other"))
+    generate_tree(logs, SPEC)
+    succeed("convert", logs, lake)
+
+    succeed("rewrite", lake, "--compression", "gzip")
+    succeed("rewrite", lake, other, "--partition-layout", "year/month/day")
+    succeed("verify", lake, "--source", logs)
+    succeed("verify", other, "--source", logs)
+    succeed("expire", lake, "--older-than", "30d")
+
+    succeed("verify", lake)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from msgspec import UNSET
+
 from cloudtrail_parquet.contract import DEFAULT_LAYOUT, PARTITION_COLUMNS, PartitionLayout
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import Place, Unit, unit_of
@@ -120,7 +122,8 @@ def sums(receipt: Receipt) -> Iterator[str]:
     fates = {name: getattr(records, name) for name in _FATES}
     if sum(fates.values()) != records.read:
         yield f"{records.read:,} records read, {sum(fates.values()):,} accounted for"
-    rows = sum(part.rows for part in receipt.parts)
+    gone = 0 if receipt.expired is UNSET else receipt.expired.rows
+    rows = gone + sum(part.rows for part in receipt.parts)
     size = sum(part.bytes for part in receipt.parts)
     if rows != records.written + records.straggled:
         made = records.written + records.straggled

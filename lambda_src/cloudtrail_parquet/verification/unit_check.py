@@ -119,7 +119,8 @@ class Inspector:
             if self.tree is not None:
                 yield from self._not_converted(unit, self.tree)
             return
-        yield from self._against_source(unit, notes, scan, result, self.tree)
+        if receipt is None or not receipt.is_expired:
+            yield from self._against_source(unit, notes, scan, result, self.tree)
 
     def _repeated(
         self, unit: Unit, scan: PartitionScan, receipt: Receipt | None
