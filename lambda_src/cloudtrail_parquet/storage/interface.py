@@ -1,10 +1,10 @@
 """The interface of all stores: `ReadStore` for a source, `Store` for dataset and state."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 from os.path import commonprefix
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import BinaryIO, NamedTuple, Protocol, Self
 
 RUN_AGAIN = "Run it again when the store answers; nothing was replaced"
@@ -29,11 +29,15 @@ class Entry(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """The content of an object, its version and the time of its writing by the store's clock."""
+    """The content of an object, its version and the time of its writing by the store's clock.
+
+    Its metadata are those that users give to objects, as ``x-amz-meta-…``; a disk has none.
+    """
 
     data: bytes
     version: str
     modified: datetime
+    metadata: Mapping[str, str] = MappingProxyType({})
 
 
 class Details(NamedTuple):

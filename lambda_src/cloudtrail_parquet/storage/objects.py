@@ -131,7 +131,8 @@ class ObjectStore:
     @staticmethod
     def _get(client: Any, key: str) -> Stored:  # noqa: ANN401
         answer = client.get(key)
-        return Stored(bytes(answer.bytes()), _version(answer.meta), answer.meta["last_modified"])
+        version, modified = _version(answer.meta), answer.meta["last_modified"]
+        return Stored(bytes(answer.bytes()), version, modified, answer.attributes)
 
     def open(self, key: str) -> BinaryIO:
         size = self._ask("read", key, lambda client: client.head(key)["size"])
