@@ -101,6 +101,10 @@ def generate(  # noqa: PLR0913, PLR0917 - each is an option
         float, typer.Option(metavar="SHARE", help="Share of log files that are damaged.")
     ] = 0,
     seed: Annotated[int, typer.Option(metavar="N", help="Another number makes another tree.")] = 0,
+    digests: Annotated[
+        bool,
+        typer.Option("--digests", help="Write digest files, too, and public-keys.json for them."),
+    ] = False,
     as_json: AsJson = False,
     no_progress: NoProgress = False,  # noqa: ARG001 - its callback uses it
 ) -> None:
@@ -116,6 +120,7 @@ def generate(  # noqa: PLR0913, PLR0917 - each is an option
             duplicates=duplicates,
             corrupt=corrupt,
             seed=seed,
+            digests=digests,
         )
     except ValueError as error:
         raise UsageError(

@@ -6,7 +6,8 @@ many distinct records each account, region and event day has, what came late, tw
 The same ``TreeSpec`` gives the same keys and the same JSON everywhere, and the same gzip bytes
 wherever zlib compresses alike. Memory holds one delivery and, as times, one day of one account
 and region, with some thousand names of its resources, whatever the size of the tree; late records
-add a few bytes each, copies not yet delivered their own size.
+add a few bytes each, copies not yet delivered their own size. With digest files it also holds some
+hundred bytes for each log file.
 """
 
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from typing import TypeVar
 
 from cloudtrail_parquet.sample_logs.actors import Site
 from cloudtrail_parquet.sample_logs.delivery import DAY_S, Courier, Tally, UnitPlan, seeded, split
+from cloudtrail_parquet.sample_logs.digests import write_digests
 from cloudtrail_parquet.sample_logs.events import VERSIONS, encode_record, make_record
 from cloudtrail_parquet.sample_logs.tree import BASE36, DamagedFile, Tree, text, write_siblings
 
@@ -66,6 +68,7 @@ class TreeSpec:
         corrupt: Share (0 to 1) of the log files that are damaged, rounded up to whole files.
         seed: Any integer; another seed gives another tree of the same kind.
         first_day: First event day, UTC, 2013-11-13 to 2100-01-01.
+        digests: Whether digest files are written as well; see `sample_logs.digests`.
     """
 
     accounts: int = 2
@@ -77,6 +80,7 @@ class TreeSpec:
     corrupt: float = 0.0
     seed: int = 0
     first_day: date = date(2026, 1, 10)
+    digests: bool = False
 
     def __post_init__(self) -> None:
         _check("accounts", self.accounts, 1, MAX_ACCOUNTS)
@@ -155,7 +159,8 @@ def generate_tree(
     if out.exists() and any(out.iterdir()):
         raise FileExistsError(f"{out}: not empty. Name a new folder, or empty this one.")
     rng = seeded(spec.seed, "tree")
-    tree = Tree(out, f"o-{text(rng, BASE36, 10)}", spec.corrupt, tell)
+    organization = f"o-{text(rng, BASE36, 10)}"
+    tree = Tree(out, organization, spec.corrupt, tell, digests=spec.digests)
     tally = Tally()
     versions = cycle(_version_deck(rng))
     accounts = _draw_accounts(rng, spec.accounts)
@@ -163,6 +168,8 @@ def generate_tree(
         if unit.records:
             Courier(unit, tree, tally, versions).run()
     skipped = write_siblings(tree, accounts[0], REGIONS[0], spec.first_day, rng)
+    if spec.digests:
+        skipped += sum(1 for _ in write_digests(tree, spec.seed))
     return _truth(tree, tally, skipped)
 
 

@@ -5,20 +5,24 @@ log files"; for the neighbours, the guides of the services that write them.
 """
 
 import json
+import re
 import struct
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from hashlib import sha256
 from math import ceil
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 from cloudtrail_parquet.sample_logs.draws import hex_text, pick, uuid_text
 
 SLOT_S = 300  # delivery stamps fall on multiples of five minutes
 BASE36 = "abcdefghijklmnopqrstuvwxyz0123456789"
 
+_EVENT_TIME = re.compile(rb'"eventTime":"([^"]+)"')
 _BASE62 = BASE36 + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _GZIP_LEVEL = 6
 _GZIP_HEADER = (
@@ -37,6 +41,32 @@ class DamagedFile:
 
     key: str
     reason: str
+
+
+class LoggedText(NamedTuple):
+    """What a digest file says of a log file.
+
+    Attributes:
+        key: Path below the tree's root, with slashes.
+        sha256: Of its text, in hexadecimal; of a damaged file, of the text that it had.
+        delivered: The stamp in its name.
+        oldest: The time of its oldest event; "" if there is none.
+        newest: The time of its newest event.
+    """
+
+    key: str
+    sha256: str
+    delivered: datetime
+    oldest: str
+    newest: str
+
+    @classmethod
+    def of(cls, key: str, body: bytes) -> "LoggedText":
+        """What there is to say of a log file with some text."""
+        stamp = key.split("_")[-2]
+        delivered = datetime.strptime(stamp, "%Y%m%dT%H%M%z")
+        times = sorted(time.decode() for time in _EVENT_TIME.findall(body)) or [""]
+        return cls(key, sha256(body).hexdigest(), delivered, times[0], times[-1])
 
 
 def text(rng: Random, alphabet: str, length: int) -> str:
@@ -86,6 +116,7 @@ class Tree:
         bytes_gzipped: Their size.
         bytes_json: What the undamaged ones inflate to.
         damaged: The damaged ones.
+        logged: What digest files say of each log file; None if there are to be none.
     """
 
     def __init__(
@@ -94,6 +125,8 @@ class Tree:
         organization: str,
         corrupt: float,
         tell: Callable[[int, int], None] = lambda *_: None,
+        *,
+        digests: bool = False,
     ) -> None:
         """Begin with none.
 
@@ -102,6 +135,7 @@ class Tree:
             organization: Its id.
             corrupt: Share of the files that are to be damaged.
             tell: Is told of each log file, its bytes and its records.
+            digests: Whether digest files are to be written.
         """
         self.root = root
         self.organization = organization
@@ -109,6 +143,7 @@ class Tree:
         self.bytes_gzipped = 0
         self.bytes_json = 0
         self.damaged: list[DamagedFile] = []
+        self.logged: list[LoggedText] | None = [] if digests else None
         self._corrupt, self._tell = corrupt, tell
         self._folders: set[Path] = set()
 
@@ -121,6 +156,8 @@ class Tree:
         self.files += 1
         self.bytes_gzipped += len(data)
         self._tell(len(data), len(records))
+        if self.logged is not None:
+            self.logged.append(LoggedText.of(f"{folder}/{name}", body))
         if reason:
             self.damaged.append(DamagedFile(f"{folder}/{name}", reason))
             return False
@@ -161,8 +198,9 @@ def log_file_path(
 def write_siblings(tree: Tree, account: str, region: str, day: date, rng: Random) -> int:
     """Write other files that lie in such a bucket beside the log files; returns how many."""
     corner = _Corner(tree.organization, account, region, day, rng)
+    unsigned = [_digest(corner, hour) for hour in (1, 2, 3)]
     siblings = [
-        *(_digest(corner, hour) for hour in (1, 2, 3)),
+        *(unsigned if tree.logged is None else ()),
         _insight(corner),
         _aggregated(corner),
         (f"AWSLogs/{account}/Config/ConfigWritabilityCheckFile", b""),

@@ -13,7 +13,7 @@ import tempfile
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -778,3 +778,26 @@ def test_a_value_outside_its_range_is_named_with_the_range(
 ) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         TreeSpec(**fields)
+
+
+def test_digest_files_are_the_same_for_the_same_seed_and_leave_log_files_as_they_are(
+    tmp_path: Path,
+) -> None:
+    spec = TreeSpec(accounts=1, regions=1, days=1, records=50)
+    plain = generate_tree(tmp_path / "plain", spec)
+    signed = [generate_tree(tmp_path / name, replace(spec, digests=True)) for name in "ab"]
+
+    first, second = (files_of(tmp_path / name) for name in "ab")
+    assert first == second
+    assert signed[0] == signed[1]
+    logs = {key: data for key, data in files_of(tmp_path / "plain").items() if "-Digest" not in key}
+    assert logs.items() <= first.items()
+    assert plain.records == signed[0].records
+
+
+def files_of(root: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file()
+    }
