@@ -23,7 +23,7 @@ CONVERTER = (
     {"conversion", "planning", "reference", "verification"},
     {"batch", "querying"},
     {"rewriting"},
-    {"function", "api"},
+    {"function", "api", "digests"},
     {"handler", "backfill"},
     {"cli"},
     {""},  # the package itself, which shows what others may use

@@ -1,0 +1,1 @@
+"""CloudTrail's digest files: whether log files are as they were delivered, and how to prove it."""
