@@ -471,19 +471,20 @@ def test_each_flipped_byte_of_a_part_is_found_and_named(small: Small) -> None:
         assert {one["part"] for one in named} == {small.key(small.part)}
 
 
-def test_the_checksum_of_a_page_tells_damage_without_a_digest(small: Small) -> None:
+def test_the_checksum_of_a_page_tells_damage_without_a_digest(tmp_path: Path) -> None:
     """A receipt of an older version has none."""
-    text = small.receipt.read_text()
-    digest = json.loads(text)["parts"][0]["sha256"]
-    small.receipt.write_text(text.replace(digest, ""))
-    before = small.verify()
-    data, column = small.part.read_bytes(), pq.read_metadata(small.part).row_group(0).column(0)
-    at = column.data_page_offset + column.total_compressed_size - 1
-    at -= column.data_page_offset - (column.dictionary_page_offset or column.data_page_offset)
-    small.part.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    logs, receipt = tmp_path / "logs", DAY_KEY.format(ACCOUNT)
+    deliver(logs, *(event(f"{n}", userAgent=f"agent {n}") for n in range(300)))
+    dataset = converted(logs, tmp_path / "dataset", compression="none")
+    path = Path(f"{dataset}.state/receipts/{receipt}.json")
+    text = path.read_text()
+    path.write_text(text.replace(json.loads(text)["parts"][0]["sha256"], ""))
+    before = verify(dataset)
+    part = part_of(dataset)
+    part.write_bytes(part.read_bytes().replace(b"agent 7", b"agent 8", 1))
 
     assert (before.status, before.kinds) == (0, {"no digest"})
-    assert small.verify().of("part damaged")
+    assert verify(dataset).of("part damaged")
 
 
 def altered(small: Small) -> None:
@@ -599,6 +600,15 @@ def test_a_copy_of_a_part_is_unknown_and_its_rows_are_there_twice(small: Small) 
 
     assert found.of("part unknown")
     assert len(found.of("row repeated")) == 80
+
+
+def test_the_size_of_a_straggler_part_is_compared_where_its_owner_is_looked_at(
+    small: Small,
+) -> None:
+    small.late.write_bytes(small.late.read_bytes() + b"x")
+
+    (named,) = small.verify("--day", "2026-01-15").findings
+    assert (named["kind"], named["part"]) == ("part altered", small.key(small.late))
 
 
 def test_two_parts_that_were_swapped_are_both_named(small: Small) -> None:
@@ -853,6 +863,30 @@ def test_a_log_file_that_was_exchanged_has_not_expired(small: Small) -> None:
     deliver(small.logs, event("forged"), unique="FORGED0000000000")
 
     assert {"log file gone", "log file added"} <= small.compare().kinds
+
+
+def test_what_was_rewritten_is_verified_against_the_same_log_files(
+    small: Small, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    run("rewrite", small.dataset, other, "--partition-layout", "dt", "--workers", 1)
+    run("rewrite", small.dataset, "--only", "all", "--json-encoding", "variant", "--workers", 1)
+
+    assert assert_clean(small.dataset, small.logs)["looked_at"]["rows"] == 95
+    assert assert_clean(other, small.logs)["looked_at"]["rows"] == 95
+    changed = next(path for path in parts(other) if "2026-01-10" in str(path))
+    rewrite(changed, lambda table: replaced(table, "userAgent", 0, "x"))
+    assert verify(other, "--source", small.logs).of("record altered")
+
+
+def test_what_has_been_removed_as_too_old_is_not_missed(small: Small) -> None:
+    done = run("expire", small.dataset, "--older-than", "300d")
+    assert done.returncode == 0, done.stderr
+
+    assert assert_clean(small.dataset, small.logs, "no longer kept")["found"] == {
+        "no longer kept": 95
+    }
+    assert_clean(small.dataset, None, "no longer kept")
 
 
 def test_a_run_that_has_not_ended_is_named(small: Small) -> None:

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from cloudtrail_parquet.errors import StorageError, UnreadableLogError
@@ -18,6 +18,8 @@ from cloudtrail_parquet.verification.rules import Discards, Masks
 from cloudtrail_parquet.verification.tables import DISCARDED, OPTIONAL, REQUIRED, RecordDigests, Ref
 from cloudtrail_parquet.verification.values import canonical, digest, event_day, id_of, normal
 from cloudtrail_parquet.wording import counted
+
+_SECOND = timedelta(seconds=1)  # receipts leave fractions of it out
 
 
 class LateRecord(NamedTuple):
@@ -91,7 +93,7 @@ class Reading:
         if self.receipt is None:
             return -1
         if self.known is None:
-            return -1 if file.modified <= self.receipt.converted_at else None
+            return -1 if file.modified < self.receipt.converted_at + _SECOND else None
         return self.known.records_of(self.name_of(file))
 
 
@@ -112,7 +114,8 @@ def take(tree: LogTree, reading: Reading, taken: Delivered) -> Iterator[Finding]
             changed = changed or finding.kind in {Kind.LOG_CHANGED, Kind.LOG_DAMAGED}
             yield finding
     receipt = reading.receipt
-    if receipt is not None and taken.is_whole and not changed and not receipt.kept:
+    is_known = receipt is not None and receipt.source_fingerprint.startswith("sum:")
+    if receipt is not None and is_known and taken.is_whole and not changed and not receipt.kept:
         yield from _fingerprint(reading, receipt, files)
 
 
@@ -283,6 +286,8 @@ def _take_record(  # noqa: PLR0913, PLR0917
     if day != unit.day and not is_late:
         taken.counts["elsewhere"] += 1
         return
+    if reading.receipt is not None and reading.receipt.is_expired and not is_late:
+        need = OPTIONAL
     if reading.discards.match(record):
         taken.counts["discarded"] += 1
         need = DISCARDED

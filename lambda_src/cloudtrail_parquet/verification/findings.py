@@ -34,6 +34,7 @@ class Kind(StrEnum):
     QUARANTINED = "quarantined"
     KEPT = "kept"
     EXPIRED = "expired"
+    REMOVED = "no longer kept"
     UNKNOWN_DIGEST = "no digest"
     ELSEWHERE = "not looked at"
 
@@ -69,6 +70,7 @@ ADVICE: dict[Kind, str] = {
     Kind.QUARANTINED: "see docs/operations.md, Quarantine",
     Kind.KEPT: "nothing: the log files are gone, and the parts are what is left of them",
     Kind.EXPIRED: "nothing, if a lifecycle rule removes log files; else find out who did",
+    Kind.REMOVED: "nothing: expire has removed the days that are too old, as the receipts say",
     Kind.UNKNOWN_DIGEST: "nothing; the next conversion of the unit notes it",
     Kind.ELSEWHERE: "verify these days as well",
 }
@@ -80,6 +82,7 @@ NOTES = frozenset(
         Kind.QUARANTINED,
         Kind.KEPT,
         Kind.EXPIRED,
+        Kind.REMOVED,
         Kind.UNKNOWN_DIGEST,
         Kind.ELSEWHERE,
     }

@@ -125,7 +125,7 @@ def sums(receipt: Receipt) -> Iterator[str]:
     gone = 0 if receipt.expired is UNSET else receipt.expired.rows
     rows = gone + sum(part.rows for part in receipt.parts)
     size = sum(part.bytes for part in receipt.parts)
-    if rows != records.written + records.straggled:
+    if rows + rows_removed(receipt) != records.written + records.straggled:
         made = records.written + records.straggled
         yield f"{made:,} records written, {rows:,} rows in its parts"
     if size != receipt.bytes_out:
@@ -145,6 +145,11 @@ def _sums_of_places(receipt: Receipt) -> Iterator[str]:
         total = sum(one.records[number] for one in figures)
         if total != getattr(receipt.records, name):
             yield f"{getattr(receipt.records, name):,} records {name}, {total:,} of its places"
+
+
+def rows_removed(receipt: Receipt) -> int:
+    """How many rows of a unit are no longer kept, since their days are too old."""
+    return 0 if receipt.expired is UNSET else receipt.expired.rows
 
 
 def part_named(receipt: Receipt | None, key: str) -> Part | None:

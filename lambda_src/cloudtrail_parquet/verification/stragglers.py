@@ -79,6 +79,8 @@ def _not_found(
     for record in wanted:
         by_day[owner.on(record.day)][record.digest] = record
     for target, records in sorted(by_day.items()):
+        if inspector.receipts.noted(target).is_expired:
+            continue  # its rows are no longer kept
         ids = pa.array({record.event_id for record in records.values()}, pa.string())
         for entry in inspector.partitions.entries(target):
             try:

@@ -28,7 +28,13 @@ from cloudtrail_parquet.verification.partitions import (
     PartitionScan,
     ids_of,
 )
-from cloudtrail_parquet.verification.receipts import DatasetFacts, StateReader, rules_of, sums
+from cloudtrail_parquet.verification.receipts import (
+    DatasetFacts,
+    StateReader,
+    rows_removed,
+    rules_of,
+    sums,
+)
 from cloudtrail_parquet.verification.rules import Discards, Masks
 from cloudtrail_parquet.verification.tables import Comparison, Ref, compare, repeated
 from cloudtrail_parquet.verification.values import id_of
@@ -105,6 +111,9 @@ class Inspector:
         if receipt is not None:
             for what in sums(receipt):
                 yield Finding(kind=Kind.RECEIPT_FALSE, unit=unit.name, what=what)
+            if removed := rows_removed(receipt):
+                what = f"{counted(removed, 'row')} of days that are too old have been removed"
+                yield Finding(kind=Kind.REMOVED, unit=unit.name, what=what, count=removed)
             yield from self.partitions.missing(unit, receipt, own)
         scan = PartitionScan()
         yield from self.partitions.scan(unit, receipt, own, scan)
