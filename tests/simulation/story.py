@@ -304,7 +304,8 @@ class Story:
         if not self.findings:
             past = [one.settings for one in self.programs]
             buckets = self.dataset, self.state, self.source
-            self.findings += faults(*buckets, past, is_damaged=self.is_damaged)
+            expires = self.deliveries.habits.expire_days is not None
+            self.findings += faults(*buckets, past, is_damaged=self.is_damaged, expires=expires)
 
     def _judge(self, when: str, problems: Callable[[Verdict], list[str]]) -> None:
         if not self.findings:

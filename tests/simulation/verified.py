@@ -15,7 +15,9 @@ from tests.simulation.s3 import Bucket
 
 _OF_OTHER_RULES = {Kind.ROW_REPEATED}
 _OF_OTHER_RULES = {Kind.ROW_REPEATED}
-_OF_LOST_STATE = {Kind.RECEIPT_MISSING, Kind.RECEIPT_FALSE, Kind.PART_UNKNOWN}
+_OF_LOST_STATE = {
+    *(Kind.RECEIPT_MISSING, Kind.RECEIPT_FALSE, Kind.PART_UNKNOWN, Kind.ROW_UNVOUCHED),
+}
 
 
 class BucketStore:
@@ -61,8 +63,14 @@ class BucketStore:
         return BytesIO(self.read(key))
 
 
-def faults(
-    dataset: Bucket, state: Bucket, source: Bucket, past: list[Settings], *, is_damaged: bool
+def faults(  # noqa: PLR0913 - what is known of the story
+    dataset: Bucket,
+    state: Bucket,
+    source: Bucket,
+    past: list[Settings],
+    *,
+    is_damaged: bool,
+    expires: bool,
 ) -> Iterator[str]:
     """What is wrong.
 
@@ -72,11 +80,13 @@ def faults(
         source: Where the log files are.
         past: All settings that ever were in force. If some redact and others do not, a record whose
             log file has expired may stand as it was, and again redacted.
+        expires: Whether log files expire: each by the time it was written, so that one that came
+            late under an older name may outlast others.
         is_damaged: Whether somebody has damaged the state; then units may be without a receipt.
     """
     if not dataset.keys and not state.keys:
         return
-    excused = set[Kind]()
+    excused = {Kind.LOG_GONE} if expires else set[Kind]()
     if is_damaged:
         excused |= _OF_LOST_STATE
     if len({bool(settings.redact) for settings in past}) > 1:
