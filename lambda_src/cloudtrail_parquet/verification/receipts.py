@@ -122,10 +122,9 @@ def sums(receipt: Receipt) -> Iterator[str]:
     fates = {name: getattr(records, name) for name in _FATES}
     if sum(fates.values()) != records.read:
         yield f"{records.read:,} records read, {sum(fates.values()):,} accounted for"
-    gone = 0 if receipt.expired is UNSET else receipt.expired.rows
-    rows = gone + sum(part.rows for part in receipt.parts)
+    rows = rows_removed(receipt) + sum(part.rows for part in receipt.parts)
     size = sum(part.bytes for part in receipt.parts)
-    if rows + rows_removed(receipt) != records.written + records.straggled:
+    if rows != records.written + records.straggled:
         made = records.written + records.straggled
         yield f"{made:,} records written, {rows:,} rows in its parts"
     if size != receipt.bytes_out:
