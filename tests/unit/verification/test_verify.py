@@ -227,6 +227,18 @@ def test_a_damaged_log_file_that_is_removed_is_not_missed() -> None:
     assert verify(stores) == []
 
 
+def test_a_damaged_log_file_that_its_receipt_does_not_name_is_a_false_receipt() -> None:
+    stores, key = converted(LATE[:1]), f"{ACCOUNT}/CloudTrail/{REGION}/2026/01/01/cut.json.gz"
+    stores.source.write(key, b"\x1f\x8b")
+    convert_unit(Unit(ACCOUNT, REGION, date(2026, 1, 1)), TRAILS, stores, Settings())
+    for entry in stores.state.files("receipts/"):
+        receipt = json.loads(stores.state.read(entry.key)) | {"quarantined": []}
+        receipt["files"] |= {"read": receipt["files"]["listed"], "quarantined": 0}
+        stores.state.write(entry.key, json.dumps(receipt).encode())
+
+    assert {finding.kind for finding in faults(stores)} == {Kind.RECEIPT_FALSE}
+
+
 def test_a_unit_costs_a_get_for_each_part_and_log_file_and_four_for_its_state() -> None:
     counts = Counts()
     for day in range(6):
