@@ -80,6 +80,7 @@ BLOCKS = {
         "dry run": "tests/end_to_end/test_rules.py",
     },
     "docs/settings.md": {"sort_by": "tests/end_to_end/test_printed_commands.py"},
+    "docs/status.md": {"$ ": "tests/end_to_end/test_status_command.py"},
     "queries/README.md": {
         "SET TimeZone": "tests/end_to_end/test_queries.py",
         "CREATE OR REPLACE": "tests/end_to_end/test_queries.py",

@@ -21,7 +21,7 @@ CONVERTER = (
     {"state", "intake"},
     {"dataset"},
     {"conversion", "planning", "reference", "verification"},
-    {"batch", "querying"},
+    {"batch", "querying", "coverage"},
     {"rewriting"},
     {"function", "api", "digests"},
     {"handler", "backfill"},

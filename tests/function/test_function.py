@@ -463,7 +463,7 @@ class Workbench:
             entry.key: self.stores.state.read(entry.key) for entry in self.stores.state.files("")
         }
         kinds = {key.partition("/")[0] for key in texts}
-        assert kinds <= {"dataset.json", "identities", "receipts"}
+        assert kinds <= {"dataset.json", "identities", "ledger", "receipts"}
         receipts = [json.loads(text) for key, text in texts.items() if "receipts/" in key]
         days = [date.fromisoformat(one["day"]) for one in receipts]
         return [Unit(ACCOUNT, REGION, day) for day in sorted(days)]

@@ -11,10 +11,12 @@ import pyarrow as pa
 
 from cloudtrail_parquet.batch import workers as dispatch
 from cloudtrail_parquet.conversion import collate, run
+from cloudtrail_parquet.coverage.rebuild import rebuild
+from cloudtrail_parquet.coverage.rollup import Ledger, roll_up
 from cloudtrail_parquet.planning import batches
 from cloudtrail_parquet.planning.plan import Receipts, UnitRange, plan_units
 from cloudtrail_parquet.schema import columns as schema
-from cloudtrail_parquet.settings.options import PlanOptions
+from cloudtrail_parquet.settings.options import LeaseOptions, PlanOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import discover
 from cloudtrail_parquet.state import identities
@@ -78,6 +80,7 @@ def installed() -> int:
 def forget() -> None:
     """Let go of all stores that the program remembers."""
     dispatch._opened.cache_clear()  # noqa: SLF001 - else they are kept for good
+    dispatch._marks.cache_clear()  # noqa: SLF001
 
 
 def outdated(stores: Stores, settings: Settings, account: str, region: str, day: date) -> bool:
@@ -89,3 +92,23 @@ def outdated(stores: Stores, settings: Settings, account: str, region: str, day:
     receipts = Receipts(stores.state, stores.clock.now(), stores.dataset)
     planned = plan_units(stores.source, receipts, found, of, "outdated", PlanOptions.of(settings))
     return any(one.unit == (account, region, day) for one in planned)
+
+
+def update_ledger(stores: Stores) -> None:
+    """What `status` does first."""
+    roll_up(stores)
+
+
+def rebuild_receipts(stores: Stores, settings: Settings) -> None:
+    """What `status --rebuild` does first."""
+    rebuild(stores, LeaseOptions.of(settings), settings.settle_margin_s)
+
+
+def ledger_is_true(stores: Stores) -> bool:
+    """Whether the ledger, as far as it is believed, says what all receipts say."""
+
+    def rows(ledger: Ledger) -> list[object]:
+        tables = [ledger.table(month) for month in sorted(ledger.months)]
+        return [table.to_pylist() for table in tables]
+
+    return rows(roll_up(stores)) == rows(roll_up(stores, fresh=True))

@@ -27,6 +27,7 @@ from cloudtrail_parquet.source.discover import discover, units
 from cloudtrail_parquet.storage import ObjectStore, Stores
 from cloudtrail_parquet.storage.locations import Locations
 from tests.simulation.faults import Faults
+from tests.simulation.program import rebuild_receipts, update_ledger
 from tests.simulation.s3 import Bucket, Buckets, Client
 from tests.simulation.scheduler import Actor, ActorClock, Scheduler
 
@@ -131,6 +132,19 @@ class Services:
                     self._failed(actor, outcome.error)
 
         self._start(f"laptop {first} to {last}", self._guarded(work), program)
+
+    def status(self, *, rebuilds: bool = False) -> None:
+        """The command `status`, as far as it writes; or `status --rebuild`."""
+        settings = self.program.settings
+
+        def work(actor: Actor) -> None:
+            stores = self.stores(actor)
+            if rebuilds:
+                rebuild_receipts(stores, settings)
+            else:
+                update_ledger(stores)
+
+        self._start("rebuild" if rebuilds else "status", self._guarded(work), self.program)
 
     def _next_delivery(self) -> str:
         """What an event has that comes again."""

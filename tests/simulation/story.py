@@ -10,6 +10,7 @@ from random import Random
 
 import msgspec
 
+from cloudtrail_parquet.storage import Stores
 from tests.simulation import program
 from tests.simulation.deliveries import DAY_S, HOUR_S, Deliveries, Place, days_from, midnight
 from tests.simulation.faults import Faults
@@ -64,6 +65,7 @@ class Story:
         self.seed, self.findings = seed, list[str]()
         self.world = world = World(seed)
         self.random, self.is_damaged = world.random, False
+        self._asks = Random(seed)  # of its own, so that other draws stay as they are
         length = self.random.randint(3, 6)
         self.days = days or length
         self.calendar = days_from(self.random.choice(_FIRST_DAYS), self.days)
@@ -101,6 +103,9 @@ class Story:
                 scheduler.at(midnight(self.calendar[-1]) + _DAILY_S, self._crowd)
             for day in self.calendar[deployed:]:
                 self._schedule_runs(day)
+                if self._asks.random() < 0.5:
+                    asked = midnight(day) + self._asks.uniform(0, DAY_S)
+                    scheduler.at(asked, self.services.status)
             if (
                 deployed and self.world.crowd is None
             ):  # and what was delivered before is converted then
@@ -264,6 +269,8 @@ class Story:
         )
         saboteur.strike()
         self.is_damaged = True
+        if self._asks.random() < 0.5:
+            self.services.status(rebuilds=True)
 
     # The end.
 
@@ -306,6 +313,8 @@ class Story:
             buckets = self.dataset, self.state, self.source
             expires = self.deliveries.habits.expire_days is not None
             self.findings += faults(*buckets, past, is_damaged=self.is_damaged, expires=expires)
+        if not self.findings and not self._observed(program.ledger_is_true):
+            self.findings.append("at the end: the ledger is not what receipts say")
 
     def _judge(self, when: str, problems: Callable[[Verdict], list[str]]) -> None:
         if not self.findings:
@@ -336,6 +345,13 @@ class Story:
 
     def _is_outdated(self, unit: Unit) -> bool:
         """Whether a plan of today, made in no time, finds a unit, or will when all is listed."""
+        settings = self.services.program.settings
+        return self._observed(
+            lambda stores: program.outdated(stores, settings, *unit.span, unit.day)
+        )
+
+    def _observed(self, look: Callable[[Stores], bool]) -> bool:
+        """What somebody sees who looks at everything in no time, and leaves no trace."""
         scheduler, now = self.scheduler, self.services.program
         version, refused = program.installed(), self.source.refused
         requests, length = scheduler.counts["requests"], len(scheduler.trace)
@@ -344,7 +360,7 @@ class Story:
         program.install(now.version)
         self.source.refused = set()
         try:
-            return program.outdated(stores, now.settings, *unit.span, unit.day)
+            return look(stores)
         finally:
             program.install(version)
             self.source.refused = refused

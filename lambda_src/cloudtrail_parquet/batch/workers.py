@@ -25,6 +25,7 @@ from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import Discovery
 from cloudtrail_parquet.state.keys import split_units
+from cloudtrail_parquet.state.marks import Marks
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import Stores
 from cloudtrail_parquet.storage.locations import Locations
@@ -145,7 +146,7 @@ def _convert_some(  # noqa: PLR0913, PLR0917
     if splits is not None:
         act = partial(convert_unit, splits=splits)
         days = Stretch.of((job.unit for job in jobs), stores, splits)
-    begin = _Begin(stores, settings) if splits is not None else None
+    begin = None if splits is None else _Begin(stores, _marks(locations), settings)
     convert = partial(_convert, act, days, stores, settings, Budget(), begin, share)
     with stores.dataset.staging(), stores.state.staging():  # else a folder is made for each unit
         yield from by_days(convert, jobs, lambda job: days.get(job.unit), number)
@@ -164,19 +165,20 @@ def _convert_portion(
 class _Begin:
     """Records the properties of the dataset before the first unit that has something to convert.
 
-    So a run that finds nothing leaves nothing behind.
+    And before each one its month is marked. So a run that finds nothing leaves nothing behind.
     """
 
-    def __init__(self, stores: Stores, settings: Settings) -> None:
-        self._stores, self._settings = stores, settings
+    def __init__(self, stores: Stores, marks: Marks, settings: Settings) -> None:
+        self._stores, self._marks, self._settings = stores, marks, settings
         self._lock, self._done = threading.Lock(), False
 
-    def __call__(self) -> None:
+    def __call__(self, unit: Unit) -> None:
         with self._lock:
             if not self._done:
                 options = DatasetOptions.of(self._settings)
                 record_properties(self._stores, options, LeaseOptions.of(self._settings))
                 self._done = True
+        self._marks.mark(unit.day)
 
 
 def _convert(  # noqa: PLR0913, PLR0917
@@ -216,7 +218,7 @@ def _converted(  # noqa: PLR0913, PLR0917
                 nonlocal looked, size
                 looked, size = True, sum(file.size for file in files)
                 if begin:
-                    begin()
+                    begin(unit)
                 take(memory_of(files))
 
             days = all_days.get(unit)
@@ -242,3 +244,9 @@ def _converted(  # noqa: PLR0913, PLR0917
 @cache
 def _opened(locations: Locations) -> Stores:
     return locations.open()
+
+
+@cache
+def _marks(locations: Locations) -> Marks:
+    stores = _opened(locations)
+    return Marks(stores.state, stores.clock)

@@ -2,8 +2,8 @@
 
 Results go to stdout, everything else to stderr. Exit status: 0 success; 1 some unit failed; 2 wrong
 usage, no log files, or a location that somebody has to see to first, such as a full disk; 3
-finished, but something was quarantined, kept or lies where no unit reads it; 5 what verify looked
-at is not as it should be.
+finished, but something was quarantined, kept or lies where no unit reads it; 4 something is missing
+from what status looked at; 5 what verify looked at is not as it should be.
 """
 
 import json
@@ -23,6 +23,7 @@ from cloudtrail_parquet.cli.exporting import export
 from cloudtrail_parquet.cli.help_pages import WORDS, Commands, ExampleGroup
 from cloudtrail_parquet.cli.history.expiring import expire
 from cloudtrail_parquet.cli.history.rewriting import rewrite
+from cloudtrail_parquet.cli.history.status import status
 from cloudtrail_parquet.cli.history.verifying import verify
 from cloudtrail_parquet.cli.inspection_tables import tables
 from cloudtrail_parquet.cli.options import with_settings
@@ -72,6 +73,7 @@ def _options(
 
 app.command()(convert)
 app.command()(plan)
+app.command()(status)
 app.command()(export)
 app.command()(rewrite)
 app.command()(expire)

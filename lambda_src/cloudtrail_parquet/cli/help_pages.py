@@ -26,6 +26,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "convert logs cloudtrail",
         f"convert s3://example-trail {_IN_S3} \\\n      --day 2026-01-10",
     ),
+    "status": (
+        "status cloudtrail --source logs",
+        "status cloudtrail --from 2026-01-10 --to 2026-01-12",
+    ),
     "query": (
         "query cloudtrail --list",
         "query cloudtrail trail_tampering --from 2026-01-10",

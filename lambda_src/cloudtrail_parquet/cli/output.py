@@ -31,7 +31,7 @@ from cloudtrail_parquet.source.unplaced import Unplaced
 from cloudtrail_parquet.state.figures import Quarantined
 from cloudtrail_parquet.wording import counted, size_of
 
-FAILED, WRONG_USAGE, QUARANTINED, INTERRUPTED = 1, 2, 3, 130
+FAILED, WRONG_USAGE, QUARANTINED, MISSING, INTERRUPTED = 1, 2, 3, 4, 130
 
 STDOUT = Console(highlight=False)
 STDERR = Console(stderr=True, highlight=False)

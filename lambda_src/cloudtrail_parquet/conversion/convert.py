@@ -175,7 +175,7 @@ def _is_done_by_another(before: Task[Any], task: Task[Any]) -> bool:
             task.unit.name,
             "Run it again",
         )
-    if not task.notes.is_true or receipt.kept or may_retry(receipt):
+    if not task.notes.is_true or receipt.kept or receipt.rebuilt or may_retry(receipt):
         return False
     return receipt.source_fingerprint == task.fingerprint
 
@@ -312,6 +312,7 @@ def _is_same_source(run: Run) -> bool:
     return (
         before is not None
         and run.task.notes.is_true
+        and not before.rebuilt  # whose identities may be lost as well
         and before.source_fingerprint == run.task.fingerprint
         and before.records.read == run.collation.counts.read
     )

@@ -69,6 +69,8 @@ def lost(  # noqa: PLR0913, PLR0917
         None when the state cannot tell.
     """
     before = notes.receipt
+    if before is not None and before.rebuilt:  # how many records were read is not known
+        before = None
     if before is not None and notes.is_true and before.source_fingerprint == fingerprint:
         unread = before.records.read - read
         what = f"{unread:,} of {counted(before.records.read, 'record')} can no longer be read"

@@ -10,7 +10,7 @@ from functools import partial
 import pyarrow as pa
 from msgspec.structs import replace
 
-from cloudtrail_parquet.conversion.addition import Addition, day_of_part
+from cloudtrail_parquet.conversion.addition import Addition, day_of_part, is_made_alike
 from cloudtrail_parquet.conversion.guard import (
     exist,
     lost,
@@ -116,7 +116,18 @@ def keep(run: Run, kept: Receipt, others: NotesByShard, held: HeldLeases) -> Rec
 
     Raises:
         UsageError: Something would be lost without any of them.
+        PartitionsChangedError: Their receipt was rebuilt. Which log files are new is not known, so
+            all are read once more, to be added to what is kept.
     """
+    before, receipt = run.task.last_receipt, _write_kept(run, kept, others, held)
+    is_first = before is not None and before.rebuilt and not before.kept
+    is_whole = not isinstance(run.task, ShardTask) and bool(run.task.window)
+    if is_first and is_whole and is_made_alike(receipt, run.task.options):
+        raise PartitionsChangedError(run.task.unit.name)
+    return receipt
+
+
+def _write_kept(run: Run, kept: Receipt, others: NotesByShard, held: HeldLeases) -> Receipt:
     task, stores, notes = run.task, run.task.stores, run.task.notes
     entries = parts_of(stores.dataset, task.unit, task.options.dataset.layout, task.goes)
     sizes = {entry.key: entry.size for entry in entries}

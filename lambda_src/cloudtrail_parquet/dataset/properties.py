@@ -4,6 +4,8 @@ They decide which unit owns a record. The first run of a dataset records them in
 every later one compares.
 """
 
+from collections.abc import Collection
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
@@ -127,3 +129,49 @@ def properties_of_parts(dataset: ReadStore) -> DatasetProperties | None:
         return msgspec.json.decode(text, type=DatasetProperties)
     except msgspec.DecodeError:
         return None  # a part of somebody else's
+
+
+def known_properties(stores: Stores) -> DatasetProperties | None:
+    """The properties of a dataset, as recorded, or else as its first part says; None if it is new.
+
+    Raises:
+        UsageError: They are damaged.
+    """
+    return recorded_properties(stores.state) or properties_of_parts(stores.dataset)
+
+
+def layout_of(stores: Stores) -> PartitionLayout:
+    """The layout of a dataset with parts, whether or not what is recorded can be read."""
+    try:
+        known = known_properties(stores)
+    except UsageError:
+        known = properties_of_parts(stores.dataset)
+    return known.partition_layout if known else DEFAULT_LAYOUT
+
+
+def record_again(stores: Stores, found: Collection[DatasetProperties], lease: LeaseOptions) -> bool:
+    """Record the properties of a dataset whose record was lost, by those of its parts.
+
+    Args:
+        stores: Source, dataset and state.
+        found: What some parts say; those that were made with more folders of logs say more.
+        lease: How the lease is held.
+
+    Returns:
+        Whether that was necessary, and the parts agree.
+    """
+    state, agreed = stores.state, max(found, key=lambda each: len(each.folders), default=None)
+    agreed = agreed or properties_of_parts(stores.dataset)
+    if agreed is None or not all(each.admits(agreed) for each in found):
+        return False
+    with state.lease("leases/dataset", lease.wait_s, lease.expires_s) as held:
+        stored = state.look(_KEY)
+        try:
+            if recorded_properties(state) is not None:
+                return False
+        except UsageError:
+            pass  # it is damaged
+        held.check()
+        text = msgspec.json.encode(agreed, order="sorted")
+        state.swap(_KEY, text, stored.version if stored else None)
+    return True

@@ -31,6 +31,7 @@ from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.accounts import Accounts
 from cloudtrail_parquet.state.cuts import note_cut
 from cloudtrail_parquet.state.keys import split_units
+from cloudtrail_parquet.state.marks import Marks
 from cloudtrail_parquet.state.notes import read_notes, shard_notes
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import Stores
@@ -121,6 +122,7 @@ class _Batch:
         self._late = invocation.whole_s - invocation.left_s() > START_S  # by other work
         self._accounts = Accounts(self._stores.source, self._settings.folders)
         self._splits = split_units(self._stores.state)  # when the invocation began
+        self._marks = Marks(self._stores.state, self._stores.clock)
         self._days: dict[Unit, Stretch] = {}
         self._budget = Budget()
         self._under_way: dict[UnitRef, float] = {}  # with the seconds that each needs
@@ -187,6 +189,7 @@ class _Batch:
         def admit(files: list[LogFile]) -> str:
             nonlocal holds_logs
             holds_logs = True  # called only when there is something to convert
+            self._marks.mark(unit.day)
             if self._ended >= _ENDED:
                 return self._set_aside(unit, shard, files)
             self._under_way[ref] = admission.admit(unit, shard, files, self._seconds)

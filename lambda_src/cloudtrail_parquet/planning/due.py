@@ -7,8 +7,7 @@ default would cause years of logs to be converted again.
 
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
-from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from cloudtrail_parquet.layout import Unit, owner_day, unit_of
 from cloudtrail_parquet.planning.part_sizes import PartSizes
@@ -26,6 +25,26 @@ NEVER = "never converted"
 NO_RECEIPT = "it has parts, no log files, and no receipt"
 UNFINISHED = "a run that was replacing it has not finished"
 SETTLES = "its window had not passed"
+CHANGED = "log files of its window have changed"
+REBUILT = "its receipt was rebuilt from its parts, and its log files can tell more"
+
+
+ReasonKind = Literal["schema", "settings", "window", "files", "parts", "refused", "rebuilt"]
+"""What has changed since a unit was converted: the schema; settings; whether its window has passed;
+its log files, or whether they can be read; its parts; whether an account may be listed. Or its
+receipt was rebuilt from its parts, so that its log files tell more."""
+
+
+class Reason(NamedTuple):
+    """Why a unit is outdated.
+
+    Attributes:
+        kind: What has changed.
+        words: The same in words.
+    """
+
+    kind: ReasonKind
+    words: str
 
 
 class Present(NamedTuple):
@@ -75,19 +94,22 @@ def why_outdated(  # noqa: PLR0913
         return "its receipt cannot be read"
     if receipt.is_expired:
         return ""
-    reasons = _if_kept if receipt.kept else partial(_if_made, reshaped=reshaped)
-    why = next(
-        chain(
-            _of_quarantine(receipt),
-            reasons(receipt, present, options),
-            _of_parts(receipt, present),
-            [SETTLES] if present.is_settled and not receipt.settled else [],
-        ),
-        "",
-    )
+    why = next((each.words for each in reasons(receipt, present, options, reshaped=reshaped)), "")
     if incomplete is not None and not why and receipt.status == "partial":
         incomplete.append(f"{unit.name}: {_lacks(receipt)}")
     return why
+
+
+def reasons(
+    receipt: Receipt, present: Present, options: PlanOptions, *, reshaped: bool = False
+) -> Iterator[Reason]:
+    """Why a unit is outdated, by its receipt; the arguments are those of `why_outdated`."""
+    of_rows = _if_kept if receipt.kept else partial(_if_made, reshaped=reshaped)
+    yield from _of_quarantine(receipt)
+    yield from of_rows(receipt, present, options)
+    yield from _of_parts(receipt, present)
+    if present.is_settled and not receipt.settled:
+        yield Reason("window", SETTLES)
 
 
 def _lacks(receipt: Receipt) -> str:
@@ -100,40 +122,43 @@ def _lacks(receipt: Receipt) -> str:
     return "an account may not be listed"
 
 
-def _of_quarantine(receipt: Receipt) -> Iterator[str]:
+def _of_quarantine(receipt: Receipt) -> Iterator[Reason]:
     if any(bad.retryable for bad in receipt.quarantined):
-        yield "a log file could not be read that may be readable now"
+        yield Reason("files", "a log file could not be read that may be readable now")
 
 
-def _if_kept(receipt: Receipt, present: Present, options: PlanOptions) -> Iterator[str]:
+def _if_kept(receipt: Receipt, present: Present, options: PlanOptions) -> Iterator[Reason]:
     """Another run would keep the parts as well, unless its source is another one."""
     if options.replace_shrunk and not present.refused:
-        yield "it was kept as it was, and replace_shrunk replaces it"
+        yield Reason("files", "it was kept as it was, and replace_shrunk replaces it")
     if kept_source(receipt, present.fingerprint, options.rows) != receipt.kept_source:
-        yield "log files of its window have changed since it was kept"
+        yield Reason("files", "log files of its window have changed since it was kept")
 
 
 def _if_made(
     receipt: Receipt, present: Present, options: PlanOptions, *, reshaped: bool
-) -> Iterator[str]:
+) -> Iterator[Reason]:
     if receipt.schema_version < SCHEMA_VERSION:
-        yield f"of schema version {receipt.schema_version}; now it is {SCHEMA_VERSION}"
+        words = f"of schema version {receipt.schema_version}; now it is {SCHEMA_VERSION}"
+        yield Reason("schema", words)
     if not is_fingerprint(receipt.source_fingerprint):
-        yield "its receipt does not say which log files it was made of"
+        yield Reason("files", "its receipt does not say which log files it was made of")
     elif not _is_same_source(receipt, present):
-        yield "log files of its window have changed"
+        yield Reason("files", CHANGED)
     yield from _no_longer_refused(receipt, present)
     if names := _differing(receipt.settings, options.rows):
-        yield f"made with other {names}"
+        yield Reason("settings", f"made with other {names}")
+    if receipt.rebuilt:
+        yield Reason("rebuilt", REBUILT)
     if reshaped and (names := _differing(receipt.settings, options.files)):
-        yield f"its files were made with other {names}"
+        yield Reason("settings", f"its files were made with other {names}")
 
 
-def _no_longer_refused(receipt: Receipt, present: Present) -> Iterator[str]:
+def _no_longer_refused(receipt: Receipt, present: Present) -> Iterator[Reason]:
     for account, regions in receipt.places.items():
         was_refused = any(place.state == "refused" for place in regions.values())
         if was_refused and account not in present.refused:
-            yield f"account {account} can be listed again"
+            yield Reason("refused", f"account {account} can be listed again")
 
 
 def _is_same_source(receipt: Receipt, present: Present) -> bool:
@@ -155,7 +180,7 @@ def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return ", ".join(name for name, value in now.items() if before.get(name, value) != value)
 
 
-def _of_parts(receipt: Receipt, present: Present) -> Iterator[str]:
+def _of_parts(receipt: Receipt, present: Present) -> Iterator[Reason]:
     """How the parts of a unit differ from its receipt."""
     unit, parts = receipt.unit, present.parts
     if parts is None:
@@ -164,10 +189,11 @@ def _of_parts(receipt: Receipt, present: Present) -> Iterator[str]:
         partition_of = unit_of(part.key)
         size = parts.on(partition_of.day).get(part.key) if partition_of else None
         if size is None:
-            yield f"{part.key} is gone"
+            yield Reason("parts", f"{part.key} is gone")
         elif size != part.bytes:
-            yield f"{part.key} has {counted(size, 'byte')} in place of {part.bytes:,}"
+            words = f"{part.key} has {counted(size, 'byte')} in place of {part.bytes:,}"
+            yield Reason("parts", words)
     recorded = {part.key for part in receipt.parts}
     for key in parts.on(unit.day):
         if key not in recorded and owner_day(key, unit.day) == unit.day:
-            yield f"{key} is in no receipt"
+            yield Reason("parts", f"{key} is in no receipt")

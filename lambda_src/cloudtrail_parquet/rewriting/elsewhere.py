@@ -27,6 +27,7 @@ from cloudtrail_parquet.rewriting.standing import Standing, clear_intent
 from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.state.identities import Identities
+from cloudtrail_parquet.state.marks import Marks
 from cloudtrail_parquet.state.notes import read_notes
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import Staging, Stores
@@ -147,6 +148,7 @@ class Elsewhere:
     ) -> Receipt:
         unit, stores = receipt.unit, self.target
         lease, layout = LeaseOptions.of(self.settings), self._after.layout
+        Marks(stores.state, stores.clock).mark(unit.day)
         notes = read_notes(stores.state, unit)
         keys = [*(part.key for part in receipt.parts), *notes.parts]
         with unit_held(unit, keys, stores.state, lease, HeldLeases()) as held:

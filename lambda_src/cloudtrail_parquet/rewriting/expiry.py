@@ -30,6 +30,7 @@ from cloudtrail_parquet.rewriting.standing import Standing, clear_intent
 from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions
 from cloudtrail_parquet.state.figures import Expired
 from cloudtrail_parquet.state.keys import StateKeys
+from cloudtrail_parquet.state.marks import Marks
 from cloudtrail_parquet.state.notes import read_notes, unfinished
 from cloudtrail_parquet.state.receipt import Receipt, to_text
 from cloudtrail_parquet.storage import Entry, ReadStore, Stores
@@ -191,6 +192,7 @@ def _publish(
     standing: Standing, receipt: Receipt, stores: Stores, lease: LeaseOptions, early: HeldLeases
 ) -> None:
     unit, others = standing.unit, standing.shards()
+    Marks(stores.state, stores.clock).mark(unit.day)
     with unit_held(unit, standing.notes.parts, stores.state, lease, early) as held:
         standing.check_notes()
         if standing.has_changed(unit.day):
@@ -218,6 +220,7 @@ def _adopt(
     """Write the receipt of parts of which the state knows nothing, as their footers tell."""
     entries = parts_of(stores.dataset, unit, dataset.layout, lambda _: True)
     receipt = receipt_from_footers(stores.dataset, unit, entries, dataset, stores.now())
+    Marks(stores.state, stores.clock).mark(unit.day)
     with unit_held(unit, (), stores.state, lease, early) as held:
         notes = read_notes(stores.state, unit)
         if not notes.is_void:

@@ -28,6 +28,7 @@ from cloudtrail_parquet.rewriting.wanted import Wanted, settings_of_receipt, wan
 from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.state.figures import Rewritten
+from cloudtrail_parquet.state.marks import Marks
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import Staging, Stores
 from cloudtrail_parquet.version import __version__
@@ -98,6 +99,7 @@ def _publish(
 ) -> Receipt:
     """Stage the new parts, and put them in the places of those that stand."""
     unit, lease = standing.unit, wanted.options.lease
+    Marks(stores.state, stores.clock).mark(unit.day)
     with stores.dataset.staging() as staging:
         new = _staged(standing, stores, wanted, staging)
         if planned is None:

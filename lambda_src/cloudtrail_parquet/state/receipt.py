@@ -150,6 +150,9 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
             they lie in an object of their own, since they are many or a shard's.
         rewritten: What the parts were made of, if not of log files; else absent.
         expired: What of the parts is no longer kept; else absent.
+        rebuilt: Whether the receipt was lost and made again from the parts. Then counts that only
+            log files can give are unknown: what is said of files is 0, no record was repeated,
+            discarded or quarantined, and ``read`` is the number of rows.
     """
 
     account: str = ""
@@ -190,6 +193,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     identities: bytes = b""
     rewritten: Rewritten | UnsetType = UNSET
     expired: Expired | UnsetType = UNSET
+    rebuilt: bool = False
 
     @property
     def is_expired(self) -> bool:
@@ -208,9 +212,12 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         return Unit(self.account, self.region, self.day)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, for ``--json``; without account or region that the unit spans."""
+        """Plain values, for ``--json``; without account or region that the unit spans.
+
+        Only a receipt that was rebuilt says so.
+        """
         builtins: dict[str, Any] = msgspec.to_builtins(self)
-        for name in Place._fields:
+        for name in (*Place._fields, "rebuilt"):
             if not builtins[name]:
                 del builtins[name]
         return builtins
@@ -230,6 +237,7 @@ def receipt_of(  # noqa: PLR0913
     kept_source: str = "",
     additions: int = 0,
     identities: bytes = b"",
+    rebuilt: bool = False,
 ) -> Receipt:
     """Put a receipt together from its groups."""
     groups = (made, read, rows)
@@ -246,6 +254,7 @@ def receipt_of(  # noqa: PLR0913
         kept_source=kept_source,
         additions=additions,
         identities=identities,
+        rebuilt=rebuilt,
         **{name: getattr(group, name) for group in groups for name in group.__struct_fields__},
     )
 

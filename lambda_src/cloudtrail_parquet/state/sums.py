@@ -82,6 +82,7 @@ def with_addition(
         settled=added.settled,
         seconds=before.seconds + added.seconds,
         additions=before.additions + 1,
+        rebuilt=before.rebuilt,
     )
     return replace(receipt, rewritten=before.rewritten, expired=before.expired)
 

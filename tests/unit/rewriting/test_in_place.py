@@ -316,5 +316,5 @@ def test_a_unit_costs_a_request_for_each_part_and_those_of_the_protocol() -> Non
     with counts.counting() as requests:
         rewrite_unit(unit, stores, OTHERS["codec"])
 
-    # notes twice, the part, twice whether the lease is held; listed before and under the lease
-    assert requests == {"GET": 6, "LIST": 2, "PUT": 4, "DELETE": 2}
+    # a mark; notes twice, the part, twice whether the lease is held; listed before and under it
+    assert requests == {"GET": 6, "LIST": 2, "PUT": 5, "DELETE": 2}

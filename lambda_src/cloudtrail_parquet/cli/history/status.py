@@ -1,0 +1,199 @@
+"""The command ``status``: what a dataset covers, the summary first, then ranges of days."""
+
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import date
+from itertools import groupby
+from operator import itemgetter
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from cloudtrail_parquet.cli.arguments import (
+    Accounts,
+    AsJson,
+    Day,
+    From,
+    Regions,
+    State,
+    To,
+    range_of,
+)
+from cloudtrail_parquet.cli.options import with_settings
+from cloudtrail_parquet.cli.output import MISSING, STDOUT, note
+from cloudtrail_parquet.cli.planning import intake_of
+from cloudtrail_parquet.cli.progress import Amount, NoProgress, progress
+from cloudtrail_parquet.coverage.cover import Asked, Coverage, cover
+from cloudtrail_parquet.coverage.ranges import CoveredRange
+from cloudtrail_parquet.coverage.rebuild import rebuild
+from cloudtrail_parquet.coverage.verdicts import Verdict
+from cloudtrail_parquet.dataset.properties import known_properties
+from cloudtrail_parquet.layout import Place
+from cloudtrail_parquet.printable import printable
+from cloudtrail_parquet.settings.options import LeaseOptions, PlanOptions
+from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.storage import Stores, open_existing, open_store
+from cloudtrail_parquet.storage.locations import Locations
+from cloudtrail_parquet.wording import counted
+
+_NAMED = 5
+
+Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="Folder or URI of the partitions.")]
+
+Source = Annotated[
+    str | None,
+    typer.Option(
+        "--source",
+        metavar="SOURCE",
+        help="The logs, to be listed: without them it is not known whether a day without a receipt "
+        "has log files.",
+    ),
+]
+
+Parts = Annotated[
+    bool | None,
+    typer.Option(
+        "--parts/--no-parts",
+        help="Compare parts with receipts, which lists them; by default if there are up to "
+        "100,000 units.",
+    ),
+]
+
+Fresh = Annotated[
+    bool,
+    typer.Option("--fresh", help="List all receipts, also of months that the ledger is sure of."),
+]
+
+Rebuild = Annotated[
+    bool,
+    typer.Option(
+        "--rebuild", help="First make receipts that are lost or damaged again, from the parts."
+    ),
+]
+
+
+@with_settings
+def status(  # noqa: PLR0913, PLR0917 - each is an option
+    dataset: Dataset,
+    source: Source = None,
+    state: State = None,
+    day: Day = None,
+    first: From = None,
+    last: To = None,
+    account: Accounts = None,
+    region: Regions = None,
+    parts: Parts = None,
+    fresh: Fresh = False,
+    rebuild_: Rebuild = False,
+    as_json: AsJson = False,
+    no_progress: NoProgress = False,  # noqa: ARG001 - its callback uses it
+    *,
+    settings: Settings,
+) -> None:
+    """Tell of each account, region and day what the dataset has, and why where it has nothing.
+
+    Days from the first one seen to yesterday, worst first. Exit status 4 means that something is
+    missing, or that nobody can tell.
+    """
+    wanted = range_of(day, first, last, account, region)
+    store = open_existing(dataset, "dataset")
+    notes = open_store(Locations.state_of(dataset, state))
+    stores = Stores(store, store, notes)
+    if rebuild_:
+        with progress("rebuilding", Amount(), "unit") as meter:
+            rebuilt = rebuild(
+                stores, LeaseOptions.of(settings), settings.settle_margin_s, meter.add
+            )
+        for line in rebuilt.lines():
+            note(line)
+    settings = _as_made(settings, stores)
+    asked = Asked(wanted, PlanOptions.of(settings), parts, fresh)
+    with ExitStack() as opened:
+        logs = None
+        if source:
+            intake = opened.enter_context(intake_of(source, settings, wanted))
+            logs = intake.store, intake.discovery
+            stores = Stores(intake.store, store, notes)
+        coverage = cover(stores, asked, logs)
+    _print(coverage, dataset, as_json=as_json)
+    for line in _remarks(coverage):
+        note(line)
+    if coverage.is_lacking:
+        raise typer.Exit(MISSING)
+
+
+def _as_made(settings: Settings, stores: Stores) -> Settings:
+    """Settings with those of the dataset that are the same for all of it."""
+    made = known_properties(stores)
+    if made is None:
+        return settings
+    return replace(
+        settings,
+        lookbehind_s=made.lookbehind_s,
+        lookahead_s=made.lookahead_s,
+        folders=tuple(sorted(made.folders | set(settings.folders))),
+        partition_layout=made.partition_layout,
+    )
+
+
+def _remarks(coverage: Coverage) -> Iterator[str]:
+    if coverage.first is None:
+        yield "nothing is known of any day: no receipts; --rebuild makes them from the parts"
+    yield from coverage.remarks
+    if coverage.ledger.unstored:
+        yield f"the ledger was not stored: {coverage.ledger.unstored}"
+
+
+def _print(coverage: Coverage, dataset: str, *, as_json: bool) -> None:
+    if as_json:
+        for each in coverage:
+            sys.stdout.write(json.dumps(each.to_json()) + "\n")
+        return
+    if coverage.first is None or coverage.last is None:
+        return
+    ranges = list(coverage)
+    days, places = sum(each.days for each in ranges), len({each.place for each in ranges})
+    what = f"{counted(days, 'day')} of {counted(places, 'place')}"
+    STDOUT.print(
+        Text(printable(f"{dataset}: {what}, {coverage.first} to {coverage.last}")), soft_wrap=True
+    )
+    STDOUT.print(_summary(coverage))
+    for line in _lines(ranges):
+        STDOUT.print(Text(printable(line)), soft_wrap=True)
+
+
+def _summary(coverage: Coverage) -> Table:
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(justify="right")
+    for (state, cause), days in coverage.counts().items():
+        table.add_row(f"{days:,}", state, cause)
+    return table
+
+
+def _lines(ranges: Iterable[CoveredRange]) -> Iterator[str]:
+    """Ranges in two lines each: what and why, and of which places, which may be several."""
+    alike = defaultdict[tuple[Verdict, date, date], list[Place]](list)
+    for each in ranges:
+        alike[each.verdict, each.first, each.last].append(each.place)
+    for (verdict, first, last), places in alike.items():
+        days = str(first) if first == last else f"{first} to {last}"
+        why = ", ".join(filter(None, (verdict.cause, verdict.basis)))
+        yield f"{verdict.state} {days}{': ' if why else ''}{why}"
+        yield f"  {_names(places)}"
+
+
+def _names(places: Iterable[Place]) -> str:
+    """Places by account, of which only some are named."""
+    accounts = [(account, list(some)) for account, some in groupby(places, itemgetter(0))]
+    named = [
+        " ".join(filter(None, (account or "all accounts", ", ".join(region for _, region in some))))
+        for account, some in accounts[:_NAMED]
+    ]
+    more = len(accounts) - _NAMED
+    return "; ".join([*named, *([f"{counted(more, 'more account')}"] if more > 0 else [])])

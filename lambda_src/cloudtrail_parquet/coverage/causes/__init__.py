@@ -1,0 +1,1 @@
+"""Why the dataset has nothing of a place's day."""

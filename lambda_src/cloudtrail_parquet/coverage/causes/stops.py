@@ -1,0 +1,158 @@
+"""When no log files were delivered, as records beside gaps tell: trails that were stopped."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from cloudtrail_parquet.contract import PartitionLayout
+from cloudtrail_parquet.coverage.causes.day_sets import DaySet
+from cloudtrail_parquet.coverage.causes.trail_events import TrailEvent, trail_events
+from cloudtrail_parquet.layout import Place, Unit, span_of
+from cloudtrail_parquet.planning.ahead import ahead
+from cloudtrail_parquet.storage import ReadStore
+
+_DAY = timedelta(days=1)
+_NEAR = 2
+"""So many days beside a gap are looked into: the first or last one may hold no more than what was
+delivered around midnight."""
+MANY, FEW = 1_000, 50
+"""So many partitions are looked into at most; of a dataset of very many units only a few."""
+_AT_A_TIME = 16
+_HOME = "us-east-1"
+"""Where calls of AWS Account Management are recorded."""
+
+
+class Gap(NamedTuple):
+    """Days of a place with neither receipts nor log files.
+
+    Attributes:
+        place: The place.
+        first: The first day.
+        last: The last day.
+        is_leading: Whether nothing of the place comes before it.
+        is_trailing: Whether nothing of the place comes after it.
+        end: The last day of the whole gap, of which this may be a piece.
+    """
+
+    place: Place
+    first: date
+    last: date
+    is_leading: bool
+    is_trailing: bool
+    end: date = date.max
+
+    @property
+    def beside(self) -> list[date]:
+        """The days beside it that may tell why."""
+        before = [] if self.is_leading else [self.first - _DAY * n for n in range(1, _NEAR + 1)]
+        after = [] if self.is_trailing else [self.last + _DAY * n for n in range(1, _NEAR + 1)]
+        return before + after
+
+    @property
+    def inside(self) -> list[date]:
+        """The days of it, where it has an open end, on which the region may have been switched."""
+        near = range(_NEAR + 1)
+        before_it = [self.last - _DAY * n for n in near] if self.is_leading else []
+        after_it = [self.first + _DAY * (n - 1) for n in near] if self.is_trailing else []
+        return before_it + after_it
+
+
+class Stop(NamedTuple):
+    """A time without deliveries.
+
+    Attributes:
+        place: The place whose gap told of it.
+        first: The first day that it touches.
+        last: The last day that it touches.
+        basis: What that rests on, in words.
+    """
+
+    place: Place
+    first: date
+    last: date
+    basis: str
+
+
+class Found(NamedTuple):
+    """What was found beside gaps.
+
+    Attributes:
+        stops: Times without deliveries, by account.
+        regions: The calls that enable or disable a region, by account and region.
+        unlooked: How many partitions were not looked into.
+    """
+
+    stops: dict[str, list[Stop]]
+    regions: dict[Place, list[TrailEvent]]
+    unlooked: int
+
+
+def find_stops(
+    dataset: ReadStore,
+    layout: PartitionLayout,
+    gaps: Iterable[Gap],
+    covered: Mapping[Place, DaySet],
+    most: int = MANY,
+) -> Found:
+    """Look into the partitions beside gaps, first of those that most places of an account share.
+
+    Args:
+        dataset: The store of the parts.
+        layout: Its layout.
+        gaps: The gaps.
+        covered: The days of each place that have a receipt.
+        most: So many partitions are looked into at most.
+    """
+    gaps = list(gaps)
+    shared = Counter((gap.place.account, gap.first) for gap in gaps)
+    units = dict[Unit, None]()
+    for gap in sorted(gaps, key=lambda gap: (-shared[gap.place.account, gap.first], gap)):
+        beside = [(gap.place, day) for day in gap.beside]
+        beside += [(Place(gap.place.account, _HOME), day) for day in gap.inside]
+        units |= dict.fromkeys(
+            Unit(*span_of(place, layout), day)
+            for place, day in beside
+            if day in covered.get(place, DaySet())
+        )
+    chosen = list(units)[:most]
+    answers = ahead(dataset, lambda unit: trail_events(dataset, unit, layout), chosen, _AT_A_TIME)
+    events = [event for answer in answers for event in answer]
+    found = Found({}, {}, len(units) - len(chosen))
+    for event in sorted(events):
+        if event.action in {"enables", "disables"}:
+            region = Place(event.place.account, event.subject)
+            found.regions.setdefault(region, []).append(event)
+    for gap in gaps:
+        if stop := _stop_of(gap, [event for event in events if event.place == gap.place]):
+            found.stops.setdefault(gap.place.account, []).append(stop)
+    return found
+
+
+def _stop_of(gap: Gap, events: list[TrailEvent]) -> Stop | None:
+    """The time without deliveries that the records beside a gap tell of."""
+    before = [event for event in events if event.time.date() < gap.first and _is_near(event, gap)]
+    after = [event for event in events if event.time.date() > gap.last and _is_near(event, gap)]
+    begins = [event for event in sorted(before) if event.action in {"stops", "changes", "starts"}]
+    ends = [event for event in sorted(after) if event.action in {"starts", "changes"}]
+    begin, end = begins[-1] if begins else None, ends[0] if ends else None
+    if begin is not None and begin.action == "starts":
+        begin = None
+    if gap.is_leading and end is not None and end.action == "starts":
+        return Stop(gap.place, gap.first, end.time.date(), f"before {end.words}")
+    if begin is None or (begin.action == "changes" and end is None and not gap.is_trailing):
+        return None
+    if end is not None:
+        return Stop(gap.place, begin.time.date(), end.time.date(), f"{begin.words}; {end.words}")
+    last = date.max if gap.is_trailing else gap.last
+    again = "" if gap.is_trailing else "; no record tells of its start"
+    return Stop(gap.place, begin.time.date(), last, begin.words + again)
+
+
+def _is_near(event: TrailEvent, gap: Gap) -> bool:
+    begin, end = gap.first - _DAY * _NEAR, gap.last + _DAY * _NEAR
+    return _midnight(begin) <= event.time.replace(tzinfo=None) < _midnight(end + _DAY)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day)  # noqa: DTZ001 - compared with others of UTC

@@ -1,0 +1,140 @@
+"""What receipts say, unit by unit, compared with what the source and the dataset have."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cloudtrail_parquet.coverage.ledger import How, receipt_of_rows, unit_of_row
+from cloudtrail_parquet.coverage.source_days import DayFiles, SourceDays
+from cloudtrail_parquet.coverage.spans import spans_in
+from cloudtrail_parquet.coverage.verdicts import NOT_FINISHED, Judge, Verdict
+from cloudtrail_parquet.layout import Place, Unit
+from cloudtrail_parquet.planning.ahead import ahead
+from cloudtrail_parquet.planning.due import Present
+from cloudtrail_parquet.planning.part_sizes import PartSizes
+from cloudtrail_parquet.planning.ranges import UnitRange
+from cloudtrail_parquet.state.notes import unfinished
+from cloudtrail_parquet.storage import Stores
+
+_AT_A_TIME = 16
+_OF_PLACES = ["account", "region", "day", "spans", "place_fingerprint"]
+
+
+@dataclass
+class UnitComparison:
+    """Compares units of a range.
+
+    Attributes:
+        stores: With the dataset and the state.
+        judge: What is said of receipts.
+        wanted: The range.
+        listed: What the source has; None if it is not known.
+        with_parts: Whether parts are listed and compared.
+    """
+
+    stores: Stores
+    judge: Judge
+    wanted: UnitRange
+    listed: SourceDays | None
+    with_parts: bool
+    _parts: dict[Place, PartSizes] = field(default_factory=dict)
+    _known: dict[Place, set[date]] = field(default_factory=lambda: defaultdict(set))
+
+    def __post_init__(self) -> None:
+        """See which units a run has not finished, and which parts there are."""
+        self._open = frozenset(unfinished(self.stores.state))
+        if self.with_parts:
+            dataset, wanted = self.stores.dataset, self.wanted
+            layout = self.judge.options.dataset.layout
+            spans = [span for span in spans_in(dataset, "") if wanted.holds(*span)]
+
+            def ask(span: Place) -> PartSizes:
+                return PartSizes(dataset, span, wanted.first, wanted.last, layout)
+
+            answers = ahead(dataset, ask, spans, _AT_A_TIME)
+            self._parts = dict(zip(spans, answers, strict=True))
+
+    @property
+    def first_of_parts(self) -> date | None:
+        """The first day that has written a part; None if parts are not known."""
+        owners = (unit.day for parts in self._parts.values() for unit in parts.owners())
+        return min(owners, default=None)
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is anything to compare with."""
+        return self.with_parts or bool(self._open) or self.listed is not None
+
+    def changed(self, table: pa.Table) -> dict[int, Verdict]:
+        """What is said of the rows of units that are not as their receipts say, by row number.
+
+        Args:
+            table: All rows of a month, of all columns. Of a unit that spans thousands of places
+                only the first row is looked at, unless something has changed.
+        """
+        verdicts = dict[Unit, Verdict]()
+        for row in table.filter(table["is_first"]).to_pylist():
+            unit = unit_of_row(row)
+            self._known[unit.span].add(unit.day)
+            if self.wanted.holds_unit(unit) and (verdict := self._verdict(unit, row, table)):
+                verdicts[unit] = verdict
+        if not verdicts:
+            return {}
+        rows = table.select(_OF_PLACES).append_column("number", pa.array(range(table.num_rows)))
+        days = pa.array({unit.day for unit in verdicts}, pa.date32())
+        found = dict[int, Verdict]()
+        for row in rows.filter(pc.is_in(rows["day"], days)).to_pylist():
+            verdict = verdicts.get(unit_of_row(row))
+            if verdict is not None and self._concerns(verdict, row):
+                found[row["number"]] = verdict
+        return found
+
+    def _concerns(self, verdict: Verdict, row: Mapping[str, Any]) -> bool:
+        """Whether what is said of a unit concerns a place of it: whose log files have changed."""
+        if verdict.cause != "files" or not row["spans"] or self.listed is None:
+            return True
+        of_place = self.listed.days.get(Place(row["account"], row["region"]), {})
+        now = of_place.get(row["day"], DayFiles()).fingerprint
+        return not row["place_fingerprint"] or bool(now != row["place_fingerprint"])
+
+    def _verdict(self, unit: Unit, row: Mapping[str, Any], table: pa.Table) -> Verdict | None:
+        if unit in self._open:
+            return NOT_FINISHED
+        how = How.of_text(row["how"])
+        if how.status == "unreadable" or how.is_expired:
+            return None
+        fingerprint = self.listed.fingerprints.get(unit) if self.listed else None
+        refused = self.listed.discovery.refused if self.listed else {}
+        refused_here = [account for account in refused if unit.account in {"", account}]
+        rows = [row, *(_rows_of(unit.day, refused_here, table) if refused_here else ())]
+        receipt = receipt_of_rows(rows)
+        present = Present(
+            str(fingerprint or receipt.source_fingerprint),
+            self.judge.has_passed(unit.day),
+            refused_here,
+            self._parts.get(unit.span),
+        )
+        return self.judge.compared(receipt, present, is_listed=fingerprint is not None)
+
+    def orphans(self) -> dict[Place, set[date]]:
+        """The days of spans that have parts and no receipt, after all months were compared."""
+        found = dict[Place, set[date]]()
+        for span, parts in self._parts.items():
+            owners = {unit.day for unit in parts.owners()}
+            wanted = (day for day in owners if self.wanted.first <= day <= self.wanted.last)
+            if lost := set(wanted) - self._known[span]:
+                found[span] = lost
+        return found
+
+
+def _rows_of(day: date, accounts: Sequence[str], table: pa.Table) -> list[dict[str, Any]]:
+    """The rows of some accounts on a day."""
+    is_of_day = pc.equal(table["day"], pa.scalar(day))
+    is_of_account = pc.is_in(table["account"].cast(pa.string()), pa.array(accounts, pa.string()))
+    rows: list[dict[str, Any]] = table.filter(pc.and_(is_of_day, is_of_account)).to_pylist()
+    return rows

@@ -1,0 +1,203 @@
+"""What a dataset covers: receipts, then what the source and the parts say, then the gaps."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cloudtrail_parquet.coverage.causes.digest_days import DigestDays
+from cloudtrail_parquet.coverage.causes.gaps import Gaps, covered_days
+from cloudtrail_parquet.coverage.causes.stops import FEW, MANY, find_stops
+from cloudtrail_parquet.coverage.comparison import UnitComparison
+from cloudtrail_parquet.coverage.ledger import HOT, SCHEMA
+from cloudtrail_parquet.coverage.ranges import (
+    CoveredRange,
+    RangesByPlace,
+    add_all,
+    ranges_of,
+    wanted_rows,
+)
+from cloudtrail_parquet.coverage.rollup import Ledger, roll_up
+from cloudtrail_parquet.coverage.source_days import SourceDays, list_days
+from cloudtrail_parquet.coverage.verdicts import STATES, Cause, CoverageState, Judge, Verdict
+from cloudtrail_parquet.layout import Place
+from cloudtrail_parquet.planning.ahead import ahead
+from cloudtrail_parquet.planning.ranges import UnitRange
+from cloudtrail_parquet.settings.options import PlanOptions
+from cloudtrail_parquet.source.discover import Discovery
+from cloudtrail_parquet.storage import ReadStore, Stores
+from cloudtrail_parquet.wording import counted
+
+_DAY, _NUMBER = timedelta(days=1), "#number"
+_AT_A_TIME, _FEW = 8, 2
+"""Months that are read while others are looked at: of thousands of places some 10 MB each, and with
+all columns 80."""
+MOST_PARTS = 100_000
+"""So many units have their parts listed without being asked for: a hundred listings or so."""
+
+
+class Asked(NamedTuple):
+    """What is to be told.
+
+    Attributes:
+        wanted: Days, accounts and regions. From `date.min` on stands for the first day that was
+            seen, up to `date.max` for yesterday.
+        options: How units would be converted now.
+        parts: Whether parts are compared; None if they are not too many.
+        fresh: Whether all receipts are listed.
+    """
+
+    wanted: UnitRange
+    options: PlanOptions
+    parts: bool | None = None
+    fresh: bool = False
+
+
+@dataclass
+class Coverage:
+    """What a dataset covers.
+
+    Attributes:
+        first: The first day that is told of; None if nothing is known of any day.
+        last: The last day.
+        ranges: By place, all days from the first to the last.
+        ledger: What this was read from; its tables have more columns.
+        remarks: What could not be looked into, in words.
+    """
+
+    first: date | None
+    last: date | None
+    ranges: RangesByPlace
+    ledger: Ledger
+    remarks: list[str] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[CoveredRange]:
+        """All ranges, the worst states first, then by place and day."""
+        every = (each for _, some in sorted(self.ranges.items()) for each in some)
+        return iter(sorted(every, key=lambda each: STATES.index(each.verdict.state)))
+
+    @property
+    def is_lacking(self) -> bool:
+        """Whether records may be lacking that there are, or were."""
+        return any(each.verdict.is_lack for each in self)
+
+    def counts(self) -> dict[tuple[CoverageState, Cause], int]:
+        """How many days of places are in each state, for each cause; the worst first."""
+        counts = Counter[tuple[CoverageState, Cause]]()
+        for each in self:
+            counts[each.verdict.state, each.verdict.cause] += each.days
+        return dict(counts)
+
+    def days(self) -> Iterator[tuple[Place, date, Verdict]]:
+        """What is said of each place and day, by place and day."""
+        for place, some in sorted(self.ranges.items()):
+            for each in some:
+                for number in range(each.days):
+                    yield place, each.first + _DAY * number, each.verdict
+
+
+def cover(
+    stores: Stores, asked: Asked, source: tuple[ReadStore, Discovery] | None = None
+) -> Coverage:
+    """Tell of each account, region and day what a dataset has, and why where it has nothing.
+
+    Args:
+        stores: With the dataset and the state.
+        asked: What is to be told.
+        source: The source, and its accounts and regions; without one it is not known where there
+            are log files.
+
+    Raises:
+        StorageError: The state or the source cannot be read.
+    """
+    wanted, options = asked.wanted, asked.options
+    now = stores.now()
+    if wanted.last == date.max:
+        wanted = wanted._replace(last=now.date() - _DAY)
+    ledger = roll_up(stores, fresh=asked.fresh)
+    listed = list_days(*source, wanted, options.dataset) if source else None
+    months = [m for m in sorted(ledger.months) if wanted.first <= m.last and m.first <= wanted.last]
+    units = sum(ledger.months[month].units for month in months)
+    with_parts = units <= MOST_PARTS if asked.parts is None else asked.parts
+    comparison = UnitComparison(stores, Judge(options, now), wanted, listed, with_parts=with_parts)
+    if wanted.first == date.min:
+        first = _first(ledger, wanted, listed) or comparison.first_of_parts
+        if first is None or first > wanted.last:
+            return Coverage(None, None, {}, ledger)
+        wanted = comparison.wanted = wanted._replace(first=first)
+    first = wanted.first
+    ranges = RangesByPlace()
+    columns, number = (SCHEMA, _FEW) if comparison.is_needed else (HOT, _AT_A_TIME)
+    for table in ahead(stores.state, lambda m: ledger.table(m, columns), months, number):
+        changed = comparison.changed(table) if comparison.is_needed else {}
+        add_all(ranges, _ranges(table.select(HOT.names), changed, wanted, comparison.judge))
+    orphans = comparison.orphans()
+    gaps = Gaps(wanted, covered_days(ranges), listed, orphans)
+    layout, most = options.dataset.layout, MANY if units <= MOST_PARTS else FEW
+    found = find_stops(stores.dataset, layout, gaps.gaps, gaps.covered, most)
+    digests = DigestDays(listed.store, listed.discovery) if listed else None
+    more = [*gaps.found, *gaps.explained(found, digests)]
+    remarks = list[str]()
+    if not with_parts and asked.parts is None:
+        some = counted(units, "unit")
+        remarks.append(f"the parts of {some} were not compared; --parts does that")
+    if found.unlooked:
+        some = counted(found.unlooked, "partition")
+        remarks.append(f"not looked into for records of trails: {some} beside gaps")
+    if digests and digests.unread:
+        some = counted(digests.unread, "day")
+        remarks.append(f"not read: digest files of {some} without log files")
+    return Coverage(first, wanted.last, _together(ranges, more), ledger, remarks)
+
+
+def _first(ledger: Ledger, wanted: UnitRange, listed: SourceDays | None) -> date | None:
+    """The first day with a record, or of which a log file was delivered.
+
+    The day before it may have a receipt as well, since its window touches that day.
+    """
+    days = [
+        day
+        for of_place in (listed.days.values() if listed else ())
+        for day, delivered in of_place.items()
+        if delivered.files
+    ]
+    for month in sorted(ledger.months):
+        rows = wanted_rows(ledger.table(month, HOT), wanted)
+        has_some = pc.or_(pc.greater(rows["written"], 0), pc.greater(rows["bytes"], 0))
+        first: date | None = pc.min(rows["day"].filter(pc.fill_null(has_some, False))).as_py()  # noqa: FBT003
+        if first is not None:
+            days.append(first)
+            break
+    return min(days, default=None)
+
+
+def _together(ranges: RangesByPlace, more: Iterable[CoveredRange]) -> RangesByPlace:
+    every = [each for some in ranges.values() for each in some]
+    every += more
+    together = RangesByPlace()
+    add_all(together, sorted(every, key=lambda each: (each.place, each.first)))
+    return together
+
+
+def _ranges(
+    hot: pa.Table, by_row: Mapping[int, Verdict], wanted: UnitRange, judge: Judge
+) -> Iterator[CoveredRange]:
+    """The ranges of a month of the ledger.
+
+    Args:
+        hot: All its rows, with the columns `HOT`.
+        by_row: What is said of rows that have changed, by their numbers.
+        wanted: The rows to tell of.
+        judge: What is said of the others.
+    """
+    changed = dict[int, Verdict]()
+    if by_row:
+        numbers = pa.array(range(hot.num_rows), pa.int32())
+        numbered = wanted_rows(hot.append_column(_NUMBER, numbers), wanted)[_NUMBER]
+        places = enumerate(numbered.to_pylist())
+        changed = {place: by_row[number] for place, number in places if number in by_row}
+    yield from ranges_of(wanted_rows(hot, wanted), judge, changed)

@@ -1,0 +1,335 @@
+"""Keeping the ledger: which receipts have changed since it was written, and only these are read.
+
+The note ``ledger/ledger.json`` says when receipts were listed last, and which version of each month
+was written then. A month is believed if that version is there, and its mark is the one that was
+there, and so much older than the listing that no run that left it can have written a receipt since
+(`state.marks`). All others
+are listed, and are what the listing says; the ledger is never believed against a receipt.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import partial
+from itertools import chain, groupby, islice
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cloudtrail_parquet.coverage.ledger import (
+    SCHEMA,
+    in_order,
+    ledger_key,
+    read_month,
+    rows_of,
+    table_of,
+    to_bytes,
+    unit_of_row,
+)
+from cloudtrail_parquet.coverage.spans import spans_in
+from cloudtrail_parquet.errors import StorageError
+from cloudtrail_parquet.layout import Place, Unit, state_key, state_unit
+from cloudtrail_parquet.source.log_files import each
+from cloudtrail_parquet.state.keys import StateKeys
+from cloudtrail_parquet.state.marks import LEDGER, LONGEST, Marks, Month, marks_among
+from cloudtrail_parquet.state.notes import decode_receipt
+from cloudtrail_parquet.state.receipt import Receipt
+from cloudtrail_parquet.storage import Entry, ReadStore, Store, Stores, files_between
+from cloudtrail_parquet.together import ahead
+
+NOTE = f"{LEDGER}ledger.json"
+_RECEIPTS = "receipts/"
+_AT_A_TIME = 32
+_SLICE = 500_000
+"""So many receipts are held of a listing before the ledger takes them in: some 300 MB."""
+_WHICH = ["account", "region", "day", "spans", "receipt"]
+_FILE = re.compile(rf"{LEDGER}year=(\d{{4}})/month=(\d\d)\.parquet")
+
+
+class StoredMonth(NamedTuple):
+    """A month of the ledger.
+
+    Attributes:
+        version: The version of its object; "" if it could not be stored, and is held.
+        units: How many receipts it has.
+    """
+
+    version: str
+    units: int
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """When the receipts were listed last.
+
+    Attributes:
+        listed: When that began.
+        months: The months as they were written then.
+        marks: The versions of their marks before that.
+    """
+
+    listed: datetime
+    months: dict[str, StoredMonth]
+    marks: dict[str, str]
+
+
+@dataclass
+class Ledger:
+    """The ledger, brought up to date.
+
+    Attributes:
+        state: The store of the state.
+        months: The months that have rows.
+        listed: How many receipts were listed, as what the ledger says of them was not believed.
+        read: How many of these were read, because they have changed.
+        unstored: Why the ledger could not be stored; empty if it was.
+    """
+
+    state: ReadStore
+    months: dict[Month, StoredMonth] = field(default_factory=dict)
+    listed: int = 0
+    read: int = 0
+    unstored: str = ""
+    _held: dict[Month, pa.Table] = field(default_factory=dict)
+
+    def table(self, month: Month, columns: pa.Schema = SCHEMA) -> pa.Table:
+        """Some columns of a month's rows, in order."""
+        if month in self._held:
+            return self._held[month].select(columns.names)
+        return read_month(self.state, month, columns)
+
+    def hold(self, month: Month, table: pa.Table, why: str) -> StoredMonth:
+        """Keep a month that cannot be stored."""
+        self._held[month], self.unstored = table, why
+        return StoredMonth("", _units_in(table))
+
+
+class _Slice(NamedTuple):
+    """Receipts as a listing has them.
+
+    Attributes:
+        units: The units by month, with the versions of their receipts.
+        covers: Whether the listing would have shown the receipt of a unit.
+    """
+
+    units: dict[Month, dict[Unit, str]]
+    covers: Callable[[Unit], bool]
+
+
+def roll_up(stores: Stores, *, fresh: bool = False) -> Ledger:
+    """Bring the ledger up to date with the receipts.
+
+    A state that may not be written to, and others who write the ledger at the same time, make it
+    cost more the next time, and nothing else.
+
+    Args:
+        stores: With the state.
+        fresh: Whether all receipts are listed, whatever the marks say.
+
+    Raises:
+        StorageError: The state cannot be read.
+    """
+    state, began = stores.state, stores.now()
+    entries = {entry.key: entry for entry in state.files(LEDGER)}
+    marks, note = marks_among(entries.values()), state.look(NOTE)
+    before = None if note is None or fresh else _decoded(note.data)
+    ledger = Ledger(state)
+    known = {month: entries[ledger_key(month)].version for month in _months_in(entries)}
+    believed = _believed(before, marks, known)
+    if before is not None:
+        ledger.months |= {m: before.months[m.name] for m in believed if m.name in before.months}
+    doubted: list[Month] | None = None
+    if before is not None:
+        named = {Month(*map(int, name.split("-"))) for name in before.months}
+        doubted = sorted((named | marks.keys() | known.keys()) - believed)
+    is_short = doubted is not None and len(doubted) <= len(believed)
+    for listing in _listings(state, doubted if is_short else None):
+        for month in sorted(listing.units.keys() | known.keys() | ledger.months.keys()):
+            if month not in believed:
+                found = listing.units.get(month, {})
+                ledger.listed += len(found)
+                _take_in(ledger, state, month, found, listing.covers, known.pop(month, None))
+    try:
+        _mark(stores, [month for month in ledger.months if month not in marks])
+        months = {month.name: stored for month, stored in sorted(ledger.months.items())}
+        seen = {month.name: mark.version for month, mark in sorted(marks.items())}
+        text = msgspec.json.encode(Listed(began, months, seen))
+        if not ledger.unstored and doubted != []:
+            state.swap(NOTE, text, note and note.version)
+    except StorageError as error:
+        ledger.unstored = error.what
+    return ledger
+
+
+def _decoded(data: bytes) -> Listed | None:
+    try:
+        return msgspec.json.decode(data, type=Listed)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _months_in(keys: Iterable[str]) -> Iterator[Month]:
+    for key in keys:
+        if match := _FILE.fullmatch(key):
+            yield Month(*map(int, match.groups()))
+
+
+def _believed(
+    before: Listed | None, marks: Mapping[Month, Entry], known: Mapping[Month, str]
+) -> frozenset[Month]:
+    """The months of which no receipt can have been written since they were listed."""
+    if before is None:
+        return frozenset()
+    settled = {
+        month
+        for month, mark in marks.items()
+        if mark.version == before.marks.get(month.name) and mark.modified <= before.listed - LONGEST
+    }
+    nothing = StoredMonth("", 0)
+    return frozenset(
+        month
+        for month in settled
+        if before.months.get(month.name, nothing).version == known.get(month, "")
+    )
+
+
+def _listings(state: ReadStore, doubted: list[Month] | None) -> Iterator[_Slice]:
+    """The receipts of some months; None for all receipts."""
+    if doubted is not None:
+        if doubted:
+            yield _listed_by_month(state, doubted)
+        return
+    last = ""
+    for entries in _portions(state.files(_RECEIPTS)):
+        following = entries[-1].key if len(entries) == _SLICE else ""
+        yield _Slice(_by_month(entries), partial(_is_between, last, following))
+        last = following
+
+
+def _portions(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
+    """A listing in portions, of which the last one is not full, and may be empty."""
+    while True:
+        portion = list(islice(entries, _SLICE))
+        yield portion
+        if len(portion) < _SLICE:
+            return
+
+
+def _is_between(first: str, last: str, unit: Unit) -> bool:
+    key = StateKeys.of(unit).receipt
+    return first < key and (not last or key <= last)
+
+
+def _listed_by_month(state: ReadStore, months: list[Month]) -> _Slice:
+    """The receipts of some months: a listing for each span and each range of months."""
+    ranges = [(group[0].first, group[-1].last) for group in _consecutive(months)]
+    asked = [(span, *days) for span in spans_in(state, _RECEIPTS) for days in ranges]
+
+    def ask(question: tuple[Place, date, date]) -> list[Entry]:
+        span, *days = question
+        ends = (state_key("receipts", Unit(*span, day), ending="") for day in days)
+        return list(files_between(state, *ends))
+
+    entries = [entry for answer in each(state, ask, asked) for entry in answer]
+    return _Slice(_by_month(entries), lambda unit: Month.of(unit.day) in set(months))
+
+
+def _consecutive(months: list[Month]) -> Iterator[list[Month]]:
+    numbered = (
+        (month.year * 12 + month.month - place, month) for place, month in enumerate(months)
+    )
+    for _, group in groupby(numbered, itemgetter(0)):
+        yield [month for _, month in group]
+
+
+def _by_month(entries: Iterable[Entry]) -> dict[Month, dict[Unit, str]]:
+    units = defaultdict[Month, dict[Unit, str]](dict)
+    for entry in entries:
+        if (unit := state_unit(entry.key)) is not None:
+            units[Month.of(unit.day)][unit] = entry.version
+    return units
+
+
+def _take_in(  # noqa: PLR0913, PLR0917
+    ledger: Ledger,
+    state: Store,
+    month: Month,
+    found: Mapping[Unit, str],
+    covers: Callable[[Unit], bool],
+    known: str | None,
+) -> None:
+    """Make a month of the ledger what a listing says, as far as it goes."""
+    before = ledger.months.get(month)
+    version = before.version if before else known
+    old = SCHEMA.empty_table() if before is None and known is None else _old(ledger, month)
+    keep, kept = list[bool](), set[Unit]()
+    for row in old.select(_WHICH).to_pylist():
+        unit = unit_of_row(row)
+        is_same = found.get(unit) == row["receipt"] if covers(unit) else True
+        keep.append(is_same)
+        if is_same:
+            kept.add(unit)
+    changed = sorted(found.keys() - kept)
+    if keep and all(keep) and not changed:
+        ledger.months[month] = before or StoredMonth(known or "", _units_in(old))
+        return
+    ledger.read += len(changed)
+    table = pa.concat_tables([old.filter(pa.array(keep, pa.bool_())), _rows(state, changed, found)])
+    if not table.num_rows:
+        ledger.months.pop(month, None)
+        if version:
+            with suppress(StorageError):
+                state.remove(ledger_key(month), version)
+        return
+    table = in_order(table)
+    try:
+        stored = state.swap(ledger_key(month), to_bytes(table), version or None)
+        ledger.months[month] = StoredMonth(stored, _units_in(table))
+    except StorageError as error:
+        ledger.months[month] = ledger.hold(month, table, error.what)
+
+
+def _units_in(table: pa.Table) -> int:
+    units: int = pc.sum(table["is_first"]).as_py() or 0
+    return units
+
+
+def _old(ledger: Ledger, month: Month) -> pa.Table:
+    """The rows of a month so far; none if they cannot be read, so that receipts are."""
+    try:
+        return ledger.table(month)
+    except (StorageError, OSError, ValueError, LookupError, pa.ArrowException):
+        return SCHEMA.empty_table()
+
+
+def _rows(state: ReadStore, units: Iterable[Unit], versions: Mapping[Unit, str]) -> pa.Table:
+    """The rows of receipts, which are read."""
+
+    def ask(unit: Unit) -> list[dict[str, Any]]:
+        stored = state.look(StateKeys.of(unit).receipt)
+        if stored is None:  # removed after it was listed
+            return []
+        receipt = decode_receipt(stored.data, unit, Receipt)
+        return list(rows_of(unit, stored.version or versions[unit], receipt))
+
+    answers = ahead(ask, units, 1 if state.parallel == 1 else _AT_A_TIME)
+    tables = [table_of(chain.from_iterable(some)) for some in _some(answers)]
+    return pa.concat_tables([SCHEMA.empty_table(), *tables])
+
+
+def _some(answers: Iterator[list[dict[str, Any]]]) -> Iterator[list[list[dict[str, Any]]]]:
+    """Answers in portions, since Python objects take more memory than a table does."""
+    while portion := list(islice(answers, 1000)):
+        yield portion
+
+
+def _mark(stores: Stores, months: Iterable[Month]) -> None:
+    """Mark months that nobody has marked, so that they are believed from tomorrow on."""
+    marks = Marks(stores.state, stores.clock)
+    for month in months:
+        marks.mark(month.first)

@@ -1,0 +1,185 @@
+"""Each gap that is planted is found with its cause, and no other."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from cloudtrail_parquet.contract import PartitionLayout
+from cloudtrail_parquet.coverage.verdicts import STATES
+from cloudtrail_parquet.layout import Place
+from tests.unit.coverage.organisation import (
+    CLOSED,
+    FIRST,
+    HOME,
+    HONGKONG,
+    LAST,
+    MAIN,
+    OTHER,
+    VIRGINIA,
+    Organisation,
+    march,
+    region_event,
+    trail_event,
+)
+
+Said = dict[tuple[str, str, int], tuple[str, str]]
+CONVERTED, QUIET = ("converted", ""), ("empty", "quiet")
+STOPPED, EXPIRED = ("empty", "trail stopped"), ("empty", "expired")
+NOT_SEEN, REFUSED = ("empty", "region"), ("empty", "refused")
+NEVER, DELETED = ("missing", "never converted"), ("missing", "deleted")
+PLACES = [Place(account, region) for account in (MAIN, OTHER) for region in (HOME, VIRGINIA)]
+LAYOUTS: list[PartitionLayout] = ["account/region/year/month/day", "account/dt", "dt"]
+
+
+def planted(layout: PartitionLayout) -> tuple[Organisation, Said]:
+    """An organisation, and what there is to say of each place and day."""
+    world, said = Organisation(layout), Said()
+    every = [*PLACES, Place(MAIN, HONGKONG), Place(OTHER, HONGKONG)]
+    for place in every:
+        for day in range(1, LAST.day + 1):
+            said[*place, day] = CONVERTED
+            for cause, among in GAPS.items():
+                if (*place, day) in among:
+                    said[*place, day] = cause
+    events = {
+        (MAIN, HOME, 9): [trail_event("StopLogging")],
+        (MAIN, HOME, 12): [trail_event("StartLogging")],
+        (MAIN, VIRGINIA, 7): [region_event("EnableRegion", HONGKONG)],
+        (OTHER, VIRGINIA, 20): [trail_event("StopLogging", "own")],
+    }
+    for (account, region, day), what in said.items():
+        if what == CONVERTED:
+            world.deliver(
+                Place(account, region), march(day), *events.get((account, region, day), ())
+            )
+    for day in (5, 6):
+        world.digests(Place(MAIN, VIRGINIA), march(day))
+    gone = world.deliver(Place(OTHER, HOME), march(20))
+    world.digests(Place(OTHER, HOME), march(20), [gone])
+    world.stores.source.delete([gone])
+    world.convert()
+    for day in (17, 18):
+        world.deliver(Place(OTHER, HOME), march(day))
+    world.deliver(Place(CLOSED, HOME), march(10))
+    world.refusing.refused.append(f"AWSLogs/{CLOSED}/")
+    for day in range(1, LAST.day + 1):
+        said[CLOSED, "", day] = REFUSED
+    return world, said
+
+
+GAPS = {
+    EXPIRED: [(*place, day) for place in [*PLACES, Place(OTHER, HONGKONG)] for day in (1, 2)],
+    QUIET: [(MAIN, VIRGINIA, 5), (MAIN, VIRGINIA, 6), (OTHER, VIRGINIA, 15), (MAIN, HOME, 20)],
+    STOPPED: [
+        *((MAIN, region, day) for region in (HOME, VIRGINIA, HONGKONG) for day in (10, 11)),
+        *((OTHER, VIRGINIA, day) for day in range(21, LAST.day + 1)),
+    ],
+    NOT_SEEN: [
+        *((MAIN, HONGKONG, day) for day in range(1, 8)),
+        *((OTHER, HONGKONG, day) for day in range(3, 14)),
+    ],
+    NEVER: [(OTHER, HOME, 17), (OTHER, HOME, 18)],
+    DELETED: [(OTHER, HOME, 20)],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_each_gap_is_told_with_its_cause_and_no_other(layout: PartitionLayout) -> None:
+    world, expected = planted(layout)
+
+    said = world.said()
+
+    assert {key: said.get(key) for key in expected} == expected
+    assert said.keys() == expected.keys()
+
+
+def noon(day: int) -> str:
+    return f"2026-03-{day:02d}T12:00:00Z"
+
+
+def test_what_is_said_rests_on_what_is_named() -> None:
+    world, _ = planted("account/region/year/month/day")
+    home = f"{MAIN} {HOME}"
+    bases = {each.verdict.cause: each.verdict.basis for each in world.cover()}
+
+    assert "StopLogging of own in 222222222222 us-east-1 at 2026-03-20" in bases["trail stopped"]
+    told = {
+        each.verdict.basis
+        for each in world.cover(accounts=[MAIN])
+        if each.verdict.cause in {"trail stopped", "region", "quiet"}
+    }
+    assert told >= {
+        f"StopLogging of main in {home} at {noon(9)}; StartLogging of main in {home} at {noon(12)}",
+        f"not enabled before EnableRegion of ap-east-1 in {MAIN} {VIRGINIA} at {noon(7)}",
+        "no log files are listed, and digest files of all hours say so",
+        "no log files are listed",
+    }
+
+
+def test_without_a_source_it_is_not_known_what_has_no_receipt() -> None:
+    world, expected = planted("account/region/year/month/day")
+
+    said = world.said(with_source=False)
+
+    told = {key: what for key, what in expected.items() if what in {CONVERTED, STOPPED}}
+    assert {key: said[key] for key in told} == told
+    assert said[OTHER, VIRGINIA, 15] == said[OTHER, HOME, 17] == ("unknown", "no receipt")
+
+
+def test_the_worst_comes_first_and_days_are_those_that_were_seen() -> None:
+    world, _ = planted("account/region/year/month/day")
+    coverage = world.cover(first=date.min, last=date.max)
+
+    order = [STATES.index(each.verdict.state) for each in coverage]
+    assert order == sorted(order)
+    assert (coverage.first, coverage.last) == (march(3), LAST)
+    assert coverage.is_lacking
+    assert sum(coverage.counts().values()) == 22 * 7
+
+
+def test_a_selection_is_told_as_it_is_within_the_whole() -> None:
+    world, expected = planted("dt")
+
+    said = world.said(accounts=[OTHER], regions=[VIRGINIA], first=march(13), last=march(22))
+
+    days = range(13, 23)
+    assert said == {(OTHER, VIRGINIA, day): expected[OTHER, VIRGINIA, day] for day in days}
+
+
+def test_states_of_what_was_converted() -> None:
+    world = Organisation()
+    place = PLACES[0]
+    for day in range(1, 8):
+        world.deliver(place, march(day), number=2)
+    world.clock.time = datetime(2026, 3, 7, 23, tzinfo=UTC)
+    world.convert()
+    world.clock.time += timedelta(hours=2)
+    world.deliver(place, march(2), hour=20)
+    (part,) = [e.key for e in world.stores.dataset.files("") if "day=03" in e.key]
+    world.stores.dataset.delete([part])
+    (receipt,) = [e.key for e in world.stores.state.files("receipts/") if "day=04" in e.key]
+    world.stores.state.write(receipt, b"{")
+    (receipt,) = [e.key for e in world.stores.state.files("receipts/") if "day=05" in e.key]
+    world.stores.state.delete([receipt])
+
+    said = {key[-1]: what for key, what in world.said(last=march(7)).items()}
+
+    assert said == {
+        1: CONVERTED,
+        2: ("outdated", "files"),
+        3: ("outdated", "parts"),
+        4: ("outdated", "receipt"),
+        5: ("outdated", "receipt"),
+        6: CONVERTED,
+        7: ("provisional", "window"),
+    }
+    world.clock.time += timedelta(days=1)
+    assert world.said(last=march(7))[*place, 7] == ("outdated", "window")
+
+
+def test_days_before_the_first_one_and_a_dataset_without_anything() -> None:
+    world = Organisation()
+    coverage = world.cover(first=date.min, last=date.max, with_source=False)
+
+    assert (coverage.first, list(coverage), coverage.is_lacking) == (None, [], False)
+    assert FIRST < LAST
