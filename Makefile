@@ -10,6 +10,7 @@ SIMULATE_ARGS ?= # for example --first 1001, or --days 30
 MYPY_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
+REPORT_ARGS ?= # for example --from 2026-01-10
 PACKAGE_ARGS ?= # for example --architecture x86_64
 LOCK_ARGS ?= # for example --upgrade, or --upgrade-package polars
 SYNTH_ARGS ?= # for example --package dist/some.zip
@@ -87,6 +88,12 @@ install: $(READY) ## make .venv with everything locked in requirements/dev.txt
 demo: $(COMMAND) ## make sample logs below build/demo, convert them and query the result
 	@$(PY) examples/demo.py $(DEMO_ARGS)
 
+.PHONY: report
+report: $(COMMAND) ## write a report of the demo's dataset, made if it is not there
+	@test -d build/demo/dataset || $(PY) examples/demo.py $(DEMO_ARGS)
+	@$(PY) -m cloudtrail_parquet.cli report build/demo/dataset --source build/demo/logs \
+	  --to 2026-01-12 -o build/demo/report.html $(REPORT_ARGS)
+
 .PHONY: test
 test: tools ## run the tests; PYTEST_ARGS="-k name" selects, JOBS=0 runs them in one process
 	CHECKOV=$(abspath $(CHECKOV_VENV))/bin/checkov \
@@ -95,6 +102,10 @@ test: tools ## run the tests; PYTEST_ARGS="-k name" selects, JOBS=0 runs them in
 .PHONY: test-arm64
 test-arm64: $(READY) ## run the arm64 package on an emulated processor, with packages of Debian
 	$(PY) -m pytest -m arm64 tests/bundle $(PYTEST_ARGS)
+
+.PHONY: test-pages
+test-pages: $(READY) ## look at a report in Chromium, with packages of Debian
+	$(PY) -m pytest -m browser tests/end_to_end/test_report_in_browser.py $(PYTEST_ARGS)
 
 .PHONY: test-ceph
 test-ceph: $(READY) ## run the tests of S3 against Ceph's gateway, with packages of Debian

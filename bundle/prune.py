@@ -26,6 +26,7 @@ RULES = (
     Rule("cloudtrail_parquet/intake/*", "sources other than delivered trees"),
     Rule("cloudtrail_parquet/querying/*", "questions to a dataset, which need DuckDB"),
     Rule("cloudtrail_parquet/reference/*", "the schema and the settings in words, for people"),
+    Rule("cloudtrail_parquet/reporting/*", "reports, which need DuckDB"),
     Rule("cloudtrail_parquet/rewriting/*", "parts made of parts, which the command alone does"),
     Rule("cloudtrail_parquet/sample_logs/*", "makes sample logs"),
     Rule("cloudtrail_parquet/verification/*", "what the command line compares, on a machine"),

@@ -73,6 +73,7 @@ BLOCKS = {
         "$ ": "tests/distribution/test_quickstart.py",
     },
     "docs/reading.md": {"": "tests/end_to_end/test_reading.py"},
+    "docs/report.md": {"cloudtrail-parquet report": "tests/end_to_end/test_report_command.py"},
     "docs/rules.md": {
         "[[discard]]": "tests/end_to_end/test_rules.py",
         "export CLOUDTRAIL": "tests/end_to_end/test_rules.py",

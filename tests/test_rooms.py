@@ -23,7 +23,7 @@ CONVERTER = (
     {"conversion", "planning", "reference", "verification"},
     {"batch", "querying", "coverage"},
     {"rewriting"},
-    {"function", "api", "digests"},
+    {"function", "api", "digests", "reporting"},
     {"handler", "backfill"},
     {"cli"},
     {""},  # the package itself, which shows what others may use

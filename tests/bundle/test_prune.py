@@ -25,6 +25,7 @@ NOT_NEEDED = [
     "cloudtrail_parquet/verification/verify.py",
     "cloudtrail_parquet/rewriting/in_place.py",
     "cloudtrail_parquet/rewriting/parts/rows.py",
+    "cloudtrail_parquet/reporting/report.py",
     "cloudtrail_parquet/sample_logs/__init__.py",
     "isal-1.9.1.dist-info/RECORD",
     "isal/isa-l/README.md",

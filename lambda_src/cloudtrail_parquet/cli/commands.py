@@ -22,6 +22,7 @@ from cloudtrail_parquet.cli.door import enter
 from cloudtrail_parquet.cli.exporting import export
 from cloudtrail_parquet.cli.help_pages import WORDS, Commands, ExampleGroup
 from cloudtrail_parquet.cli.history.expiring import expire
+from cloudtrail_parquet.cli.history.reporting import report
 from cloudtrail_parquet.cli.history.rewriting import rewrite
 from cloudtrail_parquet.cli.history.status import status
 from cloudtrail_parquet.cli.history.verifying import verify
@@ -81,6 +82,7 @@ app.command(
     context_settings={"ignore_unknown_options": True}  # which may be parameters of a query
 )(query)
 app.command()(verify)
+app.command()(report)
 app.add_typer(backfill, name="backfill")
 
 

@@ -50,6 +50,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "expire cloudtrail --older-than 7y --dry-run",
         'expire cloudtrail --older-than "18 months"',
     ),
+    "report": (
+        "report cloudtrail",
+        "report cloudtrail -o january.html --from 2026-01-01 --to 2026-01-31",
+    ),
     "inspect": ("inspect cloudtrail",),
     "schema": ("schema --format duckdb",),
     "backfill": (

@@ -112,7 +112,7 @@ def status(  # noqa: PLR0913, PLR0917 - each is an option
             )
         for line in rebuilt.lines():
             note(line)
-    settings = _as_made(settings, stores)
+    settings = as_made(settings, stores)
     asked = Asked(wanted, PlanOptions.of(settings), parts, fresh)
     with ExitStack() as opened:
         logs = None
@@ -128,7 +128,7 @@ def status(  # noqa: PLR0913, PLR0917 - each is an option
         raise typer.Exit(MISSING)
 
 
-def _as_made(settings: Settings, stores: Stores) -> Settings:
+def as_made(settings: Settings, stores: Stores) -> Settings:
     """Settings with those of the dataset that are the same for all of it."""
     made = known_properties(stores)
     if made is None:

@@ -1,0 +1,1 @@
+"""How a page is written: markup, tables, and plots over days."""
