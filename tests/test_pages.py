@@ -56,6 +56,10 @@ BLOCKS = {
         "make backfill": A_BUCKET,
         "aws sqs send-message": "tests/stacks/test_stack.py",
     },
+    "docs/digests.md": {
+        "aws cloudtrail list-public-keys": "needs an AWS account; its answer is a test's",
+        "cloudtrail-parquet evidence": "tests/end_to_end/test_evidence_command.py",
+    },
     "docs/engines.md": {"": "tests/end_to_end/test_engines.py"},
     "docs/events.md": {"": "tests/unit/function/test_events.py"},
     "docs/verifying.md": {"quarantined": A_FIGURE},

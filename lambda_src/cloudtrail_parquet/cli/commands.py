@@ -31,6 +31,7 @@ from cloudtrail_parquet.cli.options import with_settings
 from cloudtrail_parquet.cli.output import STDOUT, two_columns
 from cloudtrail_parquet.cli.planning import plan
 from cloudtrail_parquet.cli.progress import Amount, NoProgress, progress
+from cloudtrail_parquet.cli.proving.evidence import evidence
 from cloudtrail_parquet.contract import LOGS_ROOT
 from cloudtrail_parquet.dataset.inspection import inspect_location
 from cloudtrail_parquet.errors import StorageError, UsageError, system_errors
@@ -78,6 +79,7 @@ app.command()(status)
 app.command()(export)
 app.command()(rewrite)
 app.command()(expire)
+app.command()(evidence)
 app.command(
     context_settings={"ignore_unknown_options": True}  # which may be parameters of a query
 )(query)

@@ -17,10 +17,18 @@ C = TypeVar("C", bound=Callable[..., Any])
 
 _URL = "https://sqs.eu-central-1.amazonaws.com/012345678901/days"
 _IN_S3 = "s3://example-lake/cloudtrail"
+_EVIDENCE = (
+    f"evidence {_IN_S3} \\\n      1c9d9f0e-5b0e-4f0e-9d3c-6a4b8f0c2d11 --day 2026-01-10 \\\n"
+    "      --source s3://example-trail -o case.zip"
+)
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "": ("generate logs", "convert logs cloudtrail", "query cloudtrail --list"),
-    "generate": ("generate logs", "generate late-logs --records 5000 --late 0.1 --corrupt 0.01"),
+    "generate": (
+        "generate logs",
+        "generate late-logs --records 5000 --late 0.1 --corrupt 0.01",
+        "generate signed-logs --digests",
+    ),
     "plan": ("plan logs", "plan logs cloudtrail --from 2026-01-10 --to 2026-01-12"),
     "convert": (
         "convert logs cloudtrail",
@@ -54,6 +62,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "report cloudtrail",
         "report cloudtrail -o january.html --from 2026-01-01 --to 2026-01-31",
     ),
+    "evidence": (_EVIDENCE,),
     "inspect": ("inspect cloudtrail",),
     "schema": ("schema --format duckdb",),
     "backfill": (
