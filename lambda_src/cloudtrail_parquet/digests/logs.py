@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from cloudtrail_parquet.digests.findings import DigestFinding
 from cloudtrail_parquet.errors import UnreadableLogError
 from cloudtrail_parquet.formats.gzip_text import LargeText, text_of
 from cloudtrail_parquet.layout import Place
+from cloudtrail_parquet.settings.settings import LOG_FOLDERS
 from cloudtrail_parquet.source.log_files import delivery_days, is_log_file
 from cloudtrail_parquet.storage import Entry, ReadStore
 from cloudtrail_parquet.together import ahead
@@ -74,16 +76,20 @@ class Remains:
 
     def __init__(self, source: ReadStore, digested: DigestedPlace) -> None:
         self._source, self._digested = source, digested
-        self.folders = frozenset(source.folders(digested.above))
-        self._oldest: date | None = None
+
+    @cached_property
+    def folders(self) -> frozenset[str]:
+        """The names of the account's folders."""
+        return frozenset(self._source.folders(self._digested.above))
 
     def has_expired(self, day: date) -> bool:
         """Whether nothing of a day is left, nor of any day before it."""
-        if self._oldest is None:
-            prefixes = map(self._digested.prefix, self.folders)
-            oldest = [self._oldest_of(prefix) for prefix in prefixes]
-            self._oldest = min(oldest, default=date.max)
         return day < self._oldest
+
+    @cached_property
+    def _oldest(self) -> date:
+        prefixes = map(self._digested.prefix, self.folders)
+        return min(map(self._oldest_of, prefixes), default=date.max)
 
     def _oldest_of(self, prefix: str) -> date:
         """The oldest day with a file; folders on a disk may be empty."""
@@ -130,8 +136,10 @@ class LogFindings:
 
     def _listed(self, named: Iterable[str], remains: Remains) -> Iterator[Entry]:
         """The log files of the period, in folders that are read and in those of named ones."""
-        others = {tail.split("/")[1] for tail in named} & remains.folders
-        for folder in sorted(others.union(self._digested.folders)):
+        folders = {tail.split("/")[1] for tail in named}.union(self._digested.folders)
+        if not folders.issubset(self._digested.folders):
+            folders &= remains.folders
+        for folder in sorted(folders):
             prefix = self._digested.prefix(folder)
             for entry in files_of_days(self._source, prefix, self._period):
                 if is_log_file(entry) and self._period.holds(
@@ -163,12 +171,14 @@ class LogFindings:
         self, named: dict[str, tuple[str, DigestFile]], there: dict[str, Entry], remains: Remains
     ) -> None:
         absent = [tail for tail in named if tail not in there]
-        for folder in sorted({tail.split("/")[1] for tail in absent} - remains.folders):
+        folders = {tail.split("/")[1] for tail in absent}.difference(LOG_FOLDERS)
+        not_copied = folders - remains.folders if folders else folders
+        for folder in sorted(not_copied):
             what = "log files in it are named by digest files, and there is no such folder"
             self._find("folder missing", self._digested.prefix(folder), what)
         for tail in absent:
             digest = named[tail][1]
-            if tail.split("/")[1] not in remains.folders:
+            if tail.split("/")[1] in not_copied:
                 continue
             if remains.has_expired(delivered_at(tail, digest.start).date()):
                 what = f"{digest.key} names it; nothing of that day is left, or of any before it"

@@ -164,7 +164,9 @@ class DigestsOfPlace:
         """Notes on where digest files were delivered, if that is another bucket, or elsewhere."""
         if "://" not in self._source.uri:
             return
-        here = f"{self._source.uri.partition('://')[2]}/{self._digested.above}"
+        here = self._digested.above  # of several locations, each has its name in it
+        if len(self._source.tops) == 1:
+            here = f"{self._source.uri.partition('://')[2]}/{here}"
         origins = Counter(digest.origin for digest in chain.digests.values())
         for origin, number in sorted(origins.items()):
             if origin != here.removesuffix(f"{self._digested.place.account}/"):

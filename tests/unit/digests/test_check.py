@@ -4,8 +4,10 @@ import gzip
 import random
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
 from hashlib import sha256
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,9 +16,13 @@ from hypothesis import strategies as st
 from cloudtrail_parquet.digests.check import check_digests, digested_places
 from cloudtrail_parquet.digests.logs import Period
 from cloudtrail_parquet.digests.public_keys import PublicKeys, keys_in
+from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
 from cloudtrail_parquet.source.discover import discover
+from cloudtrail_parquet.storage import UnionStore, open_store
 from tests.unit.digests.signed_tree import (
+    ABOVE,
     HOUR,
+    REGION,
     START,
     TRAIL,
     SignedTree,
@@ -349,6 +355,66 @@ def test_a_key_of_another_region_does_not_count() -> None:
     found = wrong(signed_tree().check(keys_of(signing_key(), Region="eu-west-1")))
 
     assert {kind for kind, _ in found} == {"key elsewhere"}
+
+
+def test_all_log_files_are_missed_when_their_folder_is_gone() -> None:
+    tree = signed_tree()
+    logs = tree.logs()
+    for key in logs:
+        del tree.files[key]
+
+    assert sorted(wrong(tree.check())) == [("log missing", key) for key in logs]
+
+
+def test_a_folder_of_other_logs_that_was_not_copied_is_noted() -> None:
+    tree = SignedTree()
+    text, data = log_text(1, START + HOUR / 2)
+    insight = text._replace(key=text.key.replace("CloudTrail", "CloudTrail-Insight"))
+    tree.files[text.key] = data
+    written = writer_into(tree).add([text, insight], START, START + HOUR)
+    tree.signatures[written.key] = written.signature
+
+    (finding,) = tree.check()
+    assert (finding.kind, finding.where) == (
+        "folder missing",
+        f"{ABOVE}CloudTrail-Insight/{REGION}/",
+    )
+
+    tree.files[insight.key] = data
+    assert tree.check() == []
+
+    other = insight._replace(key=insight.key.replace("0001.json", "0002.json"))
+    written = writer_into(tree).add([other], START + HOUR, START + 2 * HOUR)
+    tree.signatures[written.key] = written.signature
+    assert wrong(tree.check()) == [("log missing", other.key)]
+
+
+def test_several_locations_are_verified_as_one_source() -> None:
+    one, other = signed_tree(), signed_tree(range(4))
+    stores = [one.store("s3://example-logs"), other.store("s3://copies/of")]
+    source = UnionStore(stores)
+    places = digested_places(source, discover(source, ["CloudTrail"]))
+    period, keys = Period.of_days(date.min, date.max), keys_of(signing_key())
+
+    copied, delivered = check_digests(lambda: source, places, period, keys)
+
+    assert [finding.kind for finding in copied.findings] == ["moved"]
+    assert (delivered.findings, delivered.digests, delivered.signed) == ([], 30, 30)
+
+
+def test_a_damaged_log_file_of_a_generated_tree_is_named(tmp_path: Path) -> None:
+    spec = TreeSpec(accounts=1, regions=2, days=1, records=900, corrupt=0.2, digests=True)
+    truth = generate_tree(tmp_path, spec)
+    source = open_store(tmp_path)
+    places = digested_places(source, discover(source, ["CloudTrail"]))
+    keys = PublicKeys(keys_in((tmp_path / "public-keys.json").read_bytes(), "keys"))
+    period = Period.of_days(date.min, date.max)
+
+    reports = list(check_digests(partial(open_store, tmp_path), places, period, keys, workers=2))
+
+    found = [each for report in reports for each in wrong(report.findings)]
+    assert sorted(found) == sorted(("log altered", file.key) for file in truth.corrupt_files)
+    assert sum(report.log_files for report in reports) == truth.files
 
 
 def test_only_the_log_files_of_a_period_are_looked_at() -> None:
