@@ -23,6 +23,7 @@ RULES = (
     Rule("cloudtrail_parquet/backfill/*", "what the command line asks of queues"),
     Rule("cloudtrail_parquet/cli/*", "the command line, which needs typer and rich"),
     Rule("cloudtrail_parquet/coverage/*", "what a dataset covers, for people"),
+    Rule("cloudtrail_parquet/digests/*", "what CloudTrail has signed, for the command line"),
     Rule("cloudtrail_parquet/intake/*", "sources other than delivered trees"),
     Rule("cloudtrail_parquet/querying/*", "questions to a dataset, which need DuckDB"),
     Rule("cloudtrail_parquet/reference/*", "the schema and the settings in words, for people"),

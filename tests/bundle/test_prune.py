@@ -18,6 +18,7 @@ NOT_NEEDED = [
     "cloudtrail_parquet/cli/commands.py",
     "cloudtrail_parquet/cli/options.py",
     "cloudtrail_parquet/cli/inspection_tables.py",
+    "cloudtrail_parquet/digests/check.py",
     "cloudtrail_parquet/intake/opening.py",
     "cloudtrail_parquet/coverage/cover.py",
     "cloudtrail_parquet/querying/engine.py",

@@ -22,7 +22,7 @@ from tests.unit.digests.signed_tree import (
 def put(s3: S3Client, bucket: str, tree: SignedTree) -> None:
     for key, data in tree.files.items():
         signature = tree.signatures.get(key)
-        metadata = {"signature": signature, "signature-algorithm": "SHA256withRSA"}
+        metadata = {"signature": signature or "", "signature-algorithm": "SHA256withRSA"}
         s3.put_object(Bucket=bucket, Key=key, Body=data, Metadata=metadata if signature else {})
 
 

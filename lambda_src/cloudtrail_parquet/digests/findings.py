@@ -2,21 +2,21 @@
 
 from typing import NamedTuple
 
-_COMPARE = "Compare it with another copy, an earlier version of the object or a replica"
-_ASK = "Find out who removed it: data events of the bucket, its server access logs, versions"
-_KEYS = "Ask CloudTrail of its region for the keys: aws cloudtrail list-public-keys --region …"
+_COMPARE = "compare it with another copy, an earlier version of the object or a replica"
+_ASK = "find out who removed it: data events of the bucket, its server access logs, versions"
+_KEYS = "ask CloudTrail of its region for the keys: aws cloudtrail list-public-keys --region …"
 
 WRONG = {
     "log altered": _COMPARE,
     "log missing": _ASK,
     "log added": (
-        "Find out who wrote it; a trail without validation may deliver to the same folder, and a "
+        "find out who wrote it; a trail without validation may deliver to the same folder, and a "
         "backfill digest may be on its way"
     ),
-    "log swapped": "Give both their names again, and find out who renamed them",
+    "log swapped": "give both their names again, and find out who renamed them",
     "digest altered": _COMPARE,
     "digest missing": _ASK,
-    "digest swapped": "Give it its name again, and find out who renamed it",
+    "digest swapped": "give it its name again, and find out who renamed it",
     "digest unreadable": _COMPARE,
     "signature wrong": _COMPARE,
     "key unknown": _KEYS,
@@ -26,15 +26,15 @@ WRONG = {
 """Kinds of what is not as CloudTrail has delivered it."""
 
 NOTES = {
-    "gap": "See whether StopLogging or UpdateTrail explains it",
-    "restarted": "See whether StopLogging or UpdateTrail explains it",
-    "expired": "Nothing, if a lifecycle rule removes what is so old",
-    "not covered": "Nothing, if validation was off then, or it is too early",
-    "no digests": "Switch log file validation on for the trail",
-    "moved": "Nothing, if somebody has copied or moved the logs",
-    "folder missing": "Copy that folder as well, if it is to be verified",
+    "gap": "see whether StopLogging or UpdateTrail explains it",
+    "restarted": "see whether StopLogging or UpdateTrail explains it",
+    "expired": "nothing, if a lifecycle rule removes what is so old",
+    "not covered": "nothing, if validation was off then, or it is too early",
+    "no digests": "switch log file validation on for the trail",
+    "moved": "nothing, if somebody has copied or moved the logs",
+    "folder missing": "copy that folder as well, if it is to be verified",
     "signature unknown": (
-        "Verify where CloudTrail has delivered it, or together with the next digest file"
+        "verify where CloudTrail has delivered it, or together with the next digest file"
     ),
 }
 """Kinds of what somebody should know."""

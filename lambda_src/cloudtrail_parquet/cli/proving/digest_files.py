@@ -65,7 +65,7 @@ class CheckedDigests:
         """What there is to say, and what to do."""
         for kind, what_to_do in (WRONG | NOTES).items():
             if number := self.kinds[kind]:
-                yield f"{'wrong' if kind in WRONG else 'note'}: {number:,} of {kind}: {what_to_do}"
+                yield f"{'wrong' if kind in WRONG else 'note'}: {kind} ({number:,}): {what_to_do}"
         logs = f"{counted(self.log_files, 'log file')}, {size_of(self.bytes)}"
         if self.uncovered:
             logs += f", {self.uncovered:,} more that are not covered"
