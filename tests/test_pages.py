@@ -59,6 +59,7 @@ BLOCKS = {
     "docs/digests.md": {
         "aws cloudtrail list-public-keys": "needs an AWS account; its answer is a test's",
         "cloudtrail-parquet evidence": "tests/end_to_end/test_evidence_command.py",
+        "cloudtrail-parquet verify": "tests/end_to_end/test_verify_digests.py",
     },
     "docs/engines.md": {"": "tests/end_to_end/test_engines.py"},
     "docs/events.md": {"": "tests/unit/function/test_events.py"},

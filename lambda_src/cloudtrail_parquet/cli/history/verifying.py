@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -24,8 +26,11 @@ from cloudtrail_parquet.cli.arguments import (
 )
 from cloudtrail_parquet.cli.output import FAILED, STDOUT, note, note_intake
 from cloudtrail_parquet.cli.progress import Amount, NoProgress, progress
+from cloudtrail_parquet.cli.proving.digest_files import CheckedDigests, check_all_digests
+from cloudtrail_parquet.cli.proving.public_keys import KeyFiles
+from cloudtrail_parquet.digests.logs import Period
 from cloudtrail_parquet.errors import UsageError
-from cloudtrail_parquet.intake.opening import taken_in
+from cloudtrail_parquet.intake.opening import Intake, taken_in
 from cloudtrail_parquet.intake.origin import Source
 from cloudtrail_parquet.planning.plan import UnitRange
 from cloudtrail_parquet.printable import printable
@@ -33,6 +38,7 @@ from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.storage import ReadStore, open_existing, open_store
 from cloudtrail_parquet.storage.locations import Locations
 from cloudtrail_parquet.verification.findings import ADVICE, NOTES, Amounts, Finding, Kind
+from cloudtrail_parquet.verification.receipts import properties_of
 from cloudtrail_parquet.verification.verify import Scope, Verification
 from cloudtrail_parquet.wording import counted, size_of
 
@@ -76,6 +82,11 @@ def verify(  # noqa: PLR0913, PLR0917 - each is an option
         typer.Option(metavar="SHARE", help="Only a share of the units, such as 5%."),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Another number samples other units.")] = 0,
+    digests: Annotated[
+        bool,
+        typer.Option("--digests", help="Also check log files against CloudTrail's digest files."),
+    ] = False,
+    key_files: KeyFiles = None,
     workers: Workers = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON lines: each finding, and a summary.")
@@ -87,22 +98,55 @@ def verify(  # noqa: PLR0913, PLR0917 - each is an option
     Exit status: 0 nothing is wrong; 5 something is, and is named; 1 something could not be read.
     """
     wanted = range_of(day, first, last, account, region)
-    scope = Scope(
+    scope = _scope(wanted, share_of(sample), seed)
+    _check_digest_options(source, key_files, digests=digests)
+    state = Locations.state_of(dataset, state)
+    if open_store(state).read_if_there("dataset.json") is None:  # else all parts may be gone
+        open_existing(dataset, "dataset")
+    with _source_of(source, wanted) as intake:
+        opener, checked = _Opener(dataset, state, intake.source if intake else None), None
+        verification = Verification(opener, scope)
+        _check_there(verification, dataset)
+        printed = _print(_found(verification, workers or cores()), as_json=as_json)
+        if digests and intake:
+            period = _period(opener, scope)
+            many = workers or cores()
+            checked = check_all_digests(
+                intake, period, scope.holds, key_files, many, as_json=as_json
+            )
+    _conclude(verification, printed, checked, dataset, source=source, as_json=as_json)
+
+
+def _scope(wanted: UnitRange, share: float, seed: int) -> Scope:
+    return Scope(
         first=wanted.first,
         last=wanted.last,
         accounts=wanted.accounts,
         regions=wanted.regions,
-        share=share_of(sample),
+        share=share,
         seed=seed,
     )
-    state = Locations.state_of(dataset, state)
-    if open_store(state).read_if_there("dataset.json") is None:  # else all parts may be gone
-        open_existing(dataset, "dataset")
-    with _source_of(source, wanted) as opened:
-        verification = Verification(_Opener(dataset, state, opened), scope)
-        _check_there(verification, dataset)
-        printed = _print(_found(verification, workers or cores()), as_json=as_json)
-    _conclude(verification, printed, dataset, is_compared=source is not None, as_json=as_json)
+
+
+def _check_digest_options(
+    source: str | None, key_files: list[Path] | None, *, digests: bool
+) -> None:
+    """Make sure that there are digest files to check.
+
+    Raises:
+        UsageError: The logs are not named; or there are keys, and nothing to check with them.
+    """
+    if digests and source is None:
+        raise UsageError("digest files lie beside the logs", "--digests", "Name them with --source")
+    if key_files and not digests:
+        what = "keys are for the signatures of digest files"
+        raise UsageError(what, "--public-keys", "Check these with --digests")
+
+
+def _period(opener: "_Opener", scope: Scope) -> Period:
+    """When the log files were delivered that a conversion reads for some days."""
+    before_s, after_s = properties_of(*opener()[:2]).bounds
+    return Period.of_days(scope.first, scope.last, before_s, after_s)
 
 
 def share_of(text: str | None) -> float:
@@ -120,7 +164,7 @@ def share_of(text: str | None) -> float:
 
 
 @contextmanager
-def _source_of(source: str | None, wanted: UnitRange) -> Iterator[Source | None]:
+def _source_of(source: str | None, wanted: UnitRange) -> Iterator[Intake | None]:
     if source is None:
         yield None
         return
@@ -129,7 +173,7 @@ def _source_of(source: str | None, wanted: UnitRange) -> Iterator[Source | None]
             taken = taken_in(source, Settings(), wanted.only_place, meter.add)
             intake = opened.enter_context(taken)
         note_intake(intake)
-        yield intake.source
+        yield intake
 
 
 def _check_there(verification: Verification, dataset: str) -> None:
@@ -168,33 +212,37 @@ def line_of(finding: Finding) -> str:
     return f"{finding.kind}: {unit}{finding.where}{event}: {finding.what}"
 
 
-def _conclude(
+def _conclude(  # noqa: PLR0913
     verification: Verification,
     counts: Counter[Kind],
+    checked: CheckedDigests | None,
     dataset: str,
     *,
-    is_compared: bool,
+    source: str | None,
     as_json: bool,
 ) -> None:
     """Print what was found and how much was looked at; exit if something is wrong."""
-    faults = sorted(kind for kind in counts if kind not in NOTES)
+    faults, is_compared = [kind for kind in counts if kind not in NOTES], source is not None
+    is_signed = checked is None or checked.is_clean
     amounts, survey = verification.amounts, verification.survey
     for prefix in verification.refused:
         note(f"error: {prefix} of the source may not be listed")
     if as_json:
         summary = {
-            "clean": not faults,
+            "clean": is_signed and not faults,
             "found": {str(kind): number for kind, number in sorted(counts.items())},
             "looked_at": msgspec.to_builtins(amounts),
             "there": {n: getattr(survey.there, n) for n in ("units", "parts", "rows", "bytes")},
             "compared": is_compared,
+            "digests": checked and checked.to_json(),
         }
         print(json.dumps(summary))
     else:
-        for line in _summary(counts, amounts, survey.there, dataset, is_compared=is_compared):
+        lines = _summary(counts, amounts, survey.there, dataset, is_compared=is_compared)
+        for line in chain(lines, checked.lines() if checked else ()):
             STDOUT.print(printable(line), markup=False, soft_wrap=True)
     unread = {Kind.UNREADABLE}.issuperset(faults) and faults
-    if faults and not unread:
+    if not is_signed or (faults and not unread):
         raise typer.Exit(WRONG)
     if unread or verification.refused:
         raise typer.Exit(FAILED)
