@@ -23,6 +23,7 @@ from tests.end_to_end.program import run
 
 SPEC = TreeSpec(accounts=2, regions=2, days=2, records=600, late=0.1, duplicates=0.1, digests=True)
 DIGEST, NEXT, RECORD, SUMS = "digest.json.gz", "next-digest.json.gz", "record.json", "SHA256SUMS"
+CASE, KEYS = "case.json", "public-keys.json"
 
 
 @dataclass(frozen=True)
@@ -158,23 +159,31 @@ def test_whatever_member_is_altered_removed_or_added_is_found(
     assert (done.returncode, "more is not in SHA256SUMS" in done.stdout) == (1, True)
 
 
-@pytest.mark.parametrize("name", [DIGEST, NEXT, RECORD, "log-file.json.gz", "case.json"])
+FORGED = {
+    "another account": (DIGEST, b'"awsAccountId": "', b"0"),
+    "another signature": (NEXT, b'"previousDigestSignature": "', b"0"),
+    "another hash of the digest file": (NEXT, b'"previousDigestHashValue": "', b"0"),
+    "another record in the dataset": (RECORD, b'"awsRegion":"', b"0"),
+    "another record in the log file": ("log-file.json.gz", b'"awsRegion":"', b"0"),
+    "one more record in the log file": ("log-file.json.gz", b'"Records":[', b"{},"),
+    "another log file": (CASE, b"_CloudTrail_", b"0"),
+    "another event": (CASE, b'"event_id": "', b"0"),
+    "another part": (CASE, b'"sha256": "', b"0"),
+    "another region of the key": (KEYS, b'"Region": "', b"0"),
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
 def test_who_also_writes_the_sums_anew_lacks_the_signature(
-    case: Path, program: Path, tmp_path: Path, name: str
+    case: Path, program: Path, tmp_path: Path, what: str
 ) -> None:
+    name, before, inserted = FORGED[what]
     members = members_of(case)
     text = text_of(members[name])
-    old = {
-        DIGEST: b'"awsAccountId": "',
-        NEXT: b'"previousDigestSignature": "',
-        RECORD: b'"awsRegion":"',
-        "log-file.json.gz": b'"awsRegion":"',
-        "case.json": b'"log_file": "AWSLogs/o-',
-    }[name]
-    assert old in text
-    members[name] = text.replace(old, old + b"0")
-    if name == "case.json":
-        members[name] = text.replace(b".json.gz", b"x.json.gz")
+    assert before in text
+    members[name] = text.replace(before, before + inserted)
+    if what == "one more record in the log file":  # behind the others, so that none moves
+        members[name] = text[: -len(b"]}")] + b",{}]}"
     members[SUMS] = sums_of(members)
 
     done = prove(program, write_case(tmp_path / "forged.zip", members))

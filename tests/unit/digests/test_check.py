@@ -229,6 +229,14 @@ def test_a_signature_in_a_digest_file_that_was_replaced_is_blamed_on_that_file(
     assert wrong(tree.check(metadata=metadata)) == [("digest altered", key)]
 
 
+def test_the_last_digest_file_is_blamed_for_a_hash_of_one_that_is_signed() -> None:
+    tree = signed_tree()
+    last = tree.digests()[-1]
+    tree.change_digest(last, previousDigestHashValue="00" * 32)
+
+    assert wrong(tree.check(metadata=False)) == [("digest altered", last)]
+
+
 def test_metadata_with_another_signature_are_told_apart_from_an_altered_text() -> None:
     tree = signed_tree()
     key = tree.digests()[15]
@@ -355,6 +363,33 @@ def test_a_key_of_another_region_does_not_count() -> None:
     found = wrong(signed_tree().check(keys_of(signing_key(), Region="eu-west-1")))
 
     assert {kind for kind, _ in found} == {"key elsewhere"}
+
+
+def test_only_the_digest_files_of_a_period_are_looked_at() -> None:
+    tree = signed_tree()
+    tree.change_digest(tree.digests()[2], awsAccountId="999999999999")
+    tree.change_digest(tree.digests()[-1], awsAccountId="999999999999")
+
+    assert tree.check(period=Period(START + 5 * HOUR, START + 15 * HOUR)) == []
+
+
+def test_a_log_file_of_the_last_minutes_may_be_in_the_next_digest_file() -> None:
+    tree = signed_tree()
+    text, data = log_text(999, START + 30 * HOUR - timedelta(minutes=9))
+    tree.files[text.key] = data
+
+    assert kinds(tree.check()) == {"not covered": 1}
+
+
+def test_a_log_file_that_cannot_be_inflated_is_told_apart() -> None:
+    tree = signed_tree()
+    key = tree.logs()[3]
+    tree.files[key] = tree.files[key][:-20]
+
+    (finding,) = tree.check()
+
+    assert (finding.kind, finding.where) == ("log altered", key)
+    assert finding.what.startswith("its gzip stream is damaged")
 
 
 def test_all_log_files_are_missed_when_their_folder_is_gone() -> None:
