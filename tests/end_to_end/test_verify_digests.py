@@ -3,7 +3,11 @@
 import gzip
 import json
 import shutil
+from datetime import datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any, ClassVar
 
 import pytest
 
@@ -125,6 +129,63 @@ def test_without_keys_and_credentials_hashes_and_chains_are_checked(
 
     digests_of(folder)[5].unlink()
     assert verify(folder, keys=False).returncode == 5
+
+
+class CloudTrail(BaseHTTPRequestHandler):
+    """CloudTrail's API, in all regions alike: ListPublicKeys gives the keys of a generated tree."""
+
+    keys: ClassVar[list[dict[str, Any]]] = []
+    asked: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        region = self.headers["Authorization"].split("/")[2]
+        self.asked.append(region)
+        assert self.headers["X-Amz-Target"].endswith(".ListPublicKeys")
+        entries = [
+            {
+                "Fingerprint": key["Fingerprint"],
+                "Value": key["Value"],
+                "ValidityStartTime": datetime.fromisoformat(key["ValidityStartTime"]).timestamp(),
+                "ValidityEndTime": datetime.fromisoformat(key["ValidityEndTime"]).timestamp(),
+            }
+            for key in self.keys
+            if key["Region"] == region
+        ]
+        body = json.dumps({"PublicKeyList": entries}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-amz-json-1.1")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+def test_with_credentials_cloudtrail_is_asked_for_the_keys_of_each_region(
+    whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        CloudTrail,
+        "keys",
+        json.loads((whole / "logs/public-keys.json").read_bytes())["PublicKeyList"],
+    )
+    server = ThreadingHTTPServer(("127.0.0.1", 0), CloudTrail)
+    Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDTRAIL", url)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+
+    done = verify(whole, keys=False)
+    server.shutdown()
+    server.server_close()
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(CloudTrail.asked) == ["eu-central-1", "us-east-1"]
+    assert ", 0 with signatures checked" not in done.stdout
+    assert "key " not in done.stdout
 
 
 @pytest.mark.parametrize(
