@@ -4,12 +4,14 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import cache, partial
 
 from cloudtrail_parquet.digests.files import FOLDER
 from cloudtrail_parquet.digests.logs import DigestedPlace, Period
 from cloudtrail_parquet.digests.place import PlaceReport, check_place
 from cloudtrail_parquet.digests.public_keys import PublicKeys
+from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.source.discover import Discovery
 from cloudtrail_parquet.source.log_files import each
@@ -78,8 +80,14 @@ def check_digests(
     check = partial(_check, open_source, period, keys, threads)
     size = max(1, min(_PORTION, len(places) // (4 * workers)))
     spawn = multiprocessing.get_context("spawn")  # fork would copy Arrow's threads' locks
-    with ProcessPoolExecutor(min(workers, len(places)), spawn, _prepare) as pool:
+    pool = ProcessPoolExecutor(min(workers, len(places)), spawn, _prepare)
+    try:
         yield from pool.map(check, places, chunksize=size)
+    except BrokenProcessPool as error:
+        what, hint = "a process that checked digest files was killed", "Use fewer --workers"
+        raise StorageError(what, source.uri, hint) from error
+    finally:  # without what nobody waits for any more, if the caller stops early
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _prepare() -> None:

@@ -180,9 +180,9 @@ class DigestFile:
         )
 
     @property
-    def signed_at(self) -> datetime:
-        """About when it was signed, as far as that is known."""
-        return self.generated or self.end
+    def signed_at(self) -> datetime | None:
+        """About when it was signed; None if that is not known, as of backfills on a disk."""
+        return self.generated or (None if self.name.is_backfill else self.end)
 
 
 def _moment(text: str) -> datetime:

@@ -15,6 +15,10 @@ from cloudtrail_parquet.errors import UsageError
 _HINT = "Write it with aws cloudtrail list-public-keys --start-time … --region … > FILE"
 
 
+_LATE = timedelta(days=1)
+"""Digest files may be delivered late, and are signed then."""
+
+
 class _Entry(msgspec.Struct, rename="pascal"):
     fingerprint: str
     value: str
@@ -84,14 +88,14 @@ class PublicKeys:
         return self._keys.get(fingerprint, ())
 
     def fitting(
-        self, fingerprint: str, region: str, when: datetime
+        self, fingerprint: str, region: str, when: datetime | None
     ) -> "PublicKey | tuple[str, str]":
         """The key that may have signed a digest file; else a kind of finding, and what is wrong.
 
         Args:
             fingerprint: As the digest file has it.
             region: The region that it was delivered for.
-            when: The moment at which it was signed.
+            when: About when it was signed; None if nobody knows.
         """
         keys = self.named(fingerprint)
         if not keys:
@@ -100,7 +104,7 @@ class PublicKeys:
         if not here:
             what = f"the public key {fingerprint} is that of {keys[0].region}, not of {region}"
             return "key elsewhere", what
-        valid = [key for key in here if _covers(key, when)]
+        valid = [key for key in here if when is None or _covers(key, when)]
         if not valid:
             first, last = here[0].start, here[0].end
             what = f"the public key {fingerprint} is valid from {first} to {last}"
@@ -109,7 +113,9 @@ class PublicKeys:
 
 
 def _covers(key: PublicKey, when: datetime) -> bool:
-    return (key.start is None or key.start <= when) and (key.end is None or when <= key.end)
+    """Whether a key is valid at a moment, or a day later or earlier."""
+    has_begun = key.start is None or key.start - _LATE <= when
+    return has_begun and (key.end is None or when <= key.end + _LATE)
 
 
 def keys_in(text: bytes, where: str, region: str = "") -> list[PublicKey]:

@@ -48,6 +48,7 @@ class SignedTree:
 
     files: dict[str, bytes] = field(default_factory=dict)
     signatures: dict[str, str] = field(default_factory=dict)
+    generated: dict[str, str] = field(default_factory=dict)
 
     def store(self, uri: str = "s3://example-logs", *, metadata: bool = True) -> ObjectStore:
         client = MemoryStore()
@@ -55,6 +56,8 @@ class SignedTree:
             attributes: Any = {}
             if metadata and key in self.signatures:
                 attributes = {"signature": self.signatures[key]}
+                if key in self.generated:
+                    attributes["backfill-generation-timestamp"] = self.generated[key]
             client.put(key, data, attributes=attributes)
         return ObjectStore(uri, client)
 

@@ -351,12 +351,26 @@ def test_a_key_that_nobody_knows_is_named() -> None:
     assert {kind for kind, _ in found} == {"key unknown"}
 
 
-def test_a_key_is_valid_for_a_time() -> None:
-    late = {"ValidityStartTime": (START + 10 * HOUR).isoformat()}
+def test_a_key_is_valid_for_a_time_and_a_day_around_it() -> None:
+    late = {"ValidityStartTime": (START + 34 * HOUR).isoformat()}
 
     found = wrong(signed_tree().check(keys_of(signing_key(), **late)))
 
     assert [kind for kind, _ in found] == ["key expired"] * 9
+
+
+def test_a_backfill_digest_file_is_signed_with_a_key_of_its_own_day() -> None:
+    tree, start = signed_tree(range(3)), START - 40 * 24 * HOUR
+    text, data = log_text(999, start + HOUR / 2)
+    tree.files[text.key] = data
+    written = writer_into(tree).add([text], start, start + HOUR, "_backfill")
+    tree.signatures[written.key] = written.signature
+
+    assert tree.check() == []
+    tree.generated[written.key] = START.isoformat()
+    assert tree.check() == []
+    tree.generated[written.key] = start.isoformat()
+    assert wrong(tree.check()) == [("key expired", written.key)]
 
 
 def test_a_key_of_another_region_does_not_count() -> None:
