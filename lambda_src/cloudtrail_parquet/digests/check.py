@@ -1,24 +1,17 @@
 """CloudTrail's digest files: what they prove of the log files of a source."""
 
-import multiprocessing
-import signal
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from functools import cache, partial
 
+from cloudtrail_parquet.batch.processes import in_processes
 from cloudtrail_parquet.digests.files import FOLDER
 from cloudtrail_parquet.digests.logs import DigestedPlace, Period
 from cloudtrail_parquet.digests.place import PlaceReport, check_place
 from cloudtrail_parquet.digests.public_keys import PublicKeys
 from cloudtrail_parquet.errors import StorageError
-from cloudtrail_parquet.process import prepare_process
 from cloudtrail_parquet.source.discover import Discovery
 from cloudtrail_parquet.source.log_files import each
 from cloudtrail_parquet.storage import ReadStore
-
-_PORTION = 16
-"""Places that a process is given at once, where there are many."""
 
 Open = Callable[[], ReadStore]
 """Opens the source in any process; always the same object, or one that equals it."""
@@ -66,7 +59,7 @@ def check_digests(
         workers: How many processes; threads where there is one place alone.
 
     Yields:
-        A report of each place, in order.
+        A report of each place, as they finish.
 
     Raises:
         StorageError: Something cannot be read.
@@ -77,28 +70,26 @@ def check_digests(
         for place in places:
             yield check_place(source, place, period, keys, max(threads, workers))
         return
-    check = partial(_check, open_source, period, keys, threads)
-    size = max(1, min(_PORTION, len(places) // (4 * workers)))
-    spawn = multiprocessing.get_context("spawn")  # fork would copy Arrow's threads' locks
-    pool = ProcessPoolExecutor(min(workers, len(places)), spawn, _prepare)
-    try:
-        yield from pool.map(check, places, chunksize=size)
-    except BrokenProcessPool as error:
-        what, hint = "a process that checked digest files was killed", "Use fewer --workers"
-        raise StorageError(what, source.uri, hint) from error
-    finally:  # without what nobody waits for any more, if the caller stops early
-        pool.shutdown(wait=False, cancel_futures=True)
+    check = partial(_check_some, open_source, period, keys, threads)
+    yield from in_processes(check, places, min(workers, len(places)), None, _lost)
 
 
-def _prepare() -> None:
-    prepare_process()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides
+def _check_some(
+    open_source: Open,
+    period: Period,
+    keys: PublicKeys | None,
+    threads: int,
+    places: list[DigestedPlace],
+) -> list[PlaceReport]:
+    source = _opened(open_source)
+    return [check_place(source, place, period, keys, threads) for place in places]
 
 
-def _check(
-    open_source: Open, period: Period, keys: PublicKeys | None, threads: int, place: DigestedPlace
-) -> PlaceReport:
-    return check_place(_opened(open_source), place, period, keys, threads)
+def _lost(place: DigestedPlace) -> PlaceReport:
+    """Raise the error for a place whose process was killed."""
+    what = "a worker process was killed before its digest files were checked"
+    hint = "If memory ran out, use fewer workers. Then run it again"
+    raise StorageError(what, place.prefix(FOLDER), hint)
 
 
 @cache
