@@ -15,6 +15,7 @@ from time import perf_counter
 from cloudtrail_parquet.digests.check import check_digests, digested_places
 from cloudtrail_parquet.digests.logs import Period
 from cloudtrail_parquet.digests.public_keys import PublicKeys
+from cloudtrail_parquet.sample_logs.digests import keys_of
 from cloudtrail_parquet.source.discover import discover
 from cloudtrail_parquet.storage import open_store
 
@@ -23,7 +24,7 @@ def main(logs: Path, workers: int = 2) -> None:
     """Check everything once, and print what was found and how long it took."""
     begin, opener = perf_counter(), partial(open_store, logs)
     places = digested_places(opener(), discover(opener(), ["CloudTrail"]))
-    path = logs / "public-keys.json"
+    path = keys_of(logs)
     keys = PublicKeys.of_files([(str(path), path.read_bytes())])
     counts, kinds = Counter[str](), Counter[str]()
     for report in check_digests(opener, places, Period.of_days(date.min, date.max), keys, workers):

@@ -19,6 +19,7 @@ import pytest
 from cloudtrail_parquet.digests.findings import NOTES, WRONG
 from cloudtrail_parquet.digests.proof import sums_of, text_of
 from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
+from cloudtrail_parquet.sample_logs.digests import keys_of
 from tests.end_to_end.program import run
 
 SPEC = TreeSpec(accounts=2, regions=2, days=2, records=600, late=0.1, duplicates=0.1, digests=True)
@@ -36,7 +37,7 @@ class Sample:
 
     @property
     def keys(self) -> Path:
-        return self.logs / "public-keys.json"
+        return keys_of(self.logs)
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ def folder(whole: Path, tmp_path: Path) -> Path:
 
 
 def verify(folder: Path, *options: str, keys: bool = True) -> Done:
-    known = ("--public-keys", str(folder / "logs/public-keys.json")) if keys else ()
+    known = ("--public-keys", str(folder / "logs.public-keys.json")) if keys else ()
     source = ("--source", str(folder / "logs"), "--workers", "1")
     return run("verify", str(folder / "set"), *source, "--digests", *known, *options)
 
@@ -54,7 +54,7 @@ def test_nothing_is_wrong_with_what_was_delivered(whole: Path) -> None:
 def test_the_command_of_the_page_is_legal(whole: Path) -> None:
     page = (Path(__file__).parents[2] / "docs/digests.md").read_text()
     (line,) = [line for line in page.splitlines() if line.startswith("cloudtrail-parquet verify")]
-    values = {"DATASET": "set", "SOURCE": "logs", "FILE": "logs/public-keys.json"}
+    values = {"DATASET": "set", "SOURCE": "logs", "FILE": "logs.public-keys.json"}
     words = [str(whole / values[word]) if word in values else word for word in line.split()]
 
     assert run(*words[1:]).returncode == 0
@@ -168,7 +168,7 @@ def test_with_credentials_cloudtrail_is_asked_for_the_keys_of_each_region(
     monkeypatch.setattr(
         CloudTrail,
         "keys",
-        json.loads((whole / "logs/public-keys.json").read_bytes())["PublicKeyList"],
+        json.loads((whole / "logs.public-keys.json").read_bytes())["PublicKeyList"],
     )
     server = ThreadingHTTPServer(("127.0.0.1", 0), CloudTrail)
     Thread(target=server.serve_forever, daemon=True).start()

@@ -109,7 +109,7 @@ def generate(  # noqa: PLR0913, PLR0917 - each is an option
     seed: Annotated[int, typer.Option(metavar="N", help="Another number makes another tree.")] = 0,
     digests: Annotated[
         bool,
-        typer.Option("--digests", help="Write digest files, too, and public-keys.json for them."),
+        typer.Option("--digests", help="Write digest files, too, and OUT.public-keys.json."),
     ] = False,
     as_json: AsJson = False,
     no_progress: NoProgress = False,  # noqa: ARG001 - its callback uses it

@@ -19,6 +19,7 @@ from cloudtrail_parquet.digests.logs import Period
 from cloudtrail_parquet.digests.public_keys import PublicKeys, keys_in
 from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
 from cloudtrail_parquet.sample_logs.digests import ChainWriter, Trail
+from cloudtrail_parquet.sample_logs.digests import keys_of as keys_path
 from cloudtrail_parquet.sample_logs.digests.signing import SigningKey
 from cloudtrail_parquet.sample_logs.tree import LoggedText, gzip_bytes
 from cloudtrail_parquet.source.discover import discover
@@ -140,10 +141,11 @@ def wrong(findings: Iterable[DigestFinding]) -> list[tuple[str, str]]:
 
 
 @cache
-def generated() -> dict[str, bytes]:
-    """The files of a generated tree."""
+def generated() -> tuple[dict[str, bytes], bytes]:
+    """The files of a generated tree, and its public keys."""
     with TemporaryDirectory() as folder:
         root = Path(folder) / "logs"
         generate_tree(root, TreeSpec(accounts=2, regions=1, days=2, records=400, digests=True))
         files = (path for path in root.rglob("*") if path.is_file())
-        return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+        tree = {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+        return tree, keys_path(root).read_bytes()

@@ -17,6 +17,7 @@ from cloudtrail_parquet.digests.check import check_digests, digested_places
 from cloudtrail_parquet.digests.logs import Period
 from cloudtrail_parquet.digests.public_keys import PublicKeys, keys_in
 from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
+from cloudtrail_parquet.sample_logs.digests import keys_of as keys_path
 from cloudtrail_parquet.source.discover import discover
 from cloudtrail_parquet.storage import UnionStore, open_store
 from tests.unit.digests.signed_tree import (
@@ -51,8 +52,8 @@ def test_on_a_disk_all_signatures_but_the_last_are_known_from_the_chain() -> Non
 
 
 def test_a_generated_tree_is_as_it_was_delivered() -> None:
-    files = generated()
-    keys = PublicKeys(keys_in(files["public-keys.json"], "keys"))
+    files, keys_text = generated()
+    keys = PublicKeys(keys_in(keys_text, "keys"))
 
     findings = SignedTree(dict(files)).check(keys, uri="memory:///")
 
@@ -453,13 +454,14 @@ def test_several_locations_are_verified_as_one_source() -> None:
 
 def test_a_damaged_log_file_of_a_generated_tree_is_named(tmp_path: Path) -> None:
     spec = TreeSpec(accounts=1, regions=2, days=1, records=900, corrupt=0.2, digests=True)
-    truth = generate_tree(tmp_path, spec)
-    source = open_store(tmp_path)
+    truth = generate_tree(tmp_path / "logs", spec)
+    opener = partial(open_store, tmp_path / "logs")
+    source = opener()
     places = digested_places(source, discover(source, ["CloudTrail"]))
-    keys = PublicKeys(keys_in((tmp_path / "public-keys.json").read_bytes(), "keys"))
+    keys = PublicKeys(keys_in(keys_path(tmp_path / "logs").read_bytes(), "keys"))
     period = Period.of_days(date.min, date.max)
 
-    reports = list(check_digests(partial(open_store, tmp_path), places, period, keys, workers=2))
+    reports = list(check_digests(opener, places, period, keys, workers=2))
 
     found = [each for report in reports for each in wrong(report.findings)]
     assert sorted(found) == sorted(("log altered", file.key) for file in truth.corrupt_files)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from cloudtrail_parquet.sample_logs.digests.signing import SigningKey
@@ -17,7 +18,6 @@ from cloudtrail_parquet.sample_logs.tree import LoggedText, Tree, gzip_bytes
 
 BUCKET = "example-logs"
 HOME = "us-east-1"
-KEYS = "public-keys.json"
 
 _HOUR = timedelta(hours=1)
 _OFFSET = timedelta(minutes=1, seconds=31)  # hours of digest files begin at any moment
@@ -68,7 +68,7 @@ class Trail:
 
 
 def write_digests(tree: Tree, seed: int) -> Iterator[WrittenDigest]:
-    """Write the digest files of a tree, hour by hour, and the public keys beside ``AWSLogs``.
+    """Write the digest files of a tree, hour by hour, and the public keys, see `keys_of`.
 
     The first one of each trail covers the hour of the first log file of the tree; the last one ends
     after the last log file of the tree.
@@ -94,7 +94,16 @@ def write_digests(tree: Tree, seed: int) -> Iterator[WrittenDigest]:
             yield chain.add(by_hour[hour], start, start + _HOUR)
     month = timedelta(days=30)
     entries = [keys[region].to_json(first - month, last + month) for region in sorted(keys)]
-    tree.write(KEYS, json.dumps({"PublicKeyList": entries}, indent=2).encode() + b"\n")
+    keys_of(tree.root).write_text(json.dumps({"PublicKeyList": entries}, indent=2) + "\n")
+
+
+def keys_of(root: Path) -> Path:
+    """The file with the public keys of a tree: beside its folder, so that it is not among logs.
+
+    The tree in ``logs`` has its keys in ``logs.public-keys.json``.
+    """
+    root = root.resolve()
+    return root.with_name(f"{root.name}.public-keys.json")
 
 
 def _trail_of(key: str, organization: str) -> Trail:
