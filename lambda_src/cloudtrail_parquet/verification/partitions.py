@@ -18,6 +18,7 @@ from cloudtrail_parquet.verification.parts import DAMAGE, OpenPart, Row, opened
 from cloudtrail_parquet.verification.receipts import StateReader, part_named, rules_of
 from cloudtrail_parquet.verification.rules import Masks
 from cloudtrail_parquet.verification.tables import RowDigests
+from cloudtrail_parquet.wording import counted
 
 
 class LateRow(NamedTuple):
@@ -87,10 +88,10 @@ class PartitionReader:
                 listed.add(target)
             size = sizes.get(part.key)
             if size is None:
-                what = f"its receipt names it, with {part.rows:,} rows; it is not there"
+                what = f"its receipt names it, with {counted(part.rows, 'row')}; it is not there"
                 yield Finding(kind=Kind.PART_MISSING, unit=unit.name, part=part.key, what=what)
             elif size != part.bytes and target != unit:  # those of the unit are read
-                what = f"it has {size:,} bytes, and {part.bytes:,} by its receipt"
+                what = f"it has {counted(size, 'byte')}, and {part.bytes:,} by its receipt"
                 yield Finding(kind=Kind.PART_ALTERED, unit=unit.name, part=part.key, what=what)
 
     def scan(
@@ -183,7 +184,7 @@ def _against(
         yield _about(Kind.PART_UNKNOWN, unit, entry, what)
         return
     if part.size != named.bytes:
-        what = f"it has {part.size:,} bytes, and {named.bytes:,} by its receipt"
+        what = f"it has {counted(part.size, 'byte')}, and {named.bytes:,} by its receipt"
         yield _about(Kind.PART_ALTERED, unit, entry, what)
     elif not named.sha256:
         what = "its receipt has no SHA-256, as those of older versions; size and rows agree"
@@ -192,7 +193,7 @@ def _against(
         what = f"its SHA-256 is {part.sha256}, and {named.sha256} by its receipt"
         yield _about(Kind.PART_ALTERED, unit, entry, what)
     if part.count != named.rows:
-        what = f"it has {part.count:,} rows, and {named.rows:,} by its receipt"
+        what = f"it has {counted(part.count, 'row')}, and {named.rows:,} by its receipt"
         yield _about(Kind.PART_ALTERED, unit, entry, what)
     if not receipt.additions and not receipt.kept:
         yield from (

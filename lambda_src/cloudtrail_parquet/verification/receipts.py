@@ -25,6 +25,7 @@ from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import ReadStore
 from cloudtrail_parquet.verification.logs import Bounds
 from cloudtrail_parquet.verification.parts import DAMAGE, opened
+from cloudtrail_parquet.wording import counted
 
 _FATES = ("written", "straggled", "elsewhere", "duplicate", "discarded", "quarantined")
 _NAMES = ("read", *_FATES)
@@ -121,18 +122,19 @@ def sums(receipt: Receipt) -> Iterator[str]:
     records = receipt.records
     fates = {name: getattr(records, name) for name in _FATES}
     if sum(fates.values()) != records.read:
-        yield f"{records.read:,} records read, {sum(fates.values()):,} accounted for"
+        yield f"{counted(records.read, 'record')} read, {sum(fates.values()):,} accounted for"
     rows = rows_removed(receipt) + sum(part.rows for part in receipt.parts)
     size = sum(part.bytes for part in receipt.parts)
     if rows != records.written + records.straggled:
         made = records.written + records.straggled
-        yield f"{made:,} records written, {rows:,} rows in its parts"
+        yield f"{counted(made, 'record')} written, {counted(rows, 'row')} in its parts"
     if size != receipt.bytes_out:
-        yield f"{receipt.bytes_out:,} bytes out, {size:,} in its parts"
+        yield f"{counted(receipt.bytes_out, 'byte')} out, {size:,} in its parts"
     if sum(receipt.stragglers.values()) != records.straggled:
-        yield f"{records.straggled:,} stragglers, {sum(receipt.stragglers.values()):,} by day"
+        by_day = sum(receipt.stragglers.values())
+        yield f"{counted(records.straggled, 'straggler')}, {by_day:,} by day"
     if receipt.files.listed != receipt.files.read + receipt.files.quarantined:
-        yield f"{receipt.files.listed:,} log files, not as many read or quarantined"
+        yield f"{counted(receipt.files.listed, 'log file')}, not as many read or quarantined"
     yield from _sums_of_places(receipt)
 
 
@@ -143,7 +145,8 @@ def _sums_of_places(receipt: Receipt) -> Iterator[str]:
     for number, name in enumerate(_NAMES):
         total = sum(one.records[number] for one in figures)
         if total != getattr(receipt.records, name):
-            yield f"{getattr(receipt.records, name):,} records {name}, {total:,} of its places"
+            said = counted(getattr(receipt.records, name), "record")
+            yield f"{said} {name}, {total:,} of its places"
 
 
 def rows_removed(receipt: Receipt) -> int:

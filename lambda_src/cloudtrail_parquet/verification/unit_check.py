@@ -290,5 +290,5 @@ def _counts(receipt: Receipt, taken: Delivered) -> Iterator[Finding]:
     for name, count in taken.counts.items():
         said = getattr(receipt.records, name)
         if said != count:
-            what = f"it says {said:,} records {name}; its log files have {count:,}"
+            what = f"it says {counted(said, 'record')} {name}; its log files have {count:,}"
             yield Finding(kind=Kind.RECEIPT_FALSE, unit=receipt.unit.name, what=what)
