@@ -452,6 +452,7 @@ class Terminal:
         pid, self._terminal = pty.fork()
         if pid == 0:
             os.environ.update(TERM="dumb", COLUMNS="100")
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a job in the background ignores it
             os.execv(sys.executable, command(*arguments))  # noqa: S606
         self._pid = pid
 
@@ -554,9 +555,21 @@ def test_a_day_is_filled_in() -> None:
     assert "DATE '2026-01-10'" in re.sub(r"--.*", "", text)
 
 
-def test_ctrl_c_ends_a_question_at_a_terminal(terminal: Callable[..., Terminal]) -> None:
+def wait_for_a_file_in(folder: Path) -> None:
+    """Wait until a question has its temporary folder, and half a second more."""
+    ends = time.monotonic() + 60
+    while not list(folder.iterdir()):
+        assert time.monotonic() < ends
+        time.sleep(0.1)
+    time.sleep(0.5)
+
+
+def test_ctrl_c_ends_a_question_at_a_terminal(
+    terminal: Callable[..., Terminal], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     asked = terminal("SELECT count(*) FROM range(1000000000000)")
-    time.sleep(2)
+    wait_for_a_file_in(tmp_path)
     asked.type("\x03")
 
     assert "interrupted" in asked.until("interrupted")
@@ -571,12 +584,7 @@ def test_a_question_that_is_ended_leaves_no_temporary_folder(
     inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored
     process = subprocess.Popen(command("query", dataset, ENDLESS), env=there)
     signal.signal(signal.SIGHUP, inherited)
-    ends = time.monotonic() + 60
-    while not list(tmp_path.iterdir()):
-        assert process.poll() is None
-        assert time.monotonic() < ends
-        time.sleep(0.1)
-    time.sleep(0.5)
+    wait_for_a_file_in(tmp_path)
     process.send_signal(ending)
 
     status = process.wait(60)

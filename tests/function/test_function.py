@@ -630,7 +630,7 @@ def test_another_run_is_not_waited_for_longer_than_there_is_time() -> None:
         (OSError(28, "No space left on device"), r"OSError at .*\(No space left on device\)"),
         (
             KeyError("arn:aws:iam::1:user/ada"),
-            r"KeyError at cloudtrail_parquet\.conversion\.convert:\d+",
+            r"KeyError at cloudtrail_parquet\.conversion\.leases:\d+",
         ),
         (StorageError("x", "y", "z"), "y: x. z"),
     ],

@@ -26,7 +26,7 @@ the environment over the file:
 |---|---|
 | a settings file, named by `--settings FILE` or `{PREFIX}SETTINGS` | `row_group_rows = 65536` |
 | the environment | `{PREFIX}ROW_GROUP_ROWS=65536` |
-| an option of `convert`, `plan`, `backfill`, `rewrite`, `inspect` or `schema` \
+| an option of `convert`, `plan`, `backfill`, `status`, `report`, `rewrite`, `inspect` or `schema` \
 | `--row-group-rows 65536` |
 
 A settings file is TOML. Lists and values by column can be written as text, too:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cloudtrail_parquet.cli.arguments import Accounts, From, Regions, State, To, range_of
+from cloudtrail_parquet.cli.arguments import Accounts, Day, From, Regions, State, To, range_of
 from cloudtrail_parquet.cli.history.status import Dataset, Fresh, Parts, Source, as_made
 from cloudtrail_parquet.cli.new_file import output_to
 from cloudtrail_parquet.cli.options import with_settings
@@ -53,6 +53,7 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option
     output: Page = "report.html",
     source: Source = None,
     state: State = None,
+    day: Day = None,
     first: From = None,
     last: To = None,
     account: Accounts = None,
@@ -70,7 +71,7 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option
     """
     from cloudtrail_parquet.reporting.report import make_report  # noqa: PLC0415 - DuckDB is slow
 
-    wanted = range_of(None, first, last, account, region)
+    wanted = range_of(day, first, last, account, region)
     if is_below(output, dataset):
         hint = "Name a location outside it: readers expect nothing but Parquet there"
         raise UsageError("it lies in the dataset", output, hint)
