@@ -8,11 +8,12 @@ says: `cloudtrail_parquet.storage.s3_errors` reads these texts.
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import md5
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from obstore.exceptions import (
@@ -134,10 +135,11 @@ class Buckets(NamedTuple):
 
 
 class Got(NamedTuple):
-    """The answer to a GET."""
+    """The answer to a GET; objects have no metadata of their own here."""
 
     held: HeldObject
     meta: Meta
+    attributes: Mapping[str, str] = MappingProxyType({})
 
     def bytes(self) -> bytes:
         """The body."""
