@@ -313,6 +313,7 @@ def _is_same_source(run: Run) -> bool:
         before is not None
         and run.task.notes.is_true
         and not before.rebuilt  # whose identities may be lost as well
+        and not before.kept  # or be those of shards
         and before.source_fingerprint == run.task.fingerprint
         and before.records.read == run.collation.counts.read
     )

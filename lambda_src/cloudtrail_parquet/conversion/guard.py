@@ -69,7 +69,9 @@ def lost(  # noqa: PLR0913, PLR0917
         None when the state cannot tell.
     """
     before = notes.receipt
-    if before is not None and before.rebuilt:  # how many records were read is not known
+    # Of one that was rebuilt it is not known how many records were read; one that was kept may be
+    # the sum of shards of which some were made of log files that are gone, some of these.
+    if before is not None and (before.rebuilt or before.kept):
         before = None
     if before is not None and notes.is_true and before.source_fingerprint == fingerprint:
         unread = before.records.read - read

@@ -579,6 +579,24 @@ def test_a_shard_that_has_lost_log_files_is_kept_and_the_unit_says_so() -> None:
     assert receipt.records.written == 3
 
 
+def test_a_unit_of_which_a_shard_is_kept_is_not_replaced_by_other_records_of_that_number() -> None:
+    noon = START + 12 * HOUR
+    early, late = file(START + HOUR, 1, log_file(event(1, START + HOUR))), busy_day()[-1]
+    stores = of_files([early, late])
+    split(stores, 2)
+    stores.source.delete([early[0]])
+    put(stores, [file(noon - HOUR, 2, log_file(event(2, noon - HOUR)))])
+    kept = split(stores, 2)
+    stood = ids(stores)
+
+    again = convert(stores)
+
+    assert kept.kept
+    assert again is not None
+    assert again.kept
+    assert set(stood) <= set(ids(stores))
+
+
 @pytest.mark.parametrize("order", [(FIRST, SECOND), (SECOND, FIRST)])
 def test_a_copy_outlives_the_log_file_that_it_was_left_out_for(order: tuple[Shard, Shard]) -> None:
     stores = of_files(TWO)
