@@ -62,6 +62,9 @@ class MortalStaging:
     def create(self, key: str) -> BinaryIO:
         return self._staging.create(key)
 
+    def rename(self, key: str, name: str) -> None:
+        self._staging.rename(key, name)
+
     def publish(self, key: str, version: str | None) -> str:
         self._tick()
         return self._staging.publish(key, version)

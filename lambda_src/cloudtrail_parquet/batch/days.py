@@ -15,7 +15,8 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from cloudtrail_parquet.conversion.convert import convert_unit, is_small, publish_read
 from cloudtrail_parquet.conversion.guard import belongs_to
-from cloudtrail_parquet.conversion.publish import HeldLeases, PartitionsChangedError
+from cloudtrail_parquet.conversion.leases import HeldLeases
+from cloudtrail_parquet.conversion.publish import PartitionsChangedError
 from cloudtrail_parquet.conversion.run import Run
 from cloudtrail_parquet.conversion.task import Look, Task, task_of
 from cloudtrail_parquet.deliveries import LogFile

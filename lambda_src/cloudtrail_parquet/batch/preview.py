@@ -5,12 +5,12 @@ from tempfile import TemporaryDirectory
 
 from cloudtrail_parquet.conversion.convert import is_expired
 from cloudtrail_parquet.conversion.keep import (
-    added_receipt,
     is_nothing,
     kept_receipt,
     unrecorded_parts,
 )
 from cloudtrail_parquet.conversion.run import Run
+from cloudtrail_parquet.conversion.staying.adding import added_receipt
 from cloudtrail_parquet.conversion.task import task_of
 from cloudtrail_parquet.deliveries import LogFile
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit

@@ -9,7 +9,7 @@ When the day is settled, or after `MAX_ADDITIONS`, the unit is converted as a wh
 nothing is gone from the source.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -17,9 +17,10 @@ import pyarrow as pa
 
 from cloudtrail_parquet.conversion.guard import keys_in
 from cloudtrail_parquet.deliveries import LogFile
-from cloudtrail_parquet.layout import Unit, part_number, unit_of
+from cloudtrail_parquet.layout import Unit, part_number, unit_of, with_number
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
 from cloudtrail_parquet.settings.options import ConversionOptions
+from cloudtrail_parquet.state.figures import Part
 from cloudtrail_parquet.state.identities import Fingerprint, Identities, fingerprint_of, known_as
 from cloudtrail_parquet.state.notes import Notes
 from cloudtrail_parquet.state.receipt import Receipt
@@ -76,6 +77,43 @@ def first_number(unit: Unit, keys: Iterable[str]) -> int:
     """The number after those of the parts, among some, that lie in a unit's partition."""
     numbers = (part_number(key) for key in keys if unit_of(key) == unit)
     return max(numbers, default=-1) + 1
+
+
+def apart(
+    new: Sequence[Part],
+    old: Collection[str],
+    digests: Mapping[str, str],
+    is_alike: Callable[[str], bool],
+) -> list[str]:
+    """The keys of new parts among old ones of the same owner in the same partition.
+
+    They are as they are if at most one of them is that of an old part with other rows. Else the
+    parts get the first numbers in a row for which there is none. If they are those that stand, they
+    keep the numbers of these.
+
+    Args:
+        new: The new parts, numbered from 0.
+        old: The keys of the old ones.
+        digests: What is known of their SHA-256, by key.
+        is_alike: Whether another old one is there, and was made of the same log files in the same
+            way, so that it is what a new one with its key would be.
+    """
+    there = sorted(old, key=part_number)
+    if [digests.get(key, "") for key in there] == [part.sha256 for part in new]:
+        return there
+
+    def clashes(names: Iterable[str]) -> int:
+        pairs = zip(names, new, strict=True)
+        known = ((key, digests.get(key), part.sha256) for key, part in pairs if key in old)
+        return sum(not (is_alike(key) if one is None else one == two) for key, one, two in known)
+
+    names, first = [part.key for part in new], 0
+    if clashes(names) <= 1:
+        return names
+    while clashes(names):
+        first += 1
+        names = [with_number(part.key, first + number) for number, part in enumerate(new)]
+    return names
 
 
 def addition_of(  # noqa: PLR0913

@@ -7,23 +7,22 @@ from typing import Any
 
 from cloudtrail_parquet.conversion.addition import is_made_alike, may_retry
 from cloudtrail_parquet.conversion.keep import (
-    add,
     is_nothing,
     keep,
     kept_receipt,
     note_nothing,
     unrecorded_parts,
 )
-from cloudtrail_parquet.conversion.leases import alone, unit_held
+from cloudtrail_parquet.conversion.leases import HeldLeases, alone, unit_held
 from cloudtrail_parquet.conversion.publish import (
     Change,
-    HeldLeases,
     Partitions,
     PartitionsChangedError,
     publish,
 )
 from cloudtrail_parquet.conversion.run import Run
 from cloudtrail_parquet.conversion.shards import IncompleteSplitError, Split, guard_others
+from cloudtrail_parquet.conversion.staying.adding import add
 from cloudtrail_parquet.conversion.task import ShardTask, Task, WholeTask, task_of
 from cloudtrail_parquet.deliveries import LogFile
 from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError
@@ -272,6 +271,7 @@ def _replace(run: Run, seconds: float, held: HeldLeases) -> Receipt:
     if kept is not None:
         return keep(run, kept, others, held)
     guard_others(others, task, task.last_receipt, run.duplicates.keys, run.identities, held)
+    run.keep_apart()
     receipt = run.receipt(seconds)
     change = Change(
         unit=task.unit,

@@ -4,13 +4,10 @@ They are kept when the source has lost some of what they were made of. Where the
 records for any, that is noted.
 """
 
-from datetime import date
 from functools import partial
 
-import pyarrow as pa
 from msgspec.structs import replace
 
-from cloudtrail_parquet.conversion.addition import Addition, day_of_part, is_made_alike
 from cloudtrail_parquet.conversion.guard import (
     exist,
     lost,
@@ -19,24 +16,28 @@ from cloudtrail_parquet.conversion.guard import (
     receipt_from_footers,
     remaining_keys,
 )
+from cloudtrail_parquet.conversion.leases import HeldLeases
 from cloudtrail_parquet.conversion.publish import (
     Change,
-    HeldLeases,
     Partitions,
     PartitionsChangedError,
     publish,
 )
 from cloudtrail_parquet.conversion.run import Run
+from cloudtrail_parquet.conversion.staying.half_done import (
+    is_half_done,
+    may_add,
+    repeated_parts,
+)
 from cloudtrail_parquet.conversion.task import ShardTask
 from cloudtrail_parquet.errors import UsageError, listed
 from cloudtrail_parquet.layout import WHOLE, Shard, SplitId, shard_of
-from cloudtrail_parquet.printable import writable
 from cloudtrail_parquet.state.figures import first_of
 from cloudtrail_parquet.state.identities import Identities
 from cloudtrail_parquet.state.keys import StateKeys
 from cloudtrail_parquet.state.notes import NotesByShard, base_identities, known_identities
 from cloudtrail_parquet.state.receipt import Receipt, to_text
-from cloudtrail_parquet.state.sums import as_kept, with_addition
+from cloudtrail_parquet.state.sums import as_kept
 from cloudtrail_parquet.storage import Entry
 
 
@@ -116,13 +117,12 @@ def keep(run: Run, kept: Receipt, others: NotesByShard, held: HeldLeases) -> Rec
 
     Raises:
         UsageError: Something would be lost without any of them.
-        PartitionsChangedError: Their receipt was rebuilt. Which log files are new is not known, so
-            all are read once more, to be added to what is kept.
+        PartitionsChangedError: It is not known which log files the parts lack, since their receipt
+            was rebuilt, or a run was ended half-way: the next run adds what is new.
     """
     before, receipt = run.task.last_receipt, _write_kept(run, kept, others, held)
     is_first = before is not None and before.rebuilt and not before.kept
-    is_whole = not isinstance(run.task, ShardTask) and bool(run.task.window)
-    if is_first and is_whole and is_made_alike(receipt, run.task.options):
+    if (is_first or is_half_done(run.task.notes)) and may_add(run, receipt):
         raise PartitionsChangedError(run.task.unit.name)
     return receipt
 
@@ -133,7 +133,7 @@ def _write_kept(run: Run, kept: Receipt, others: NotesByShard, held: HeldLeases)
     sizes = {entry.key: entry.size for entry in entries}
     is_true = sizes == {part.key: part.bytes for part in kept.parts}
     is_mixed = len({shard_of(entry.key).split for entry in entries}) > 1
-    gone = set[SplitId]()
+    gone, repeated = set[SplitId](), set[str]()
     # Of a split that another one has replaced, if that was ended before it had forgotten it.
     forgotten = {
         shard: each for shard, each in others.items() if each.parts and each.parts.isdisjoint(sizes)
@@ -144,19 +144,22 @@ def _write_kept(run: Run, kept: Receipt, others: NotesByShard, held: HeldLeases)
         )
         gone = _dispensable(run, entries, recorded)
         rest = [entry for entry in entries if shard_of(entry.key).split not in gone]
-        kept = as_kept_by(run, _receipt_of(run, rest), kept.kept)
+        repeated = repeated_parts(run, rest)
+        rest = [entry for entry in rest if entry.key not in repeated]
+        if {entry.key: entry.size for entry in rest} != {p.key: p.bytes for p in kept.parts}:
+            kept = as_kept_by(run, _receipt_of(run, rest), kept.kept)
         forgotten = others  # their parts may be gone
     elif notes.intent is None and not any(other.intent for other in others.values()):
         held.confirm()
         key = StateKeys.of(task.unit, task.shard).receipt
         stores.state.swap(key, to_text(kept), notes.receipt_version)
         return kept
-    known = _identities(run)
+    known = _identities(run, kept)
     kept = replace(kept, run=task.run, identities=b"" if known is None else known.few)
     change = Change(
         unit=task.unit,
         shard=task.shard,
-        goes=partial(_is_among, gone),
+        goes=lambda shard: shard.split in gone or (bool(repeated) and task.goes(shard)),
         receipt=kept,
         identities=known,
         notes=notes,
@@ -165,20 +168,29 @@ def _write_kept(run: Run, kept: Receipt, others: NotesByShard, held: HeldLeases)
         finished={shard: each for shard, each in others.items() if shard not in forgotten},
         partitions=Partitions.unwatched(task.entries),
         staging=None,
+        forgets=known is None and is_half_done(run.task.notes),
     )
     publish(change, stores, task.options.lease, held)
     return kept
 
 
-def _identities(run: Run) -> Identities | None:
+def _identities(run: Run, kept: Receipt) -> Identities | None:
     """Those of the parts that stay, as far as the state tells; None to leave a shard's.
 
-    Without what an unfinished addition has added: its parts go.
+    Without what an unfinished addition has added: its parts go. Of an unfinished replacement the
+    parts are all new ones, or all old ones; or it is not known what they were made of.
     """
     notes, task = run.task.notes, run.task
+    intent, before = notes.intent, task.last_receipt
+    if intent is not None and is_half_done(run.task.notes):
+        keys = {part.key for part in kept.parts}
+        if before is not None and before.parts == kept.parts and before.identities:
+            return Identities.of_bytes(before.identities)
+        if keys != intent.puts:
+            return None
     if isinstance(task, ShardTask):
         return None
-    if notes.intent is not None and notes.intent.adds is not None:
+    if intent is not None and intent.adds is not None:
         return base_identities(task.stores.state, task.unit, notes)
     return known_identities(task.stores.state, task.unit, notes)
 
@@ -244,101 +256,3 @@ def as_kept_by(run: Run, before: Receipt, why: str) -> Receipt:
     if isinstance(run.task, ShardTask):
         return replace(kept, seen=run.task.seen)
     return kept
-
-
-def added_receipt(run: Run, addition: Addition, seconds: float) -> Receipt:
-    """The receipt of the parts that stay and of those that a run adds."""
-    again = {writable(file.key) for file in addition.again}
-    before, added = addition.before, run.receipt(seconds)
-    receipt = with_addition(before, added, addition.fingerprint, again)
-    is_known = addition.known is not None
-    receipt = replace(receipt, identities=added.identities if is_known else b"")
-    if not addition.gone:
-        return receipt
-    why = addition.gone + run.task.refused_words
-    return replace(receipt, status="partial", kept=why, kept_source=run.task.fingerprint)
-
-
-def add(run: Run, addition: Addition, seconds: float, held: HeldLeases) -> Receipt:
-    """Publish the parts of an addition.
-
-    What an addition that ended half-way has left behind is removed, if nothing of it would be lost;
-    else it is adopted, and the run is repeated as an addition to that as well.
-
-    Returns:
-        The receipt that was written.
-
-    Raises:
-        PartitionsChangedError: The run has to be repeated.
-    """
-    task = run.task
-    left = _left_behind(run, addition)
-    is_split = not task.was_split and any(shard_of(entry.key) != WHOLE for entry in left)
-    if is_split or not addition.is_in_place(run.published.at):
-        raise PartitionsChangedError(task.unit.name)
-
-    def keys(day: date) -> pa.ChunkedArray:
-        stay = addition.keys(task.stores.dataset, day)
-        return pa.chunked_array([*run.duplicates.keys(day).chunks, stay], pa.int64())
-
-    if why := lost_rows(task.stores, left, keys, "", task.options.rows.discard):
-        _adopt(run, addition, left, why, held)
-        raise PartitionsChangedError(task.unit.name)
-    receipt = added_receipt(run, addition, seconds)
-    identities = None if addition.known is None else run.identities
-    before = addition.known.counts if addition.known else run.identities.counts
-    change = _change(run, receipt, identities, left)._replace(
-        partitions=Partitions(
-            lambda day: run.published.refresh(day, run.duplicates.keys(day)), run.published.latest
-        ),
-        staging=run.staging,
-        staged=frozenset(part.key for part in receipt.parts) - addition.kept,
-        adds=frozenset(run.identities.counts) - frozenset(before),
-    )
-    publish(change, task.stores, task.options.lease, held)
-    return receipt
-
-
-def _adopt(run: Run, addition: Addition, left: list[Entry], why: str, held: HeldLeases) -> None:
-    """Make parts that an unfinished addition has left behind parts of the unit's receipt."""
-    task, before, now = run.task, addition.before, run.task.stores.now()
-    dataset = task.options.dataset
-    adopted = receipt_from_footers(task.stores.dataset, task.unit, left, dataset, now)
-    receipt = replace(
-        with_addition(before, adopted, before.source_fingerprint),
-        status="partial",
-        kept=f"{addition.gone}; {why}" if addition.gone else why,
-        kept_source=before.source_fingerprint,
-        settled=before.settled,
-        run=task.run,
-        identities=b"" if addition.known is None else addition.known.few,
-    )
-    publish(_change(run, receipt, addition.known, left), task.stores, task.options.lease, held)
-
-
-def _change(run: Run, receipt: Receipt, identities: Identities | None, left: list[Entry]) -> Change:
-    """A change that leaves all parts of a receipt as they are."""
-    task = run.task
-    return Change(
-        unit=task.unit,
-        shard=task.shard,
-        goes=task.goes,
-        receipt=receipt,
-        identities=identities,
-        notes=task.notes,
-        unknown=frozenset(entry.key for entry in left),
-        others={},
-        finished={},
-        partitions=Partitions.unwatched(task.entries),
-        staging=None,
-    )
-
-
-def _left_behind(run: Run, addition: Addition) -> list[Entry]:
-    """The unit's parts that its receipt does not name."""
-    task = run.task
-    own = {entry.key: entry for entry in run.published.own(task.unit.day)}
-    named = task.notes.parts - own.keys()
-    for day in {day for day in map(day_of_part, named) if day is not None}:
-        own |= {entry.key: entry for entry in task.entries(day) if entry.key in named}
-    return [entry for key, entry in sorted(own.items()) if key not in addition.kept]

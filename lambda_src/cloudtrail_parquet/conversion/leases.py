@@ -3,11 +3,36 @@
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from cloudtrail_parquet.conversion.publish import HeldLeases
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit, unit_of
 from cloudtrail_parquet.settings.options import LeaseOptions
 from cloudtrail_parquet.state.keys import StateKeys, partition_lease
-from cloudtrail_parquet.storage import Store, Stores
+from cloudtrail_parquet.storage import Lease, Store, Stores
+
+
+class HeldLeases:
+    """The leases that a run holds, checked together.
+
+    Attributes:
+        later: The units of later days whose partitions are among them.
+    """
+
+    def __init__(self, *leases: Lease, later: frozenset[Unit] = frozenset()) -> None:
+        self._leases, self.later = leases, later
+
+    def plus(self, lease: Lease, later: Unit | None = None) -> "HeldLeases":
+        """These leases and another one, perhaps that of a later day's partition."""
+        days = self.later if later is None else self.later | {later}
+        return HeldLeases(*self._leases, lease, later=days)
+
+    def check(self) -> None:
+        """Raise if one may have been lost, by the clock; see `Lease.check`."""
+        for lease in self._leases:
+            lease.check()
+
+    def confirm(self) -> None:
+        """Raise if one has been lost, by the store; see `Lease.confirm`."""
+        for lease in self._leases:
+            lease.confirm()
 
 
 @contextmanager

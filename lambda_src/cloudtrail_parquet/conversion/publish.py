@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from cloudtrail_parquet.conversion.guard import belongs_to
+from cloudtrail_parquet.conversion.leases import HeldLeases
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit, owner_of, unit_of
 from cloudtrail_parquet.settings.options import LeaseOptions
@@ -21,37 +22,11 @@ from cloudtrail_parquet.state.identities import Identities
 from cloudtrail_parquet.state.keys import StateKeys, partition_lease
 from cloudtrail_parquet.state.notes import Intent, Notes, read_notes, shard_notes
 from cloudtrail_parquet.state.receipt import Receipt, to_text
-from cloudtrail_parquet.storage import Entry, Lease, Staging, Store, Stored, Stores
+from cloudtrail_parquet.storage import Entry, Staging, Store, Stored, Stores
 
 
 class PartitionsChangedError(Exception):
     """A partition has changed while parts for it were made, so they have to be made again."""
-
-
-class HeldLeases:
-    """The leases that a run holds, checked together.
-
-    Attributes:
-        later: The units of later days whose partitions are among them.
-    """
-
-    def __init__(self, *leases: Lease, later: frozenset[Unit] = frozenset()) -> None:
-        self._leases, self.later = leases, later
-
-    def plus(self, lease: Lease, later: Unit | None = None) -> "HeldLeases":
-        """These leases and another one, perhaps that of a later day's partition."""
-        days = self.later if later is None else self.later | {later}
-        return HeldLeases(*self._leases, lease, later=days)
-
-    def check(self) -> None:
-        """Raise if one may have been lost, by the clock; see `Lease.check`."""
-        for lease in self._leases:
-            lease.check()
-
-    def confirm(self) -> None:
-        """Raise if one has been lost, by the store; see `Lease.confirm`."""
-        for lease in self._leases:
-            lease.confirm()
 
 
 class Partitions(NamedTuple):
@@ -90,6 +65,8 @@ class Change(NamedTuple):
         staging: Holds the new parts; None when all of them are published already.
         staged: The keys of the parts that are in it; None for all of the receipt's.
         adds: See `Intent`.
+        forgets: Whether the stored identities are removed: it is not known which log files the
+            parts are made of.
         may_shrink: Whether records may go that others have left out as repeated.
         is_planned: Whether the intent holds the receipt, by which another run can complete it.
     """
@@ -107,6 +84,7 @@ class Change(NamedTuple):
     staging: Staging | None
     staged: frozenset[str] | None = None
     adds: frozenset[int] | None = None
+    forgets: bool = False
     may_shrink: bool = False
     is_planned: bool = False
 
@@ -136,7 +114,7 @@ class Change(NamedTuple):
         Beside a receipt that had them as well there is no such object.
         """
         if not self.receipt.identities:
-            return self.identities is not None
+            return self.forgets or self.identities is not None
         before = self.notes.receipt
         return not self.notes.is_void and not (before and before.identities)
 
@@ -144,7 +122,12 @@ class Change(NamedTuple):
         """The intent of this change."""
         run, few = self.receipt.run, self.receipt.identities
         planned = self.receipt if self.is_planned else msgspec.UNSET
-        return Intent(run, stores.now(), self.touched, self.adds, few, planned)
+        return Intent(run, stores.now(), self.touched, self.adds, few, planned, self.puts)
+
+    @property
+    def puts(self) -> frozenset[str]:
+        """The keys of the parts that are put in place, or are there already."""
+        return self.new if self.staged is None else self.staged
 
     @property
     def touched(self) -> frozenset[str]:
@@ -216,7 +199,7 @@ def _store_identities(
 ) -> None:
     """Write the identities in an object of their own, or remove it, as the intent has them."""
     key = StateKeys.of(change.unit, change.shard).identities
-    if change.receipt.identities:
+    if change.receipt.identities or change.forgets:
         _remove(state, key, stored and stored.version, held)
     elif change.identities is not None:
         data = change.identities.to_bytes()
@@ -263,6 +246,9 @@ def _replace(
 ) -> None:
     """Change one partition: publish the new parts, then remove the owner's others.
 
+    At most one new part is to take the place of another one with other rows. That comes last, so
+    that all rows stand at any moment; see `Run.keep_apart`.
+
     Args:
         change: What is to be replaced, and by what.
         target: The unit of the partition.
@@ -271,8 +257,8 @@ def _replace(
         held: The leases, of which one is that of the partition.
     """
     if change.staging is not None:
-        staged = change.new if change.staged is None else change.staged
-        for key in sorted(key for key in staged if unit_of(key) == target):
+        puts = (key for key in change.puts if unit_of(key) == target)
+        for key in sorted(puts, key=lambda key: (key in entries, key)):
             held.check()
             old_version = entries[key].version if key in entries else None
             version = change.staging.publish(key, old_version)

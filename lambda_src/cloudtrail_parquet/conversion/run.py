@@ -10,13 +10,13 @@ from itertools import chain
 from typing import Any, Literal
 
 import pyarrow as pa
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
-from cloudtrail_parquet.conversion.addition import first_number, name_in
+from cloudtrail_parquet.conversion.addition import apart, first_number, name_in
 from cloudtrail_parquet.conversion.collate import Collation
 from cloudtrail_parquet.conversion.duplicates import Duplicates
 from cloudtrail_parquet.conversion.task import Task
-from cloudtrail_parquet.dataset.parts import footer_values
+from cloudtrail_parquet.dataset.parts import footer_values, read_footer, says
 from cloudtrail_parquet.dataset.writer import PartsWriter, in_background
 from cloudtrail_parquet.deliveries import LogFile
 from cloudtrail_parquet.envelopes.shapes import raw_records
@@ -27,7 +27,7 @@ from cloudtrail_parquet.errors import (
     UnreadableLogError,
 )
 from cloudtrail_parquet.formats.gzip_text import LargeText
-from cloudtrail_parquet.layout import Place, Unit, part_key, straggler_key
+from cloudtrail_parquet.layout import Owner, Place, Unit, owner_of, part_key, straggler_key
 from cloudtrail_parquet.records.decode import decode
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
 from cloudtrail_parquet.source.fetch import Fetched, fetch, fetch_text
@@ -173,6 +173,43 @@ class Run:
     def _first(self, target: Unit) -> int:
         """The number of the first new part in a partition."""
         return first_number(target, self.task.addition.kept) if self.task.addition else 0
+
+    def keep_apart(self) -> None:
+        """Number the new parts so that at most one takes the place of one with other rows.
+
+        Were there more, rows that are in another part by now would be missing until that is put; if
+        the run is killed before, and their log files are gone, for good.
+        """
+        task = self.task
+        before = task.last_receipt if task.notes.is_true else None
+        digests = {part.key: part.sha256 for part in before.parts} if before else {}
+        others = ((self.unit.on(day), parts) for day, parts in self._straggler_parts.items())
+        for target, parts in [(self.unit, self._own.parts), *others]:
+            if len(parts) > 1:
+                there = self._there(target)
+                names = apart(parts, there, digests, self._is_alike)
+                self._rename(parts, names)
+
+    def _there(self, target: Unit) -> list[str]:
+        """The keys of the parts of the same owner that are in a partition."""
+        is_own = target == self.unit
+        entries = self.published.own(target.day) if is_own else self.task.entries(target.day)
+        own = Owner(self.unit.day, self.task.shard)
+        return [entry.key for entry in entries if owner_of(entry.key, target.day) == own]
+
+    def _rename(self, parts: list[Part], names: list[str]) -> None:
+        for number in reversed(range(len(parts))):  # the numbers of names are no lower
+            part, name = parts[number], names[number]
+            if name != part.key:
+                self.staging.rename(part.key, name)
+                parts[number] = replace(part, key=name)
+
+    def _is_alike(self, key: str) -> bool:
+        """Whether a part was made of the same log files in the same way."""
+        try:
+            return says(read_footer(self.task.stores.dataset, key), self._metadata)
+        except StorageError:
+            return False
 
     @property
     def parts(self) -> list[str]:

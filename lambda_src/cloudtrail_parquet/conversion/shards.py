@@ -26,9 +26,9 @@ from cloudtrail_parquet.conversion.guard import (
     receipt_from_footers,
     remaining_keys,
 )
+from cloudtrail_parquet.conversion.leases import HeldLeases
 from cloudtrail_parquet.conversion.publish import (
     Change,
-    HeldLeases,
     Partitions,
     PartitionsChangedError,
     publish,
@@ -216,7 +216,7 @@ class Split:
         if self._task.may_shrink:
             return None
         state, source = self._stores.state, new.source_fingerprint
-        read, identities = new.records.read, self._identities()
+        read, identities = new.records.read, self._identities() or Identities()
         why = lost(self._unit, WHOLE, unit, source, read, identities, state)
         if why is None:
             why = self._lost_rows("" if new.quarantined else source)
@@ -249,9 +249,9 @@ class Split:
             run=uuid4().hex,
         )
 
-    def _identities(self) -> Identities:
-        siblings = self._shard.siblings
-        return read_identities(self._stores.state, self._unit, siblings) or Identities()
+    def _identities(self) -> Identities | None:
+        """Those of all shards; None if those of one are lost."""
+        return read_identities(self._stores.state, self._unit, self._shard.siblings)
 
     def _complete(self, by_shard: NotesByShard) -> list[ShardReceipt] | None:
         """The receipts of all shards, if all are true and of one source, and their parts exist."""
@@ -280,7 +280,7 @@ class Split:
         made_of = self._identities() if goes(WHOLE) else None
         guard_others(others, self._task, unit.receipt, keys, made_of, held)
         identities = made_of
-        if identities is None:
+        if not goes(WHOLE):
             identities = known_identities(self._stores.state, self._unit, unit)
         receipt = replace(receipt, identities=b"" if identities is None else identities.few)
         change = Change(
@@ -295,6 +295,7 @@ class Split:
             finished={shard: notes for shard, notes in by_shard.items() if not goes(shard)},
             partitions=Partitions.unwatched(self._task.entries),
             staging=None,
+            forgets=identities is None,
             may_shrink=self._task.may_shrink,
         )
         publish(change, self._stores, self._options.lease, held)

@@ -1,6 +1,6 @@
 """Reading parts back: their footers, and the keys of their rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import pyarrow as pa
@@ -90,6 +90,12 @@ def footer_values(owner: str, source_fingerprint: str, settings: str) -> dict[st
         "settings": settings,
     }
     return {METADATA_PREFIX + name: str(value) for name, value in facts.items()}
+
+
+def says(footer: pq.FileMetaData, values: Mapping[str, str]) -> bool:
+    """Whether a footer says of the origin of its part what `footer_values` gave."""
+    there = footer.metadata or {}
+    return all(there.get(name.encode()) == value.encode() for name, value in values.items())
 
 
 def row_group_keys(part: pq.ParquetFile, row_group: int) -> pa.Array:

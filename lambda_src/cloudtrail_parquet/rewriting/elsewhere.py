@@ -11,10 +11,9 @@ from typing import NamedTuple
 from msgspec import UNSET
 
 from cloudtrail_parquet.contract import PartitionLayout
-from cloudtrail_parquet.conversion.leases import unit_held
+from cloudtrail_parquet.conversion.leases import HeldLeases, unit_held
 from cloudtrail_parquet.conversion.publish import (
     Change,
-    HeldLeases,
     Partitions,
     PartitionsChangedError,
     publish,

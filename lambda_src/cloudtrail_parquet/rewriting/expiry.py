@@ -17,10 +17,9 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from cloudtrail_parquet.conversion.guard import parts_of, receipt_from_footers
-from cloudtrail_parquet.conversion.leases import alone, unit_held
+from cloudtrail_parquet.conversion.leases import HeldLeases, alone, unit_held
 from cloudtrail_parquet.conversion.publish import (
     Change,
-    HeldLeases,
     PartitionsChangedError,
     publish,
 )

@@ -12,10 +12,9 @@ from uuid import uuid4
 
 from msgspec.structs import replace
 
-from cloudtrail_parquet.conversion.leases import alone, unit_held
+from cloudtrail_parquet.conversion.leases import HeldLeases, alone, unit_held
 from cloudtrail_parquet.conversion.publish import (
     Change,
-    HeldLeases,
     PartitionsChangedError,
     publish,
 )

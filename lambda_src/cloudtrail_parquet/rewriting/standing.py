@@ -6,8 +6,8 @@ from typing import Self
 from msgspec import UNSET
 
 from cloudtrail_parquet.conversion.guard import belongs_to
-from cloudtrail_parquet.conversion.leases import unit_held
-from cloudtrail_parquet.conversion.publish import HeldLeases, Partitions, PartitionsChangedError
+from cloudtrail_parquet.conversion.leases import HeldLeases, unit_held
+from cloudtrail_parquet.conversion.publish import Partitions, PartitionsChangedError
 from cloudtrail_parquet.dataset.parts import parts_in
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit, owner_of, shard_of, unit_of

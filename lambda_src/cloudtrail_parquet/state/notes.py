@@ -33,6 +33,8 @@ class Intent(msgspec.Struct, frozen=True):
         identities: As in the receipt that the run is to write.
         planned: That receipt, of a run that makes parts of parts or removes them: each of its parts
             is in place or the one of the receipt before is.
+        puts: The keys of the parts that take the places of all others, or are added; unknown in an
+            intent of an older version.
     """
 
     run: str
@@ -41,6 +43,7 @@ class Intent(msgspec.Struct, frozen=True):
     adds: frozenset[int] | None = None
     identities: bytes = b""
     planned: Receipt | UnsetType = UNSET
+    puts: frozenset[str] | UnsetType = UNSET
 
     def to_text(self) -> bytes:
         """It as it is stored; the same for the same intent."""

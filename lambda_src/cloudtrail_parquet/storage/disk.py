@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError, of_system, system_errors
 from cloudtrail_parquet.storage.interface import LOST, RUN_LATER, Entry, Level, Stored
-from cloudtrail_parquet.storage.scratch import SharedScratch, scratch_folder
+from cloudtrail_parquet.storage.scratch import SharedScratch, StagedFiles, scratch_folder
 
 _MAX_ATTEMPTS = 100
 _MAX_NAME_BYTES = 255
@@ -265,16 +265,16 @@ class _LocalLease:
     confirm = check
 
 
-class _LocalStaging:
+class _LocalStaging(StagedFiles):
     """Keeps parts that are not yet published in a folder that does not outlive its process."""
 
     _numbers = count()
 
     def __init__(self, store: LocalStore, scratch: SharedScratch) -> None:
+        super().__init__()
         self._store, self._scratch = store, scratch
         self._open = ExitStack()
         self._folder: Callable[[], Path]
-        self._staged: dict[str, tuple[Path, BinaryIO]] = {}
 
     def __enter__(self) -> Self:
         self._folder = self._open.enter_context(self._scratch.use())

@@ -92,6 +92,10 @@ class Staging(Protocol):
         """Begin the object that is to replace ``key``."""
         ...
 
+    def rename(self, key: str, name: str) -> None:
+        """Let what was to replace ``key`` replace ``name`` instead, which is not staged."""
+        ...
+
     def publish(self, key: str, version: str | None) -> str:
         """Put an object in place, atomically, as `Store.swap` does.
 

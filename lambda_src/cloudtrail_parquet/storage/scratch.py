@@ -79,14 +79,24 @@ class SharedScratch:
             return self._folder
 
 
-class ObjectStaging:
+class StagedFiles:
+    """Parts by key, each with its temporary file, until they are published."""
+
+    def __init__(self) -> None:
+        self._staged: dict[str, tuple[Path, BinaryIO]] = {}
+
+    def rename(self, key: str, name: str) -> None:
+        self._staged[name] = self._staged.pop(key)
+
+
+class ObjectStaging(StagedFiles):
     """Keeps parts in a temporary folder until they are published."""
 
     def __init__(self, upload: Callable[[str, Path, str | None], str], parent: Path | None) -> None:
         """``upload`` replaces a version of an object by a file; its folder is in ``parent``."""
+        super().__init__()
         self._upload, self._parent = upload, parent
         self._open = ExitStack()
-        self._staged: dict[str, tuple[Path, BinaryIO]] = {}
         self._folder = Path()
         self._numbers = count()
 

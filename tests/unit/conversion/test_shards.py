@@ -27,7 +27,7 @@ from cloudtrail_parquet.schema.columns import TIMESTAMP
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.log_files import window_files
 from cloudtrail_parquet.state.cuts import note_cut
-from cloudtrail_parquet.state.keys import partition_lease
+from cloudtrail_parquet.state.keys import StateKeys, partition_lease
 from cloudtrail_parquet.state.notes import read_notes
 from cloudtrail_parquet.state.receipt import Receipt, ShardReceipt
 from cloudtrail_parquet.storage import Staging, Store, open_store
@@ -595,6 +595,21 @@ def test_a_unit_of_which_a_shard_is_kept_is_not_replaced_by_other_records_of_tha
     assert again is not None
     assert again.kept
     assert set(stood) <= set(ids(stores))
+
+
+def test_a_unit_is_not_replaced_by_less_because_the_names_of_a_shard_s_log_files_are_lost() -> None:
+    early, late = (file(START + n * HOUR, n, log_file(event(n, START + HOUR))) for n in (2, 20))
+    stores = of_files([early, late])
+    split(stores, 2)
+    stores.state.delete([StateKeys.of(UNIT, SECOND).identities])
+    convert(stores, FIRST)
+    stores.source.delete([late[0]])
+
+    again = convert(stores)
+
+    assert again is not None
+    assert again.kept
+    assert ids(stores) == ["id-2", "id-20"]
 
 
 @pytest.mark.parametrize("order", [(FIRST, SECOND), (SECOND, FIRST)])
