@@ -117,12 +117,14 @@ def keep(run: Run, kept: Receipt, others: NotesByShard, held: HeldLeases) -> Rec
 
     Raises:
         UsageError: Something would be lost without any of them.
-        PartitionsChangedError: It is not known which log files the parts lack, since their receipt
-            was rebuilt, or a run was ended half-way: the next run adds what is new.
+        PartitionsChangedError: It was not known which log files the parts lack, as the state was
+            lost, or rebuilt, or a run was ended half-way. Repeated, the run adds what is new.
     """
     before, receipt = run.task.last_receipt, _write_kept(run, kept, others, held)
-    is_first = before is not None and before.rebuilt and not before.kept
-    if (is_first or is_half_done(run.task.notes)) and may_add(run, receipt):
+    is_first = before is None or is_half_done(run.task.notes) or not before.kept
+    is_known = before is not None and run.task.notes.is_true and not before.rebuilt
+    is_known = is_known and _identities(run, receipt) is not None
+    if is_first and not is_known and may_add(run, receipt):
         raise PartitionsChangedError(run.task.unit.name)
     return receipt
 
