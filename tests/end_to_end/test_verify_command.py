@@ -483,7 +483,7 @@ def test_the_checksum_of_a_page_tells_damage_without_a_digest(tmp_path: Path) ->
     part = part_of(dataset)
     part.write_bytes(part.read_bytes().replace(b"agent 7", b"agent 8", 1))
 
-    assert (before.status, before.kinds) == (0, {"no digest"})
+    assert (before.status, before.kinds) == (0, {"no hash"})
     assert verify(dataset).of("part damaged")
 
 

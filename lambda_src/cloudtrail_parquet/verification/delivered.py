@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from cloudtrail_parquet.errors import StorageError, UnreadableLogError
 from cloudtrail_parquet.layout import Place, Unit
 from cloudtrail_parquet.printable import writable
+from cloudtrail_parquet.state.figures import Quarantined
 from cloudtrail_parquet.state.identities import Identities, known_as
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.verification.findings import Amounts, Finding, Kind
@@ -114,8 +115,9 @@ def take(tree: LogTree, reading: Reading, taken: Delivered) -> Iterator[Finding]
             changed = changed or finding.kind in {Kind.LOG_CHANGED, Kind.LOG_DAMAGED}
             yield finding
     receipt = reading.receipt
-    is_known = receipt is not None and receipt.source_fingerprint.startswith("sum:")
-    if receipt is not None and is_known and taken.is_whole and not changed and not receipt.kept:
+    if receipt is None or changed or receipt.kept or not taken.is_whole:
+        return
+    if reading.known is not None and receipt.source_fingerprint.startswith("sum:"):
         yield from _fingerprint(reading, receipt, files)
 
 
@@ -248,8 +250,8 @@ def _read(
         taken.is_whole = False
     if was_unread and records:
         taken.is_whole = False
-        if _is_quarantined(reading, file.key):
-            what = f"it was quarantined; now {counted(records, 'record')} can be read"
+        if why := _why_unread(reading, file):
+            what = f"{why}; now {counted(records, 'record')} can be read"
             yield Finding(kind=Kind.PENDING, unit=name, log_file=writable(file.key), what=what)
             return
     if count is not None and count >= 0 and count != records:
@@ -261,10 +263,30 @@ def _read(
 
 def _is_quarantined(reading: Reading, key: str) -> bool:
     receipt = reading.receipt
+    return receipt is not None and _quarantined(receipt, key) is not None
+
+
+def _quarantined(receipt: Receipt, key: str) -> Quarantined | None:
+    """What a receipt says of a log file that could not be read; None if it could."""
+    named = (bad for bad in receipt.quarantined if bad.record is None)
+    more = receipt.files.quarantined > len(receipt.quarantined)  # too many to name
+    found = next((bad for bad in named if bad.key == writable(key)), None)
+    return found or (Quarantined(key=writable(key), reason="", retryable=True) if more else None)
+
+
+def _why_unread(reading: Reading, file: Delivery) -> str:
+    """Why the records of a log file are in no part, as far as its receipt may be right about that.
+
+    Nobody can have mended one that was written before. What a receipt says of it is false then.
+    """
+    receipt = reading.receipt
     if receipt is None:
-        return False
-    named = any(bad.key == writable(key) and bad.record is None for bad in receipt.quarantined)
-    return named or receipt.files.quarantined > len(receipt.quarantined)  # too many to name
+        return ""
+    if receipt.kept:
+        return f"its unit was kept ({receipt.kept}), without it"
+    bad = _quarantined(receipt, file.key)
+    is_older = file.modified < receipt.converted_at
+    return "" if bad is None or (is_older and not bad.retryable) else "it was quarantined"
 
 
 def _take_record(  # noqa: PLR0913, PLR0917

@@ -35,7 +35,8 @@ class Kind(StrEnum):
     KEPT = "kept"
     EXPIRED = "expired"
     REMOVED = "no longer kept"
-    UNKNOWN_DIGEST = "no digest"
+    UNHASHED = "no hash"
+    REBUILT = "receipt rebuilt"
     ELSEWHERE = "not looked at"
 
 
@@ -71,7 +72,8 @@ ADVICE: dict[Kind, str] = {
     Kind.KEPT: "nothing: the log files are gone, and the parts are what is left of them",
     Kind.EXPIRED: "nothing, if a lifecycle rule removes log files; else find out who did",
     Kind.REMOVED: "nothing: expire has removed the days that are too old, as the receipts say",
-    Kind.UNKNOWN_DIGEST: "nothing; the next conversion of the unit notes it",
+    Kind.UNHASHED: "nothing; the next conversion of the unit notes it",
+    Kind.REBUILT: f"{_CONVERT}: then it counts what the log files hold",
     Kind.ELSEWHERE: "verify these days as well",
 }
 """What to do about each kind."""
@@ -83,7 +85,8 @@ NOTES = frozenset(
         Kind.KEPT,
         Kind.EXPIRED,
         Kind.REMOVED,
-        Kind.UNKNOWN_DIGEST,
+        Kind.UNHASHED,
+        Kind.REBUILT,
         Kind.ELSEWHERE,
     }
 )

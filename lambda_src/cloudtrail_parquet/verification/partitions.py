@@ -1,6 +1,7 @@
 """One partition: its parts against receipts, and its rows as digests."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 
 from cloudtrail_parquet.contract import PartitionLayout
 from cloudtrail_parquet.errors import StorageError
-from cloudtrail_parquet.layout import Unit, owner_of, partition, unit_of
+from cloudtrail_parquet.layout import Place, Unit, owner_of, partition, unit_of
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import Entry, ReadStore
 from cloudtrail_parquet.verification.findings import Amounts, Finding, Kind
@@ -46,6 +47,7 @@ class PartitionScan:
         keys: The keys of its parts, by the numbers in ``rows``.
         own: The numbers of those that the unit itself owns.
         late: The rows of the others.
+        own_rows: How many rows of its own each place has that is looked at.
         damaged: Whether a part of its own could not be read.
         amounts: How much was read.
     """
@@ -54,6 +56,7 @@ class PartitionScan:
     keys: list[str] = field(default_factory=list)
     own: set[int] = field(default_factory=set)
     late: list[LateRow] = field(default_factory=list)
+    own_rows: Counter[Place] = field(default_factory=Counter)
     damaged: bool = False
     amounts: Amounts = field(default_factory=Amounts)
 
@@ -147,6 +150,8 @@ class PartitionReader:
         scan: PartitionScan,
     ) -> Iterator[Finding]:
         for row in rows:
+            if owner == unit and self._holds(*row.place):
+                scan.own_rows[row.place] += 1
             if row.digest and self._holds(*row.place):
                 scan.rows.add(row.digest, number, row.number)
                 if owner != unit:
@@ -187,15 +192,15 @@ def _against(
         what = f"it has {counted(part.size, 'byte')}, and {named.bytes:,} by its receipt"
         yield _about(Kind.PART_ALTERED, unit, entry, what)
     elif not named.sha256:
-        what = "its receipt has no SHA-256, as those of older versions; size and rows agree"
-        yield _about(Kind.UNKNOWN_DIGEST, unit, entry, what)
+        what = "its receipt has no SHA-256, as those of older versions and those that were rebuilt"
+        yield _about(Kind.UNHASHED, unit, entry, f"{what}; size and rows agree")
     elif part.sha256 != named.sha256:
         what = f"its SHA-256 is {part.sha256}, and {named.sha256} by its receipt"
         yield _about(Kind.PART_ALTERED, unit, entry, what)
     if part.count != named.rows:
         what = f"it has {counted(part.count, 'row')}, and {named.rows:,} by its receipt"
         yield _about(Kind.PART_ALTERED, unit, entry, what)
-    if not receipt.additions and not receipt.kept:
+    if not (receipt.additions or receipt.kept or receipt.rebuilt):
         yield from (
             _about(Kind.PART_ALTERED, unit, entry, what) for what in _footer(receipt, part.footer)
         )

@@ -149,6 +149,19 @@ def _sums_of_places(receipt: Receipt) -> Iterator[str]:
             yield f"{said} {name}, {total:,} of its places"
 
 
+def written_by_place(receipt: Receipt) -> dict[Place, int]:
+    """How many rows of its own day each place has; nothing if its table does not tell."""
+    figures = {
+        Place(account, region): one
+        for account, regions in receipt.places.items()
+        for region, one in regions.items()
+        if len(one.records) == len(_NAMES)
+    }
+    written = {place: one.records[_NAMES.index("written")] for place, one in figures.items()}
+    is_told = all(all(place) or not rows for place, rows in written.items())
+    return {place: rows for place, rows in written.items() if rows} if is_told else {}
+
+
 def rows_removed(receipt: Receipt) -> int:
     """How many rows of a unit are no longer kept, since their days are too old."""
     return 0 if receipt.expired is UNSET else receipt.expired.rows

@@ -34,6 +34,7 @@ from cloudtrail_parquet.verification.receipts import (
     rows_removed,
     rules_of,
     sums,
+    written_by_place,
 )
 from cloudtrail_parquet.verification.rules import Discards, Masks
 from cloudtrail_parquet.verification.tables import Comparison, Ref, compare, repeated
@@ -109,14 +110,12 @@ class Inspector:
             what = "its receipt cannot be read, or is that of another unit"
             yield Finding(kind=Kind.RECEIPT_FALSE, unit=unit.name, what=what)
         if receipt is not None:
-            for what in sums(receipt):
-                yield Finding(kind=Kind.RECEIPT_FALSE, unit=unit.name, what=what)
-            if removed := rows_removed(receipt):
-                what = f"{counted(removed, 'row')} of days that are too old have been removed"
-                yield Finding(kind=Kind.REMOVED, unit=unit.name, what=what, count=removed)
+            yield from _of_receipt(receipt)
             yield from self.partitions.missing(unit, receipt, own)
         scan = PartitionScan()
         yield from self.partitions.scan(unit, receipt, own, scan)
+        if receipt is not None and not scan.damaged:
+            yield from self._rows_by_place(receipt, scan)
         scan.amounts.units = int(receipt is not None or bool(own))
         result.amounts.add(scan.amounts)
         result.late_rows = scan.late
@@ -130,6 +129,18 @@ class Inspector:
             return
         if receipt is None or not receipt.is_expired:
             yield from self._against_source(unit, notes, scan, result, self.tree)
+
+    def _rows_by_place(self, receipt: Receipt, scan: PartitionScan) -> Iterator[Finding]:
+        """What a receipt says of the rows of places, otherwise than the parts of its own day."""
+        told = written_by_place(receipt)
+        if receipt.is_expired or not told:
+            return
+        for place in sorted(told.keys() | scan.own_rows.keys()):
+            said, there = told.get(place, 0), scan.own_rows[place]
+            if said != there and self.holds(*place):
+                what = f"it says {counted(said, 'row')} of {' '.join(place)}"
+                what += f"; its parts have {there:,}"
+                yield Finding(kind=Kind.RECEIPT_FALSE, unit=receipt.unit.name, what=what)
 
     def _repeated(
         self, unit: Unit, scan: PartitionScan, receipt: Receipt | None
@@ -176,7 +187,7 @@ class Inspector:
         unknown = {(scan.keys[ref.number], ref.position) for ref in compared.unvouched}
         result.late_rows = [row for row in scan.late if (row.part, row.row) in unknown & late]
         yield from self._differences(unit, scan, taken, compared, result, tree)
-        if receipt is not None and taken.is_whole and not receipt.kept:
+        if receipt is not None and taken.is_whole and not (receipt.kept or receipt.rebuilt):
             yield from _counts(receipt, taken)
 
     def _differences(  # noqa: PLR0913, PLR0917
@@ -240,6 +251,19 @@ class Inspector:
 _REPEATED = "the same record stands before it"
 _DISCARDED = "a rule of its settings discards its record"
 _UNVOUCHED = "no log file of its window has its record"
+
+
+def _of_receipt(receipt: Receipt) -> Iterator[Finding]:
+    """What is to be said of a receipt alone."""
+    unit = receipt.unit
+    for what in sums(receipt):
+        yield Finding(kind=Kind.RECEIPT_FALSE, unit=unit.name, what=what)
+    if removed := rows_removed(receipt):
+        what = f"{counted(removed, 'row')} of days that are too old have been removed"
+        yield Finding(kind=Kind.REMOVED, unit=unit.name, what=what, count=removed)
+    if receipt.rebuilt:
+        what = "it was made again from the parts, and does not tell what was read"
+        yield Finding(kind=Kind.REBUILT, unit=unit.name, what=what)
 
 
 def _is_of(file: Delivery, unit: Unit) -> bool:

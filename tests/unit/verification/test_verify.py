@@ -155,7 +155,7 @@ def test_a_part_of_an_owner_without_a_receipt_is_unknown() -> None:
 def test_a_receipt_of_an_older_version_has_no_digest_and_size_and_rows_are_compared() -> None:
     stores = converted(LATE)
     _without_digests(stores)
-    assert {finding.kind for finding in verify(stores)} == {Kind.UNKNOWN_DIGEST}
+    assert {finding.kind for finding in verify(stores)} == {Kind.UNHASHED}
     key = next(entry.key for entry in stores.dataset.files(""))
     part = pq.ParquetFile(io.BytesIO(stores.dataset.read(key)))
     sink = io.BytesIO()
