@@ -6,12 +6,10 @@ import os
 import shutil
 from collections.abc import Callable
 from datetime import timedelta
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from cloudtrail_parquet.conversion.convert import convert_unit
@@ -19,6 +17,8 @@ from cloudtrail_parquet.layout import Shard, Unit
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.storage import Stores, open_source, open_store
 from tests.builders import ACCOUNT, log_file
+from tests.end_to_end.altered import replaced, rewrite, row_of, without
+from tests.end_to_end.altered import sign as sign_in
 from tests.end_to_end.datasets import Json, parts, toml_of
 from tests.end_to_end.program import run
 from tests.end_to_end.trees import NOON, deliver, event
@@ -421,42 +421,9 @@ def small(untouched: Small, tmp_path: Path) -> Small:
     return Small(tmp_path / "copy" / "logs", tmp_path / "copy" / "dataset")
 
 
-def rewrite(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
-    """Write a part again with other rows, and the footer that it had."""
-    part = pq.ParquetFile(path)
-    metadata = {k: v for k, v in part.metadata.metadata.items() if k != b"ARROW:schema"}
-    table = change(part.read())
-    with pq.ParquetWriter(path, table.schema, write_page_checksum=True, store_schema=False) as out:
-        out.add_key_value_metadata(metadata)
-        out.write_table(table)
-
-
 def sign(small: Small, path: Path) -> None:
     """Make the receipt of the day agree with a part that was written again."""
-    receipt = json.loads(small.receipt.read_text())
-    rows = pq.read_metadata(path).num_rows
-    for part in receipt["parts"]:
-        if part["key"] == small.key(path):
-            part |= {"bytes": path.stat().st_size, "rows": rows}
-            part["sha256"] = sha256(path.read_bytes()).hexdigest()
-    receipt["bytes_out"] = sum(part["bytes"] for part in receipt["parts"])
-    small.receipt.write_text(json.dumps(receipt))
-
-
-def replaced(table: pa.Table, name: str, row: int, value: object) -> pa.Table:
-    values = table[name].to_pylist()
-    values[row] = value
-    column = pa.array(values, table[name].type)
-    return table.set_column(table.column_names.index(name), table.schema.field(name), column)
-
-
-def without(table: pa.Table, row: int) -> pa.Table:
-    return pa.concat_tables([table.slice(0, row), table.slice(row + 1)])
-
-
-def row_of(path: Path, event_id: str) -> int:
-    ids: list[str] = pq.read_table(path, columns=["eventID"])["eventID"].to_pylist()
-    return ids.index(event_id)
+    sign_in(small.receipt, small.key(path), path)
 
 
 def test_each_flipped_byte_of_a_part_is_found_and_named(small: Small) -> None:

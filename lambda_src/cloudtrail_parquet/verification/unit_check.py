@@ -131,15 +131,18 @@ class Inspector:
             yield from self._against_source(unit, notes, scan, result, self.tree)
 
     def _rows_by_place(self, receipt: Receipt, scan: PartitionScan) -> Iterator[Finding]:
-        """What a receipt says of the rows of places, otherwise than the parts of its own day."""
-        told = written_by_place(receipt)
-        if receipt.is_expired or not told:
-            return
-        for place in sorted(told.keys() | scan.own_rows.keys()):
-            said, there = told.get(place, 0), scan.own_rows[place]
-            if said != there and self.holds(*place):
+        """What a receipt says of the rows of places, otherwise than parts with as many rows."""
+        told = {
+            place: rows for place, rows in written_by_place(receipt).items() if self.holds(*place)
+        }
+        there = scan.own_rows
+        if receipt.is_expired or sum(told.values()) != there.total():
+            return  # what is said of the parts tells that
+        for place in sorted(told.keys() | there.keys()):
+            said = told.get(place, 0)
+            if said != there[place]:
                 what = f"it says {counted(said, 'row')} of {' '.join(place)}"
-                what += f"; its parts have {there:,}"
+                what += f"; its parts have {there[place]:,}"
                 yield Finding(kind=Kind.RECEIPT_FALSE, unit=receipt.unit.name, what=what)
 
     def _repeated(
