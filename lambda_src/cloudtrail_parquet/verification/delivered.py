@@ -1,7 +1,7 @@
 """What was delivered for a unit: its log files against identities, its records as digests."""
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, NamedTuple
@@ -16,9 +16,9 @@ from cloudtrail_parquet.verification.findings import Amounts, Finding, Kind
 from cloudtrail_parquet.verification.logs import Bounds, Delivery, LogTree, fingerprint_of
 from cloudtrail_parquet.verification.receipts import is_unread
 from cloudtrail_parquet.verification.rules import Discards, Masks
-from cloudtrail_parquet.verification.tables import DISCARDED, OPTIONAL, REQUIRED, RecordDigests, Ref
-from cloudtrail_parquet.verification.values import canonical, digest, event_day, id_of, normal
-from cloudtrail_parquet.wording import counted
+from cloudtrail_parquet.verification.tables import DISCARDED, OPTIONAL, REQUIRED, RecordDigests
+from cloudtrail_parquet.verification.values import digest, event_day, id_of, normal
+from cloudtrail_parquet.wording import counted, plural_of
 
 _SECOND = timedelta(seconds=1)  # receipts leave fractions of it out
 
@@ -125,7 +125,12 @@ def _gone(
     tree: LogTree, reading: Reading, files: list[Delivery], taken: Delivered
 ) -> Iterator[Finding]:
     """What the source has lost of the log files that the unit was made of."""
-    receipt, lost = reading.receipt, _lost(reading, files)
+    receipt = reading.receipt
+    if receipt is not None and receipt.rebuilt and reading.known is None:
+        if _fingerprint_of(reading, files) != receipt.source_fingerprint:
+            yield from _perhaps_gone(tree, reading, receipt, taken)
+        return
+    lost = _lost(reading, files)
     gone, records = len(list(filter(None, lost))), sum(lost)  # nothing is missed of those without
     if lost:
         taken.is_whole = False
@@ -133,7 +138,7 @@ def _gone(
     if receipt is None or not records:
         return
     what = f"{gone:,} of {counted(receipt.files.listed, 'log file')} that it was made of, "
-    what += f"with {counted(records, 'record')}, are not in the source"
+    what += f"with {counted(records, 'record')}, {plural_of(gone, 'is', 'are')} not in the source"
     kind = Kind.LOG_GONE
     if receipt.kept:
         kind = Kind.KEPT
@@ -142,6 +147,23 @@ def _gone(
         kind = Kind.EXPIRED
         what += "; none of its account and region is older"
     yield Finding(kind=kind, unit=reading.unit.name, what=what, count=gone)
+
+
+def _perhaps_gone(
+    tree: LogTree, reading: Reading, receipt: Receipt, taken: Delivered
+) -> Iterator[Finding]:
+    """Where log files have expired, of a unit that no longer tells which ones it was made of."""
+    begin, rows = min(reading.bounds.days(reading.unit.day)), 0
+    for account, regions in receipt.places.items():
+        for region, figures in regions.items():
+            if begin < tree.oldest(Place(account, region)):
+                rows += sum(figures.records[1:3])  # written, straggled
+    if rows:
+        taken.is_whole = False
+        taken.excused += rows
+        what = f"log files that {counted(rows, 'row')} may be of are not in the source; none of "
+        what += "its account and region is older"
+        yield Finding(kind=Kind.EXPIRED, unit=reading.unit.name, what=what)
 
 
 def _lost(reading: Reading, files: list[Delivery]) -> list[int]:
@@ -204,11 +226,16 @@ def _unknown(reading: Reading, file: Delivery) -> Finding:
 
 
 def _fingerprint(reading: Reading, receipt: Receipt, files: list[Delivery]) -> Iterator[Finding]:
-    names = ((reading.name_of(f).encode(errors="surrogateescape"), f.size) for f in files)
     said = receipt.source_fingerprint  # empty if it was made of receipts that cannot tell
-    if said and fingerprint_of(names) != said:
+    if said and _fingerprint_of(reading, files) != said:
         what = "the names of its log files are those of its receipt, their sizes are not"
         yield Finding(kind=Kind.LOG_CHANGED, unit=reading.unit.name, what=what)
+
+
+def _fingerprint_of(reading: Reading, files: list[Delivery]) -> str:
+    return fingerprint_of(
+        (reading.name_of(file).encode(errors="surrogateescape"), file.size) for file in files
+    )
 
 
 def _read(
@@ -320,20 +347,3 @@ def _take_record(  # noqa: PLR0913, PLR0917
         taken.late.append(late)
     else:
         taken.records.add(form, number, position, need)
-
-
-def records_in(
-    tree: LogTree, file: Delivery, positions: Container[int]
-) -> dict[int, dict[str, Any]]:
-    """Some records of a log file, by their positions."""
-    elements, _ = tree.elements(file)
-    return {n: record for n, record in elements if n in positions and record is not None}
-
-
-def different(tree: LogTree, files: list[Delivery], refs: Iterable[Ref]) -> int:
-    """How many different records there are, as they were delivered."""
-    by_file = defaultdict[int, set[int]](set)
-    for ref in refs:
-        by_file[ref.number].add(ref.position)
-    found = (records_in(tree, files[number], which) for number, which in by_file.items())
-    return len({canonical(record) for records in found for record in records.values()})

@@ -12,7 +12,8 @@ files are counted as odd.
 import base64
 import re
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -26,7 +27,8 @@ from cloudtrail_parquet.formats.gzip_text import inflate
 from cloudtrail_parquet.layout import Place, Unit
 from cloudtrail_parquet.printable import is_writable
 from cloudtrail_parquet.storage import Entry, ReadStore
-from cloudtrail_parquet.verification.values import parse, parse_deep
+from cloudtrail_parquet.verification.tables import Ref
+from cloudtrail_parquet.verification.values import canonical, parse, parse_deep
 
 MAX_INFLATED_BYTES = 1 << 30
 _MAX_DEPTH = 14  # folders above accounts
@@ -287,3 +289,20 @@ def fingerprint_of(names: Iterable[tuple[bytes, int]]) -> str:
     """The fingerprint of log files, as receipts have it: of what they are known by, and sizes."""
     total = sum(int.from_bytes(sha256(b"%s\0%d" % one).digest()) for one in names)
     return f"sum:{total % (1 << 256):064x}"
+
+
+def records_in(
+    tree: LogTree, file: Delivery, positions: Container[int]
+) -> dict[int, dict[str, Any]]:
+    """Some records of a log file, by their positions."""
+    elements, _ = tree.elements(file)
+    return {n: record for n, record in elements if n in positions and record is not None}
+
+
+def different(tree: LogTree, files: list[Delivery], refs: Iterable[Ref]) -> int:
+    """How many different records there are, as they were delivered."""
+    by_file = defaultdict[int, set[int]](set)
+    for ref in refs:
+        by_file[ref.number].add(ref.position)
+    found = (records_in(tree, files[number], which) for number, which in by_file.items())
+    return len({canonical(record) for records in found for record in records.values()})

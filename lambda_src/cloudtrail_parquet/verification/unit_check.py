@@ -16,12 +16,10 @@ from cloudtrail_parquet.verification.delivered import (
     Delivered,
     LateRecord,
     Reading,
-    different,
-    records_in,
     take,
 )
 from cloudtrail_parquet.verification.findings import Amounts, Finding, Kind
-from cloudtrail_parquet.verification.logs import Bounds, Delivery, LogTree
+from cloudtrail_parquet.verification.logs import Bounds, Delivery, LogTree, different, records_in
 from cloudtrail_parquet.verification.partitions import (
     LateRow,
     PartitionReader,
