@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from obstore.store import MemoryStore
 
 from cloudtrail_parquet.coverage.cover import Asked, cover
-from cloudtrail_parquet.coverage.ledger import SCHEMA, How, ledger_key, to_bytes
+from cloudtrail_parquet.coverage.ledger import SCHEMA, VERSION, How, ledger_key, to_bytes
 from cloudtrail_parquet.coverage.rollup import NOTE, Listed, StoredMonth
 from cloudtrail_parquet.planning.ranges import UnitRange
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
@@ -120,7 +120,7 @@ def main(places: int, years: int, layout: str) -> None:
     for entry in state.files("ledger/marks/"):
         year, number = entry.key.split("year=")[1].removesuffix(".txt").split("/month=")
         seen[f"{year}-{number}"] = entry.version
-    listed = Listed(now + LONGEST + timedelta(hours=1), months, seen)
+    listed = Listed(VERSION, now + LONGEST + timedelta(hours=1), months, seen)
     state.write(NOTE, msgspec.json.encode(listed))
     client.requests.clear()
     before = time.monotonic(), time.process_time()

@@ -22,14 +22,19 @@ from cloudtrail_parquet.state.marks import LEDGER, Month
 from cloudtrail_parquet.state.receipt import Made, Read, Receipt, Rows, receipt_of
 from cloudtrail_parquet.storage import ReadStore
 
+VERSION = 1
+"""Of what is in the ledger. One of any other version is made again from the receipts."""
+
+_VERSION_KEY = b"cloudtrail_parquet.ledger"
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 _COUNTS = Records.__struct_fields__
 
+DAYS = pa.schema([("account", _TEXT), ("region", _TEXT), ("day", pa.date32())])
+"""The columns that tell which days of places there are."""
+
 HOT = pa.schema(
     [
-        ("account", _TEXT),
-        ("region", _TEXT),
-        ("day", pa.date32()),
+        *DAYS,
         ("how", _TEXT),
         ("files", pa.int64()),
         ("bytes", pa.int64()),
@@ -77,7 +82,8 @@ class How(msgspec.Struct, frozen=True, kw_only=True):
     """What many rows have in common; the attributes are those of `Receipt`.
 
     Attributes:
-        status: Also ``unreadable``, for a receipt of which nothing can be read.
+        status: ``partial`` if something of the place could not be read, or the receipt does not
+            tell of which place it was; ``unreadable`` of a receipt that cannot be read.
         place: The state of the place in the receipt's table.
         is_kept: Whether the parts were kept.
         may_retry: Whether something could not be read that may be readable now.
@@ -134,13 +140,15 @@ def rows_of(unit: Unit, version: str, receipt: Receipt | None) -> Iterator[dict[
         "parts": msgspec.to_builtins(receipt.parts),
     }
     places = receipt.places or {unit.account: {unit.region: _without_places(receipt)}}
+    damaged = _damaged(receipt)
     for account, regions in places.items():
         for region, figures in regions.items():
+            is_whole = damaged is not None and (account, region) not in damaged
             yield {
                 **common,
                 "account": account,
                 "region": region,
-                "how": _text(_how(receipt, figures)),
+                "how": _text(_how(receipt, figures, is_whole=is_whole)),
                 "files": figures.files,
                 "bytes": figures.bytes,
                 "place_fingerprint": figures.fingerprint,
@@ -156,9 +164,36 @@ def _without_places(receipt: Receipt) -> PlaceFigures:
     return PlaceFigures("read", receipt.files.listed, receipt.bytes_in, counts)
 
 
-def _how(receipt: Receipt, figures: PlaceFigures) -> How:
+def _damaged(receipt: Receipt) -> set[tuple[str, str]] | None:
+    """The places of which a log file or a record could not be read; None if any may be one."""
+    if receipt.status == "complete":
+        return set()
+    named = [bad for bad in receipt.quarantined if bad.record is None]
+    if receipt.kept or not receipt.places or len(named) < receipt.files.quarantined:
+        return None
+    at = _COUNTS.index("quarantined")
+    damaged = {
+        (account, region)
+        for account, regions in receipt.places.items()
+        for region, figures in regions.items()
+        if figures.records[at]
+    }
+    for bad in named:
+        folders = bad.key.split("/")[:-1]
+        found = {(one, other) for one in folders for other in folders} & {
+            (account, region)
+            for account in receipt.places.keys() & set(folders)
+            for region in receipt.places[account]
+        }
+        if not found:
+            return None
+        damaged |= found
+    return damaged
+
+
+def _how(receipt: Receipt, figures: PlaceFigures, *, is_whole: bool) -> How:
     return How(
-        status=receipt.status,
+        status="complete" if is_whole else receipt.status,
         settled=receipt.settled,
         place=figures.state,
         is_kept=bool(receipt.kept),
@@ -199,7 +234,7 @@ def to_bytes(table: pa.Table) -> bytes:
     """A month as it is stored."""
     file = BytesIO()
     pq.write_table(
-        table,
+        table.replace_schema_metadata({_VERSION_KEY: str(VERSION)}),
         file,
         compression="zstd",
         row_group_size=max(table.num_rows, 1),
@@ -214,15 +249,17 @@ def read_month(state: ReadStore, month: Month, columns: pa.Schema = SCHEMA) -> p
     Raises:
         StorageError: The store does not answer, or there is no such month.
         ArrowException: It is damaged.
+        ValueError: It is of another version.
     """
     key, is_whole = ledger_key(month), columns == SCHEMA
     with BytesIO(state.read(key)) if is_whole else state.open(key) as file:  # in one request
-        table = pq.ParquetFile(
-            file,
-            pre_buffer=True,
-            read_dictionary=[field.name for field in columns if field.type == _TEXT],
-        ).read(columns.names)
-    return table.cast(columns)
+        names = [field.name for field in columns if field.type == _TEXT]
+        stored = pq.ParquetFile(file, pre_buffer=True, read_dictionary=names)
+        version = (stored.metadata.metadata or {}).get(_VERSION_KEY, b"")
+        if version != str(VERSION).encode():
+            raise ValueError(f"{key} is of version {version.decode(errors='replace')!r}")
+        table = stored.read(columns.names)
+    return table.replace_schema_metadata().cast(columns)
 
 
 def unit_of_row(row: Mapping[str, Any]) -> Unit:

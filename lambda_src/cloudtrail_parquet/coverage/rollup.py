@@ -3,19 +3,16 @@
 The note ``ledger/ledger.json`` says when receipts were listed last, and which version of each month
 was written then. A month is believed if that version is there, and its mark is the one that was
 there, and so much older than the listing that no run that left it can have written a receipt since
-(`state.marks`). All others
-are listed, and are what the listing says; the ledger is never believed against a receipt.
+(`state.marks`). All others are listed, and are what the listing says; the ledger is never believed
+against a receipt. Of a dataset with few receipts all are listed each time, whatever the marks say.
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from functools import partial
-from itertools import chain, groupby, islice
-from operator import itemgetter
+from datetime import datetime
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -24,6 +21,7 @@ import pyarrow.compute as pc
 
 from cloudtrail_parquet.coverage.ledger import (
     SCHEMA,
+    VERSION,
     in_order,
     ledger_key,
     read_month,
@@ -32,22 +30,20 @@ from cloudtrail_parquet.coverage.ledger import (
     to_bytes,
     unit_of_row,
 )
-from cloudtrail_parquet.coverage.spans import spans_in
+from cloudtrail_parquet.coverage.receipt_listings import list_receipts
 from cloudtrail_parquet.errors import StorageError
-from cloudtrail_parquet.layout import Place, Unit, state_key, state_unit
-from cloudtrail_parquet.source.log_files import each
+from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.state.keys import StateKeys
 from cloudtrail_parquet.state.marks import LEDGER, LONGEST, Marks, Month, marks_among
 from cloudtrail_parquet.state.notes import decode_receipt
 from cloudtrail_parquet.state.receipt import Receipt
-from cloudtrail_parquet.storage import Entry, ReadStore, Store, Stores, files_between
+from cloudtrail_parquet.storage import Entry, ReadStore, Store, Stores
 from cloudtrail_parquet.together import ahead
 
 NOTE = f"{LEDGER}ledger.json"
-_RECEIPTS = "receipts/"
+FEW = 100_000
+"""So few receipts are all listed: that takes a hundred requests at most, or one for each span."""
 _AT_A_TIME = 32
-_SLICE = 500_000
-"""So many receipts are held of a listing before the ledger takes them in: some 300 MB."""
 _WHICH = ["account", "region", "day", "spans", "receipt"]
 _FILE = re.compile(rf"{LEDGER}year=(\d{{4}})/month=(\d\d)\.parquet")
 
@@ -68,11 +64,13 @@ class Listed(msgspec.Struct, frozen=True):
     """When the receipts were listed last.
 
     Attributes:
+        version: `ledger.VERSION`.
         listed: When that began.
         months: The months as they were written then.
         marks: The versions of their marks before that.
     """
 
+    version: int
     listed: datetime
     months: dict[str, StoredMonth]
     marks: dict[str, str]
@@ -87,6 +85,8 @@ class Ledger:
         months: The months that have rows.
         listed: How many receipts were listed, as what the ledger says of them was not believed.
         read: How many of these were read, because they have changed.
+        believed: How many months were believed, and not listed.
+        since: When receipts of these were listed; None if there are none.
         unstored: Why the ledger could not be stored; empty if it was.
     """
 
@@ -94,6 +94,8 @@ class Ledger:
     months: dict[Month, StoredMonth] = field(default_factory=dict)
     listed: int = 0
     read: int = 0
+    believed: int = 0
+    since: datetime | None = None
     unstored: str = ""
     _held: dict[Month, pa.Table] = field(default_factory=dict)
 
@@ -109,19 +111,7 @@ class Ledger:
         return StoredMonth("", _units_in(table))
 
 
-class _Slice(NamedTuple):
-    """Receipts as a listing has them.
-
-    Attributes:
-        units: The units by month, with the versions of their receipts.
-        covers: Whether the listing would have shown the receipt of a unit.
-    """
-
-    units: dict[Month, dict[Unit, str]]
-    covers: Callable[[Unit], bool]
-
-
-def roll_up(stores: Stores, *, fresh: bool = False) -> Ledger:
+def roll_up(stores: Stores, *, fresh: bool = False, few: int = FEW) -> Ledger:
     """Bring the ledger up to date with the receipts.
 
     A state that may not be written to, and others who write the ledger at the same time, make it
@@ -130,6 +120,7 @@ def roll_up(stores: Stores, *, fresh: bool = False) -> Ledger:
     Args:
         stores: With the state.
         fresh: Whether all receipts are listed, whatever the marks say.
+        few: So many receipts are always listed.
 
     Raises:
         StorageError: The state cannot be read.
@@ -137,28 +128,35 @@ def roll_up(stores: Stores, *, fresh: bool = False) -> Ledger:
     state, began = stores.state, stores.now()
     entries = {entry.key: entry for entry in state.files(LEDGER)}
     marks, note = marks_among(entries.values()), state.look(NOTE)
-    before = None if note is None or fresh else _decoded(note.data)
+    before = None if note is None else _decoded(note.data)
+    units = sum(month.units for month in before.months.values()) if before else None
+    if fresh or (units is not None and units <= few):
+        before = None
     ledger = Ledger(state)
     known = {month: entries[ledger_key(month)].version for month in _months_in(entries)}
     believed = _believed(before, marks, known)
     if before is not None:
         ledger.months |= {m: before.months[m.name] for m in believed if m.name in before.months}
+        ledger.believed, ledger.since = len(ledger.months), before.listed if believed else None
     doubted: list[Month] | None = None
     if before is not None:
         named = {Month(*map(int, name.split("-"))) for name in before.months}
         doubted = sorted((named | marks.keys() | known.keys()) - believed)
     is_short = doubted is not None and len(doubted) <= len(believed)
-    for listing in _listings(state, doubted if is_short else None):
+    by_span = units is not None and units <= few
+    for listing in list_receipts(state, doubted if is_short else None, by_span=by_span):
         for month in sorted(listing.units.keys() | known.keys() | ledger.months.keys()):
             if month not in believed:
                 found = listing.units.get(month, {})
                 ledger.listed += len(found)
                 _take_in(ledger, state, month, found, listing.covers, known.pop(month, None))
     try:
+        if note is None and not ledger.months:
+            return ledger  # there may be no state at all; none is to come of looking
         _mark(stores, [month for month in ledger.months if month not in marks])
         months = {month.name: stored for month, stored in sorted(ledger.months.items())}
         seen = {month.name: mark.version for month, mark in sorted(marks.items())}
-        text = msgspec.json.encode(Listed(began, months, seen))
+        text = msgspec.json.encode(Listed(VERSION, began, months, seen))
         if not ledger.unstored and doubted != []:
             state.swap(NOTE, text, note and note.version)
     except StorageError as error:
@@ -168,9 +166,10 @@ def roll_up(stores: Stores, *, fresh: bool = False) -> Ledger:
 
 def _decoded(data: bytes) -> Listed | None:
     try:
-        return msgspec.json.decode(data, type=Listed)
+        listed = msgspec.json.decode(data, type=Listed)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+    return listed if listed.version == VERSION else None
 
 
 def _months_in(keys: Iterable[str]) -> Iterator[Month]:
@@ -196,63 +195,6 @@ def _believed(
         for month in settled
         if before.months.get(month.name, nothing).version == known.get(month, "")
     )
-
-
-def _listings(state: ReadStore, doubted: list[Month] | None) -> Iterator[_Slice]:
-    """The receipts of some months; None for all receipts."""
-    if doubted is not None:
-        if doubted:
-            yield _listed_by_month(state, doubted)
-        return
-    last = ""
-    for entries in _portions(state.files(_RECEIPTS)):
-        following = entries[-1].key if len(entries) == _SLICE else ""
-        yield _Slice(_by_month(entries), partial(_is_between, last, following))
-        last = following
-
-
-def _portions(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
-    """A listing in portions, of which the last one is not full, and may be empty."""
-    while True:
-        portion = list(islice(entries, _SLICE))
-        yield portion
-        if len(portion) < _SLICE:
-            return
-
-
-def _is_between(first: str, last: str, unit: Unit) -> bool:
-    key = StateKeys.of(unit).receipt
-    return first < key and (not last or key <= last)
-
-
-def _listed_by_month(state: ReadStore, months: list[Month]) -> _Slice:
-    """The receipts of some months: a listing for each span and each range of months."""
-    ranges = [(group[0].first, group[-1].last) for group in _consecutive(months)]
-    asked = [(span, *days) for span in spans_in(state, _RECEIPTS) for days in ranges]
-
-    def ask(question: tuple[Place, date, date]) -> list[Entry]:
-        span, *days = question
-        ends = (state_key("receipts", Unit(*span, day), ending="") for day in days)
-        return list(files_between(state, *ends))
-
-    entries = [entry for answer in each(state, ask, asked) for entry in answer]
-    return _Slice(_by_month(entries), lambda unit: Month.of(unit.day) in set(months))
-
-
-def _consecutive(months: list[Month]) -> Iterator[list[Month]]:
-    numbered = (
-        (month.year * 12 + month.month - place, month) for place, month in enumerate(months)
-    )
-    for _, group in groupby(numbered, itemgetter(0)):
-        yield [month for _, month in group]
-
-
-def _by_month(entries: Iterable[Entry]) -> dict[Month, dict[Unit, str]]:
-    units = defaultdict[Month, dict[Unit, str]](dict)
-    for entry in entries:
-        if (unit := state_unit(entry.key)) is not None:
-            units[Month.of(unit.day)][unit] = entry.version
-    return units
 
 
 def _take_in(  # noqa: PLR0913, PLR0917

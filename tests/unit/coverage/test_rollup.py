@@ -3,13 +3,16 @@
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pytest
 
-from cloudtrail_parquet.coverage.ledger import SCHEMA, days_in
-from cloudtrail_parquet.coverage.rollup import NOTE, Ledger, roll_up
+from cloudtrail_parquet.coverage.ledger import SCHEMA, VERSION, days_in, to_bytes
+from cloudtrail_parquet.coverage.rollup import NOTE, Ledger
+from cloudtrail_parquet.coverage.rollup import roll_up as roll_up_any
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.layout import Place
 from cloudtrail_parquet.state.marks import LONGEST, Marks, Month
@@ -17,6 +20,9 @@ from cloudtrail_parquet.storage import ObjectStore
 from tests.builders import WritableStores
 from tests.unit.counted import Counted
 from tests.unit.coverage.organisation import HOME, MAIN, OTHER, VIRGINIA, Organisation, march
+
+roll_up = partial(roll_up_any, few=0)
+"""The ledger of a dataset so large that months are believed."""
 
 APRIL, MARCH = Month(2026, 4), Month(2026, 3)
 PLACES = [Place(MAIN, HOME), Place(OTHER, VIRGINIA)]
@@ -133,6 +139,20 @@ def test_whatever_has_changed_since_is_found_if_its_month_is_marked() -> None:
     assert len(world.rows()) == 6
 
 
+def test_of_few_receipts_nothing_is_believed_whoever_has_changed_them() -> None:
+    world = World()
+    roll_up(world.stores)
+    world.clock.time += LONGEST + timedelta(hours=1)
+    assert roll_up(world.stores).believed == 0
+    assert roll_up(world.stores).believed == 2
+    world.stores.state.delete([world.receipt("month=03/day=31.json")])
+
+    ledger = roll_up_any(world.stores)
+
+    assert (ledger.believed, ledger.since) == (0, None)
+    assert len(world.rows(ledger)) == 7, "nobody has marked it"
+
+
 def damaged_month(world: World) -> None:
     world.stores.state.write("ledger/year=2026/month=03.parquet", b"PAR1")
 
@@ -160,14 +180,39 @@ def lost_ledger(world: World) -> None:
 
 def older_columns(world: World) -> None:
     month = roll_up(world.stores).table(MARCH).drop_columns(["parts", "receipt"])
+    world.stores.state.write("ledger/year=2026/month=03.parquet", to_bytes(month))
+
+
+def newer_version(world: World) -> None:
+    month, note = roll_up(world.stores).table(MARCH), world.stores.state.read(NOTE)
     out = pa.BufferOutputStream()
-    pa.parquet.write_table(month, out)
-    world.stores.state.write("ledger/year=2026/month=03.parquet", out.getvalue().to_pybytes())
+    of_version = {"cloudtrail_parquet.ledger": str(VERSION + 1)}
+    pa.parquet.write_table(month.slice(1).replace_schema_metadata(of_version), out)
+    key = "ledger/year=2026/month=03.parquet"
+    world.stores.state.write(key, out.getvalue().to_pybytes())
+    (written,) = [e.version for e in world.stores.state.files("ledger/") if e.key == key]
+    told = msgspec.json.decode(note)
+    told["version"] += 1
+    told["months"]["2026-03"] = [written, 3]
+    world.stores.state.write(NOTE, msgspec.json.encode(told))
+
+
+def of_another_dataset(world: World) -> None:
+    other = World()
+    other.deliver(PLACES[0], march(30), hour=13, number=9)
+    other.convert()
+    roll_up(other.stores)
+    world.stores.state.delete([entry.key for entry in world.stores.state.files("ledger/")])
+    for entry in other.stores.state.files("ledger/"):
+        world.stores.state.write(entry.key, other.stores.state.read(entry.key))
 
 
 @pytest.mark.parametrize(
     "spoil",
-    [damaged_month, lost_month, damaged_note, lost_note, lost_marks, lost_ledger, older_columns],
+    [
+        *(damaged_month, lost_month, damaged_note, lost_note, lost_marks, lost_ledger),
+        *(older_columns, newer_version, of_another_dataset),
+    ],
 )
 @pytest.mark.parametrize("hours", [0, 25])
 def test_a_spoilt_ledger_is_made_again(spoil: Callable[[World], None], hours: int) -> None:
