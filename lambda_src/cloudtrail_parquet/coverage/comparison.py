@@ -1,7 +1,7 @@
 """What receipts say, unit by unit, compared with what the source and the dataset have."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cloudtrail_parquet.coverage.ledger import How, receipt_of_rows, unit_of_row
-from cloudtrail_parquet.coverage.source_days import DayFiles, SourceDays
+from cloudtrail_parquet.coverage.source_days import SourceDays
 from cloudtrail_parquet.coverage.spans import spans_in
 from cloudtrail_parquet.coverage.verdicts import NOT_FINISHED, Judge, Verdict
 from cloudtrail_parquet.layout import Place, Unit
@@ -18,11 +18,12 @@ from cloudtrail_parquet.planning.ahead import ahead
 from cloudtrail_parquet.planning.due import Present
 from cloudtrail_parquet.planning.part_sizes import PartSizes
 from cloudtrail_parquet.planning.ranges import UnitRange
+from cloudtrail_parquet.state.identities import is_without
 from cloudtrail_parquet.state.notes import unfinished
 from cloudtrail_parquet.storage import Stores
 
 _AT_A_TIME = 16
-_OF_PLACES = ["account", "region", "day", "spans", "place_fingerprint"]
+_OF_PLACES = ["account", "region", "day", "spans", "fingerprint", "place_fingerprint"]
 
 
 @dataclass
@@ -87,20 +88,39 @@ class UnitComparison:
             return {}
         rows = table.select(_OF_PLACES).append_column("number", pa.array(range(table.num_rows)))
         days = pa.array({unit.day for unit in verdicts}, pa.date32())
-        found = dict[int, Verdict]()
+        by_unit = defaultdict[Unit, list[dict[str, Any]]](list)
         for row in rows.filter(pc.is_in(rows["day"], days)).to_pylist():
-            verdict = verdicts.get(unit_of_row(row))
-            if verdict is not None and self._concerns(verdict, row):
-                found[row["number"]] = verdict
-        return found
+            if (unit := unit_of_row(row)) in verdicts:
+                by_unit[unit].append(row)
+        return {
+            row["number"]: verdicts[unit]
+            for unit, some in by_unit.items()
+            for row in self._concerned(unit, verdicts[unit], some)
+        }
 
-    def _concerns(self, verdict: Verdict, row: Mapping[str, Any]) -> bool:
-        """Whether what is said of a unit concerns a place of it: whose log files have changed."""
-        if verdict.cause != "files" or not row["spans"] or self.listed is None:
-            return True
-        of_place = self.listed.days.get(Place(row["account"], row["region"]), {})
-        now = of_place.get(row["day"], DayFiles()).fingerprint
-        return not row["place_fingerprint"] or bool(now != row["place_fingerprint"])
+    def _concerned(
+        self, unit: Unit, verdict: Verdict, rows: Sequence[Mapping[str, Any]]
+    ) -> Iterator[Mapping[str, Any]]:
+        """The places of a unit that what is said of it concerns: whose log files have changed.
+
+        One that has none any more is told as a unit is that has none: they have expired.
+        """
+        if verdict.cause != "files" or all(unit.span) or self.listed is None:
+            yield from rows
+            return
+        now = {
+            place: days[unit.day].fingerprint
+            for place, days in self.listed.days.items()
+            if unit.holds(*place) and unit.day in days
+        }
+        known = {Place(row["account"], row["region"]) for row in rows}
+        new = [fingerprint for place, fingerprint in now.items() if place not in known]
+        if is_without(rows[0]["fingerprint"], str(self.listed.fingerprints[unit]), new):
+            return  # the log files of all others are those that it was made of
+        for row in rows:
+            place = Place(row["account"], row["region"])
+            if place in now and row["place_fingerprint"] != now[place]:
+                yield row
 
     def _verdict(self, unit: Unit, row: Mapping[str, Any], table: pa.Table) -> Verdict | None:
         if unit in self._open:

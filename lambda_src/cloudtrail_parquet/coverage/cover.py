@@ -1,6 +1,6 @@
 """What a dataset covers: receipts, then what the source and the parts say, then the gaps."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -9,26 +9,31 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cloudtrail_parquet.coverage.causes.day_sets import DaySet
 from cloudtrail_parquet.coverage.causes.digest_days import DigestDays
-from cloudtrail_parquet.coverage.causes.gaps import Gaps, covered_days
+from cloudtrail_parquet.coverage.causes.gaps import Gaps
 from cloudtrail_parquet.coverage.causes.stops import FEW, MANY, find_stops
 from cloudtrail_parquet.coverage.comparison import UnitComparison
-from cloudtrail_parquet.coverage.ledger import HOT, SCHEMA
+from cloudtrail_parquet.coverage.ledger import DAYS, HOT, SCHEMA
 from cloudtrail_parquet.coverage.ranges import (
     CoveredRange,
     RangesByPlace,
     add_all,
+    days_of,
     ranges_of,
     wanted_rows,
 )
 from cloudtrail_parquet.coverage.rollup import Ledger, roll_up
 from cloudtrail_parquet.coverage.source_days import SourceDays, list_days
 from cloudtrail_parquet.coverage.verdicts import STATES, Cause, CoverageState, Judge, Verdict
+from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.errors import listed as listed_names
 from cloudtrail_parquet.layout import Place
 from cloudtrail_parquet.planning.ahead import ahead
 from cloudtrail_parquet.planning.ranges import UnitRange
 from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.source.discover import Discovery
+from cloudtrail_parquet.state.marks import Month
 from cloudtrail_parquet.storage import ReadStore, Stores
 from cloudtrail_parquet.wording import counted
 
@@ -44,8 +49,8 @@ class Asked(NamedTuple):
     """What is to be told.
 
     Attributes:
-        wanted: Days, accounts and regions. From `date.min` on stands for the first day that was
-            seen, up to `date.max` for yesterday.
+        wanted: Days, accounts and regions; those that are still to come are left out. From
+            `date.min` on stands for the first day that was seen, up to `date.max` for yesterday.
         options: How units would be converted now.
         parts: Whether parts are compared; None if they are not too many.
         fresh: Whether all receipts are listed.
@@ -82,8 +87,8 @@ class Coverage:
 
     @property
     def is_lacking(self) -> bool:
-        """Whether records may be lacking that there are, or were."""
-        return any(each.verdict.is_lack for each in self)
+        """Whether records may be lacking that there are, or were; or nobody can tell at all."""
+        return self.first is None or any(each.verdict.is_lack for each in self)
 
     def counts(self) -> dict[tuple[CoverageState, Cause], int]:
         """How many days of places are in each state, for each cause; the worst first."""
@@ -113,35 +118,35 @@ def cover(
 
     Raises:
         StorageError: The state or the source cannot be read.
+        UsageError: Nothing is known of an account or a region that was asked for; or all days are
+            still to come.
     """
     wanted, options = asked.wanted, asked.options
     now = stores.now()
-    if wanted.last == date.max:
-        wanted = wanted._replace(last=now.date() - _DAY)
+    wanted = _up_to(wanted, now.date())
     ledger = roll_up(stores, fresh=asked.fresh)
     listed = list_days(*source, wanted, options.dataset) if source else None
-    months = [m for m in sorted(ledger.months) if wanted.first <= m.last and m.first <= wanted.last]
-    units = sum(ledger.months[month].units for month in months)
+    units = sum(stored.units for month, stored in ledger.months.items() if _touches(month, wanted))
     with_parts = units <= MOST_PARTS if asked.parts is None else asked.parts
     comparison = UnitComparison(stores, Judge(options, now), wanted, listed, with_parts=with_parts)
     if wanted.first == date.min:
+        every = UnitRange(wanted.first, wanted.last)
         first = _first(ledger, wanted, listed) or comparison.first_of_parts
+        first = first or _first(ledger, every, listed)  # of what is asked for, nothing is known
         if first is None or first > wanted.last:
             return Coverage(None, None, {}, ledger)
         wanted = comparison.wanted = wanted._replace(first=first)
-    first = wanted.first
-    ranges = RangesByPlace()
-    columns, number = (SCHEMA, _FEW) if comparison.is_needed else (HOT, _AT_A_TIME)
-    for table in ahead(stores.state, lambda m: ledger.table(m, columns), months, number):
-        changed = comparison.changed(table) if comparison.is_needed else {}
-        add_all(ranges, _ranges(table.select(HOT.names), changed, wanted, comparison.judge))
-    orphans = comparison.orphans()
-    gaps = Gaps(wanted, covered_days(ranges), listed, orphans)
+    ranges, covered = _of_receipts(stores.state, ledger, comparison)
+    gaps = Gaps(wanted, covered, listed, comparison.orphans())
+    _check_seen(gaps, stores.dataset.uri)
     layout, most = options.dataset.layout, MANY if units <= MOST_PARTS else FEW
-    found = find_stops(stores.dataset, layout, gaps.gaps, gaps.covered, most)
+    found = find_stops(stores.dataset, layout, [*gaps.gaps, *gaps.beside], covered, most)
     digests = DigestDays(listed.store, listed.discovery) if listed else None
     more = [*gaps.found, *gaps.explained(found, digests)]
     remarks = list[str]()
+    if ledger.since:
+        some, when = counted(ledger.believed, "month"), f"{ledger.since:%Y-%m-%dT%H:%MZ}"
+        remarks.append(f"receipts of {some} are as listed at {when}; --fresh lists them again")
     if not with_parts and asked.parts is None:
         some = counted(units, "unit")
         remarks.append(f"the parts of {some} were not compared; --parts does that")
@@ -151,7 +156,58 @@ def cover(
     if digests and digests.unread:
         some = counted(digests.unread, "day")
         remarks.append(f"not read: digest files of {some} without log files")
-    return Coverage(first, wanted.last, _together(ranges, more), ledger, remarks)
+    return Coverage(wanted.first, wanted.last, _together(ranges, more), ledger, remarks)
+
+
+def _up_to(wanted: UnitRange, today: date) -> UnitRange:
+    """A range without days that are still to come; by default it ends yesterday."""
+    if wanted.first > today:
+        what = f"{wanted.first} has not come yet"
+        raise UsageError(what, "days", f"Name days up to today, {today} (UTC)")
+    return wanted._replace(
+        last=today - _DAY if wanted.last == date.max else min(wanted.last, today)
+    )
+
+
+def _touches(month: Month, wanted: UnitRange) -> bool:
+    return wanted.first <= month.last and month.first <= wanted.last
+
+
+def _of_receipts(
+    state: ReadStore, ledger: Ledger, comparison: UnitComparison
+) -> tuple[RangesByPlace, dict[Place, DaySet]]:
+    """What is said of the wanted days that have a receipt; and all days that have one.
+
+    What is wanted is told as it would be within the whole, so that a gap begins and ends where it
+    does, and other places tell of it.
+    """
+    wanted, ranges = comparison.wanted, RangesByPlace()
+    days = defaultdict[Place, list[tuple[date, date]]](list)
+    columns, number = (SCHEMA, _FEW) if comparison.is_needed else (HOT, _AT_A_TIME)
+
+    def read(month: Month) -> pa.Table:
+        return ledger.table(month, columns if _touches(month, wanted) else DAYS)
+
+    months = sorted(ledger.months)
+    for month, table in zip(months, ahead(state, read, months, number), strict=True):
+        for place, first, last in days_of(table.select(DAYS.names)):
+            days[place].append((first, last))
+        if _touches(month, wanted):
+            changed = comparison.changed(table) if comparison.is_needed else {}
+            add_all(ranges, _ranges(table.select(HOT.names), changed, wanted, comparison.judge))
+    return ranges, {place: DaySet(some) for place, some in days.items()}
+
+
+def _check_seen(gaps: Gaps, where: str) -> None:
+    """Refuse accounts and regions that were never seen; most likely misspelt.
+
+    Raises:
+        UsageError: Names them, and those that were.
+    """
+    for kind, unseen, seen in gaps.unseen():
+        if unseen:
+            what = f"nothing is known of {kind} {listed_names(unseen)}"
+            raise UsageError(what, where, f"There are: {listed_names(seen)}")
 
 
 def _first(ledger: Ledger, wanted: UnitRange, listed: SourceDays | None) -> date | None:

@@ -96,6 +96,20 @@ def wanted_rows(table: pa.Table, wanted: UnitRange) -> pa.Table:
     return table.filter(is_wanted)
 
 
+def days_of(table: pa.Table) -> Iterator[tuple[Place, date, date]]:
+    """The ranges of consecutive days of a month's rows, sorted by place and day.
+
+    Args:
+        table: n rows, in order, with account, region and day.
+    """
+    if table.num_rows:
+        columns = _columns(table)
+        places = [columns[name].indices for name in Place._fields]
+        begins, ends = _ends(places, columns["day"])
+        for account, region, first, last in _named(columns, begins, ends):
+            yield Place(account, region), first, last
+
+
 def ranges_of(
     table: pa.Table, judge: Judge, changed: Mapping[int, Verdict]
 ) -> Iterator[CoveredRange]:
@@ -108,21 +122,29 @@ def ranges_of(
     """
     if not table.num_rows:
         return
-    table = table.unify_dictionaries().combine_chunks()
-    columns = {name: table[name].combine_chunks() for name in table.column_names}
+    columns = _columns(table)
     verdicts, numbers = _verdicts(columns, judge, changed)
     places = [columns[name].indices for name in Place._fields]
-    days = columns["day"].cast(pa.int32())
-    begins = [0, *(place + 1 for place in _borders([*places, numbers], days))]
-    ends = [begin - 1 for begin in begins[1:]] + [table.num_rows - 1]
-    accounts, regions = (columns[name].take(pa.array(begins)).to_pylist() for name in Place._fields)
-    firsts, lasts = (columns["day"].take(pa.array(some)).to_pylist() for some in (begins, ends))
+    begins, ends = _ends([*places, numbers], columns["day"])
     said = numbers.take(pa.array(begins)).to_pylist()
     sums = [_sums(columns[name], ends) for name in _SUMMED]
-    for account, region, first, last, number, *figures in zip(
-        accounts, regions, firsts, lasts, said, *sums, strict=True
-    ):
+    named = _named(columns, begins, ends)
+    for (account, region, first, last), number, *figures in zip(named, said, *sums, strict=True):
         yield CoveredRange(Place(account, region), first, last, verdicts[number], *figures)
+
+
+def _columns(table: pa.Table) -> dict[str, Any]:
+    table = table.unify_dictionaries().combine_chunks()
+    return {name: table[name].combine_chunks() for name in table.column_names}
+
+
+def _named(
+    columns: Mapping[str, Any], begins: list[int], ends: list[int]
+) -> Iterator[tuple[str, str, date, date]]:
+    """Account, region, first and last day of some ranges of rows."""
+    takes = (("account", begins), ("region", begins), ("day", begins), ("day", ends))
+    taken = (columns[name].take(pa.array(rows)).to_pylist() for name, rows in takes)
+    yield from zip(*taken, strict=True)
 
 
 def _verdicts(
@@ -149,6 +171,12 @@ def _verdicts(
             replaced[row] = known[verdict]
         numbers = pa.array(replaced, pa.int32())
     return list(known), numbers
+
+
+def _ends(alike: Iterable[pa.Array], days: pa.Array) -> tuple[list[int], list[int]]:
+    """The first and the last rows of ranges."""
+    ends = [*_borders(alike, days.cast(pa.int32())), len(days) - 1]
+    return [0, *(end + 1 for end in ends[:-1])], ends
 
 
 def _borders(alike: Iterable[pa.Array], days: pa.Array) -> list[int]:

@@ -6,7 +6,8 @@ import pytest
 
 from cloudtrail_parquet.contract import PartitionLayout
 from cloudtrail_parquet.coverage.verdicts import STATES
-from cloudtrail_parquet.layout import Place
+from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.layout import Place, span_of
 from tests.unit.coverage.organisation import (
     CLOSED,
     FIRST,
@@ -137,13 +138,102 @@ def test_the_worst_comes_first_and_days_are_those_that_were_seen() -> None:
     assert sum(coverage.counts().values()) == 22 * 7
 
 
-def test_a_selection_is_told_as_it_is_within_the_whole() -> None:
-    world, expected = planted("dt")
+@pytest.mark.parametrize("with_source", [True, False])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_selection_is_told_as_it_is_within_the_whole(
+    layout: PartitionLayout, *, with_source: bool
+) -> None:
+    world, _ = planted(layout)
+    whole = world.said(with_source=with_source)
 
-    said = world.said(accounts=[OTHER], regions=[VIRGINIA], first=march(13), last=march(22))
+    for number in range(FIRST.day, LAST.day + 1):
+        day = march(number)
+        said = world.said(first=day, last=day, with_source=with_source)
+        assert said == {key: what for key, what in whole.items() if key[-1] == number}
+    for first, last in ((1, 4), (5, 12), (13, 22)):
+        days = march(first), march(last)
+        for account, region in PLACES:
+            of = {"accounts": [account], "regions": [region]}
+            said = world.said(first=days[0], last=days[1], with_source=with_source, **of)
+            for day in range(first, last + 1):
+                assert said[account, region, day] == whole[account, region, day]
 
-    days = range(13, 23)
-    assert said == {(OTHER, VIRGINIA, day): expected[OTHER, VIRGINIA, day] for day in days}
+
+def test_a_stop_is_no_cause_where_there_was_something_after_it() -> None:
+    world = Organisation()
+    for place in PLACES:
+        for day in range(1, 11):
+            if place != PLACES[0] or day < 4:
+                world.deliver(place, march(day))
+    world.deliver(PLACES[0], march(4), trail_event("StopLogging"))
+    world.convert()
+
+    said = world.said(first=march(1), last=march(14))
+
+    assert {day for *place, day in said if said[*place, day] == STOPPED} == set(range(5, 15))
+    assert {key[:2] for key, what in said.items() if what == STOPPED} == {PLACES[0]}
+    assert said[*PLACES[2], 14] == QUIET
+
+
+def test_days_to_come_are_left_out() -> None:
+    world = Organisation()
+    world.deliver(PLACES[0], march(3))
+    world.convert()
+    today = world.clock.time.date()
+
+    coverage = world.cover(march(3), today + timedelta(days=40))
+
+    assert coverage.last == today
+    with pytest.raises(UsageError, match="has not come yet"):
+        world.cover(today + timedelta(days=1), today + timedelta(days=2))
+
+
+def test_a_day_on_which_nobody_has_anything_is_told_of_all_the_same() -> None:
+    world = Organisation()
+    for place in PLACES:
+        for day in (1, 4):
+            world.deliver(place, march(day))
+    world.convert()
+
+    coverage = world.cover(march(2), march(2), with_source=False)
+
+    said = {(place, verdict[:2]) for place, _, verdict in coverage.days()}
+    assert said == {(place, ("unknown", "no receipt")) for place in PLACES}
+    assert coverage.is_lacking
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_names_that_were_never_seen_are_refused(layout: PartitionLayout) -> None:
+    world, _ = planted(layout)
+
+    for first in (date.min, march(3)):
+        with pytest.raises(UsageError, match=r"of account 999999999999\b.*There are"):
+            world.cover(first=first, accounts=["999999999999"])
+    with pytest.raises(
+        UsageError, match=r"nothing is known of region eu-central-2\b.*eu-central-1"
+    ):
+        world.cover(regions=["eu-central-2"], accounts=[MAIN], with_source=False)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_parts_without_a_receipt_are_never_told_as_never_converted(layout: PartitionLayout) -> None:
+    world = Organisation(layout)
+    for place in PLACES:
+        for day in (1, 2, 4):
+            world.deliver(place, march(day))
+    world.convert()
+    world.stores.state.delete([entry.key for entry in world.stores.state.files("receipts/")])
+
+    said = world.said(last=march(4))
+
+    lost = ("outdated", "receipt")
+    days = dict.fromkeys((1, 2, 4), lost) | {3: QUIET}
+    assert said == {(*place, day): what for place in PLACES for day, what in days.items()}
+    spans = {span_of(place, layout) for place in PLACES}
+    without = world.said(last=march(4), with_source=False)
+    assert {key for key, what in without.items() if what == lost} == {
+        (*span, day) for span in spans for day in (1, 2, 4)
+    }
 
 
 def test_states_of_what_was_converted() -> None:
@@ -177,9 +267,30 @@ def test_states_of_what_was_converted() -> None:
     assert world.said(last=march(7))[*place, 7] == ("outdated", "window")
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_what_could_not_be_read_is_told_of_its_place_only(layout: PartitionLayout) -> None:
+    world = Organisation(layout)
+    for place in PLACES:
+        world.deliver(place, march(3))
+    damaged = world.deliver(PLACES[0], march(3), hour=13)
+    world.stores.source.write(damaged, b"no gzip")
+    world.deliver(PLACES[2], march(3), {"eventTime": None})
+    world.deliver(Place(CLOSED, HOME), march(3))
+    world.refusing.refused.append(f"AWSLogs/{CLOSED}/")
+    world.convert()
+
+    said = world.said(first=march(3), last=march(3))
+
+    partial = ("partial", "quarantined")
+    expected = dict.fromkeys(((*place, 3) for place in PLACES), CONVERTED)
+    expected |= {(*PLACES[0], 3): partial, (*PLACES[2], 3): partial}
+    refused = ("partial", "refused") if layout == "dt" else REFUSED
+    assert said == {**expected, (CLOSED, "", 3): refused}
+
+
 def test_days_before_the_first_one_and_a_dataset_without_anything() -> None:
     world = Organisation()
     coverage = world.cover(first=date.min, last=date.max, with_source=False)
 
-    assert (coverage.first, list(coverage), coverage.is_lacking) == (None, [], False)
+    assert (coverage.first, list(coverage), coverage.is_lacking) == (None, [], True)
     assert FIRST < LAST

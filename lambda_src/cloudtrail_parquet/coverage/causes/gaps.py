@@ -10,8 +10,8 @@ from datetime import date, timedelta
 
 from cloudtrail_parquet.coverage.causes.day_sets import DaySet, cut
 from cloudtrail_parquet.coverage.causes.digest_days import DigestDay, DigestDays
-from cloudtrail_parquet.coverage.causes.stops import Found, Gap, Stop
-from cloudtrail_parquet.coverage.ranges import CoveredRange, RangesByPlace
+from cloudtrail_parquet.coverage.causes.stops import NEAR, Found, Gap, Stop
+from cloudtrail_parquet.coverage.ranges import CoveredRange
 from cloudtrail_parquet.coverage.source_days import DayFiles, SourceDays
 from cloudtrail_parquet.coverage.verdicts import NO_RECEIPT, Verdict
 from cloudtrail_parquet.layout import Place
@@ -24,24 +24,18 @@ _QUIET = "no log files are listed"
 _NOT_TOLD = "SOURCE was not named"
 
 
-def covered_days(ranges: RangesByPlace) -> dict[Place, DaySet]:
-    """The days of each place that have a receipt."""
-    return {
-        place: DaySet((each.first, each.last) for each in some) for place, some in ranges.items()
-    }
-
-
 @dataclass
 class Gaps:
     """All days of some places, of a range, without a receipt.
 
     Attributes:
         wanted: The days, accounts and regions.
-        covered: The days of each place that have a receipt.
+        covered: The days of each place that have a receipt, wanted or not.
         source: What the source has; None if it is not known.
         orphans: The days that have parts and no receipt.
         found: Ranges of days that have something, though no receipt.
-        gaps: Ranges of days that have nothing, as far as is known.
+        gaps: Days that have nothing, as far as is known; of each gap at least one is wanted.
+        beside: Gaps of other places that may tell why.
     """
 
     wanted: UnitRange
@@ -50,38 +44,95 @@ class Gaps:
     orphans: Mapping[Place, Collection[date]]
     found: list[CoveredRange] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    beside: list[Gap] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Find them."""
         self._accounts = _by_account(self.covered)
         self._all = DaySet(days for some in self.covered.values() for days in some)
+        ends = [day for days in self._all for day in days]
+        ends += [self.wanted.first, self.wanted.last]
+        self._ends = min(ends), max(ends)
         listed = self.source.days if self.source else {}
+        refused = self.source.discovery.refused if self.source else {}
         places = self.covered.keys() | listed.keys() | self.orphans.keys()
+        self._named = [place for place in places if all(place)]
+        found = self.source.discovery.trails if self.source else {}
+        self._places = {*places, *map(Place._make, found)}
+        self._places |= {Place(account, "") for account in refused}
         for place in sorted(place for place in places if self.wanted.holds(*place)):
             self._find(place)
-        seen = {place.account for place in places}
-        for account in self.source.discovery.refused if self.source else ():
-            if account not in seen and self.wanted.holds(account, ""):
+        for account in refused.keys() - {place.account for place in places}:
+            if self.wanted.holds(account, ""):
                 whole = self.wanted.first, self.wanted.last
                 self.gaps.append(Gap(Place(account, ""), *whole, True, True))  # noqa: FBT003
+        self._look_beside(place for place in self.covered if not self.wanted.holds(*place))
+
+    def unseen(self) -> Iterator[tuple[str, list[str], list[str]]]:
+        """Wanted accounts and regions of which nothing was ever seen, and all that were.
+
+        Each by the word for it. Where a name is not known, all may have been.
+        """
+        wanted = self.wanted.accounts, self.wanted.regions
+        for which, (kind, names) in enumerate(zip(Place._fields, wanted, strict=True)):
+            seen = {place[which] for place in self._places}
+            yield kind, [] if "" in seen else sorted(names - seen), sorted(seen)
 
     def _find(self, place: Place) -> None:
-        listed = self.source.days.get(place, {}) if self.source else {}
-        covered, orphans = self.covered.get(place, DaySet()), self.orphans.get(place, ())
-        there = DaySet([*covered, *((day, day) for day in (*listed, *orphans))])
-        ends = [day for days in there for day in days]
+        covered, listed = self.covered.get(place, DaySet()), self._listed(place)
+        orphans = self._orphans(place)
         for day in sorted({*listed, *orphans}):
             if day not in covered and self.wanted.first <= day <= self.wanted.last:
-                verdict = NO_RECEIPT if day in orphans else _NEVER
                 files = listed.get(day, DayFiles())
                 figures = files.files, files.bytes
+                verdict = NO_RECEIPT if day in orphans else _NEVER
                 self.found.append(CoveredRange(place, day, day, verdict, *figures))
-        for first, last in there.gaps(self.wanted.first, self.wanted.last):
-            is_leading, is_trailing = not ends or last < ends[0], not ends or first > ends[-1]
-            self.gaps.append(Gap(place, first, last, is_leading, is_trailing))
+        self.gaps += self._gaps_of(place, (self.wanted.first, self.wanted.last))
+
+    def _listed(self, place: Place) -> Mapping[date, DayFiles]:
+        return self.source.days.get(place, {}) if self.source else {}
+
+    def _orphans(self, place: Place) -> Collection[date]:
+        """The days on which the unit of a place has parts and no receipt, whatever it spans.
+
+        Where places are known that it may be about, these are told of, and not the span itself.
+        """
+        if not all(place) and any(place.account in {"", one.account} for one in self._named):
+            return ()
+        spans = {place, Place(place.account, ""), Place("", "")}
+        return {day for span in spans for day in self.orphans.get(span, ())}
+
+    def _gaps_of(self, place: Place, *among: tuple[date, date]) -> Iterator[Gap]:
+        """The gaps of a place that have a day in one of some ranges.
+
+        One without a name has none of its own: it stands for places that are not known.
+        """
+        if not all(place) and not (self.source and self.source.refused(place.account)):
+            return
+        covered, others = self.covered.get(place, DaySet()), self._orphans(place)
+        there = DaySet([*covered, *((day, day) for day in (*self._listed(place), *others))])
+        ends = [day for days in there for day in days]
+        for first, last in there.gaps(*self._ends):
+            if any(begin <= last and first <= end for begin, end in among):
+                is_leading, is_trailing = not ends or last < ends[0], not ends or first > ends[-1]
+                yield Gap(place, first, last, is_leading, is_trailing)
+
+    def _look_beside(self, others: Iterable[Place]) -> None:
+        """Find gaps of places that were not asked for, on days on which their accounts are silent.
+
+        Those of other accounts matter where everybody is: see `_concerns`.
+        """
+        days = self.wanted.first, self.wanted.last
+        accounts = {gap.place.account for gap in self.gaps}
+        everywhere = list(self._all.gaps(*days))
+        for place in sorted(others):
+            is_near = place.account in accounts
+            silent = list(self._account(place).gaps(*days)) if is_near else everywhere
+            if self.gaps and silent:
+                self.beside += self._gaps_of(place, *silent)
 
     def explained(self, found: Found, digests: DigestDays | None) -> Iterator[CoveredRange]:
-        """The gaps, each cut into ranges of which the same is said.
+        """The wanted days of the gaps, cut into ranges of which the same is said.
 
         Args:
             found: What records beside the gaps tell.
@@ -96,28 +147,29 @@ class Gaps:
             if self.source:
                 oldest = (self.source.first, self.source.oldest.get(gap.place))
                 borders += [day for day in oldest if day]
-            for first, last in cut(gap.first, gap.last, borders):
-                piece = gap._replace(first=first, last=last, end=gap.last)
-                verdict = self._verdict(piece, stops, found)
+            ends = max(gap.first, self.wanted.first), min(gap.last, self.wanted.last)
+            for first, last in cut(*ends, borders):
+                verdict = self._verdict(gap, first, stops, found)
+                each = CoveredRange(gap.place, first, last, verdict)
                 if digests is not None and verdict.cause in {"quiet", "region"}:
-                    yield from _by_digests(piece, verdict, digests)
+                    yield from _by_digests(each, digests)
                 else:
-                    yield CoveredRange(gap.place, first, last, verdict)
+                    yield each
 
     def _account(self, place: Place) -> DaySet:
         return self._accounts.get(place.account, DaySet())
 
     def _verdict(  # noqa: PLR0911 - one for each cause
-        self, gap: Gap, stops: Iterable[Stop], found: Found
+        self, gap: Gap, day: date, stops: Iterable[Stop], found: Found
     ) -> Verdict:
-        """What is said of days that do not differ in anything that is known of them."""
-        place, day, source = gap.place, gap.first, self.source
+        """What is said of a day of a gap."""
+        place, source = gap.place, self.source
         if source and (why := source.refused(place.account)):
             return Verdict("empty", "refused", f"the account may not be listed: {why}")
         for stop in stops:
-            if stop.first <= day <= stop.last and self._concerns(stop, place, day):
+            if stop.first <= day <= stop.last and self._concerns(stop, gap, day):
                 return Verdict("empty", "trail stopped", stop.basis)
-        if region := self._region(gap, found):
+        if region := self._region(gap, day, found):
             return region
         if source is None:
             return Verdict("unknown", "no receipt", _NOT_TOLD)
@@ -127,7 +179,7 @@ class Gaps:
                 "empty", "expired", f"older than all that is listed, from {source.first} on"
             )
         if gap.is_leading:
-            return Verdict("empty", "region", f"not enabled or not used before {_next(gap.end)}")
+            return Verdict("empty", "region", f"not enabled or not used before {_next(gap.last)}")
         if oldest is not None and day >= oldest:
             return Verdict("empty", "quiet", _QUIET)
         if is_silent:
@@ -135,23 +187,30 @@ class Gaps:
             return Verdict("empty", "expired", f"older than its log files that are listed, {since}")
         return Verdict("empty", "quiet", f"{_QUIET}; older ones have expired")
 
-    def _region(self, gap: Gap, found: Found) -> Verdict | None:
-        """What calls that enable or disable the region tell of a gap."""
+    def _region(self, gap: Gap, day: date, found: Found) -> Verdict | None:
+        """What calls that enable or disable the region tell of a day of a gap."""
         action = "enables" if gap.is_leading else "disables" if gap.is_trailing else ""
         for event in found.regions.get(gap.place, ()):
-            day = event.time.date()
-            is_outside = day >= gap.first if gap.is_leading else day <= gap.first
+            switched = event.time.date()
+            is_outside = switched >= day if gap.is_leading else switched <= day
             if event.action == action and is_outside:
                 when = "before" if gap.is_leading else "after"
                 return Verdict("empty", "region", f"not enabled {when} {event.words}")
         return None
 
-    def _concerns(self, stop: Stop, place: Place, day: date) -> bool:
-        """Whether a stop that one place tells of is why another one has nothing on a day."""
-        if stop.place == place:
+    def _concerns(self, stop: Stop, gap: Gap, day: date) -> bool:
+        """Whether a stop that one place tells of is why another one has nothing on a day.
+
+        A place that had something after the stop, or has it again before its end, is not concerned.
+        """
+        if stop.place == gap.place:
             return True
-        if stop.place.account == place.account:
-            return day not in self._account(place)
+        is_since = gap.is_leading or (gap.first - stop.first).days <= NEAR
+        is_until = gap.is_trailing or (stop.last - gap.last).days <= NEAR
+        if not (is_since and is_until):
+            return False
+        if stop.place.account == gap.place.account:
+            return day not in self._account(gap.place)
         return day not in self._all  # then it was a trail of the organization
 
 
@@ -170,12 +229,12 @@ def _by_account(covered: Mapping[Place, DaySet]) -> dict[str, DaySet]:
     return {account: DaySet(some) for account, some in ranges.items()}
 
 
-def _by_digests(gap: Gap, verdict: Verdict, digests: DigestDays) -> Iterator[CoveredRange]:
+def _by_digests(silent: CoveredRange, digests: DigestDays) -> Iterator[CoveredRange]:
     """Days without log files, by what digest files say; as before where there are none."""
-    told = digests.look(gap.place, gap.first, gap.last)
+    told = digests.look(silent.place, silent.first, silent.last)
     before: CoveredRange | None = None
-    for day in _days(gap.first, gap.last):
-        each = CoveredRange(gap.place, day, day, _told(told.get(day), verdict))
+    for day in _days(silent.first, silent.last):
+        each = CoveredRange(silent.place, day, day, _told(told.get(day), silent.verdict))
         joined = before.joined(each) if before else None
         if before and joined is None:
             yield before

@@ -13,7 +13,7 @@ from cloudtrail_parquet.planning.ahead import ahead
 from cloudtrail_parquet.storage import ReadStore
 
 _DAY = timedelta(days=1)
-_NEAR = 2
+NEAR = 2
 """So many days beside a gap are looked into: the first or last one may hold no more than what was
 delivered around midnight."""
 MANY, FEW = 1_000, 50
@@ -24,7 +24,7 @@ _HOME = "us-east-1"
 
 
 class Gap(NamedTuple):
-    """Days of a place with neither receipts nor log files.
+    """Days of a place with neither receipts nor log files, as far as that goes.
 
     Attributes:
         place: The place.
@@ -32,7 +32,6 @@ class Gap(NamedTuple):
         last: The last day.
         is_leading: Whether nothing of the place comes before it.
         is_trailing: Whether nothing of the place comes after it.
-        end: The last day of the whole gap, of which this may be a piece.
     """
 
     place: Place
@@ -40,19 +39,18 @@ class Gap(NamedTuple):
     last: date
     is_leading: bool
     is_trailing: bool
-    end: date = date.max
 
     @property
     def beside(self) -> list[date]:
         """The days beside it that may tell why."""
-        before = [] if self.is_leading else [self.first - _DAY * n for n in range(1, _NEAR + 1)]
-        after = [] if self.is_trailing else [self.last + _DAY * n for n in range(1, _NEAR + 1)]
+        before = [] if self.is_leading else [self.first - _DAY * n for n in range(1, NEAR + 1)]
+        after = [] if self.is_trailing else [self.last + _DAY * n for n in range(1, NEAR + 1)]
         return before + after
 
     @property
     def inside(self) -> list[date]:
         """The days of it, where it has an open end, on which the region may have been switched."""
-        near = range(_NEAR + 1)
+        near = range(NEAR + 1)
         before_it = [self.last - _DAY * n for n in near] if self.is_leading else []
         after_it = [self.first + _DAY * (n - 1) for n in near] if self.is_trailing else []
         return before_it + after_it
@@ -150,7 +148,7 @@ def _stop_of(gap: Gap, events: list[TrailEvent]) -> Stop | None:
 
 
 def _is_near(event: TrailEvent, gap: Gap) -> bool:
-    begin, end = gap.first - _DAY * _NEAR, gap.last + _DAY * _NEAR
+    begin, end = gap.first - _DAY * NEAR, gap.last + _DAY * NEAR
     return _midnight(begin) <= event.time.replace(tzinfo=None) < _midnight(end + _DAY)
 
 
