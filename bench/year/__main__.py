@@ -17,15 +17,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
 from bench.year.logs import YearLogs
 from bench.year.planted import Year, YearSpec
-from bench.year.told import compare, days_told
+from bench.year.told import compare, days_told, differences
 from cloudtrail_parquet.contract import DEFAULT_LAYOUT, PartitionLayout
+from cloudtrail_parquet.wording import counted
 
 _FOUND_SOMETHING = (0, 3, 4)
+_SHOWN = 20
 
 
 class Command:
@@ -60,18 +63,28 @@ class Command:
 
 
 def main(spec: YearSpec, layout: PartitionLayout, folder: Path) -> bool:
-    """Plant gaps, convert, compare; whether all is well."""
-    year, command = Year(spec), Command(folder, Year(spec))
-    logs = YearLogs(year, command.logs)
+    """Plant gaps, convert, compare; then lose the ledger, and the state. Whether all is well."""
+    year = Year(spec)
+    command, logs = Command(folder, year), YearLogs(year, folder / "logs")
     if not command.logs.exists():
-        print(logs.write())
+        print(logs.write(), flush=True)
     if not command.dataset.exists():
         command.convert(layout)
         logs.go_on()
     before = command.status()
     comparison = compare(year, days_told(before))
     print("\n".join(comparison.lines()))
-    return comparison.is_good
+    rmtree(command.state / "ledger")
+    is_same = command.status() == before
+    print(f"ledger removed: {'the same' if is_same else 'NOT the same'} is told")
+    command.state.rename(aside := command.state.with_name("cloudtrail.state.before"))
+    again = command.status("--rebuild")
+    differ = differences(before, again)
+    print(f"state removed and made again: {counted(len(differ), 'difference')}")
+    print("\n".join(differ[:_SHOWN]))
+    rmtree(command.state)
+    aside.rename(command.state)
+    return comparison.is_good and is_same and not differ
 
 
 def _arguments() -> argparse.Namespace:

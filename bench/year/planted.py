@@ -1,7 +1,7 @@
 """A year of an organization with gaps of six causes: where they are, and what is to be told.
 
-Each account's year is cut into slots of twelve days, of which at most one gap takes the middle, so
-that there are days with records around each.
+Each account's year is cut into slots of some days. At most one gap takes the middle of each, so
+that there are days with records around it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,8 +29,7 @@ _STATES: dict[GapCause, CoverageState] = {
     "deleted": "missing",
 }
 _DAY = timedelta(days=1)
-_SLOT, _BEFORE, _LONGEST = 12, 4, 4
-_EXPIRED = 3
+_EXPIRED, _NEAR = 3, 4
 _MAY, _DAYS_OF_MAY = 120, 31
 _STOPS = (
     ("StopLogging", "StartLogging"),
@@ -50,6 +49,7 @@ class YearSpec:
         days: Days, from ``first_day`` on.
         gaps: Gaps, as many of each cause, so a multiple of six; at least 12.
         damaged: Days of places that have a log file which cannot be read.
+        slot: Days of a slot, 8 or more: a third of it before a gap, which is no longer than that.
         seed: Any integer; another seed plants other gaps and draws other records.
         first_day: The first day, UTC.
     """
@@ -59,6 +59,7 @@ class YearSpec:
     days: int = 365
     gaps: int = 60
     damaged: int = 20
+    slot: int = 12
     seed: int = 0
     first_day: date = date(2025, 1, 1)
 
@@ -145,7 +146,7 @@ class Year:
         self.accounts = [str(n) for n in self._rng.sample(range(10**11, 10**12), spec.accounts)]
         self._regions = REGIONS[: spec.regions]
         self.places = [place for account in self.accounts for place in self._of(account)]
-        self._slots = range(1, spec.days // _SLOT - 1)
+        self._slots = range(1, spec.days // spec.slot - 1)
         self._taken = set[tuple[str, int]]()
         each = spec.gaps // len(CAUSES)
         chosen = self._rng.sample(self.accounts, 3 * each - 2)
@@ -176,8 +177,9 @@ class Year:
         return [slot for slot in self._slots if (account, slot) not in self._taken]
 
     def _range(self, slot: int) -> tuple[int, int]:
-        first = slot * _SLOT + _BEFORE
-        return first, first + self._rng.randrange(_LONGEST)
+        third = self.spec.slot // 3
+        first = slot * self.spec.slot + third
+        return first, first + self._rng.randrange(third)
 
     def _add(
         self, cause: GapCause, places: Iterable[Place], first: int, last: int, *, digests: bool
@@ -202,8 +204,8 @@ class Year:
             slot = self._rng.choice(self._free(account)[:-1])
             first, last = self._range(slot)
             if number == 0:
-                first, last = self._slots[-1] * _SLOT + _BEFORE, self.spec.days - 1
                 slot, names = self._slots[-1], names[:1]
+                first, last = self._range(slot)[0], self.spec.days - 1
             self._taken.add((account, slot))
             self._stop_some(places[:1] if number == 1 else places, first, last, names)
 
@@ -237,7 +239,7 @@ class Year:
             day += self._rng.randrange(self.spec.days * _DAYS_OF_MAY // 365)
             days = (0 if is_told else _EXPIRED, day)
             if is_disabled:
-                day = self._slots[-1] * _SLOT + self._rng.randrange(_SLOT)
+                day = self._slots[-1] * self.spec.slot + self._rng.randrange(self.spec.slot)
                 days = (day + 1, self.spec.days - 1)
             self._add("region", [place], *days, digests=False)
             if is_told or is_disabled:
@@ -260,7 +262,7 @@ class Year:
 
     def _damage(self) -> None:
         """Choose days that are not beside a gap."""
-        near = range(-_BEFORE, _BEFORE + 1)
+        near = range(-_NEAR, _NEAR + 1)
         beside = {
             (place, day + _DAY * number)
             for gap in self.gaps

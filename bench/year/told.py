@@ -1,7 +1,7 @@
 """What `status` has told of a year, compared with what was planted."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
@@ -79,5 +79,32 @@ def compare(year: Year, told: DaysTold) -> Comparison:
     return Comparison(planted, found, right, others)
 
 
+def differences(
+    before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """Where two statuses say something else, but for what only log files can tell."""
+    was, now = days_told(before), days_told(after)
+    said = {unit: _REBUILT if each in _HAVE_ROWS else each for unit, each in was.items()}
+    found = [
+        f"{' '.join(unit[0])} {unit[1]}: {said.get(unit)}, then {now.get(unit)}"
+        for unit in sorted(said.keys() | now.keys())
+        if said.get(unit) != now.get(unit)
+    ]
+    rows, again = _rows(before), _rows(after)
+    differ = [name for name in sorted(rows | again) if rows[name] != again[name]]
+    return found + [f"{name}: {rows[name]}, then {again[name]}" for name in differ]
+
+
+def _rows(ranges: Sequence[Mapping[str, Any]]) -> Counter[str]:
+    """Records by place, and those that came late."""
+    rows = Counter[str]()
+    for each in ranges:
+        for kind in ("records", "straggled"):
+            rows[f"{each['account']} {each['region']} {kind}"] += each[kind]
+    return rows
+
+
 _GOOD: Said = ("converted", "")
 _GAPS = {"missing", "empty", "unknown"}
+_HAVE_ROWS: set[Said] = {("converted", ""), ("partial", "quarantined")}
+_REBUILT: Said = ("converted", "rebuilt")
