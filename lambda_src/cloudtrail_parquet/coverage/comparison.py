@@ -141,6 +141,10 @@ class UnitComparison:
         )
         return self.judge.compared(receipt, present, is_listed=fingerprint is not None)
 
+    def late(self) -> dict[Place, set[date]]:
+        """The days of which records came with those of other days, by place, where it is known."""
+        return {span: parts.late_days() for span, parts in self._parts.items() if all(span)}
+
     def orphans(self) -> dict[Place, set[date]]:
         """The days of spans that have parts and no receipt, after all months were compared."""
         found = dict[Place, set[date]]()

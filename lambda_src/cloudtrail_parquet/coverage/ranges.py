@@ -27,7 +27,7 @@ class CoveredRange(NamedTuple):
         verdict: What is said of each of them.
         files: Log files in the windows of these days, as receipts or the source have them.
         bytes: Stored bytes of those delivered on the days themselves.
-        records: Records that were written into the days' own partitions.
+        records: Records that were written into the days' own partitions, and have not expired.
         straggled: Records that were written into those of other days.
     """
 
@@ -130,7 +130,10 @@ def ranges_of(
     sums = [_sums(columns[name], ends) for name in _SUMMED]
     named = _named(columns, begins, ends)
     for (account, region, first, last), number, *figures in zip(named, said, *sums, strict=True):
-        yield CoveredRange(Place(account, region), first, last, verdicts[number], *figures)
+        verdict, place = verdicts[number], Place(account, region)
+        if verdict.cause == "expired":
+            figures[_SUMMED.index("written")] = 0
+        yield CoveredRange(place, first, last, verdict, *figures)
 
 
 def _columns(table: pa.Table) -> dict[str, Any]:

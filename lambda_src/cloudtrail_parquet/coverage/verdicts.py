@@ -40,6 +40,7 @@ Cause = Literal[
     "quarantined",
     "shrunk",
     "quiet",
+    "late",
     "trail stopped",
     "expired",
     "region",
@@ -47,7 +48,8 @@ Cause = Literal[
 """Why, in a word. Of ``outdated`` it is a `due.ReasonKind`, or the receipt cannot be read, or a run
 that was replacing the unit has not finished; of ``missing`` the unit was never converted, or log
 files were deleted; of ``empty`` there were no log files (``quiet``), a trail was stopped, log files
-have expired, the region was not enabled or not seen, or the account may not be listed."""
+have expired, the region was not enabled or not seen, or the account may not be listed. ``late``
+days have no log files of their own, and records that came in those of other days."""
 
 
 class Verdict(NamedTuple):
@@ -76,6 +78,7 @@ REFUSED = Verdict("partial", "refused", "the account could not be listed")
 NO_RECEIPT = Verdict(
     "outdated", "receipt", "it has parts, and no receipt: status --rebuild makes it"
 )
+LATE = Verdict("converted", "late", "it has no log files; its records came in those of other days")
 _EXPIRED = Verdict("empty", "expired", "its rows are no longer kept: expire has removed them")
 _MAY_RETRY = Verdict("outdated", "files", "a log file could not be read that may be now")
 _KEPT = Verdict("kept", "shrunk", "its log files were gone, or could not be read again")

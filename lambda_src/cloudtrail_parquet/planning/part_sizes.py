@@ -37,6 +37,14 @@ class PartSizes:
                 if owner is not None:
                     yield Unit(*self._span, owner)
 
+    def late_days(self) -> set[date]:
+        """The days of the range with parts of other days, whose log files had records of them."""
+        return {
+            day
+            for day, sizes in self._by_day.items()
+            if any(owner_day(key, day) not in {None, day} for key in sizes)
+        }
+
     def _list(self, first: date, last: date) -> dict[date, dict[str, int]]:
         sizes = defaultdict[date, dict[str, int]](dict)
         ends = (partition(Unit(*self._span, day), self._layout) for day in (first, last))

@@ -175,6 +175,27 @@ def test_a_stop_is_no_cause_where_there_was_something_after_it() -> None:
     assert said[*PLACES[2], 14] == QUIET
 
 
+def test_a_day_whose_records_came_with_other_days_is_not_empty() -> None:
+    """CloudTrail could not deliver for two days, and delivers their records on the third."""
+    world, place = Organisation(), PLACES[0]
+    late = [{"eventTime": f"2026-03-{day:02d}T10:00:00Z"} for day in (4, 5)]
+    for day, events in {3: [], 6: late, 8: []}.items():
+        world.deliver(place, march(day), *events)
+    world.convert()
+
+    said = world.said(first=march(3), last=march(8))
+
+    came_late = ("converted", "late")
+    assert [said[*place, day] for day in range(3, 9)] == [
+        *(CONVERTED, came_late, came_late, CONVERTED, QUIET, CONVERTED)
+    ]
+    assert world.said(first=march(5), last=march(5)) == {(*place, 5): came_late}
+    gone = world.deliver(place, march(5))
+    world.digests(place, march(5), [gone])
+    world.stores.source.delete([gone])
+    assert world.said(first=march(5), last=march(5)) == {(*place, 5): DELETED}
+
+
 def test_days_to_come_are_left_out() -> None:
     world = Organisation()
     world.deliver(PLACES[0], march(3))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import date
 from itertools import groupby
 from operator import itemgetter
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 from rich.table import Table
@@ -42,7 +42,7 @@ from cloudtrail_parquet.storage import Stores, open_existing, open_store
 from cloudtrail_parquet.storage.locations import Locations
 from cloudtrail_parquet.wording import counted
 
-_NAMED = 5
+_NAMED, _SHOWN = 5, 20
 
 Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="Folder or URI of the partitions.")]
 
@@ -144,10 +144,11 @@ def as_made(settings: Settings, stores: Stores) -> Settings:
 
 def _remarks(coverage: Coverage) -> Iterator[str]:
     if coverage.first is None:
-        yield "nothing is known of any day: no receipts; --rebuild makes them from the parts"
+        yield "nothing is known of any day: no receipts, and no parts were seen"
     yield from coverage.remarks
     if coverage.ledger.unstored:
-        yield f"the ledger was not stored: {coverage.ledger.unstored}"
+        why = coverage.ledger.unstored
+        yield f"the ledger was not stored: {why}; each status reads all receipts until it is"
 
 
 def _print(coverage: Coverage, dataset: str, *, as_json: bool) -> None:
@@ -164,7 +165,7 @@ def _print(coverage: Coverage, dataset: str, *, as_json: bool) -> None:
         Text(printable(f"{dataset}: {what}, {coverage.first} to {coverage.last}")), soft_wrap=True
     )
     STDOUT.print(_summary(coverage))
-    for line in _lines(ranges):
+    for line in range_lines(ranges):
         STDOUT.print(Text(printable(line)), soft_wrap=True)
 
 
@@ -176,16 +177,46 @@ def _summary(coverage: Coverage) -> Table:
     return table
 
 
-def _lines(ranges: Iterable[CoveredRange]) -> Iterator[str]:
-    """Ranges in two lines each: what and why, and of which places, which may be several."""
-    alike = defaultdict[tuple[Verdict, date, date], list[Place]](list)
+def range_lines(ranges: Iterable[CoveredRange]) -> Iterator[str]:
+    """Ranges in two lines each: what and why, and of which places, which may be several.
+
+    Of a state and cause those that most days are in, by day, and how many there are beyond these.
+    """
+    alike = defaultdict[_Alike, list[Place]](list)
     for each in ranges:
-        alike[each.verdict, each.first, each.last].append(each.place)
-    for (verdict, first, last), places in alike.items():
-        days = str(first) if first == last else f"{first} to {last}"
-        why = ", ".join(filter(None, (verdict.cause, verdict.basis)))
-        yield f"{verdict.state} {days}{': ' if why else ''}{why}"
-        yield f"  {_names(places)}"
+        alike[_Alike(each.verdict, each.first, each.last)].append(each.place)
+    by_cause = defaultdict[tuple[str, str], list[_Alike]](list)
+    for one in alike:
+        by_cause[one.verdict[:2]].append(one)
+    for cause, every in by_cause.items():
+        every.sort(key=lambda one: one.days * len(alike[one]), reverse=True)
+        for one in sorted(every[:_SHOWN], key=itemgetter(1, 2)):
+            yield one.words
+            yield f"  {_names(alike[one])}"
+        if more := every[_SHOWN:]:
+            days = sum(one.days * len(alike[one]) for one in more)
+            what = ": ".join(filter(None, cause))
+            yield f"{what}: {counted(len(more), 'more range')}, {counted(days, 'day')}; --json has all"
+
+
+class _Alike(NamedTuple):
+    """What is said of some places, on the same days."""
+
+    verdict: Verdict
+    first: date
+    last: date
+
+    @property
+    def days(self) -> int:
+        """How many days."""
+        return (self.last - self.first).days + 1
+
+    @property
+    def words(self) -> str:
+        """State, days, and why."""
+        days = str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
+        why = ", ".join(filter(None, (self.verdict.cause, self.verdict.basis)))
+        return f"{self.verdict.state} {days}{': ' if why else ''}{why}"
 
 
 def _names(places: Iterable[Place]) -> str:

@@ -13,7 +13,7 @@ from cloudtrail_parquet.coverage.causes.digest_days import DigestDay, DigestDays
 from cloudtrail_parquet.coverage.causes.stops import NEAR, Found, Gap, Stop
 from cloudtrail_parquet.coverage.ranges import CoveredRange
 from cloudtrail_parquet.coverage.source_days import DayFiles, SourceDays
-from cloudtrail_parquet.coverage.verdicts import NO_RECEIPT, Verdict
+from cloudtrail_parquet.coverage.verdicts import LATE, NO_RECEIPT, Verdict
 from cloudtrail_parquet.layout import Place
 from cloudtrail_parquet.planning.ranges import UnitRange
 
@@ -33,6 +33,7 @@ class Gaps:
         covered: The days of each place that have a receipt, wanted or not.
         source: What the source has; None if it is not known.
         orphans: The days that have parts and no receipt.
+        late: The days of which records came in log files of other days.
         found: Ranges of days that have something, though no receipt.
         gaps: Days that have nothing, as far as is known; of each gap at least one is wanted.
         beside: Gaps of other places that may tell why.
@@ -42,6 +43,7 @@ class Gaps:
     covered: Mapping[Place, DaySet]
     source: SourceDays | None
     orphans: Mapping[Place, Collection[date]]
+    late: Mapping[Place, Collection[date]] = field(default_factory=dict)
     found: list[CoveredRange] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     beside: list[Gap] = field(default_factory=list)
@@ -151,10 +153,20 @@ class Gaps:
             for first, last in cut(*ends, borders):
                 verdict = self._verdict(gap, first, stops, found)
                 each = CoveredRange(gap.place, first, last, verdict)
-                if digests is not None and verdict.cause in {"quiet", "region"}:
-                    yield from _by_digests(each, digests)
-                else:
-                    yield each
+                is_open = digests is not None and verdict.cause in {"quiet", "region"}
+                for told in _by_digests(each, digests) if is_open else (each,):
+                    yield from self._with_late(told)
+
+    def _with_late(self, told: CoveredRange) -> Iterator[CoveredRange]:
+        """A range, of which quiet days may have records all the same."""
+        late = [day for day in self.late.get(told.place, ()) if told.first <= day <= told.last]
+        if told.verdict.cause != "quiet" or not late:
+            yield told
+            return
+        borders = [border for day in late for border in (day, _next(day))]
+        for first, last in cut(told.first, told.last, borders):
+            verdict = LATE if first in late else told.verdict
+            yield CoveredRange(told.place, first, last, verdict)
 
     def _account(self, place: Place) -> DaySet:
         return self._accounts.get(place.account, DaySet())
