@@ -10,7 +10,7 @@ from mypy_boto3_s3 import S3Client
 from cloudtrail_parquet.sample_logs import TreeSpec, generate_tree
 from tests.end_to_end.program import run
 from tests.layouts import convert_in
-from tests.s3.faults import FaultProxy
+from tests.s3.faults import FaultProxy, error
 
 SPEC = TreeSpec(accounts=2, regions=2, days=3, records=120)
 
@@ -49,3 +49,30 @@ def test_receipts_are_read_once_and_the_ledger_from_then_on(uri: str, proxy: Fau
     assert before["PUT"] == 2, "a month and the note"
     assert after["PUT"] <= 1, "the note"
     assert after["LIST"] <= 8 + 4 * 2
+
+
+def test_who_may_only_read_is_told_the_same(uri: str, proxy: FaultProxy) -> None:
+    for method in ("PUT", "DELETE", "POST"):
+        proxy.add(error(403, "AccessDenied", method=method))
+    command = ("status", uri, "--to", "2026-01-13", "--json")
+
+    first, second = run(*command), run(*command)
+
+    assert first == second
+    assert first.returncode == 0
+    assert '"state": "converted"' in first.stdout
+    assert first.stderr.startswith("the ledger was not stored: ")
+    assert "each status reads all receipts" in first.stderr
+    assert "AccessDenied" in first.stderr
+    assert len(first.stderr.splitlines()) == 1
+
+
+def test_who_may_not_list_the_state_is_told_what_is_lacking(uri: str, proxy: FaultProxy) -> None:
+    denied = error(403, "AccessDenied", when=lambda one: ".state" in str((one.path, one.query)))
+    proxy.add(denied)
+
+    done = run("status", uri, "--to", "2026-01-13")
+
+    assert done.returncode == 2
+    assert ".state" in done.stderr
+    assert "cannot be read (AccessDenied" in done.stderr

@@ -38,6 +38,7 @@ from cloudtrail_parquet.state.marks import LEDGER, LONGEST, Marks, Month, marks_
 from cloudtrail_parquet.state.notes import decode_receipt
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import Entry, ReadStore, Store, Stores
+from cloudtrail_parquet.storage.interface import LOST
 from cloudtrail_parquet.together import ahead
 
 NOTE = f"{LEDGER}ledger.json"
@@ -87,7 +88,7 @@ class Ledger:
         read: How many of these were read, because they have changed.
         believed: How many months were believed, and not listed.
         since: When receipts of these were listed; None if there are none.
-        unstored: Why the ledger could not be stored; empty if it was.
+        unstored: Why the ledger could not be stored; empty if it was, or another has stored it.
     """
 
     state: ReadStore
@@ -107,8 +108,18 @@ class Ledger:
 
     def hold(self, month: Month, table: pa.Table, why: str) -> StoredMonth:
         """Keep a month that cannot be stored."""
-        self._held[month], self.unstored = table, why
+        self._held[month] = table
+        self.note(why)
         return StoredMonth("", _units_in(table))
+
+    def note(self, why: str) -> None:
+        """Note why something could not be stored; that another just has stored it is nothing."""
+        self.unstored = self.unstored or ("" if why == LOST else why)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all months are stored."""
+        return not self._held
 
 
 def roll_up(stores: Stores, *, fresh: bool = False, few: int = FEW) -> Ledger:
@@ -157,10 +168,10 @@ def roll_up(stores: Stores, *, fresh: bool = False, few: int = FEW) -> Ledger:
         months = {month.name: stored for month, stored in sorted(ledger.months.items())}
         seen = {month.name: mark.version for month, mark in sorted(marks.items())}
         text = msgspec.json.encode(Listed(VERSION, began, months, seen))
-        if not ledger.unstored and doubted != []:
+        if ledger.is_whole and doubted != []:
             state.swap(NOTE, text, note and note.version)
     except StorageError as error:
-        ledger.unstored = error.what
+        ledger.note(error.what)
     return ledger
 
 

@@ -262,5 +262,6 @@ def test_another_that_has_written_meanwhile_is_not_overwritten(
     ledger = roll_up(world.stores)
 
     assert done
+    assert ledger.unstored == "", "the other has stored it"
     assert [row["written"] for row in world.rows(ledger)] == [2, *[1] * 7]
     assert [row["written"] for row in world.rows()] == [2, *[1] * 7]
