@@ -13,6 +13,7 @@ import resource
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -23,11 +24,13 @@ from obstore.store import MemoryStore
 
 from cloudtrail_parquet.coverage.cover import Asked, cover
 from cloudtrail_parquet.coverage.ledger import SCHEMA, VERSION, How, ledger_key, to_bytes
-from cloudtrail_parquet.coverage.rollup import NOTE, Listed, StoredMonth
+from cloudtrail_parquet.coverage.rollup import NOTE, Listed, StoredMonth, roll_up
+from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.ranges import UnitRange
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
 from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.state.keys import StateKeys
 from cloudtrail_parquet.state.marks import LONGEST, Marks, Month
 from cloudtrail_parquet.storage import ObjectStore, Stores
 
@@ -52,8 +55,18 @@ class CountedStore:
         return ask
 
 
-def month_of(month: Month, places: int, hows: list[str], *, folded: bool) -> pa.Table:
-    """A month in which a place in a hundred lacks three days, and one was kept."""
+def month_of(
+    month: Month, places: int, hows: list[str], versions: Mapping[date, str], *, folded: bool
+) -> pa.Table:
+    """A month in which a place in a hundred lacks three days, and one was kept.
+
+    Args:
+        month: The month.
+        places: How many places.
+        hows: What is the same for rows of one that was not kept, and of one that was.
+        versions: The versions of receipts, by day, if they are listed.
+        folded: Whether a unit spans all places.
+    """
     days = [month.first + timedelta(days=n) for n in range((month.last - month.first).days + 1)]
     rows, place_of, day_of = 0, list[int](), list[date]()
     for place in range(places):
@@ -74,7 +87,7 @@ def month_of(month: Month, places: int, hows: list[str], *, folded: bool) -> pa.
         "how": pa.DictionaryArray.from_arrays(how, hows),
         "is_first": pa.array([not folded or place == 1 for place in place_of]),
         "spans": pa.array([2 * folded] * rows, pa.int8()),
-        "receipt": pa.array([f'"{number:032x}"' for number in range(rows)]),
+        "receipt": pa.array([versions.get(day, f'"{n:032x}"') for n, day in enumerate(day_of)]),
         "fingerprint": pa.array([f"sum:{number * 7919:064x}" for number in range(rows)]),
     }
     numbers = pa.array([number * 7919 % 5000 for number in range(rows)], pa.int64())
@@ -87,6 +100,13 @@ def month_of(month: Month, places: int, hows: list[str], *, folded: bool) -> pa.
         else:
             arrays.append(pa.nulls(rows, field.type))
     return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+def receipts_of(month: Month, state: ObjectStore) -> dict[date, str]:
+    """Write something in place of the receipts of units that span all places; their versions."""
+    days = [month.first + timedelta(days=n) for n in range((month.last - month.first).days + 1)]
+    keys = {day: StateKeys.of(Unit("", "", day)).receipt for day in days}
+    return {day: state.swap(key, str(day).encode(), None) for day, key in keys.items()}
 
 
 def main(places: int, years: int, layout: str) -> None:
@@ -110,7 +130,8 @@ def main(places: int, years: int, layout: str) -> None:
     marks, months, rows, size = Marks(state, stores.clock), dict[str, StoredMonth](), 0, 0
     month, last = Month.of(FIRST), FIRST
     for _ in range(12 * years):
-        data = to_bytes(table := month_of(month, places, hows, folded=folded))
+        versions = receipts_of(month, state) if folded else {}
+        data = to_bytes(table := month_of(month, places, hows, versions, folded=folded))
         units = pc.sum(table["is_first"]).as_py()
         months[month.name] = StoredMonth(state.swap(ledger_key(month), data, None), units)
         marks.mark(month.first)
@@ -122,6 +143,7 @@ def main(places: int, years: int, layout: str) -> None:
         seen[f"{year}-{number}"] = entry.version
     listed = Listed(VERSION, now + LONGEST + timedelta(hours=1), months, seen)
     state.write(NOTE, msgspec.json.encode(listed))
+    roll_up(stores)  # so that the note has what a listing says
     client.requests.clear()
     before = time.monotonic(), time.process_time()
     asked = Asked(UnitRange.of(FIRST, last), options, parts=None if folded else False)

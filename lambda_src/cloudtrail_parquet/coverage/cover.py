@@ -173,6 +173,12 @@ def _touches(month: Month, wanted: UnitRange) -> bool:
     return wanted.first <= month.last and month.first <= wanted.last
 
 
+def _is_within(month: Month, wanted: UnitRange) -> bool:
+    """Whether all rows of a month are wanted."""
+    is_of_all = not wanted.accounts and not wanted.regions
+    return is_of_all and wanted.first <= month.first and month.last <= wanted.last
+
+
 def _of_receipts(
     state: ReadStore, ledger: Ledger, comparison: UnitComparison
 ) -> tuple[RangesByPlace, dict[Place, DaySet]]:
@@ -190,11 +196,14 @@ def _of_receipts(
 
     months = sorted(ledger.months)
     for month, table in zip(months, ahead(state, read, months, number), strict=True):
-        for place, first, last in days_of(table.select(DAYS.names)):
-            days[place].append((first, last))
         if _touches(month, wanted):
             changed = comparison.changed(table) if comparison.is_needed else {}
             add_all(ranges, _ranges(table.select(HOT.names), changed, wanted, comparison.judge))
+        if not _is_within(month, wanted):
+            for place, first, last in days_of(table.select(DAYS.names)):
+                days[place].append((first, last))
+    for place, some in ranges.items():
+        days[place] += ((each.first, each.last) for each in some)
     return ranges, {place: DaySet(some) for place, some in days.items()}
 
 

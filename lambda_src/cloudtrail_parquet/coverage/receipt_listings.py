@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from functools import partial
+from hashlib import blake2b
 from itertools import chain, groupby, islice
 from operator import itemgetter
 from typing import NamedTuple
@@ -27,10 +28,21 @@ class ReceiptSlice(NamedTuple):
     Attributes:
         units: The units by month, with the versions of their receipts.
         covers: Whether the listing would have shown the receipt of a unit.
+        is_whole: Whether it would have shown all receipts of the months that it is about.
     """
 
     units: dict[Month, dict[Unit, str]]
     covers: Callable[[Unit], bool]
+    is_whole: bool = True
+
+    def digest(self, month: Month) -> str:
+        """Of the receipts of a month, and their versions; empty if there may be more of them."""
+        if not self.is_whole:
+            return ""
+        digest = blake2b(digest_size=16)
+        for unit, version in sorted(self.units.get(month, {}).items()):
+            digest.update(f"{unit.name}\0{version}\0".encode())
+        return digest.hexdigest()
 
 
 def list_receipts(
@@ -48,7 +60,8 @@ def list_receipts(
     last = ""
     for entries in _portions(state.files(_RECEIPTS)):
         following = entries[-1].key if len(entries) == _SLICE else ""
-        yield ReceiptSlice(_by_month(entries), partial(_is_between, last, following))
+        covers, is_whole = partial(_is_between, last, following), not last and not following
+        yield ReceiptSlice(_by_month(entries), covers, is_whole)
         last = following
 
 

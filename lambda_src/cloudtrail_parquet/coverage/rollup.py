@@ -8,7 +8,7 @@ against a receipt. Of a dataset with few receipts all are listed each time, what
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,7 +30,7 @@ from cloudtrail_parquet.coverage.ledger import (
     to_bytes,
     unit_of_row,
 )
-from cloudtrail_parquet.coverage.receipt_listings import list_receipts
+from cloudtrail_parquet.coverage.receipt_listings import ReceiptSlice, list_receipts
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.state.keys import StateKeys
@@ -55,10 +55,12 @@ class StoredMonth(NamedTuple):
     Attributes:
         version: The version of its object; "" if it could not be stored, and is held.
         units: How many receipts it has.
+        receipts: `ReceiptSlice.digest` of these; empty if it is not known.
     """
 
     version: str
     units: int
+    receipts: str = ""
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -140,6 +142,7 @@ def roll_up(stores: Stores, *, fresh: bool = False, few: int = FEW) -> Ledger:
     entries = {entry.key: entry for entry in state.files(LEDGER)}
     marks, note = marks_among(entries.values()), state.look(NOTE)
     before = None if note is None else _decoded(note.data)
+    noted = before.months if before else {}
     units = sum(month.units for month in before.months.values()) if before else None
     if fresh or (units is not None and units <= few):
         before = None
@@ -158,9 +161,8 @@ def roll_up(stores: Stores, *, fresh: bool = False, few: int = FEW) -> Ledger:
     for listing in list_receipts(state, doubted if is_short else None, by_span=by_span):
         for month in sorted(listing.units.keys() | known.keys() | ledger.months.keys()):
             if month not in believed:
-                found = listing.units.get(month, {})
-                ledger.listed += len(found)
-                _take_in(ledger, state, month, found, listing.covers, known.pop(month, None))
+                ledger.listed += len(listing.units.get(month, {}))
+                _take_in(ledger, state, month, listing, known.pop(month, None), noted)
     try:
         if note is None and not ledger.months:
             return ledger  # there may be no state at all; none is to come of looking
@@ -212,24 +214,30 @@ def _take_in(  # noqa: PLR0913, PLR0917
     ledger: Ledger,
     state: Store,
     month: Month,
-    found: Mapping[Unit, str],
-    covers: Callable[[Unit], bool],
+    listing: ReceiptSlice,
     known: str | None,
+    noted: Mapping[str, StoredMonth],
 ) -> None:
-    """Make a month of the ledger what a listing says, as far as it goes."""
-    before = ledger.months.get(month)
-    version = before.version if before else known
-    old = SCHEMA.empty_table() if before is None and known is None else _old(ledger, month)
+    """Make a month of the ledger what a listing says, as far as it goes.
+
+    A month that was written when the listing said the same is not even read.
+    """
+    before, digest = ledger.months.get(month), listing.digest(month)
+    if digest and (as_noted := noted.get(month.name)) and as_noted[::2] == (known, digest):
+        ledger.months[month] = as_noted
+        return
+    found, version = listing.units.get(month, {}), before.version if before else known
+    old = SCHEMA.empty_table() if version is None else _old(ledger, month)
     keep, kept = list[bool](), set[Unit]()
     for row in old.select(_WHICH).to_pylist():
         unit = unit_of_row(row)
-        is_same = found.get(unit) == row["receipt"] if covers(unit) else True
+        is_same = found.get(unit) == row["receipt"] if listing.covers(unit) else True
         keep.append(is_same)
         if is_same:
             kept.add(unit)
     changed = sorted(found.keys() - kept)
     if keep and all(keep) and not changed:
-        ledger.months[month] = before or StoredMonth(known or "", _units_in(old))
+        ledger.months[month] = StoredMonth(version or "", _units_in(old), digest)
         return
     ledger.read += len(changed)
     table = pa.concat_tables([old.filter(pa.array(keep, pa.bool_())), _rows(state, changed, found)])
@@ -242,7 +250,8 @@ def _take_in(  # noqa: PLR0913, PLR0917
     table = in_order(table)
     try:
         stored = state.swap(ledger_key(month), to_bytes(table), version or None)
-        ledger.months[month] = StoredMonth(stored, _units_in(table))
+        is_as_listed = _units_in(table) == len(found)  # one may be gone again
+        ledger.months[month] = StoredMonth(stored, _units_in(table), digest if is_as_listed else "")
     except StorageError as error:
         ledger.months[month] = ledger.hold(month, table, error.what)
 

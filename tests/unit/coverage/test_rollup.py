@@ -151,6 +151,12 @@ def test_of_few_receipts_nothing_is_believed_whoever_has_changed_them() -> None:
 
     assert (ledger.believed, ledger.since) == (0, None)
     assert len(world.rows(ledger)) == 7, "nobody has marked it"
+    world.requests.clear()
+    roll_up_any(world.stores)
+    assert world.requests["GET"] == 1, "the note says what was listed, so no month is read"
+    world.deliver(PLACES[0], march(30), hour=13, number=4)
+    world.convert(march(30))
+    assert [row["written"] for row in world.rows(roll_up_any(world.stores))] == [5, *[1] * 6]
 
 
 def damaged_month(world: World) -> None:
