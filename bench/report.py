@@ -16,7 +16,7 @@ import msgspec
 
 from bench.coverage import CountedStore, month_of
 from cloudtrail_parquet.coverage.cover import Asked, cover
-from cloudtrail_parquet.coverage.ledger import How, ledger_key, to_bytes
+from cloudtrail_parquet.coverage.ledger import VERSION, How, ledger_key, to_bytes
 from cloudtrail_parquet.coverage.rollup import NOTE, Listed, StoredMonth
 from cloudtrail_parquet.planning.ranges import UnitRange
 from cloudtrail_parquet.reporting.report import make_report
@@ -52,7 +52,7 @@ def main(places: int = 5100, years: int = 1) -> None:
         Month.of(FIRST),
     )
     for _ in range(12 * years):
-        table = month_of(month, places, hows, folded=False)
+        table = month_of(month, places, hows, {}, folded=False)
         version = state.swap(ledger_key(month), to_bytes(table), None)
         months[month.name] = StoredMonth(version, table.num_rows)
         marks.mark(month.first)
@@ -62,7 +62,7 @@ def main(places: int = 5100, years: int = 1) -> None:
     for entry in state.files("ledger/marks/"):
         year, number = entry.key.split("year=")[1].removesuffix(".txt").split("/month=")
         seen[f"{year}-{number}"] = entry.version
-    listed = Listed(datetime.now(UTC) + LONGEST + timedelta(hours=1), months, seen)
+    listed = Listed(VERSION, datetime.now(UTC) + LONGEST + timedelta(hours=1), months, seen)
     state.write(NOTE, msgspec.json.encode(listed))
     wanted, began = UnitRange.of(FIRST, month.first - timedelta(days=1)), time.monotonic()
     coverage = cover(stores, Asked(wanted, PlanOptions.of(settings), parts=False))

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from cloudtrail_parquet.coverage.causes.day_sets import DaySet
 from cloudtrail_parquet.coverage.causes.digest_days import DigestDays
 from cloudtrail_parquet.coverage.causes.gaps import Gaps
-from cloudtrail_parquet.coverage.causes.stops import FEW, MANY, find_stops
+from cloudtrail_parquet.coverage.causes.stops import FEW, MANY, Found, find_stops
 from cloudtrail_parquet.coverage.comparison import UnitComparison
 from cloudtrail_parquet.coverage.ledger import DAYS, HOT, SCHEMA
 from cloudtrail_parquet.coverage.ranges import (
@@ -143,20 +143,26 @@ def cover(
     found = find_stops(stores.dataset, layout, [*gaps.gaps, *gaps.beside], covered, most)
     digests = DigestDays(listed.store, listed.discovery) if listed else None
     more = [*gaps.found, *gaps.explained(found, digests)]
-    remarks = list[str]()
+    remarks = list(_remarks(ledger, gaps, found, digests))
+    if not with_parts and asked.parts is None:
+        remarks.append(
+            f"the parts of {counted(units, 'unit')} were not compared; --parts does that"
+        )
+    return Coverage(wanted.first, wanted.last, _together(ranges, more), ledger, remarks)
+
+
+def _remarks(ledger: Ledger, gaps: Gaps, found: Found, digests: DigestDays | None) -> Iterator[str]:
+    """What was not looked into, and what nobody tells the cause of."""
     if ledger.since:
         some, when = counted(ledger.believed, "month"), f"{ledger.since:%Y-%m-%dT%H:%MZ}"
-        remarks.append(f"receipts of {some} are as listed at {when}; --fresh lists them again")
-    if not with_parts and asked.parts is None:
-        some = counted(units, "unit")
-        remarks.append(f"the parts of {some} were not compared; --parts does that")
+        yield f"receipts of {some} are as listed at {when}; --fresh lists them again"
     if found.unlooked:
         some = counted(found.unlooked, "partition")
-        remarks.append(f"not looked into for records of trails: {some} beside gaps")
+        yield f"not looked into for records of trails: {some} beside gaps"
+    if gaps.source and (seen := gaps.last_seen) and seen < gaps.wanted.last:
+        yield f"of no account there are log files after {seen}"
     if digests and digests.unread:
-        some = counted(digests.unread, "day")
-        remarks.append(f"not read: digest files of {some} without log files")
-    return Coverage(wanted.first, wanted.last, _together(ranges, more), ledger, remarks)
+        yield f"not read: digest files of {counted(digests.unread, 'day')} without log files"
 
 
 def _up_to(wanted: UnitRange, today: date) -> UnitRange:
@@ -164,9 +170,8 @@ def _up_to(wanted: UnitRange, today: date) -> UnitRange:
     if wanted.first > today:
         what = f"{wanted.first} has not come yet"
         raise UsageError(what, "days", f"Name days up to today, {today} (UTC)")
-    return wanted._replace(
-        last=today - _DAY if wanted.last == date.max else min(wanted.last, today)
-    )
+    last = today - _DAY if wanted.last == date.max else wanted.last
+    return wanted._replace(last=min(max(last, wanted.first), today))
 
 
 def _touches(month: Month, wanted: UnitRange) -> bool:

@@ -155,8 +155,8 @@ def test_a_selection_is_told_as_it_is_within_the_whole(
         for account, region in PLACES:
             of = {"accounts": [account], "regions": [region]}
             said = world.said(first=days[0], last=days[1], with_source=with_source, **of)
-            for day in range(first, last + 1):
-                assert said[account, region, day] == whole[account, region, day]
+            for number in range(first, last + 1):
+                assert said[account, region, number] == whole[account, region, number]
 
 
 def test_a_stop_is_no_cause_where_there_was_something_after_it() -> None:
@@ -170,8 +170,8 @@ def test_a_stop_is_no_cause_where_there_was_something_after_it() -> None:
 
     said = world.said(first=march(1), last=march(14))
 
-    assert {day for *place, day in said if said[*place, day] == STOPPED} == set(range(5, 15))
-    assert {key[:2] for key, what in said.items() if what == STOPPED} == {PLACES[0]}
+    stopped = {key for key, what in said.items() if what == STOPPED}
+    assert stopped == {(*PLACES[0], day) for day in range(5, 15)}
     assert said[*PLACES[2], 14] == QUIET
 
 
@@ -205,6 +205,10 @@ def test_days_to_come_are_left_out() -> None:
     coverage = world.cover(march(3), today + timedelta(days=40))
 
     assert coverage.last == today
+    assert "of no account there are log files after 2026-03-03" in coverage.remarks
+    assert world.cover(today, date.max).last == today
+    assert world.cover(march(3), date.max).last == today - timedelta(days=1)
+    assert world.cover(march(3), march(3)).remarks == []
     with pytest.raises(UsageError, match="has not come yet"):
         world.cover(today + timedelta(days=1), today + timedelta(days=2))
 

@@ -70,6 +70,13 @@ class Gaps:
                 self.gaps.append(Gap(Place(account, ""), *whole, True, True))  # noqa: FBT003
         self._look_beside(place for place in self.covered if not self.wanted.holds(*place))
 
+    @property
+    def last_seen(self) -> date | None:
+        """The last day with a receipt or log files, of any place; None if there is none."""
+        days = [last for _, last in self._all]
+        days += [day for some in (self.source.days if self.source else {}).values() for day in some]
+        return max(days, default=None)
+
     def unseen(self) -> Iterator[tuple[str, list[str], list[str]]]:
         """Wanted accounts and regions of which nothing was ever seen, and all that were.
 
@@ -153,8 +160,8 @@ class Gaps:
             for first, last in cut(*ends, borders):
                 verdict = self._verdict(gap, first, stops, found)
                 each = CoveredRange(gap.place, first, last, verdict)
-                is_open = digests is not None and verdict.cause in {"quiet", "region"}
-                for told in _by_digests(each, digests) if is_open else (each,):
+                asks = digests if verdict.cause in {"quiet", "region"} else None
+                for told in _by_digests(each, asks) if asks else (each,):
                     yield from self._with_late(told)
 
     def _with_late(self, told: CoveredRange) -> Iterator[CoveredRange]:
