@@ -103,7 +103,8 @@ def rebuild(
     """
     done, found = Rebuilt(), set[DatasetProperties]()
     layout = layout_of(stores)
-    maker = _Maker(stores, lease, margin_s, layout, frozenset(unfinished(stores.state)))
+    marks, open_units = Marks(stores.state, stores.clock), frozenset(unfinished(stores.state))
+    maker = _Maker(stores, lease, margin_s, layout, open_units, marks)
     units = _units_with_parts(stores.dataset)
     for unit, parts, why in ahead(stores.state, maker.make, units, _AT_A_TIME):
         tell(sum(part.entry.size for part in parts), 1)
@@ -139,6 +140,7 @@ class _Maker(NamedTuple):
     margin_s: int
     layout: PartitionLayout
     open_units: frozenset[Unit]
+    marks: Marks
 
     def make(self, owned: tuple[Unit, list[Entry]]) -> tuple[Unit, list[_PartFacts], str | None]:
         """Make the receipt of a unit, unless there is one.
@@ -163,7 +165,7 @@ class _Maker(NamedTuple):
                 parts = [_read(self.stores.dataset, entry) for entry in entries]
                 if not parts:
                     return unit, [], "its parts were removed meanwhile"
-                Marks(state, self.stores.clock).mark(unit.day)
+                self.marks.mark(unit.day)
                 held.confirm()
                 state.swap(key, to_text(self._receipt(unit, parts)), notes.receipt_version)
         except (StorageError, LeaseTimeoutError) as error:

@@ -16,6 +16,7 @@ from cloudtrail_parquet.source.discover import discover
 from cloudtrail_parquet.state.keys import StateKeys
 from cloudtrail_parquet.state.notes import read_notes
 from cloudtrail_parquet.state.receipt import Receipt
+from cloudtrail_parquet.storage import Store
 from tests.unit.coverage.organisation import (
     DAY,
     HOME,
@@ -102,6 +103,23 @@ def test_receipts_are_made_again_but_for_what_only_log_files_tell(layout: str) -
         for key, what in world.said(last=march(4)).items()
     }
     assert told == said
+
+
+def test_a_month_is_marked_once_however_many_receipts_are_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, written = organisation(), list[str]()
+    lose_state(world)
+    write = type(world.stores.state).write
+
+    def note(store: Store, key: str, data: bytes) -> None:
+        written.append(key)
+        write(store, key, data)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(world.stores.state), "write", note)
+
+    assert again(world).made == 9
+    assert [key for key in written if "marks" in key] == ["ledger/marks/year=2026/month=03.txt"]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
