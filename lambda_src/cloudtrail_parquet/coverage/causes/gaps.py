@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from cloudtrail_parquet.coverage.causes.day_sets import DaySet, cut
 from cloudtrail_parquet.coverage.causes.digest_days import DigestDay, DigestDays
 from cloudtrail_parquet.coverage.causes.stops import NEAR, Found, Gap, Stop
-from cloudtrail_parquet.coverage.ranges import CoveredRange
+from cloudtrail_parquet.coverage.ranges import CoveredRange, RangesByPlace, add_all
 from cloudtrail_parquet.coverage.source_days import DayFiles, SourceDays
 from cloudtrail_parquet.coverage.verdicts import LATE, NO_RECEIPT, Verdict
 from cloudtrail_parquet.layout import Place
@@ -88,6 +88,13 @@ class Gaps:
             yield kind, [] if "" in seen else sorted(names - seen), sorted(seen)
 
     def _find(self, place: Place) -> None:
+        ranges = RangesByPlace()
+        add_all(ranges, self._without_receipt(place))
+        self.found += ranges.get(place, ())
+        self.gaps += self._gaps_of(place, (self.wanted.first, self.wanted.last))
+
+    def _without_receipt(self, place: Place) -> Iterator[CoveredRange]:
+        """The wanted days of a place that have something, though no receipt."""
         covered, listed = self.covered.get(place, DaySet()), self._listed(place)
         orphans = self._orphans(place)
         for day in sorted({*listed, *orphans}):
@@ -95,8 +102,7 @@ class Gaps:
                 files = listed.get(day, DayFiles())
                 figures = files.files, files.bytes
                 verdict = NO_RECEIPT if day in orphans else _NEVER
-                self.found.append(CoveredRange(place, day, day, verdict, *figures))
-        self.gaps += self._gaps_of(place, (self.wanted.first, self.wanted.last))
+                yield CoveredRange(place, day, day, verdict, *figures)
 
     def _listed(self, place: Place) -> Mapping[date, DayFiles]:
         return self.source.days.get(place, {}) if self.source else {}
