@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from cloudtrail_parquet.errors import UsageError, listed
 from cloudtrail_parquet.formats import jsontext
-from cloudtrail_parquet.formats.strict_json import EXACT_TEXT, is_wrapped, unwrap
+from cloudtrail_parquet.formats.strict_json import EXACT_TEXT, is_wrapped, unwrap, wrap
 from cloudtrail_parquet.layout import Place
 from cloudtrail_parquet.records.coerce import aliases
 from cloudtrail_parquet.records.decode import decode
@@ -70,6 +70,7 @@ def upgraded(
     coerced, again = _coerced(before, [places[row] for row in rows.to_pylist()], redactor, where)
     again.unmapped.subtract(_unmapped_in(before))
     again.derived.subtract(_derived_in(before))
+    coerced = _as_delivered(coerced, before)
     both = pa.concat_tables([known, coerced]).combine_chunks()
     order = list(range(table.num_rows))
     for number, row in enumerate(rows.to_pylist()):
@@ -179,3 +180,32 @@ def _coerced(
     if rows.num_rows != table.num_rows or rows["eventTime"].null_count:
         raise ValueError("a row is not a record")
     return rows, Again(columns.unmapped_counts, columns.derived_counts)
+
+
+def _as_delivered(table: pa.Table, before: pa.Table) -> pa.Table:
+    """Rows that were coerced again, with what is unmapped in the order of before.
+
+    That is the order of delivery, which a record that was restored does not have: there, members
+    of structs come first. A conversion sorts the names of the record itself, so these stay.
+    """
+    if UNMAPPED not in before.column_names:
+        return table
+    texts, former = table[UNMAPPED].to_pylist(), before[UNMAPPED].to_pylist()
+    for row, (now, then) in enumerate(zip(texts, former, strict=True)):
+        if now and then and now != then:
+            old = jsontext.members(unwrap(then.encode()))
+            members = jsontext.members(unwrap(now.encode())).items()
+            ordered = [(name, _ordered(text, old.get(name, text))) for name, text in members]
+            texts[row] = wrap(jsontext.compose(ordered)).decode()
+    at = table.schema.get_field_index(UNMAPPED)
+    return table.set_column(at, SCHEMA.field(UNMAPPED), pa.array(texts, pa.string()))
+
+
+def _ordered(now: bytes, then: bytes) -> bytes:
+    """A text, its members in the order that they have in another one, then those that it lacks."""
+    if now == then or not now[:1] == then[:1] == b"{":
+        return now
+    new, old = jsontext.members(now), jsontext.members(then)
+    names = [*(name for name in old if name in new), *(name for name in new if name not in old)]
+    members = [(name, _ordered(new[name], old.get(name, new[name]))) for name in names]
+    return jsontext.compose(members)

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cloudtrail_parquet.layout import Place
@@ -23,6 +23,12 @@ PLACE = Place(ACCOUNT, REGION)
 PLAIN = Changes(schema=False, encoding="string", discard=(), redact=(), place_columns=())
 ENCODINGS: tuple[JsonEncoding, ...] = get_args(JsonEncoding)
 AS_TEXT: tuple[JsonEncoding, ...] = ("string", "json")
+
+
+def record_text(**members: str) -> str:
+    """A record with members that are written so."""
+    known = {"eventVersion": '"1.08"', "eventTime": '"2026-01-10T12:34:56Z"'}
+    return "{" + ",".join(f'"{name}":{text}' for name, text in (known | members).items()) + "}"
 
 
 def redact_rules() -> st.SearchStrategy[tuple[Redact, ...]]:
@@ -60,6 +66,8 @@ def test_redaction_after_the_fact_is_that_of_a_conversion(
 
 
 @given(records=st.lists(odd_records, min_size=1, max_size=4))
+@example(records=[record_text(mcpEventDetails='{"":true,"executionTimeMs":-0}')])
+@example(records=[record_text(tlsDetails='{"z":{"b":1,"a":2},"tlsVersion":[1],"a":"\\ud800"}')])
 @pytest.mark.parametrize("before", ENCODINGS)
 def test_rows_of_an_older_schema_with_the_same_columns_stay_the_same(
     before: JsonEncoding, records: list[str]
