@@ -7,7 +7,6 @@ intent, removals, receipt; the intent holds the receipt, which the next run comp
 killed.
 """
 
-import re
 from collections import defaultdict
 from datetime import date
 from typing import NamedTuple
@@ -34,43 +33,7 @@ from cloudtrail_parquet.state.notes import read_notes, unfinished
 from cloudtrail_parquet.state.receipt import Receipt, to_text
 from cloudtrail_parquet.storage import Entry, ReadStore, Stores
 
-LEAST_DAYS = 30
-"""Younger days may still be converted, and an expired one never is."""
-
 _ATTEMPTS = 10
-_AGE = re.compile(r"\s*(\d{1,5})\s*(d|days?|months?|y|years?)\s*", re.IGNORECASE)
-
-
-def first_kept(age: str, today: date) -> date:
-    """The first day that is kept, by an age such as ``7y``, ``18 months`` or ``90d``.
-
-    Raises:
-        UsageError: It is no age, or one of days that may still be converted.
-    """
-    match = _AGE.fullmatch(age)
-    if match is None:
-        hint = "Write a number of years, months or days: 7y, 18 months, 90d"
-        raise UsageError(f"{age!r} is not an age", "--older-than", hint)
-    number, what = int(match[1]), match[2][0].lower()
-    if what == "d":
-        ordinal = today.toordinal() - number
-        kept = date.fromordinal(ordinal) if ordinal > 0 else date.min
-    else:
-        kept = _months_before(today, number * (12 if what == "y" else 1))
-    if (today - kept).days < LEAST_DAYS:
-        hint = f"Name {LEAST_DAYS} days or more: younger days may still be converted"
-        raise UsageError(f"{age.strip()} is too short", "--older-than", hint)
-    return kept
-
-
-def _months_before(day: date, months: int) -> date:
-    """The same day of a month so many months before, or the last that it has."""
-    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
-    if year < 1:
-        return date.min
-    first = date(year, month + 1, 1)
-    following = date(year + month // 11, (month + 1) % 12 + 1, 1)
-    return first.replace(day=min(day.day, (following - first).days))
 
 
 class ExpiredUnit(NamedTuple):

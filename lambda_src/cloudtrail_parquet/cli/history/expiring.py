@@ -15,10 +15,10 @@ from cloudtrail_parquet.rewriting.expiry import (
     ExpiredUnit,
     expire_unit,
     expired_units,
-    first_kept,
 )
 from cloudtrail_parquet.rewriting.many import DatasetAndState
 from cloudtrail_parquet.rewriting.other import properties_of
+from cloudtrail_parquet.settings.ages import first_kept
 from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.state.receipt import Receipt
@@ -53,7 +53,7 @@ def expire(  # noqa: PLR0913, PLR0917 - each is an option
     open_existing(dataset, "dataset")
     stores = location.open()
     found = properties_of(stores)
-    before = first_kept(older_than, stores.now().date())
+    before = first_kept(older_than, stores.now().date(), "--older-than")
     units = expired_units(stores.dataset, stores.state, before)
     parts, size = sum(len(each.entries) for each in units), _bytes_of(units)
     what = f"{counted(parts, 'part')}, {size_of(size)}, of days before {before}"
