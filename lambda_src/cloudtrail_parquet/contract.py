@@ -64,6 +64,11 @@ def daily_event(days_back: int = 1, days: int = 0) -> str:
     return json.dumps(event, separators=(",", ":"))
 
 
+def expire_event(older_than: str) -> str:
+    """The JSON text of a scheduled event, as `function.events.ExpireEvent` reads it."""
+    return json.dumps({"kind": "expire", "older_than": older_than}, separators=(",", ":"))
+
+
 MEMORY_MB = 1769
 """One whole vCPU. Source: Lambda Developer Guide, "Configure Lambda function memory"."""
 
@@ -131,6 +136,8 @@ class MetricName(StrEnum):
     UNITS_FAILED = "UnitsFailed"
     UNITS_HANDED_BACK = "UnitsHandedBack"
     UNITS_PLANNED = "UnitsPlanned"
+    UNITS_REWRITTEN = "UnitsRewritten"
+    UNITS_EXPIRED = "UnitsExpired"
     RECORDS_READ = "RecordsRead"
     RECORDS_WRITTEN = "RecordsWritten"
     RECORDS_STRAGGLED = "RecordsStraggled"

@@ -5,6 +5,8 @@ from bundle.prune import RULES, Rule, prune
 
 NEEDED = [
     "cloudtrail_parquet/conversion/convert.py",
+    "cloudtrail_parquet/rewriting/in_place.py",
+    "cloudtrail_parquet/rewriting/parts/rows.py",
     "isal/isa-l/LICENSE",
     "licenses/pyarrow/LICENSE.txt",
     "pyarrow/lib.cpython-313-aarch64-linux-gnu.so",
@@ -24,8 +26,11 @@ NOT_NEEDED = [
     "cloudtrail_parquet/querying/engine.py",
     "cloudtrail_parquet/reference/ddl.py",
     "cloudtrail_parquet/verification/verify.py",
-    "cloudtrail_parquet/rewriting/in_place.py",
-    "cloudtrail_parquet/rewriting/parts/rows.py",
+    "cloudtrail_parquet/rewriting/elsewhere.py",
+    "cloudtrail_parquet/rewriting/making.py",
+    "cloudtrail_parquet/rewriting/composed.py",
+    "cloudtrail_parquet/rewriting/many.py",
+    "cloudtrail_parquet/rewriting/parts/outlets.py",
     "cloudtrail_parquet/reporting/report.py",
     "cloudtrail_parquet/sample_logs/__init__.py",
     "isal-1.9.1.dist-info/RECORD",

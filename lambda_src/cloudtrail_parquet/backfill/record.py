@@ -36,15 +36,16 @@ class Backfill(msgspec.Struct, frozen=True, kw_only=True):
         queue: URL of the queue that it was sent to.
         first: The first day of its units.
         last: The last day of its units.
-        only: Which units of the range it was to convert.
+        only: Which units of the range it was to convert or to rewrite.
         units: How many units.
-        files: How many log files they have.
+        files: How many log files they have, or parts.
         bytes: The size of these.
         seconds: The estimated time of all invocations together.
         dollars: The estimated cost.
         messages: How many messages there are to be.
         sent: How many of them were sent.
         cancelled: When it was cancelled; None if it was not.
+        kind: What becomes of its units: ``convert`` or ``rewrite``.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Backfill(msgspec.Struct, frozen=True, kw_only=True):
     messages: int
     sent: int = 0
     cancelled: datetime | None = None
+    kind: str = "convert"
 
 
 class UnitList(NamedTuple):

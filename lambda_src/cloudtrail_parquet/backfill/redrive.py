@@ -11,7 +11,7 @@ EventBridge User Guide, "Using dead-letter queues"; EventBridge Scheduler User G
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, Self
 
@@ -20,7 +20,16 @@ import msgspec
 from cloudtrail_parquet.backfill.aws import explained
 from cloudtrail_parquet.backfill.message_queue import Message, MessageQueue, Outgoing
 from cloudtrail_parquet.errors import UsageError
-from cloudtrail_parquet.function.events import ConvertEvent, DailyEvent, Event, PlanEvent, parse
+from cloudtrail_parquet.function.events import (
+    ConvertEvent,
+    DailyEvent,
+    Event,
+    ExpireEvent,
+    PlanEvent,
+    RewriteEvent,
+    UnitRef,
+    parse,
+)
 from cloudtrail_parquet.function.fanout import EventsFanout
 
 NOT_LOGGED = "the log has no reason: mostly, time or memory ran out"
@@ -46,14 +55,22 @@ class DeadLetter(NamedTuple):
         """What it was to do, in words."""
         match self.event:
             case ConvertEvent(units):
-                more = f" and {len(units) - 1:,} more" if len(units) > 1 else ""
-                return f"convert {units[0].unit.name}{more}"
+                return f"convert {_named(units)}"
+            case RewriteEvent(units):
+                return f"rewrite {_named(units) if units else 'a range'}"
+            case ExpireEvent(age):
+                return f"expire what is older than {age}"
             case PlanEvent(first, last):
                 return f"plan {first} to {last}"
             case DailyEvent():
                 return "daily"
             case _:
                 return "not an event"
+
+
+def _named(units: Sequence[UnitRef]) -> str:
+    more = f" and {len(units) - 1:,} more" if len(units) > 1 else ""
+    return f"{units[0].unit.name}{more}"
 
 
 Send = Callable[[list[DeadLetter]], None]

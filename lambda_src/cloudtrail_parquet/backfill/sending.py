@@ -1,6 +1,7 @@
 """Sending a backfill to a queue, and taking back what of it still waits there."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from cloudtrail_parquet.backfill.message_queue import Message, MessageQueue, Outgoing
@@ -11,23 +12,33 @@ from cloudtrail_parquet.backfill.record import (
     read_record,
     write_record,
 )
-from cloudtrail_parquet.backfill.survey import Survey
+from cloudtrail_parquet.backfill.survey import RewriteSurvey, Survey
 from cloudtrail_parquet.contract import MAX_UNITS
 from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError, UsageError
-from cloudtrail_parquet.function.events import ConvertEvent, parse_text, to_text
+from cloudtrail_parquet.function.events import (
+    ConvertEvent,
+    Event,
+    RewriteEvent,
+    UnitRef,
+    parse_text,
+    to_text,
+)
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.planning.batches import BATCH_S, pack
 from cloudtrail_parquet.planning.plan import Only, PlannedUnit
+from cloudtrail_parquet.planning.ranges import ToRewrite
+from cloudtrail_parquet.rewriting.selection import PlannedRewrite
 from cloudtrail_parquet.storage import Store, Stores
 from cloudtrail_parquet.wording import counted
 
 _RECORD_EVERY = 200  # messages: twenty requests, a second or two
 _HIDDEN_S = 600
+_OF_UNITS = (ConvertEvent, RewriteEvent)
 
 
 def send(
-    surveyed: Survey,
-    only: Only,
+    surveyed: Survey | RewriteSurvey,
+    only: Only | ToRewrite,
     queue: MessageQueue,
     stores: Stores,
     tell: Callable[[int], None],
@@ -37,7 +48,7 @@ def send(
     If it is cancelled meanwhile, what was sent since is removed.
 
     Args:
-        surveyed: What is to be converted; not nothing.
+        surveyed: What is to be converted or rewritten; not nothing.
         only: Which units were asked for.
         queue: The queue of the function.
         stores: The state receives the record.
@@ -51,7 +62,7 @@ def send(
             meanwhile; says how many were sent.
     """
     units, total, state = surveyed.units, surveyed.total, stores.state
-    now = stores.now()
+    now, is_rewrite = stores.now(), isinstance(surveyed, RewriteSurvey)
     backfill = Backfill(
         id=new_id(now),
         begun=now,
@@ -65,26 +76,32 @@ def send(
         seconds=total.seconds,
         dollars=surveyed.dollars["total"],
         messages=total.batches,
+        kind="rewrite" if is_rewrite else "convert",
     )
     write_record(state, backfill, (planned.unit for planned in units))
-    return _send(units, backfill, queue, state, tell)
+    event_of = partial(_rewrite_event, only) if is_rewrite else ConvertEvent.of
+    return _send(_messages(units, event_of, backfill.id), backfill, queue, state, tell)
+
+
+def _rewrite_event(only: ToRewrite, units: Iterable[Unit]) -> RewriteEvent:
+    return RewriteEvent(units=tuple(map(UnitRef.of, units)), only=only)
 
 
 def _send(
-    units: Iterable[PlannedUnit],
+    messages: Iterable[Outgoing],
     backfill: Backfill,
     queue: MessageQueue,
     state: Store,
     tell: Callable[[int], None],
 ) -> Backfill:
-    """Send units as long as the record does not say that they are cancelled.
+    """Send messages as long as the record does not say that they are cancelled.
 
     It is looked at once more at the end: who cancels after that look sees all messages, and what
     who cancelled before it could not see is removed here.
     """
     sent, recorded, record, why = 0, 0, backfill, ""
     try:
-        for count in queue.send(_messages(units, backfill.id)):
+        for count in queue.send(messages):
             sent += count
             tell(count)
             if sent - recorded >= _RECORD_EVERY:
@@ -113,10 +130,13 @@ def _removed_after(id_: str, queue: MessageQueue) -> str:
         return f"not removed: {error.what}; backfill cancel --id {id_} does that"
 
 
-def _messages(units: Iterable[PlannedUnit], id_: str) -> Iterator[Outgoing]:
+def _messages(
+    units: Iterable[PlannedUnit | PlannedRewrite],
+    event_of: Callable[[Iterable[Unit]], Event],
+    id_: str,
+) -> Iterator[Outgoing]:
     for batch in pack(units, BATCH_S, MAX_UNITS):
-        event = ConvertEvent.of(planned.unit for planned in batch)
-        yield Outgoing(to_text(event), id_)
+        yield Outgoing(to_text(event_of(planned.unit for planned in batch)), id_)
 
 
 def _stopped(why: str, backfill: Backfill, sent: int) -> StorageError:
@@ -197,4 +217,4 @@ def units_named(body: str) -> list[Unit]:
         event = parse_text(body)
     except UsageError:
         return []
-    return [ref.unit for ref in event.units] if isinstance(event, ConvertEvent) else []
+    return [ref.unit for ref in event.units] if isinstance(event, _OF_UNITS) else []

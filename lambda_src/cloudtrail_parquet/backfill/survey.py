@@ -1,13 +1,19 @@
-"""What a backfill would convert, and what that takes."""
+"""What a backfill would convert or rewrite, and what that takes."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from cloudtrail_parquet.contract import MAX_UNITS, MEMORY_MB
 from cloudtrail_parquet.dataset.properties import check_properties
-from cloudtrail_parquet.planning.batches import Estimate, estimate
+from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.planning.batches import BATCH_S, Estimate, estimate, pack
+from cloudtrail_parquet.planning.cost import rewriting_cost
 from cloudtrail_parquet.planning.plan import Only, PlannedUnit, Receipts, plan_units
+from cloudtrail_parquet.planning.ranges import ToRewrite, UnitRange
 from cloudtrail_parquet.planning.selection import Selection
 from cloudtrail_parquet.planning.stored import StorageFacts, look_at
+from cloudtrail_parquet.rewriting.other import check_layout, check_window, properties_of
+from cloudtrail_parquet.rewriting.selection import PlannedRewrite, planned, units_in
 from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.storage import Stores
@@ -47,7 +53,8 @@ def survey(selection: Selection, stores: Stores, only: Only, settings: Settings)
     Raises:
         UsageError: The dataset was made with settings that it must not be mixed with.
     """
-    units = sorted(_due(selection, stores, only, settings), key=_newest_first)
+    due = _due(selection, stores, only, settings)
+    units = sorted(due, key=lambda each: _newest_first(each.unit))
     total = estimate(units)
     sample = selection.discovery.grain.sample
     stored = look_at(selection.source, sample, total.files, total.bytes) if units else None
@@ -61,9 +68,65 @@ def _due(
     check_properties(stores, options.dataset)
     receipts = Receipts(stores.state, stores.clock.now(), stores.dataset)
     source, discovery, wanted = selection.source, selection.discovery, selection.range
-    for planned in plan_units(source, receipts, discovery, wanted, only, options):
-        yield planned._replace(fingerprint="", why="")
+    for unit in plan_units(source, receipts, discovery, wanted, only, options):
+        yield unit._replace(fingerprint="", why="")
 
 
-def _newest_first(planned: PlannedUnit) -> tuple[int, str, str]:
-    return -planned.unit.day.toordinal(), *planned.unit.span
+class RewriteSurvey(NamedTuple):
+    """What a backfill would rewrite.
+
+    Attributes:
+        units: The units, newest days first.
+        total: Their totals, with parts in place of log files.
+        stored: None: no log file is read.
+    """
+
+    units: list[PlannedRewrite]
+    total: Estimate
+    stored: StorageFacts | None = None
+
+    @property
+    def dollars(self) -> dict[str, float]:
+        """See `Survey.dollars`."""
+        total = self.total
+        parts = {"compute": total.compute_dollars, "requests": total.request_dollars}
+        return {**parts, "total": total.dollars}
+
+
+def survey_rewrites(
+    wanted: UnitRange, stores: Stores, only: ToRewrite, settings: Settings
+) -> RewriteSurvey:
+    """Look for the units of a dataset that a backfill would rewrite, by their receipts.
+
+    Raises:
+        UsageError: There is no such dataset, or its parts cannot be made so where they are.
+    """
+    found = properties_of(stores)
+    check_window(found, settings)
+    check_layout(found, settings)
+    units = sorted(units_in(stores.state, wanted), key=_newest_first)
+    due = list(planned(stores.state, units, only, settings))
+    parts, size = sum(each.parts for each in due), sum(each.bytes for each in due)
+    batches = sum(1 for _ in pack(due, BATCH_S, MAX_UNITS))
+    seconds, largest = sum(each.seconds for each in due), max(due, key=_size_of, default=None)
+    spent = rewriting_cost(len(due), parts, batches, seconds, MEMORY_MB)
+    total = Estimate(
+        units=len(due),
+        files=parts,
+        bytes=size,
+        batches=batches,
+        largest=largest and largest.unit.name,
+        seconds=round(seconds, 1),
+        compute_dollars=round(spent.compute, 4),
+        request_dollars=round(spent.requests, 4),
+        dollars=round(spent.total, 4),
+    )
+    return RewriteSurvey(due, total)
+
+
+def _size_of(unit: PlannedRewrite) -> int:
+    return unit.bytes
+
+
+def _newest_first(unit: Unit) -> tuple[int, str, str]:
+    return -unit.day.toordinal(), *unit.span

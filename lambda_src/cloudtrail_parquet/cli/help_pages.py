@@ -73,6 +73,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "backfill logs cloudtrail --local --yes",
         f"backfill s3://example-trail {_IN_S3} \\\n      --from 2025-01-01 --queue {_URL}",
     ),
+    "backfill rewrite": (f"backfill rewrite {_IN_S3} \\\n      --queue {_URL}",),
     "backfill status": (f"backfill status {_IN_S3} --watch",),
     "backfill cancel": (f"backfill cancel {_IN_S3}",),
     "backfill redrive": (f"backfill redrive \\\n      --queue {_URL}",),

@@ -14,9 +14,11 @@ from datetime import timedelta
 
 import msgspec
 
-from cloudtrail_parquet.errors import CloudTrailParquetError, StorageError
+from cloudtrail_parquet.errors import CloudTrailParquetError, ProcessEndedError, StorageError
+from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.state.keys import ATTEMPTS, attempt_key
 from cloudtrail_parquet.storage import Store, Stores
+from cloudtrail_parquet.wording import counted, plural_of
 
 KEPT_DAYS = 15
 """A day longer than a queue keeps a message: after that nobody is given the event again."""
@@ -29,7 +31,11 @@ class _Note(msgspec.Struct, frozen=True):
 
 
 class Attempts:
-    """The attempts at an event."""
+    """The attempts at an event.
+
+    Attributes:
+        count: How many before this one were ended, once that was asked.
+    """
 
     def __init__(self, state: Store, delivery: str) -> None:
         """Make no request yet.
@@ -39,22 +45,22 @@ class Attempts:
             delivery: What is the same whenever the event is delivered; empty if nothing is.
         """
         self._state, self._key = state, attempt_key(delivery) if delivery else ""
-        self._ended, self._is_noted = 0, False
+        self.count, self._is_noted = 0, False
 
     def ended(self) -> int:
         """How many attempts before this one were ended."""
         text = self._state.read_if_there(self._key) if self._key else None
         if text is not None:
             try:
-                self._ended = msgspec.json.decode(text, type=_Note).begun
+                self.count = msgspec.json.decode(text, type=_Note).begun
             except (msgspec.DecodeError, UnicodeDecodeError):
-                self._ended = 1
+                self.count = 1
             self._is_noted = True
-        return self._ended
+        return self.count
 
     def begin(self) -> None:
         """Note this attempt, for good if it is ended."""
-        self._write(self._ended + 1)
+        self._write(self.count + 1)
 
     @contextmanager
     def coming_to_an_end(self) -> Iterator[None]:
@@ -62,9 +68,9 @@ class Attempts:
         try:
             yield
         except CloudTrailParquetError:
-            if self._ended:
+            if self.count:
                 with suppress(StorageError):
-                    self._write(self._ended)
+                    self._write(self.count)
             else:
                 self.forget()
             raise
@@ -80,6 +86,14 @@ class Attempts:
         if self._key:
             self._state.write(self._key, msgspec.json.encode(_Note(begun)))
             self._is_noted = True
+
+
+def process_ended(ended: int, unit: Unit, instead: str) -> ProcessEndedError:
+    """The error for a unit at which so many invocations were ended."""
+    were = f"{plural_of(ended, 'was', 'were')} ended, at a limit of time or memory"
+    what = f"{counted(ended, 'invocation')} that read this {were}"
+    hint = f"Give the function more memory or time, or {instead}"
+    return ProcessEndedError(what, unit.name, hint)
 
 
 def forget_old(stores: Stores) -> None:

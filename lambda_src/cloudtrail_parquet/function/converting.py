@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import chain, islice
 from traceback import walk_tb
 
 from cloudtrail_parquet.batch.days import Staged, Stretch, by_days
@@ -20,9 +19,10 @@ from cloudtrail_parquet.errors import (
     UsageError,
 )
 from cloudtrail_parquet.function.admission import MARGIN_S, START_S, Admission
-from cloudtrail_parquet.function.attempts import Attempts
+from cloudtrail_parquet.function.attempts import Attempts, process_ended
 from cloudtrail_parquet.function.events import ConvertEvent, UnitRef
 from cloudtrail_parquet.function.fanout import Fanout
+from cloudtrail_parquet.function.handing_on import Undone
 from cloudtrail_parquet.function.telemetry import Telemetry
 from cloudtrail_parquet.layout import WHOLE, Bound, Shard, Unit, check_unit
 from cloudtrail_parquet.planning.batches import cut_closer
@@ -36,7 +36,6 @@ from cloudtrail_parquet.state.notes import read_notes, shard_notes
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import Stores
 from cloudtrail_parquet.together import Budget, at_a_time
-from cloudtrail_parquet.wording import counted, plural_of
 
 LEASE_WAIT_S = 60
 """The longest wait for another run of a unit: a waiting invocation is paid for."""
@@ -89,17 +88,13 @@ def convert_units(invocation: Invocation, units: Sequence[UnitRef]) -> dict[str,
     stores, settings = invocation.stores, invocation.settings
     attempts = Attempts(stores.state, invocation.delivery)
     ended = attempts.ended()
-    if ended:
-        invocation.telemetry.attempts_ended(ended, len(units))
-        if len(units) > 1 and invocation.fanout is not None:
-            invocation.fanout().send(ConvertEvent((unit,)) for unit in units)
-            invocation.telemetry.handed_back(len(units))
-            attempts.forget()
-            return {"converted": 0, "handed_back": len(units)}
+    undone = Undone(ConvertEvent, invocation.fanout, invocation.telemetry)
+    if undone.divide(units, attempts):
+        return {"converted": 0, "handed_back": len(units)}
     attempts.begin()
     with attempts.coming_to_an_end():
         record_properties(stores, DatasetOptions.of(settings), LeaseOptions.of(settings))
-        batch = _Batch(invocation, ended if len(units) == 1 else 0)
+        batch = _Batch(invocation, undone, ended if len(units) == 1 else 0)
         if not ended:  # else what was read with the one that is to blame would be lost again
             batch.join(units)
         # With nobody to hand them to: from both ends by turns, up to the one that is to blame.
@@ -114,9 +109,9 @@ def convert_units(invocation: Invocation, units: Sequence[UnitRef]) -> dict[str,
 class _Batch:
     """The units of an event, and what has become of them so far."""
 
-    def __init__(self, invocation: Invocation, ended: int) -> None:
+    def __init__(self, invocation: Invocation, undone: Undone, ended: int) -> None:
         """``ended`` is how many attempts were at the event, if it has a single unit."""
-        self._invocation, self._ended = invocation, ended
+        self._invocation, self._undone, self._ended = invocation, undone, ended
         self._stores, self._settings = invocation.stores, invocation.settings
         self._telemetry, self._fanout = invocation.telemetry, invocation.fanout
         self._late = invocation.whole_s - invocation.left_s() > START_S  # by other work
@@ -127,10 +122,7 @@ class _Batch:
         self._budget = Budget()
         self._under_way: dict[UnitRef, float] = {}  # with the seconds that each needs
         self._is_late: NotEnoughTimeError | None = None  # why no further unit is begun
-        self._done = self._converted = 0
-        self._left: list[UnitRef] = []
-        self._failed: list[UnitRef] = []
-        self._errors: list[CloudTrailParquetError] = []
+        self._converted = 0
 
     def join(self, units: Iterable[UnitRef]) -> None:
         """Have consecutive days among some units converted together."""
@@ -246,10 +238,7 @@ class _Batch:
         raise error
 
     def _process_ended(self, unit: Unit) -> ProcessEndedError:
-        ended = f"{plural_of(self._ended, 'was', 'were')} ended, at a limit of time or memory"
-        what = f"{counted(self._ended, 'invocation')} that read this {ended}"
-        hint = "Give the function more memory or time, or convert it with the command line"
-        return ProcessEndedError(what, unit.name, hint)
+        return process_ended(self._ended, unit, "convert it with the command line")
 
     @property
     def _seconds(self) -> float:
@@ -272,52 +261,30 @@ class _Batch:
         """Take what came of a unit: report it, send shards on, or keep it to be handed back."""
         match result:
             case NotEnoughTimeError():
-                self._left.append(ref)
-                self._errors.append(result)
+                self._undone.left.append(ref)
+                self._undone.errors.append(result)
             case TooLargeError() if self._fanout is not None:
                 shards = ref.split(result.shards, result.bounds)
                 self._fanout().send(ConvertEvent((shard,)) for shard in shards)
                 self._telemetry.handed_back(len(shards))
-                self._done += 1
+                self._undone.done += 1
             case SupersededError():
                 self._telemetry.superseded(ref.unit, str(ref.one))
-                self._done += 1
+                self._undone.done += 1
             case CloudTrailParquetError():
                 self._telemetry.failed(ref.unit, result)
-                self._failed.append(ref)
-                self._errors.append(result)
+                self._undone.failed.append(ref)
+                self._undone.errors.append(result)
             case _:
-                self._done += 1
+                self._undone.done += 1
                 if result is not None:
                     self._telemetry.converted(result)
                     self._converted += 1
 
     def hand_on(self) -> dict[str, int]:
-        """Hand what is left to other invocations.
-
-        It goes on side by side, in events of half as many units as were done here, or as many if
-        they failed. So what follows from an event is a chain of a few links: Lambda stops a queue
-        that leads to itself after some sixteen.
-
-        Raises:
-            CloudTrailParquetError: Nothing was done, or it can be handed to nobody.
-        """
-        late = self._late and bool(self._left)
-        if self._errors and (self._fanout is None or not (self._done or late)):
-            raise self._errors[0]
-        units = len(self._left) + len(self._failed)
-        if units and self._fanout is not None:
-            # Those that failed may fail again, and then hold up nothing else.
-            rest = _portions(self._left, max(self._done // 2, 1) if self._done else units)
-            failed = _portions(self._failed, self._done or units)
-            self._fanout().send(map(ConvertEvent, chain(rest, failed)))
-            self._telemetry.handed_back(units)
-        return {"converted": self._converted, "handed_back": units}
-
-
-def _portions(refs: Sequence[UnitRef], most: int) -> Iterator[tuple[UnitRef, ...]]:
-    rest = iter(refs)
-    yield from iter(lambda: tuple(islice(rest, most)), ())
+        """Hand what is undone to other invocations; see `Undone.hand_on`."""
+        handed_back = self._undone.hand_on(is_late=self._late)
+        return {"converted": self._converted, "handed_back": handed_back}
 
 
 @contextmanager

@@ -14,11 +14,13 @@ from cloudtrail_parquet.contract import MAX_UNITS
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import MAX_SHARDS, WHOLE, Bound, Shard, Unit
 from cloudtrail_parquet.planning.plan import DEFAULT_ONLY, Only
+from cloudtrail_parquet.planning.ranges import ToRewrite
 from cloudtrail_parquet.wording import counted
 
 _EXPECTED = """\
-Expected {"kind": "daily"}, {"kind": "convert", "units": [...]} or \
-{"kind": "plan", "from": ..., "to": ...}; see docs/events.md"""
+Expected {"kind": "daily"}, {"kind": "convert", "units": [...]}, \
+{"kind": "plan", "from": ..., "to": ...}, {"kind": "rewrite", ...} or \
+{"kind": "expire", "older_than": ...}; see docs/events.md"""
 _WINDOW_S = 15 * 86_400  # the longest: a day, and a week before and after it
 _Second = Annotated[int, msgspec.Meta(ge=0, lt=_WINDOW_S)]
 _Bounds = tuple[tuple[str, str, _Second], ...]
@@ -146,7 +148,52 @@ class PlanEvent(
     plan: _PlanId = ""
 
 
-Event = ConvertEvent | DailyEvent | PlanEvent
+class RewriteEvent(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="rewrite",
+    rename={"first": "from", "last": "to"},
+    omit_defaults=True,
+):
+    """Make the parts of some units anew, or of those of a range that are not as they are to be.
+
+    Attributes:
+        units: The units; none for a range.
+        first: ``from``: the first day of the range; the first there is unless given.
+        last: ``to``: the last day; the last there is unless given.
+        accounts: Only these accounts; all when empty.
+        regions: Only these regions; all when empty.
+        only: ``outdated``: units whose parts would become others; ``all``.
+        after: Only units that sort after this one: what is left of a range.
+    """
+
+    units: Annotated[tuple[UnitRef, ...], msgspec.Meta(max_length=MAX_UNITS)] = ()
+    first: date | None = None
+    last: date | None = None
+    accounts: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    only: ToRewrite = "outdated"
+    after: UnitRef | None = None
+
+    def __post_init__(self) -> None:
+        has_range = self.first or self.last or self.accounts or self.regions or self.after
+        if self.units and has_range:
+            raise ValueError("units and a range: name one or the other")
+        if any(unit.one != WHOLE for unit in self.units):
+            raise ValueError("a shard: units are rewritten as a whole")
+
+
+class ExpireEvent(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="expire"
+):
+    """Remove the parts of days that are older than an age, such as ``7y``."""
+
+    older_than: str
+
+
+Event = ConvertEvent | DailyEvent | PlanEvent | RewriteEvent | ExpireEvent
 
 
 def parse(raw: Any) -> Event:  # noqa: ANN401 - whatever an invocation brings
@@ -160,8 +207,9 @@ def parse(raw: Any) -> Event:  # noqa: ANN401 - whatever an invocation brings
         event: Event = msgspec.convert(body, Event)
     except msgspec.ValidationError as error:
         raise UsageError(f"not an event ({error})", "event", _EXPECTED) from error
-    if isinstance(event, PlanEvent) and event.last < event.first:
-        what = f"to = {event.last} is before from = {event.first}"
+    first, last = getattr(event, "first", None), getattr(event, "last", None)
+    if first and last and last < first:
+        what = f"to = {last} is before from = {first}"
         raise UsageError(what, "event", "Swap them")
     return event
 

@@ -1,10 +1,17 @@
-"""Working on an event: planning, sending units on to other invocations, and converting."""
+"""Working on an event: planning, sending units on to other invocations, converting, and so on."""
 
 from functools import partial
 
 from cloudtrail_parquet.function.attempts import forget_old
 from cloudtrail_parquet.function.converting import Invocation, convert_units
-from cloudtrail_parquet.function.events import ConvertEvent, DailyEvent, Event, PlanEvent
+from cloudtrail_parquet.function.events import (
+    ConvertEvent,
+    DailyEvent,
+    Event,
+    ExpireEvent,
+    PlanEvent,
+    RewriteEvent,
+)
 from cloudtrail_parquet.function.plans import Planner
 from cloudtrail_parquet.settings.reach import scheduled_days
 
@@ -31,6 +38,15 @@ class Function(Invocation):
                 today = self.stores.clock.now().date()
                 days = scheduled_days(today, days_back, self.settings, count)
                 return self._plan(PlanEvent(*days, only="outdated", daily=not count))
+            case RewriteEvent():
+                # Loaded when needed: what converts starts without them.
+                from cloudtrail_parquet.function.upkeep.rewriting import rewrite  # noqa: PLC0415
+
+                return rewrite(self, event)
+            case ExpireEvent():
+                from cloudtrail_parquet.function.upkeep.expiring import expire  # noqa: PLC0415
+
+                return expire(self, event)
 
     def _plan(self, event: PlanEvent) -> dict[str, int]:
         planner = Planner(

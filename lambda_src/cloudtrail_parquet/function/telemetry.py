@@ -88,6 +88,19 @@ class Telemetry:
             },
         )
 
+    def rewritten(self, receipt: Receipt) -> None:
+        """Report a unit whose parts were made anew."""
+        self._sums.update({MetricName.UNITS_REWRITTEN: 1, MetricName.BYTES_OUT: receipt.bytes_out})
+        facts = {"parts": len(receipt.parts), "bytes_out": receipt.bytes_out}
+        rows = sum(part.rows for part in receipt.parts)
+        self._log.info("unit_rewritten", extra={**receipt.unit.to_json(), "rows": rows, **facts})
+
+    def expired(self, receipt: Receipt, parts: int, size: int) -> None:
+        """Report a unit of which so many parts, of so many bytes, are no longer kept."""
+        self._sums[MetricName.UNITS_EXPIRED] += 1
+        facts = {"parts": parts, "bytes": size}
+        self._log.info("unit_expired", extra={**receipt.unit.to_json(), **facts})
+
     def failed(self, unit: Unit, error: CloudTrailParquetError) -> None:
         """Report a unit that could not be converted."""
         self._sums[MetricName.UNITS_FAILED] += 1

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from math import ceil
 from operator import attrgetter
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -23,9 +24,19 @@ PIECES = 32, 16
 of one place where there are 8,000."""
 
 
-def pack(
-    units: Iterable[PlannedUnit], max_seconds: float, max_units: int
-) -> Iterator[list[PlannedUnit]]:
+class Timed(Protocol):
+    """What takes some time."""
+
+    @property
+    def seconds(self) -> float:
+        """How many seconds."""
+        ...
+
+
+T = TypeVar("T", bound=Timed)
+
+
+def pack(units: Iterable[T], max_seconds: float, max_units: int) -> Iterator[list[T]]:
     """Pack units into batches, in order.
 
     Args:
@@ -33,7 +44,7 @@ def pack(
         max_seconds: The time that a batch may take; a unit that takes longer is a batch of its own.
         max_units: The most units in a batch.
     """
-    batch: list[PlannedUnit] = []
+    batch: list[T] = []
     taken = 0.0
     for unit in units:
         if batch and (taken + unit.seconds > max_seconds or len(batch) == max_units):

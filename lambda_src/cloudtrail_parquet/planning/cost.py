@@ -74,6 +74,12 @@ UNIT_S = 0.6
 With a margin, as the first part of an invocation is slow: alone a unit takes 0.25 s at 20 ms a
 request, side by side with others 0.1 s."""
 
+REWRITE_BYTES_PER_S = 2_000_000
+"""Bytes of Parquet that one vCPU rewrites in a second; docs/rewriting.md has the measurements."""
+
+REWRITE_UNIT_S = 1.0
+"""Seconds that rewriting a unit takes beside its parts: some fifteen requests in a row."""
+
 PLACE_S = 0.016
 """Seconds that each further place of a unit takes: listings, and the beginning of its records."""
 
@@ -118,6 +124,34 @@ def cost(  # noqa: PLR0913
         + (units * UNIT_PUTS + further_places * PLACE_PUTS) * S3_PUT
     )
     return Cost(compute, requests)
+
+
+REWRITE_PUTS = 6
+"""PUT and LIST requests for a unit that is rewritten, beside its parts: a mark, a lease, the intent
+and the receipt; its partition, twice. tests/unit/rewriting/test_in_place.py counts them."""
+
+REWRITE_GETS = 5
+"""GET and HEAD requests for such a unit beside its parts: its notes and its lease, twice each."""
+
+
+def rewriting_cost(
+    units: int, parts: int, invocations: int, seconds: float, memory_mb: int
+) -> Cost:
+    """The cost of rewriting units, on arm64.
+
+    Args:
+        units: How many units.
+        parts: How many parts they have, each of which is read once and written once.
+        invocations: How many invocations of the function.
+        seconds: The time of all invocations together.
+        memory_mb: The memory of the function.
+    """
+    requests = (
+        invocations * LAMBDA_REQUEST
+        + (units * REWRITE_GETS + parts) * S3_GET
+        + (units * REWRITE_PUTS + parts) * S3_PUT
+    )
+    return Cost(seconds * memory_mb / 1024 * LAMBDA_GB_S["arm64"], requests)
 
 
 PAGE_KEYS = 1000

@@ -22,6 +22,10 @@ DEFAULT_ONLY: Only = "outdated"
 """What a command, an event and a program select that say nothing else."""
 
 
+ToRewrite = Literal["outdated", "all"]
+"""Which units of a dataset are rewritten: those whose parts would become others, or all."""
+
+
 class PlannedUnit(NamedTuple):
     """A unit, with the log files that were delivered on its day.
 

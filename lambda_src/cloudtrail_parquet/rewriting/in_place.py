@@ -8,6 +8,7 @@ was to be. The intent holds the receipt that was to be written, which the next r
 """
 
 from collections import Counter
+from collections.abc import Callable
 from uuid import uuid4
 
 from msgspec.structs import replace
@@ -36,13 +37,26 @@ from cloudtrail_parquet.wording import counted
 _ATTEMPTS = 10
 
 
-def rewrite_unit(unit: Unit, stores: Stores, settings: Settings) -> Receipt:
+def _at_once(_: Receipt) -> None:
+    """Whatever is to be rewritten is."""
+
+
+def rewrite_unit(
+    unit: Unit,
+    stores: Stores,
+    settings: Settings,
+    *,
+    anew: bool = False,
+    admit: Callable[[Receipt], None] = _at_once,
+) -> Receipt:
     """Make the parts of a unit anew as settings say, unless they are so already.
 
     Args:
         unit: The unit, which has a receipt.
         stores: Dataset and state.
         settings: What the parts are to be like.
+        anew: Whether parts that are so already are made anew as well.
+        admit: Called with the receipt before its parts are read; may raise.
 
     Returns:
         The receipt of the parts as they are now.
@@ -57,7 +71,7 @@ def rewrite_unit(unit: Unit, stores: Stores, settings: Settings) -> Receipt:
         for _ in range(_ATTEMPTS):
             standing = Standing(unit, stores, DatasetOptions.of(settings))
             try:
-                receipt = _attempt(standing, stores, settings, held)
+                receipt = _attempt(standing, stores, settings, held, admit, anew=anew)
             except PartitionsChangedError:
                 continue
             if receipt is not None:
@@ -66,8 +80,14 @@ def rewrite_unit(unit: Unit, stores: Stores, settings: Settings) -> Receipt:
     raise LeaseTimeoutError(what, unit.name, "Run it again later")
 
 
-def _attempt(
-    standing: Standing, stores: Stores, settings: Settings, early: HeldLeases
+def _attempt(  # noqa: PLR0913
+    standing: Standing,
+    stores: Stores,
+    settings: Settings,
+    early: HeldLeases,
+    admit: Callable[[Receipt], None],
+    *,
+    anew: bool,
 ) -> Receipt | None:
     """Complete what was begun, or do what there is to do.
 
@@ -79,13 +99,15 @@ def _attempt(
         if planned.expired != before.expired:
             hint = "Run expire again, then this"
             raise UsageError("an expiry of it has not finished", standing.unit.name, hint)
+        admit(before)
         wanted = wanted_of(before.settings, settings_of_receipt(planned))
         _publish(standing, stores, wanted, early, planned)
         return None
     wanted = wanted_of(before.settings, settings)
-    if not wanted.why(before.schema_version, before.settings):
+    if not (anew or wanted.why(before.schema_version, before.settings)):
         clear_intent(standing.unit, standing.notes, stores, wanted.options.lease, early)
         return before
+    admit(before)
     return _publish(standing, stores, wanted, early)
 
 

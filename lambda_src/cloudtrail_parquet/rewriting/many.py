@@ -56,6 +56,7 @@ class Rewrites(NamedTuple):
         before: How the one that is read is laid out.
         settings: What parts are to be like.
         is_open: See `Elsewhere`.
+        anew: Whether parts that are so already are made anew where they are.
     """
 
     source: DatasetAndState
@@ -63,12 +64,16 @@ class Rewrites(NamedTuple):
     before: DatasetOptions
     settings: Settings
     is_open: bool = True
+    anew: bool = False
 
     def action(self) -> Callable[[UnitBatch], list[Receipt]]:
         """What does a job; opens the stores."""
         stores, settings = _opened(self.source), self.settings
         if self.target is None:
-            return lambda batch: [rewrite_unit(unit, stores, settings) for unit in batch.units]
+            anew = self.anew
+            return lambda batch: [
+                rewrite_unit(unit, stores, settings, anew=anew) for unit in batch.units
+            ]
         target = _opened(self.target)
         return Elsewhere(stores, target, self.before, settings, is_open=self.is_open).rewrite
 

@@ -48,6 +48,21 @@ def check_window(found: DatasetProperties, settings: Settings) -> None:
         )
 
 
+def check_layout(found: DatasetProperties, settings: Settings) -> None:
+    """Make sure that parts have their places in both layouts.
+
+    Raises:
+        UsageError: The dataset has another one.
+    """
+    layout, wanted = found.partition_layout, settings.partition_layout
+    if layout != wanted:
+        raise UsageError(
+            f"its layout is {layout}, which cannot become {wanted} in place",
+            "partition_layout",
+            f"Rewrite it into another dataset; or set it to {layout}",
+        )
+
+
 def open_other(
     source: Stores, target: Stores, found: DatasetProperties, settings: Settings
 ) -> bool:

@@ -1,18 +1,16 @@
 """Which units of a dataset are rewritten, and what of them changes: their receipts tell."""
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from cloudtrail_parquet.layout import Unit, state_unit
-from cloudtrail_parquet.planning.ranges import UnitRange
+from cloudtrail_parquet.planning.cost import REWRITE_BYTES_PER_S, REWRITE_UNIT_S
+from cloudtrail_parquet.planning.ranges import ToRewrite, UnitRange
 from cloudtrail_parquet.rewriting.wanted import wanted_of
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.state.notes import read_notes
 from cloudtrail_parquet.storage import ReadStore
 from cloudtrail_parquet.together import ahead
-
-Which = Literal["outdated", "all"]
-"""Which units are rewritten: those that would become others, or all."""
 
 _AT_A_TIME = 16
 
@@ -32,6 +30,16 @@ class PlannedRewrite(NamedTuple):
     bytes: int
     why: tuple[str, ...]
 
+    @property
+    def seconds(self) -> float:
+        """An estimate of how long rewriting it takes."""
+        return rewrite_seconds(self.bytes)
+
+
+def rewrite_seconds(size: int) -> float:
+    """An estimate of how long it takes to rewrite a unit with parts of so many bytes."""
+    return REWRITE_UNIT_S + size / REWRITE_BYTES_PER_S
+
 
 def units_in(state: ReadStore, wanted: UnitRange) -> list[Unit]:
     """The units of a range that have a receipt or an intent, sorted."""
@@ -41,7 +49,7 @@ def units_in(state: ReadStore, wanted: UnitRange) -> list[Unit]:
 
 
 def planned(
-    state: ReadStore, units: list[Unit], which: Which, settings: Settings
+    state: ReadStore, units: list[Unit], which: ToRewrite, settings: Settings
 ) -> Iterator[PlannedRewrite]:
     """Those of some units that are to be rewritten in place.
 

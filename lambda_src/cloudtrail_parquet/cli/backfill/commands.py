@@ -39,6 +39,7 @@ from cloudtrail_parquet.cli.backfill.output import (
     sending_bar,
 )
 from cloudtrail_parquet.cli.backfill.redriving import redrive
+from cloudtrail_parquet.cli.backfill.rewriting import rewrite
 from cloudtrail_parquet.cli.converting import convert_here
 from cloudtrail_parquet.cli.help_pages import Commands, ExampleGroup
 from cloudtrail_parquet.cli.options import with_settings
@@ -68,9 +69,14 @@ _IDLE_LOOKS = 7  # SQS counts messages within a minute
 
 
 class _StartByDefault(ExampleGroup):
-    """``backfill SOURCE DATASET`` is ``backfill start SOURCE DATASET``."""
+    """``backfill SOURCE DATASET`` is ``backfill start SOURCE DATASET``.
+
+    And ``backfill --rewrite DATASET`` is ``backfill rewrite DATASET``.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - of click
+        if "--rewrite" in args:
+            args = ["rewrite", *(argument for argument in args if argument != "--rewrite")]
         if args and args[0] not in {*self.commands, *self.get_help_option_names(ctx)}:
             args = ["start", *args]
         return super().parse_args(ctx, args)
@@ -78,7 +84,8 @@ class _StartByDefault(ExampleGroup):
 
 backfill = Commands(
     cls=_StartByDefault,
-    help="Convert older days through the queue of a function, or here; see how far that has got.",
+    help="Convert older days through the queue of a function, or here; or have it rewrite a "
+    "dataset. See how far that has got.",
     no_args_is_help=True,
 )
 
@@ -306,4 +313,5 @@ def _stores(dataset: str, state: str | None) -> Stores:
     return Stores(notes, notes, notes)
 
 
+backfill.command()(rewrite)
 backfill.command()(redrive)

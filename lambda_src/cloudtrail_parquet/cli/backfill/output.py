@@ -13,25 +13,25 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cloudtrail_parquet.backfill.progress import BackfillProgress
 from cloudtrail_parquet.backfill.record import Backfill
 from cloudtrail_parquet.backfill.sending import Cancelled
-from cloudtrail_parquet.backfill.survey import Survey
+from cloudtrail_parquet.backfill.survey import RewriteSurvey, Survey
 from cloudtrail_parquet.cli.output import STDERR, STDOUT, note, two_columns
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.planning.stored import stored_lines
 from cloudtrail_parquet.wording import counted
 
 
-def print_survey(surveyed: Survey, *, by_queue: bool, as_json: bool) -> None:
+def print_survey(surveyed: Survey | RewriteSurvey, *, by_queue: bool, as_json: bool) -> None:
     """Print what a backfill takes; beside JSON, to stderr.
 
     Args:
-        surveyed: What it would convert.
-        by_queue: Whether a function converts it, which costs money, and not this machine.
+        surveyed: What it would convert or rewrite.
+        by_queue: Whether a function does that, which costs money, and not this machine.
         as_json: Whether stdout is for JSON.
     """
     total, dollars = surveyed.total, surveyed.dollars
     rows = {
         "units": f"{total.units:,}",
-        "log files": f"{total.files:,}",
+        "parts" if isinstance(surveyed, RewriteSurvey) else "log files": f"{total.files:,}",
         "bytes in": f"{total.bytes:,}",
         "largest unit": total.largest or "",
     }
@@ -73,7 +73,7 @@ def sending_bar(total: int) -> Iterator[Callable[[int], None]]:
         yield lambda count: bar.advance(task, count)
 
 
-def print_sent(sent: Backfill | None, surveyed: Survey, *, as_json: bool) -> None:
+def print_sent(sent: Backfill | None, surveyed: Survey | RewriteSurvey, *, as_json: bool) -> None:
     """Print what was sent; None if there was nothing to send."""
     if as_json:
         total, stored = (msgspec.to_builtins(facts) for facts in (surveyed.total, surveyed.stored))
@@ -105,7 +105,7 @@ def print_progress(progress: BackfillProgress, *, as_json: bool) -> None:
         return
     sent = progress.backfill
     rows = {
-        "backfill": sent.id,
+        sent.kind if sent.kind == "rewrite" else "backfill": sent.id,
         "days": f"{sent.first} to {sent.last}",
         "units planned": f"{progress.planned:,}",
         "done": f"{progress.done:,}",

@@ -34,7 +34,7 @@ from cloudtrail_parquet.cli.output import (
 from cloudtrail_parquet.cli.progress import Amount, NoProgress, progress
 from cloudtrail_parquet.dataset.properties import DatasetProperties
 from cloudtrail_parquet.errors import UsageError
-from cloudtrail_parquet.planning.ranges import UnitRange
+from cloudtrail_parquet.planning.ranges import ToRewrite, UnitRange
 from cloudtrail_parquet.rewriting.elsewhere import UnitBatch, batches_of
 from cloudtrail_parquet.rewriting.many import (
     DatasetAndState,
@@ -44,6 +44,7 @@ from cloudtrail_parquet.rewriting.many import (
     rewrite_all,
 )
 from cloudtrail_parquet.rewriting.other import (
+    check_layout,
     check_window,
     close_other,
     open_other,
@@ -51,7 +52,6 @@ from cloudtrail_parquet.rewriting.other import (
 )
 from cloudtrail_parquet.rewriting.selection import (
     PlannedRewrite,
-    Which,
     planned,
     units_in,
 )
@@ -61,7 +61,7 @@ from cloudtrail_parquet.storage import is_below, open_existing
 from cloudtrail_parquet.storage.locations import Locations
 from cloudtrail_parquet.wording import counted, size_of
 
-_WHICH = "outdated: what would get another schema, other rows or other files; or all."
+WHICH_TO_REWRITE = "outdated: what would get another schema, other rows or other files; or all."
 
 
 @with_settings
@@ -88,7 +88,9 @@ def rewrite(  # noqa: PLR0913, PLR0917 - each is an option
     account: Accounts = None,
     region: Regions = None,
     workers: Workers = None,
-    only: Annotated[Which, typer.Option("--only", metavar="WHICH", help=_WHICH)] = "outdated",
+    only: Annotated[
+        ToRewrite, typer.Option("--only", metavar="WHICH", help=WHICH_TO_REWRITE)
+    ] = "outdated",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Tell what would be done; read no part.")
     ] = False,
@@ -105,6 +107,7 @@ def rewrite(  # noqa: PLR0913, PLR0917 - each is an option
     started = time.monotonic()
     wanted = range_of(day, first, last, account, region)
     rewrites, found = _rewrites(dataset, state, target, target_state, settings)
+    rewrites = rewrites._replace(anew=only == "all")
     state_store = rewrites.source.open().state
     units = units_in(state_store, wanted)
     plans = list(planned(state_store, units, "all" if target else only, settings))
@@ -137,7 +140,7 @@ def _rewrites(
     before = DatasetOptions.of(settings)._replace(layout=found.partition_layout)
     rewrites = Rewrites(source, None, before, settings)
     if target is None:
-        _check_layout(found, settings)
+        check_layout(found, settings)
         return rewrites, found
     return rewrites._replace(target=_target(source, target, target_state, settings)), found
 
@@ -162,16 +165,6 @@ def _finish(  # noqa: PLR0913
     note_errors(errors)
     if errors:
         raise typer.Exit(FAILED)
-
-
-def _check_layout(found: DatasetProperties, settings: Settings) -> None:
-    layout, wanted = found.partition_layout, settings.partition_layout
-    if layout != wanted:
-        raise UsageError(
-            f"its layout is {layout}, which cannot become {wanted} in place",
-            "--partition-layout",
-            f"Name another dataset to rewrite it into; or give --partition-layout {layout}",
-        )
 
 
 def _target(

@@ -1,0 +1,1 @@
+"""What the function does with parts that are there: rewriting, expiring."""
