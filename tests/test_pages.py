@@ -51,6 +51,7 @@ BLOCKS = {
         "terraform import": A_BUCKET,
         "[dataset]\nreaders": "tests/stacks/environment/test_deploy_page.py",
         "[dataset]\ntiers": "tests/stacks/environment/test_deploy_page.py",
+        "[schedule]\nexpire_after": "tests/stacks/environment/test_deploy_page.py",
         "export TF_CLI_ARGS": "tests/stacks/test_toolkit.py",
         '{\n  "Sid"': "a statement of a hand-over's README, which tests/stacks/handover checks",
         "make backfill": A_BUCKET,

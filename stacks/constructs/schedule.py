@@ -4,7 +4,7 @@ They are EventBridge Scheduler's and not scheduled rules, which AWS calls legacy
 role and a dead-letter queue of its own, retries for hours, and needs no permission on the function.
 """
 
-from cloudtrail_parquet.contract import daily_event
+from cloudtrail_parquet.contract import daily_event, expire_event
 from cloudtrail_parquet.wording import counted
 from stacks.cdk import Construct, LambdaFunction, SchedulerSchedule, SchedulerScheduleGroup
 from stacks.constructs.event_bus import RETRY_POLICY
@@ -14,7 +14,7 @@ from stacks.iam.statements import Aws, Statement, key_statement
 
 
 class Schedule(Construct):
-    """The daily run, the one that catches up, and the provisional one of today if asked for.
+    """The daily run, the one that catches up, and if asked for those of today and of old days.
 
     Attributes:
         role: The role with which Scheduler invokes the function.
@@ -51,6 +51,9 @@ class Schedule(Construct):
             )
             event = daily_event(days=schedule.catch_up_days)
             runs["catch_up"] = (schedule.catch_up, event, about)
+        if schedule.expire_after:
+            about = f"Days older than {schedule.expire_after} are removed"
+            runs["expire"] = (schedule.expire, expire_event(schedule.expire_after), about)
         for name, (when, event, about) in runs.items():
             SchedulerSchedule(
                 self,

@@ -16,6 +16,7 @@ from cloudtrail_parquet.settings.types import ByColumn, Names, SettingType, Stru
 from stacks.environment.locations import DatasetLocation, OutputLocation, SourceLocation, Table
 from stacks.environment.types import (
     AccountId,
+    Age,
     BucketName,
     CatalogueName,
     Cron,
@@ -73,6 +74,8 @@ class ScheduleSettings(Table):
         catch_up: Converts what is missing or outdated of `catch_up_days`: what daily runs no longer
             look at after an outage.
         catch_up_days: How many days before today that looks at; 0 for none of these runs.
+        expire: Removes the parts of days that are older than `expire_after`.
+        expire_after: How old days get, such as ``7y``; they are kept for ever unless given.
         enabled: Whether all of them are on.
     """
 
@@ -80,6 +83,8 @@ class ScheduleSettings(Table):
     provisional: Cron | None = None
     catch_up: Cron = "cron(15 9 ? * SUN *)"
     catch_up_days: Annotated[StrictInt, number(0, 366, "days")] = 35
+    expire: Cron = "cron(45 5 * * ? *)"
+    expire_after: Age | None = None
     enabled: StrictBool = True
 
 

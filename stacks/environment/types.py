@@ -7,6 +7,8 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, StrictInt
 
 from bundle.package import RUNTIMES
+from cloudtrail_parquet.errors import UsageError
+from cloudtrail_parquet.settings.ages import LEAST_DAYS, days_of
 from stacks.environment.cron import cron_mistakes
 
 T = TypeVar("T")
@@ -76,6 +78,13 @@ def _checked_cron(expression: str) -> str:
     return expression
 
 
+def _is_age(value: str) -> bool:
+    try:
+        return days_of(value, "")[0] >= LEAST_DAYS
+    except UsageError:
+        return False
+
+
 AccountId = Annotated[str, text("[0-9]{12}", "twelve digits in quotes")]
 Region = Annotated[
     str,  # of the three partitions whose endpoints the converter knows
@@ -140,6 +149,9 @@ Cron = Annotated[
         "cron(…) with six fields, such as cron(15 3 * * ? *), or rate(…), such as rate(1 hour)",
     ),
     AfterValidator(_checked_cron),
+]
+Age = Annotated[
+    str, legal(_is_age, f"an age of {LEAST_DAYS} days or more, such as 7y, 18 months or 400d")
 ]
 SubnetId = Annotated[str, text("subnet-[0-9a-f]+", "a subnet's id")]
 SecurityGroupId = Annotated[str, text("sg-[0-9a-f]+", "a security group's id")]

@@ -10,6 +10,7 @@ from cloudtrail_parquet.wording import counted
 from stacks.environment.catalogue import catalogue_conflicts
 from stacks.environment.conflict import Conflict
 from stacks.environment.fields import Environment
+from stacks.environment.lifecycle import lifecycle_conflicts
 from stacks.environment.locations import BucketLocation, OutputLocation
 from stacks.environment.runs import runs_of
 from stacks.environment.types import partition_of
@@ -22,10 +23,6 @@ OTHERS_BYTES = 512
 """The share of the variables that the stack adds."""
 
 
-MIN_DAYS = 30
-"""Days until a transition to an infrequent tier, and from there to the next one."""
-
-
 def conflicts(environment: Environment) -> Iterator[Conflict]:
     """Every conflict."""
     yield from _sources(environment)
@@ -33,7 +30,7 @@ def conflicts(environment: Environment) -> Iterator[Conflict]:
     yield from _one_bucket(environment)
     yield from _new_buckets(environment)
     yield from _of_new_buckets(environment)
-    yield from _lifecycle(environment)
+    yield from lifecycle_conflicts(environment)
     yield from _among_logs(environment)
     yield from _regions(environment)
     yield from _arns(environment)
@@ -165,43 +162,6 @@ def _of_new_buckets(environment: Environment) -> Iterator[Conflict]:
                     " whoever has created it decides on that",
                     (f"{name}.{field}", f"{name}.create", f"{name}.bucket"),
                 )
-
-
-def _lifecycle(environment: Environment) -> Iterator[Conflict]:
-    """Source: S3 User Guide, "Transitioning objects using Amazon S3 Lifecycle"."""
-    dataset = environment.dataset
-    tiers, expire_days = dataset.tiers, dataset.expire_days
-    infrequent, instant = tiers.get("STANDARD_IA"), tiers.get("GLACIER_IR")
-    if infrequent is not None and infrequent < MIN_DAYS:
-        yield Conflict(
-            f"dataset.tiers.STANDARD_IA = {infrequent}: S3 takes {MIN_DAYS} days or more",
-            ("dataset.tiers",),
-        )
-    if infrequent is not None and instant is not None and instant < infrequent + MIN_DAYS:
-        yield Conflict(
-            f"dataset.tiers.GLACIER_IR = {instant}: it has to be {MIN_DAYS} days or more after"
-            f" STANDARD_IA = {infrequent}",
-            ("dataset.tiers",),
-        )
-    if "INTELLIGENT_TIERING" in tiers and len(tiers) > 1:
-        yield Conflict(
-            "dataset.tiers: INTELLIGENT_TIERING moves parts by itself: give it alone",
-            ("dataset.tiers",),
-        )
-    if expire_days is None:
-        return
-    if tiers and expire_days <= max(tiers.values()):
-        yield Conflict(
-            f"dataset.expire_days = {expire_days}: it has to be more than those of dataset.tiers,"
-            f" {max(tiers.values())}",
-            ("dataset.expire_days", "dataset.tiers"),
-        )
-    if expire_days <= environment.schedule.catch_up_days:
-        yield Conflict(
-            f"dataset.expire_days = {expire_days}: it has to be more than schedule.catch_up_days ="
-            f" {environment.schedule.catch_up_days}, or parts that are removed are written again",
-            ("dataset.expire_days", "schedule.catch_up_days"),
-        )
 
 
 def _among_logs(environment: Environment) -> Iterator[Conflict]:

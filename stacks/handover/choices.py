@@ -29,6 +29,9 @@ def choices(stack: Json, environment: Environment) -> Iterator[tuple[str, str]]:
     yield "runs", f"{' and '.join(times)}, UTC" + ("" if schedule.enabled else ", but is disabled")
     reserved = settings.reserved_concurrency
     at_a_time = f", {reserved} at a time" if reserved else ""
+    if schedule.expire_after:
+        when = f"at `{schedule.expire}`"
+        yield "removes", f"days of events older than {schedule.expire_after}, {when}"
     yield (
         "is",
         (

@@ -86,6 +86,7 @@ STATEFUL_IF_ASKED_FOR = {
     "aws_s3_bucket_versioning.dataset_versioning",
     "aws_s3_bucket_versioning.state_versioning",
     "aws_scheduler_schedule.schedule_catch_up",
+    "aws_scheduler_schedule.schedule_expire",
     "aws_scheduler_schedule.schedule_provisional",
     "aws_sqs_queue.backfill_dead_letters",
     "aws_sqs_queue.backfill_queue",

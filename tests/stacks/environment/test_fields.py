@@ -173,6 +173,11 @@ FIELDS: dict[str, tuple[list[Any], list[Any]]] = {
     ),
     "schedule.catch_up": (["rate(7 days)"], ["weekly", "cron(15 9 * * SUN *)"]),
     "schedule.catch_up_days": ([0, 5, 366], [-1, 367, True]),
+    "schedule.expire": (["rate(1 day)"], ["daily", "cron(15 9 * * SUN *)"]),
+    "schedule.expire_after": (
+        ["7y", "18 months", "30d", "2 months"],
+        ["7", "29d", "1 month", "0y", "", "seven years", 7, "-7y"],
+    ),
     "schedule.enabled": FLAGS,
     "backfill_queue.enabled": FLAGS,
     "backfill_queue.max_concurrency": ([2, 1000], [1, 1001, "10"]),

@@ -251,6 +251,10 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         "dataset.expire_days = 35: it has to be more than schedule.catch_up_days = 35",
     ),
     (
+        {"dataset.create": True, "dataset.expire_days": 366, "schedule.expire_after": "1y"},
+        "dataset.expire_days = 366: it has to be more than schedule.expire_after = 1y",
+    ),
+    (
         {"assume_role": ROLE, "account": "012345678901"},
         "assume_role: it has to be in the account that is deployed to, 012345678901",
     ),
