@@ -15,6 +15,7 @@ from cloudtrail_parquet.coverage.rebuild import rebuild
 from cloudtrail_parquet.coverage.rollup import Ledger, roll_up
 from cloudtrail_parquet.planning import batches
 from cloudtrail_parquet.planning.plan import Receipts, UnitRange, plan_units
+from cloudtrail_parquet.rewriting.parts import rewriter
 from cloudtrail_parquet.schema import columns as schema
 from cloudtrail_parquet.settings.options import LeaseOptions, PlanOptions
 from cloudtrail_parquet.settings.settings import Settings
@@ -35,20 +36,23 @@ def _at_once(write: Callable[[pa.Table], None]) -> Iterator[Callable[[pa.Table],
 @contextmanager
 def scaled_down() -> Iterator[None]:
     """Let little be treated as much is elsewhere, as long as stories are played."""
-    pieces, background, rows, few = (
+    pieces, background, rewritten, rows, few = (
         batches.PIECES,
         run.in_background,  # type: ignore[attr-defined]  # where it is looked up
+        rewriter.in_background,  # type: ignore[attr-defined]
         collate._PIECE_ROWS,  # noqa: SLF001
         identities.FEW,
     )
     batches.PIECES = 2, 2  # a few places are cut more than once, as thousands are
     run.in_background = _at_once  # type: ignore[attr-defined]
+    rewriter.in_background = _at_once  # type: ignore[attr-defined]
     collate._PIECE_ROWS = 4  # noqa: SLF001 - else a unit is one piece, and nothing is joined
     try:
         yield
     finally:
         batches.PIECES, collate._PIECE_ROWS, identities.FEW = pieces, rows, few  # noqa: SLF001
         run.in_background = background  # type: ignore[attr-defined]
+        rewriter.in_background = rewritten  # type: ignore[attr-defined]
 
 
 @cache

@@ -7,7 +7,10 @@ from datetime import UTC, datetime
 from tests.simulation.story import Outcome
 
 _READING = ("GET", "HEAD", "LIST")
-_COUNTED = ("seeds", "runs", "kills", "pauses", "faults", "refusals", "deadly", "requests")
+_COUNTED = (
+    *("seeds", "runs", "rewrites", "kills", "pauses", "faults", "refusals", "deadly"),
+    "requests",
+)
 
 
 def lines(outcome: Outcome, *, whole: bool) -> Iterator[str]:

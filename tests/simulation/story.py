@@ -27,6 +27,7 @@ from tests.simulation.world import World
 _DAILY_S = 3 * HOUR_S + 15 * 60  # cron(15 3 * * ? *)
 _FIRST_DAYS = (date(2026, 1, 9), date(2025, 12, 29), date(2026, 2, 25))
 _SABOTAGED = 0.2
+_REWRITTEN = 0.4
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Story:
         self.world = world = World(seed)
         self.random, self.is_damaged = world.random, False
         self._asks = Random(seed)  # of its own, so that other draws stay as they are
+        self._rewrites = Random(f"rewrite/{seed}")  # likewise
         length = self.random.randint(3, 6)
         self.days = days or length
         self.calendar = days_from(self.random.choice(_FIRST_DAYS), self.days)
@@ -106,6 +108,7 @@ class Story:
                 if self._asks.random() < 0.5:
                     asked = midnight(day) + self._asks.uniform(0, DAY_S)
                     scheduler.at(asked, self.services.status)
+            self._schedule_rewrites(self.calendar[deployed:])
             if (
                 deployed and self.world.crowd is None
             ):  # and what was delivered before is converted then
@@ -175,6 +178,31 @@ class Story:
             when = random.choice([near, midnight(day) + random.uniform(0, DAY_S)])
             acts = self._backfill, self._laptop, self._shards, self._several, self._burst
             scheduler.at(when, random.choice(acts))
+
+    def _schedule_rewrites(self, days: list[date]) -> None:
+        """Parts are made anew of parts, now and then; in most stories never."""
+        random, scheduler = self._rewrites, self.scheduler
+        for day in days if random.random() < _REWRITTEN else ():
+            for _ in range(random.choice([0, 1, 1, 2])):
+                near = _DAILY_S + random.choice([0, 1, 5, 30]) * random.random()
+                when = random.choice([near, random.uniform(0, DAY_S)])
+                scheduler.at(midnight(day) + when, self._rewrite)
+
+    def _rewrite(self) -> None:
+        """A dataset is rewritten, or some days, or a single unit."""
+        random, today = self._rewrites, self.scheduler.moment.date()
+        first = today - timedelta(days=random.randint(0, 4))
+        span = {name: value for name, value in random.choice(self.spans)._asdict().items() if value}
+        event: dict[str, object] = {
+            "kind": "rewrite",
+            "only": random.choice(["outdated", "all"]),
+            **random.choice([{}, {"from": str(first)}, {"units": [{**span, "day": str(first)}]}]),
+        }
+        self.scheduler.counts["rewrites"] += 1
+        if random.random() < 0.5:
+            self.services.invoke(event)
+        else:
+            self.services.send(msgspec.json.encode(event).decode())
 
     def _past_days(self) -> tuple[date, date]:
         """Some days up to the present one."""
