@@ -8,6 +8,8 @@ each bad byte, and with a member ``invalidUtf8``: its own bytes in base64.)
 
 import json
 from collections.abc import Callable
+from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import Any
 
 import pyarrow as pa
@@ -57,14 +59,18 @@ def write_json(value: Any) -> bytes:  # noqa: ANN401
     """Write JSON text as it is, and an object of values by name, which are such ones."""
     if isinstance(value, bytes):
         return value
-    parts = (_quote(name) + b":" + write_json(member) for name, member in value.items())
+    parts = (_quote_name(name) + b":" + write_json(member) for name, member in value.items())
     return b"{" + b",".join(parts) + b"}"
 
 
 def _quote(text: str) -> bytes:
-    if jsontext.has_surrogates(text):
+    try:
+        return encode_basestring(text).encode()  # as `json.dumps` does without ``ensure_ascii``
+    except UnicodeEncodeError:  # it has lone surrogates
         return jsontext.quote(text)
-    return json.dumps(text, ensure_ascii=False).encode()
+
+
+_quote_name = lru_cache(4096)(_quote)  # a record has dozens of names, and others the same
 
 
 def value_writer(field: pa.Field) -> Callable[[Any], Any]:

@@ -26,6 +26,9 @@ DERIVABLE = ("awsRegion", "recipientAccountId", "eventType", "eventCategory", "m
 def upgrade(record: Any, account: str, region: str) -> list[str]:  # noqa: ANN401
     """Fill in, in place, the columns that a record lacks and that follow from its others.
 
+    It looks at the version, at these columns, and at the day of ``eventTime``, and at nothing else
+    (`rewriting.parts.upgraded` asks once for all rows that are alike in these).
+
     Args:
         record: A `decode.Record` with a readable ``eventTime``, or an aggregated one without any.
         account: ACCOUNT of the log file's key: the account the file was delivered for.

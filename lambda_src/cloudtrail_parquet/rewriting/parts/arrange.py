@@ -14,12 +14,7 @@ Emit = Callable[[pa.Table], None]
 
 def clustered(table: pa.Table, options: RowOptions) -> pa.Table:
     """The rows of a row group, by place and then as ``sort_by`` says; ties by time."""
-    table = _by_time(table, options)
-    if not options.sort_by:
-        return table
-    names = [*options.place_columns, *options.sort_by]
-    keys = pa.table([_leaf(table, name) for name in names], names=names)
-    return table.take(order_by(keys))
+    return _taken(table, _clustering(table, _by_time(table, options), options))
 
 
 class Arranger:
@@ -72,25 +67,43 @@ class Arranger:
 
     def _emit_first(self) -> None:
         """Emit the first waiting rows, by place and time, as one row group."""
-        table = _by_time(pa.concat_tables(self._waiting), self._options)
+        table = pa.concat_tables(self._waiting).combine_chunks()
+        order = _by_time(table, self._options)
         rows = min(table.num_rows, self._options.group_rows)
-        group = table.slice(0, rows).combine_chunks()
+        group = self._first(table, order, rows)
         while group.nbytes > self._options.group_bytes and rows > 1:
             rows = max(1, min(rows - 1, rows * self._options.group_bytes // group.nbytes))
-            group = table.slice(0, rows).combine_chunks()
-        self._emit(clustered(group, self._options))
-        rest = table.slice(rows)
-        copied = rest.take(pa.array(range(rest.num_rows), pa.int64()))  # frees the others
-        self._waiting = [copied] if rest.num_rows else []
+            group = self._first(table, order, rows)
+        self._emit(group)
+        rest = order[rows:]
+        self._waiting = [table.take(rest)] if len(rest) else []  # a copy frees the others
+
+    def _first(self, table: pa.Table, order: pa.Array, rows: int) -> pa.Table:
+        return _taken(table, _clustering(table, order[:rows], self._options))
 
 
-def _by_time(table: pa.Table, options: RowOptions) -> pa.Table:
-    """Rows by place and then by time; others stay as they are."""
-    names = [*options.place_columns, "eventTime"]
-    order = order_by(pa.table([_leaf(table, name) for name in names], names=names))
+def _by_time(table: pa.Table, options: RowOptions) -> pa.Array:
+    """The indexes of rows by place and then by time."""
+    return order_by(_keys(table, [*options.place_columns, "eventTime"]))
+
+
+def _clustering(table: pa.Table, order: pa.Array, options: RowOptions) -> pa.Array:
+    """Indexes of rows that are in order of time, by place and then as ``sort_by`` says."""
+    if not options.sort_by:
+        return order
+    keys = _keys(table, [*options.place_columns, *options.sort_by])
+    return order.take(order_by(keys.take(order)))
+
+
+def _taken(table: pa.Table, order: pa.Array) -> pa.Table:
+    """Some rows of a table, in an order."""
     if order.equals(pa.arange(0, table.num_rows).cast(order.type)):
         return table.combine_chunks()
     return table.take(order).combine_chunks()
+
+
+def _keys(table: pa.Table, names: list[str]) -> pa.Table:
+    return pa.table([_leaf(table, name) for name in names], names=names)
 
 
 def _leaf(table: pa.Table, name: str) -> pa.Array:

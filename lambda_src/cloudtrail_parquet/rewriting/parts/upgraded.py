@@ -1,13 +1,15 @@
 """Rows of an older schema as those of the current one.
 
 Most rows need nothing but nulls in the new columns. Only those that hold something under the name
-of a column in ``unmapped``, or lack what the upgrade fills in, are made records again and coerced
-as if they had just been delivered.
+of a column in ``unmapped``, or in which the upgrade fills in something else now, are made records
+again and coerced as if they had just been delivered.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from datetime import date
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,6 +28,7 @@ from cloudtrail_parquet.records.upgrade import DERIVABLE, upgrade
 from cloudtrail_parquet.schema.columns import RECORD, SCHEMA, UNMAPPED
 
 NEWER = "Rewrite it with the version that has made it, or a newer one"
+_UPGRADED_BY = ("eventVersion", *DERIVABLE)
 _NAMES = frozenset(RECORD.names) | frozenset(aliases(RECORD))
 
 
@@ -62,7 +65,7 @@ def upgraded(
         column, differs = _column(table, field, where)
         columns.append(column)
         others = pc.or_(others, differs)
-    rows = pc.indices_nonzero(pc.or_(others, _incomplete(table)))
+    rows = pc.indices_nonzero(pc.or_(others, _incomplete(table, places)))
     known = pa.Table.from_arrays(columns, schema=SCHEMA)
     if not len(rows):
         return known, Again(Counter(), Counter())
@@ -140,18 +143,45 @@ def _widened_struct(column: pa.Array, dtype: pa.StructType, where: str) -> pa.Ar
     return pa.StructArray.from_arrays(members, fields=list(dtype), mask=column.is_null())
 
 
-def _incomplete(table: pa.Table) -> pa.Array:
+def _incomplete(table: pa.Table, places: Sequence[Place]) -> pa.Array:
     """For each row whether the columns of the current schema may hold more of it."""
-    rows = pa.repeat(pa.scalar(value=False), table.num_rows)
-    for name in DERIVABLE:
-        missing = table[name].combine_chunks().is_null() if name in table.column_names else None
-        rows = pc.or_(rows, pa.scalar(value=True) if missing is None else missing)
-    if "derived" in table.column_names:
-        rows = pc.or_(rows, table["derived"].combine_chunks().is_valid())
+    rows = _upgraded_otherwise(table, places)
     if UNMAPPED in table.column_names:
         texts = table[UNMAPPED].to_pylist()
         rows = pc.or_(rows, pa.array(list(map(_concerns_columns, texts)), pa.bool_()))
     return rows
+
+
+def _upgraded_otherwise(table: pa.Table, places: Sequence[Place]) -> pa.Array:
+    """For each row whether the upgrade would fill in something else than it has.
+
+    Of rows that are alike in all that the upgrade looks at, one is asked.
+    """
+    if not {*_UPGRADED_BY, "derived", "eventTime"} <= {*table.column_names}:
+        return pa.repeat(pa.scalar(value=True), table.num_rows)
+    columns = [table[name].to_pylist() for name in (*_UPGRADED_BY, "derived")]
+    days = pc.cast(table["eventTime"], pa.date32()).to_pylist()
+    known: dict[Any, bool] = {}
+    answers = []
+    for *values, derived, day, place in zip(*columns, days, places, strict=True):
+        key = (*values, tuple(derived or ()), day, place)
+        if key not in known:
+            known[key] = _is_otherwise(dict(zip(_UPGRADED_BY, values, strict=True)), *key[-3:])
+        answers.append(known[key])
+    return pa.array(answers, pa.bool_())
+
+
+def _is_otherwise(
+    values: dict[str, Any], derived: tuple[str, ...], day: date, place: Place
+) -> bool:
+    if "eventTime" in derived:  # of an aggregated record: only that tells its time
+        return True
+    given = {name: None if name in derived else value for name, value in values.items()}
+    record = SimpleNamespace(**given, eventTime=f"{day}T00:00:00Z")
+    names = upgrade(record, *place)
+    return tuple(names) != derived or any(
+        getattr(record, name) != value for name, value in values.items()
+    )
 
 
 def _concerns_columns(unmapped: str | None) -> bool:
