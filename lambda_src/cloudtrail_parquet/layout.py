@@ -277,6 +277,13 @@ def owner_of(key: str, day: date) -> Owner | None:
     return None if match["of"] and shard == WHOLE else Owner(own, shard)
 
 
+def owner_unit(key: str) -> Unit | None:
+    """The unit that owns a part, wherever it lies; None for a file that is not ours."""
+    target = unit_of(key)
+    owner = owner_of(key, target.day) if target else None
+    return target.on(owner.day) if target and owner else None
+
+
 def owner_day(key: str, day: date) -> date | None:
     """The day of the unit that owns a part in the partition of a day; None if it is not ours."""
     owner = owner_of(key, day)

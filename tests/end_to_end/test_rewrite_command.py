@@ -156,6 +156,38 @@ def test_convert_waits_until_all_of_a_dataset_is_there(made: Made, tmp_path: Pat
     assert run("rewrite", made.dataset, other).returncode == 0
 
 
+@pytest.mark.parametrize("is_all", [True, False], ids=["all receipts", "one receipt"])
+def test_parts_of_which_no_receipt_tells_are_not_left_out(made: Made, is_all: bool) -> None:  # noqa: FBT001
+    state, other = made.dataset.with_name("lake.state"), made.dataset.with_name("other")
+    texts = sorted((state / "receipts").rglob("*.json"))
+    for path in texts if is_all else texts[:1]:
+        path.unlink()
+
+    in_place = run("rewrite", made.dataset, "--compression", "gzip")
+    elsewhere = run("rewrite", made.dataset, other, "--partition-layout", "dt")
+
+    for done in (in_place, elsewhere):
+        assert done.returncode == 1
+        assert "it has no receipt that can be read" in done.stderr
+        assert "status --rebuild" in done.stderr
+    run("status", made.dataset, "--rebuild")
+    succeed("rewrite", made.dataset, other, "--partition-layout", "dt")
+    assert exported(other) == made.exported
+
+
+def test_a_straggler_that_no_receipt_names_is_not_left_out(made: Made) -> None:
+    part = max(made.dataset.rglob("part-*.parquet"))
+    month, day = part.parents[1], part.parent.name.removeprefix("day=")
+    stray = month / "day=01" / f"straggler-202601{day}-00000.parquet"
+    stray.parent.mkdir()
+    shutil.copy(part, stray)
+
+    for where in ([], [made.dataset.with_name("other")]):
+        done = run("rewrite", made.dataset, *where, "--compression", "gzip")
+        assert done.returncode == 1
+        assert f"{stray}: it is a part that no receipt names" in done.stderr
+
+
 def test_a_damaged_part_is_named_and_the_others_are_rewritten(made: Made) -> None:
     damaged, *others = sorted(made.dataset.rglob("part-*.parquet"))
     data = bytearray(damaged.read_bytes())

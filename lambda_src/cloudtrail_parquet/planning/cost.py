@@ -75,7 +75,9 @@ With a margin, as the first part of an invocation is slow: alone a unit takes 0.
 request, side by side with others 0.1 s."""
 
 REWRITE_BYTES_PER_S = 2_000_000
-"""Bytes of Parquet that one vCPU rewrites in a second; docs/rewriting.md has the measurements."""
+"""Bytes of Parquet that one vCPU rewrites in a second, of rows that are made records again.
+
+Others take a fifth of that; docs/rewriting.md has the measurements."""
 
 REWRITE_UNIT_S = 1.0
 """Seconds that rewriting a unit takes beside its parts: some fifteen requests in a row."""

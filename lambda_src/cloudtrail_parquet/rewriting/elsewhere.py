@@ -5,7 +5,8 @@ before anything is published: whoever replaces a part changes it first. In the o
 are published by `conversion.publish`, as those of a conversion are.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from msgspec import UNSET
@@ -20,7 +21,7 @@ from cloudtrail_parquet.conversion.publish import (
 )
 from cloudtrail_parquet.dataset.parts import parts_in
 from cloudtrail_parquet.errors import LeaseTimeoutError, UsageError
-from cloudtrail_parquet.layout import WHOLE, Unit, span_of
+from cloudtrail_parquet.layout import WHOLE, Unit, owner_unit, span_of
 from cloudtrail_parquet.rewriting.making import Making
 from cloudtrail_parquet.rewriting.standing import Standing, clear_intent
 from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions
@@ -40,18 +41,35 @@ class UnitBatch(NamedTuple):
     Attributes:
         whole: That unit.
         units: The units, sorted.
+        keys: The keys of all of their parts that were listed.
     """
 
     whole: Unit
     units: tuple[Unit, ...]
+    keys: frozenset[str] = frozenset()
 
 
-def batches_of(units: Iterable[Unit], after: PartitionLayout) -> list[UnitBatch]:
-    """The units of a dataset as they are read together for one of another layout, sorted."""
+def batches_of(
+    units: Iterable[Unit],
+    after: PartitionLayout,
+    keys: Mapping[Unit, frozenset[str]] = MappingProxyType({}),
+) -> list[UnitBatch]:
+    """The units of a dataset as they are read together for one of another layout, sorted.
+
+    Args:
+        units: The units.
+        after: The other layout.
+        keys: The keys of their parts that were listed, by unit.
+    """
     batches: dict[Unit, list[Unit]] = {}
     for unit in sorted(units):
         batches.setdefault(Unit(*span_of(unit.span, after), unit.day), []).append(unit)
-    return [UnitBatch(whole, tuple(batch)) for whole, batch in sorted(batches.items())]
+    return [
+        UnitBatch(
+            whole, tuple(batch), frozenset[str]().union(*(keys.get(one, ()) for one in batch))
+        )
+        for whole, batch in sorted(batches.items())
+    ]
 
 
 class Elsewhere:
@@ -103,15 +121,15 @@ class Elsewhere:
             if standing.planned is not None:
                 hint = "Rewrite the dataset that is read in place once more"
                 raise UsageError("a rewrite of it has not finished", standing.unit.name, hint)
+            owned = (key for key in batch.keys if owner_unit(key) == standing.unit)
+            standing.check_named(owned)
         making = Making(batch.whole, standings, self.source, self.before.layout, self.settings)
         targets = making.targets
         present = [self._present(target, making) for target in targets]
         if None not in present:
             return [receipt for receipt in present if receipt is not None]
         if not self.is_open:
-            what = "it is not in the other dataset, which was finished"
-            hint = "Convert it there from the logs, or rewrite everything into a new dataset"
-            raise UsageError(what, batch.whole.name, hint)
+            raise self._is_finished(batch.whole, making)
         with self.target.dataset.staging() as staging, making.outlets(staging):
             making.read()
             for standing in standings:
@@ -120,6 +138,17 @@ class Elsewhere:
                 self._publish(composed, identities, staging)
                 for composed, identities in making.receipts()
             ]
+
+    def _is_finished(self, whole: Unit, making: Making) -> UsageError:
+        """The error for units that would be added, or replaced, in a dataset that was finished."""
+        state = self.target.state
+        if all(read_notes(state, target).receipt for target in making.targets):
+            what = "the other dataset, which was finished, has it of other parts or settings"
+            hint = "Rewrite that one in place, or convert it there; or rewrite into a new dataset"
+        else:
+            what = "it is not in the other dataset, which was finished"
+            hint = "Convert it there from the logs, or rewrite everything into a new dataset"
+        return UsageError(what, whole.name, hint)
 
     def _present(self, target: Unit, making: Making) -> Receipt | None:
         """The receipt of a unit that was made of the same parts in the same way.

@@ -23,7 +23,7 @@ from cloudtrail_parquet.conversion.publish import (
     publish,
 )
 from cloudtrail_parquet.errors import LeaseTimeoutError, UsageError
-from cloudtrail_parquet.layout import WHOLE, Unit, owner_of, unit_of
+from cloudtrail_parquet.layout import WHOLE, Unit, owner_unit, unit_of
 from cloudtrail_parquet.rewriting.standing import Standing, clear_intent
 from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions
 from cloudtrail_parquet.state.figures import Expired
@@ -60,20 +60,19 @@ def expired_units(dataset: ReadStore, state: ReadStore, before: date) -> list[Ex
         if planned is not UNSET and planned.expired is not UNSET:
             found[unit] = []
     for entry in dataset.files(""):
-        target = unit_of(entry.key)
-        owner = owner_of(entry.key, target.day) if target else None
+        target, owner = unit_of(entry.key), owner_unit(entry.key)
         if target and owner and target.day < before:
-            found[target.on(owner.day)].append(entry)
+            found[owner].append(entry)
     return [ExpiredUnit(unit, tuple(entries)) for unit, entries in sorted(found.items())]
 
 
 def expire_unit(
-    unit: Unit, before: date, stores: Stores, dataset: DatasetOptions, lease: LeaseOptions
+    expired: ExpiredUnit, before: date, stores: Stores, dataset: DatasetOptions, lease: LeaseOptions
 ) -> Receipt:
     """Remove those parts of a unit that lie in partitions of days before one.
 
     Args:
-        unit: The unit that owns the parts.
+        expired: The unit that owns the parts, with those that were listed.
         before: The first day that is kept.
         stores: Dataset and state.
         dataset: How the dataset is laid out.
@@ -87,10 +86,11 @@ def expire_unit(
             receipt.
         StorageError, LeaseTimeoutError: Running it again completes what was begun.
     """
+    unit = expired.unit
     with alone(unit, WHOLE, stores, lease) as held:
         for _ in range(_ATTEMPTS):
             try:
-                receipt = _attempt(unit, before, stores, dataset, lease, held)
+                receipt = _attempt(expired, before, stores, dataset, lease, held)
             except PartitionsChangedError:
                 continue
             if receipt is not None:
@@ -100,7 +100,7 @@ def expire_unit(
 
 
 def _attempt(  # noqa: PLR0913, PLR0917
-    unit: Unit,
+    expired: ExpiredUnit,
     before: date,
     stores: Stores,
     dataset: DatasetOptions,
@@ -108,6 +108,7 @@ def _attempt(  # noqa: PLR0913, PLR0917
     early: HeldLeases,
 ) -> Receipt | None:
     """Complete what was begun, or remove what there is to remove; None if there may be more."""
+    unit = expired.unit
     if read_notes(stores.state, unit).is_void:
         _adopt(unit, stores, dataset, lease, early)
         return None
@@ -119,6 +120,7 @@ def _attempt(  # noqa: PLR0913, PLR0917
             return None
         hint = "Run rewrite again, then this"
         raise UsageError("a rewrite of it has not finished", unit.name, hint)
+    standing.check_named(entry.key for entry in expired.entries)
     left = _left(receipt, before, stores)
     if left is None:
         clear_intent(unit, standing.notes, stores, lease, early)

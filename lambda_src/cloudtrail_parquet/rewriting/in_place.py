@@ -8,7 +8,7 @@ was to be. The intent holds the receipt that was to be written, which the next r
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from uuid import uuid4
 
 from msgspec.structs import replace
@@ -41,12 +41,13 @@ def _at_once(_: Receipt) -> None:
     """Whatever is to be rewritten is."""
 
 
-def rewrite_unit(
+def rewrite_unit(  # noqa: PLR0913
     unit: Unit,
     stores: Stores,
     settings: Settings,
     *,
     anew: bool = False,
+    keys: Collection[str] = (),
     admit: Callable[[Receipt], None] = _at_once,
 ) -> Receipt:
     """Make the parts of a unit anew as settings say, unless they are so already.
@@ -56,6 +57,7 @@ def rewrite_unit(
         stores: Dataset and state.
         settings: What the parts are to be like.
         anew: Whether parts that are so already are made anew as well.
+        keys: The keys of parts of it that were listed.
         admit: Called with the receipt before its parts are read; may raise.
 
     Returns:
@@ -71,6 +73,7 @@ def rewrite_unit(
         for _ in range(_ATTEMPTS):
             standing = Standing(unit, stores, DatasetOptions.of(settings))
             try:
+                standing.check_named(keys)
                 receipt = _attempt(standing, stores, settings, held, admit, anew=anew)
             except PartitionsChangedError:
                 continue

@@ -72,7 +72,8 @@ class Rewrites(NamedTuple):
         if self.target is None:
             anew = self.anew
             return lambda batch: [
-                rewrite_unit(unit, stores, settings, anew=anew) for unit in batch.units
+                rewrite_unit(unit, stores, settings, anew=anew, keys=batch.keys)
+                for unit in batch.units
             ]
         target = _opened(self.target)
         return Elsewhere(stores, target, self.before, settings, is_open=self.is_open).rewrite

@@ -1,9 +1,11 @@
 """Which units of a dataset are rewritten, and what of them changes: their receipts tell."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
-from cloudtrail_parquet.layout import Unit, state_unit
+from cloudtrail_parquet.layout import Unit, owner_unit, state_unit
 from cloudtrail_parquet.planning.cost import REWRITE_BYTES_PER_S, REWRITE_UNIT_S
 from cloudtrail_parquet.planning.ranges import ToRewrite, UnitRange
 from cloudtrail_parquet.rewriting.wanted import wanted_of
@@ -23,12 +25,14 @@ class PlannedRewrite(NamedTuple):
         parts: How many parts it has.
         bytes: Their size.
         why: What of them changes: names of settings, and the schema; empty if nothing does.
+        keys: The keys of those that a listing has, if there was one.
     """
 
     unit: Unit
     parts: int
     bytes: int
     why: tuple[str, ...]
+    keys: frozenset[str] = frozenset()
 
     @property
     def seconds(self) -> float:
@@ -48,27 +52,44 @@ def units_in(state: ReadStore, wanted: UnitRange) -> list[Unit]:
     return sorted(filter(wanted.holds_unit, units))
 
 
+def parts_by_owner(dataset: ReadStore, wanted: UnitRange) -> dict[Unit, frozenset[str]]:
+    """The keys of all parts of the units of a range, wherever they lie, by unit."""
+    found = defaultdict[Unit, list[str]](list)
+    for entry in dataset.files(""):
+        unit = owner_unit(entry.key)
+        if unit is not None and wanted.holds_unit(unit):
+            found[unit].append(entry.key)
+    return {unit: frozenset(keys) for unit, keys in found.items()}
+
+
 def planned(
-    state: ReadStore, units: list[Unit], which: ToRewrite, settings: Settings
+    state: ReadStore,
+    units: list[Unit],
+    which: ToRewrite,
+    settings: Settings,
+    parts: Mapping[Unit, frozenset[str]] = MappingProxyType({}),
 ) -> Iterator[PlannedRewrite]:
     """Those of some units that are to be rewritten in place.
 
     A unit without a readable receipt, or with an intent, is one of them: whoever rewrites it says
-    what is wrong, or completes what was begun.
+    what is wrong, or completes what was begun. So is one with a part that its receipt does not
+    name, as far as ``parts``, the keys of parts by unit, tell.
     """
 
     def compare(unit: Unit) -> PlannedRewrite | None:
-        notes = read_notes(state, unit)
+        notes, keys = read_notes(state, unit), parts.get(unit, frozenset())
         receipt = notes.receipt
         if receipt is None:
-            return PlannedRewrite(unit, 0, 0, ("receipt",))
+            return PlannedRewrite(unit, 0, 0, ("receipt",), keys)
         why = wanted_of(receipt.settings, settings).why(receipt.schema_version, receipt.settings)
         if notes.intent_version is not None:
             why = [*why, "begun"]
+        if keys.difference(part.key for part in receipt.parts):
+            why = [*why, "parts"]
         if not why and which == "outdated":
             return None
         size = sum(part.bytes for part in receipt.parts)
-        return PlannedRewrite(unit, len(receipt.parts), size, tuple(why))
+        return PlannedRewrite(unit, len(receipt.parts), size, tuple(why), keys)
 
     number = _AT_A_TIME if state.parallel > 1 else 1
     return (each for each in ahead(compare, units, number) if each is not None)

@@ -1,5 +1,6 @@
 """What stands of a unit: receipt and parts, as they were seen, and whether they still do."""
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Self
 
@@ -20,6 +21,8 @@ from cloudtrail_parquet.storage import Entry, Stores
 from cloudtrail_parquet.wording import counted
 
 _CONVERT = "Convert it again: that completes what was begun"
+_REBUILD = "Convert its unit again; or remove the receipt of that, and run status --rebuild"
+_PUT_BACK = "Put it back; or convert its unit again, if the log files are still there"
 
 
 class Standing:
@@ -45,7 +48,8 @@ class Standing:
         receipt, intent = self.notes.receipt, self.notes.intent
         if receipt is None:
             what = "it has no receipt that can be read"
-            raise UsageError(what, unit.name, "Convert it again, or have its receipt made anew")
+            hint = "Convert it again, or have status --rebuild make its receipt anew"
+            raise UsageError(what, unit.name, hint)
         self.receipt, self.planned = receipt, None
         if not self.notes.is_true:
             if intent is None or intent.planned is UNSET:
@@ -75,9 +79,26 @@ class Standing:
                 if entry.key in named:
                     found[entry.key] = entry
                 elif belongs_to(self.unit, owner_of(entry.key, day), _any):
-                    what = "it has a part that no receipt names"
-                    raise UsageError(what, f"{self._stores.dataset.uri}/{entry.key}", _CONVERT)
+                    raise self._unnamed(entry.key)
         return found
+
+    def check_named(self, keys: Iterable[str]) -> None:
+        """Make sure that there is none of some parts, unless the receipt names it.
+
+        Raises:
+            UsageError: There is.
+        """
+        named = {part.key for part in [*self.parts, *(self.planned.parts if self.planned else ())]}
+        for key in sorted(set(keys) - named):
+            day = (unit_of(key) or self.unit).day
+            there = parts_in(self._stores.dataset, self.unit.on(day), self._layout)
+            if any(entry.key == key for entry in there):
+                self.check_notes()  # else somebody has put it since
+                raise self._unnamed(key)
+
+    def _unnamed(self, key: str) -> UsageError:
+        what = "it is a part that no receipt names"
+        return UsageError(what, f"{self._stores.dataset.uri}/{key}", _REBUILD)
 
     def state_of(self, part: Part) -> Entry | None:
         """A part as it is now; None if it is one that a run has removed that was ended.
@@ -90,10 +111,10 @@ class Standing:
         if entry is None:
             if self._later(part) == 0:
                 return None
-            raise UsageError("the part is gone", where, _CONVERT)
+            raise UsageError("the part is gone", where, _PUT_BACK)
         if self.planned is None and entry.size != part.bytes:
             what = f"the part has {counted(entry.size, 'byte')} in place of {part.bytes:,}"
-            raise UsageError(what, where, _CONVERT)
+            raise UsageError(what, where, _PUT_BACK)
         return entry
 
     def rows_of(self, part: Part) -> set[int]:

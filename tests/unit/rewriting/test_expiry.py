@@ -8,7 +8,7 @@ import pytest
 from cloudtrail_parquet.api import make_settings
 from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.errors import UsageError
-from cloudtrail_parquet.layout import Shard, Unit, unit_of
+from cloudtrail_parquet.layout import Shard, Unit, straggler_key, unit_of
 from cloudtrail_parquet.rewriting.expiry import expire_unit, expired_units
 from cloudtrail_parquet.rewriting.in_place import rewrite_unit
 from cloudtrail_parquet.settings.options import DatasetOptions, LeaseOptions
@@ -47,9 +47,7 @@ def converted(settings: Settings = PLAIN) -> WritableStores:
 
 def expire(stores: WritableStores, settings: Settings = PLAIN, before: date = KEPT) -> None:
     for each in expired_units(stores.dataset, stores.state, before):
-        expire_unit(
-            each.unit, before, stores, DatasetOptions.of(settings), LeaseOptions.of(settings)
-        )
+        expire_unit(each, before, stores, DatasetOptions.of(settings), LeaseOptions.of(settings))
 
 
 def days(stores: WritableStores) -> set[date]:
@@ -168,6 +166,20 @@ def test_parts_of_which_the_state_knows_nothing_go_as_well() -> None:
 
     assert KEPT - timedelta(days=1) not in days(stores)
     assert any(receipt_of(stores, unit).is_expired for unit in units(stores))
+
+
+def test_a_part_that_its_receipt_does_not_name_is_told_and_stays() -> None:
+    stores = converted()
+    unit = next(
+        unit for unit in units(stores) if unit.day >= KEPT and receipt_of(stores, unit).parts
+    )
+    stray = straggler_key(unit.on(START.date()), unit.day, 7)
+    stores.dataset.write(stray, stores.dataset.read(receipt_of(stores, unit).parts[0].key))
+
+    with pytest.raises(UsageError, match=rf"{stray}: it is a part that no receipt names"):
+        expire(stores)
+
+    assert stores.dataset.read_if_there(stray)
 
 
 def test_a_unit_that_is_being_converted_is_told_and_stays() -> None:

@@ -95,7 +95,7 @@ def _left(
 
     def remove(each: ExpiredUnit) -> Left:
         try:
-            return expire_unit(each.unit, before, stores, options, lease)
+            return expire_unit(each, before, stores, options, lease)
         except CloudTrailParquetError as error:
             return error
 

@@ -52,6 +52,7 @@ from cloudtrail_parquet.rewriting.other import (
 )
 from cloudtrail_parquet.rewriting.selection import (
     PlannedRewrite,
+    parts_by_owner,
     planned,
     units_in,
 )
@@ -108,14 +109,15 @@ def rewrite(  # noqa: PLR0913, PLR0917 - each is an option
     wanted = range_of(day, first, last, account, region)
     rewrites, found = _rewrites(dataset, state, target, target_state, settings)
     rewrites = rewrites._replace(anew=only == "all")
-    state_store = rewrites.source.open().state
-    units = units_in(state_store, wanted)
-    plans = list(planned(state_store, units, "all" if target else only, settings))
+    stores = rewrites.source.open()
+    parts = parts_by_owner(stores.dataset, wanted)  # also of units of which no receipt tells
+    units = sorted(parts.keys() | units_in(stores.state, wanted))
+    plans = list(planned(stores.state, units, "all" if target else only, settings, parts))
     if dry_run:
         _tell_plan(plans, rewrites, as_json=as_json)
         return
     if rewrites.target is not None:
-        stores, other = rewrites.source.open(), rewrites.target.open()
+        other = rewrites.target.open()
         rewrites = rewrites._replace(is_open=open_other(stores, other, found, settings))
     done = _collected(_jobs(plans, rewrites), rewrites, workers or cores(), as_json=as_json)
     _finish(done, plans, rewrites, wanted, time.monotonic() - started, as_json=as_json)
@@ -187,9 +189,10 @@ def _target(
 
 def _jobs(plans: list[PlannedRewrite], rewrites: Rewrites) -> list[RewriteJob]:
     sizes = {each.unit: each.bytes for each in plans}
+    keys = {each.unit: each.keys for each in plans}
     if rewrites.target is None:
-        return [RewriteJob(UnitBatch(unit, (unit,)), size) for unit, size in sizes.items()]
-    batches = batches_of(sizes, rewrites.settings.partition_layout)
+        return [RewriteJob(UnitBatch(unit, (unit,), keys[unit]), sizes[unit]) for unit in sizes]
+    batches = batches_of(sizes, rewrites.settings.partition_layout, keys)
     return [RewriteJob(batch, sum(sizes[unit] for unit in batch.units)) for batch in batches]
 
 

@@ -42,7 +42,7 @@ def expire(invocation: Invocation, event: ExpireEvent) -> dict[str, int]:
             return NotEnoughTimeError("there is no time left for it", name, hint)
         try:
             with translated_errors(name):
-                return expire_unit(each.unit, before, stores, options, lease)
+                return expire_unit(each, before, stores, options, lease)
         except CloudTrailParquetError as error:
             return error
 
