@@ -62,7 +62,10 @@ def send(
             meanwhile; says how many were sent.
     """
     units, total, state = surveyed.units, surveyed.total, stores.state
-    now, is_rewrite = stores.now(), isinstance(surveyed, RewriteSurvey)
+    now = stores.now()
+    kind, event_of = "convert", ConvertEvent.of  # type: str, Callable[[Iterable[Unit]], Event]
+    if isinstance(surveyed, RewriteSurvey):
+        kind, event_of = "rewrite", partial(_rewrite_event, surveyed.only)
     backfill = Backfill(
         id=new_id(now),
         begun=now,
@@ -76,10 +79,9 @@ def send(
         seconds=total.seconds,
         dollars=surveyed.dollars["total"],
         messages=total.batches,
-        kind="rewrite" if is_rewrite else "convert",
+        kind=kind,
     )
     write_record(state, backfill, (planned.unit for planned in units))
-    event_of = partial(_rewrite_event, only) if is_rewrite else ConvertEvent.of
     return _send(_messages(units, event_of, backfill.id), backfill, queue, state, tell)
 
 

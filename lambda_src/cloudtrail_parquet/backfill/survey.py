@@ -78,11 +78,13 @@ class RewriteSurvey(NamedTuple):
     Attributes:
         units: The units, newest days first.
         total: Their totals, with parts in place of log files.
+        only: Which units of the dataset.
         stored: None: no log file is read.
     """
 
     units: list[PlannedRewrite]
     total: Estimate
+    only: ToRewrite
     stored: StorageFacts | None = None
 
     @property
@@ -121,7 +123,7 @@ def survey_rewrites(
         request_dollars=round(spent.requests, 4),
         dollars=round(spent.total, 4),
     )
-    return RewriteSurvey(due, total)
+    return RewriteSurvey(due, total, only)
 
 
 def _size_of(unit: PlannedRewrite) -> int:
