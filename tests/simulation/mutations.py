@@ -38,6 +38,7 @@ from cloudtrail_parquet.function import attempts, service
 from cloudtrail_parquet.planning import due, listing, plan
 from cloudtrail_parquet.records.from_arrow import restore_json
 from cloudtrail_parquet.records.keys import content
+from cloudtrail_parquet.rewriting.parts import rows
 from cloudtrail_parquet.state import figures, notes, receipt
 from cloudtrail_parquet.state.keys import StateKeys
 from cloudtrail_parquet.storage import ObjectStore, leases
@@ -380,6 +381,21 @@ def aside_for_good() -> Iterator[None]:
         return figures.quarantined(key, reason, record, retryable=retryable)
 
     with patch.object(run, "quarantined", for_good):
+        yield
+
+
+# Rewriting.
+
+
+@_mutation("a rewritten part lacks the last row of each row group")
+def rewrite_short() -> Iterator[None]:
+    changed = rows.RowChanger.changed
+
+    def shorter(one: rows.RowChanger, table: Any_, *more: Any_) -> Any_:
+        made = changed(one, table, *more)
+        return made._replace(table=made.table.slice(0, max(made.table.num_rows - 1, 1)))
+
+    with patch.object(rows.RowChanger, "changed", shorter):
         yield
 
 
