@@ -94,6 +94,10 @@ def _start(places: list[str], outputs: Outputs) -> list[str]:
     return [source, dataset, "--state", state, "--queue", outputs["backfill_url"]]
 
 
+def _rewrite(places: list[str], outputs: Outputs) -> list[str]:
+    return [*_of_record(places, outputs), "--queue", outputs["backfill_url"]]
+
+
 def _of_record(places: list[str], _: Outputs) -> list[str]:
     dataset, state = places[1:]
     return [dataset, "--state", state]
@@ -109,6 +113,7 @@ def _redrive(_: list[str], outputs: Outputs) -> list[str]:
 
 _COMMANDS: dict[str, Callable[[list[str], Outputs], list[str]]] = {
     "start": _start,
+    "rewrite": _rewrite,
     "status": _of_record,
     "cancel": _of_record,
     "redrive": _redrive,

@@ -6,6 +6,7 @@ log files.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from datetime import timedelta
@@ -18,6 +19,7 @@ import pytest
 import cloudtrail_parquet
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
 from tests.end_to_end.program import Done, run_apart
+from tests.end_to_end.test_corpus import deliver_corpus
 from tests.end_to_end.trees import NOON, contents, deliver, event
 
 ODD: list[dict[str, Any]] = [
@@ -217,3 +219,22 @@ def test_an_older_version_does_not_touch_what_a_newer_one_has_made(
     assert done.returncode == 1
     assert "newer" in done.stderr
     assert contents(lake) == before
+
+
+@pytest.mark.skipif(
+    not os.environ.get("CLOUDTRAIL_CORPUS"),
+    reason="CLOUDTRAIL_CORPUS is not set: NO REAL RECORDS WERE TESTED",
+)
+def test_real_records_are_exported_byte_for_byte_in_a_newer_schema(
+    versions: Versions, tmp_path: Path
+) -> None:
+    deliver_corpus(tmp_path / "logs")
+    lake = tmp_path / "lake"
+    assert run_apart("convert", tmp_path / "logs", lake).returncode == 0
+    before = run_apart("export", lake).stdout
+    shutil.rmtree(tmp_path / "logs")
+
+    done = newer(versions, "rewrite", lake)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert newer(versions, "export", lake).stdout == before != ""

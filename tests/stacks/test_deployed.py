@@ -40,6 +40,14 @@ def test_start_names_the_places_the_queue_and_the_settings_of_the_function() -> 
     assert environment == SETTINGS
 
 
+def test_rewrite_names_dataset_state_queue_and_the_settings_of_the_function() -> None:
+    arguments, environment = command_of(OUTPUTS, "prod", "rewrite", ["--to", "2020-12-31"])
+
+    places = ["s3://lake/cloudtrail", *STATE, "--queue", QUEUE]
+    assert arguments == ["backfill", "rewrite", *places, "--to", "2020-12-31"]
+    assert environment == SETTINGS
+
+
 @pytest.mark.parametrize("command", ["status", "cancel"])
 def test_what_is_about_a_record_names_dataset_and_state(command: str) -> None:
     arguments, _ = command_of(OUTPUTS, "prod", command, ["--json"])
