@@ -29,7 +29,6 @@ _NAME = re.compile(
     r"(?P<backfill>_backfill)?\.json(?:\.gz)?",
     re.ASCII,
 )
-_STAMP = "%Y%m%dT%H%M%S%z"
 _TAIL = 7  # ACCOUNT/FOLDER/REGION/YYYY/MM/DD/NAME
 
 
@@ -53,7 +52,7 @@ class DigestName(NamedTuple):
         """The parts of a name, or None for any other file."""
         match = _NAME.fullmatch(key.rpartition("/")[2])
         try:
-            end = datetime.strptime(match["stamp"], _STAMP) if match else None  # noqa: DTZ007 - has %z
+            end = datetime.fromisoformat(match["stamp"]) if match else None
         except ValueError:
             return None
         if match is None or end is None:
