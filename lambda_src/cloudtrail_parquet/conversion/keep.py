@@ -118,13 +118,15 @@ def keep(run: Run, kept: Receipt, others: NotesByShard, held: HeldLeases) -> Rec
     Raises:
         UsageError: Something would be lost without any of them.
         PartitionsChangedError: It was not known which log files the parts lack, as the state was
-            lost, or rebuilt, or a run was ended half-way. Repeated, the run adds what is new.
+            lost, or rebuilt, or a run was ended half-way; or a split has been forgotten, which kept
+            the run from adding. Repeated, it adds what is new.
     """
     before, receipt = run.task.last_receipt, _write_kept(run, kept, others, held)
     is_first = before is None or is_half_done(run.task.notes) or not before.kept
     is_known = before is not None and run.task.notes.is_true and not before.rebuilt
     is_known = is_known and _identities(run, receipt) is not None
-    if is_first and not is_known and may_add(run, receipt):
+    was_split = bool(others) and all(shard_of(part.key) == WHOLE for part in receipt.parts)
+    if (was_split or (is_first and not is_known)) and may_add(run, receipt):
         raise PartitionsChangedError(run.task.unit.name)
     return receipt
 
@@ -136,10 +138,9 @@ def _write_kept(run: Run, kept: Receipt, others: NotesByShard, held: HeldLeases)
     is_true = sizes == {part.key: part.bytes for part in kept.parts}
     is_mixed = len({shard_of(entry.key).split for entry in entries}) > 1
     gone, repeated = set[SplitId](), set[str]()
-    # Of a split that another one has replaced, if that was ended before it had forgotten it.
-    forgotten = {
-        shard: each for shard, each in others.items() if each.parts and each.parts.isdisjoint(sizes)
-    }
+    # Of splits that others have replaced, or were to replace them, and of which nothing is there.
+    splits = {shard_of(key).split for key in sizes}
+    forgotten = {shard: each for shard, each in others.items() if shard.split not in splits}
     if not is_true or is_mixed:
         recorded = (
             {shard_of(part.key).split for part in kept.parts} if notes.is_true else set[SplitId]()

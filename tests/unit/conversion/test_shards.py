@@ -612,6 +612,23 @@ def test_a_unit_is_not_replaced_by_less_because_the_names_of_a_shard_s_log_files
     assert ids(stores) == ["id-2", "id-20"]
 
 
+def test_what_is_new_is_added_to_a_unit_that_is_kept_beside_a_split_that_was_begun() -> None:
+    early, late = (file(START + n * HOUR, n, log_file(event(n, START + HOUR))) for n in (2, 20))
+    stores = of_files([early])
+    convert(stores)
+    put(stores, [late])
+    convert(stores, FIRST)
+    stores.dataset.delete([key for key in parts(stores) if shard_of(key) != WHOLE])
+    stores.source.delete([early[0]])
+
+    again = convert(stores)
+
+    assert again is not None
+    assert again.kept
+    assert ids(stores) == ["id-2", "id-20"]
+    assert not [key for key in state_keys(stores) if key.startswith("shards/")]
+
+
 @pytest.mark.parametrize("order", [(FIRST, SECOND), (SECOND, FIRST)])
 def test_a_copy_outlives_the_log_file_that_it_was_left_out_for(order: tuple[Shard, Shard]) -> None:
     stores = of_files(TWO)
