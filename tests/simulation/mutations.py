@@ -33,6 +33,7 @@ from cloudtrail_parquet.conversion import (
     shards,
     task,
 )
+from cloudtrail_parquet.conversion.staying import adding
 from cloudtrail_parquet.dataset import parts
 from cloudtrail_parquet.function import attempts, service
 from cloudtrail_parquet.planning import due, listing, plan
@@ -243,6 +244,7 @@ def intent_goes_first() -> Iterator[None]:
     with (
         patch.object(convert, "publish", note),
         patch.object(keep, "publish", note),
+        patch.object(adding, "publish", note),
         patch.object(shards, "publish", note),
         patch.object(publish, "to_text", remove_intent),
     ):

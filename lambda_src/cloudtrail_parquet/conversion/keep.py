@@ -189,7 +189,7 @@ def _identities(run: Run, kept: Receipt) -> Identities | None:
         keys = {part.key for part in kept.parts}
         if before is not None and before.parts == kept.parts and before.identities:
             return Identities.of_bytes(before.identities)
-        if keys != intent.puts:
+        if not intent.puts or keys != set(intent.puts):
             return None
     if isinstance(task, ShardTask):
         return None

@@ -32,7 +32,8 @@ def added_receipt(run: Run, addition: Addition, seconds: float) -> Receipt:
     receipt = replace(receipt, identities=added.identities if is_known else b"")
     if not addition.gone:
         return receipt
-    why = addition.gone + run.task.refused_words
+    refused = run.task.refused_words
+    why = addition.gone.removesuffix(refused) + refused
     return replace(receipt, status="partial", kept=why, kept_source=run.task.fingerprint)
 
 
