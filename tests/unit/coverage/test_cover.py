@@ -313,6 +313,23 @@ def test_what_could_not_be_read_is_told_of_its_place_only(layout: PartitionLayou
     assert said == {**expected, (CLOSED, "", 3): refused}
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_only_places_whose_log_files_have_changed_are_outdated(layout: PartitionLayout) -> None:
+    world = Organisation(layout)
+    logs = {
+        place: [world.deliver(place, march(3), hour=hour) for hour in (9, 10)] for place in PLACES
+    }
+    world.convert()
+    world.stores.source.delete([*logs[PLACES[0]], logs[PLACES[1]][0]])
+    world.deliver(PLACES[2], march(3), hour=11)
+
+    said = world.said(first=march(3), last=march(3))
+
+    changed = ("outdated", "files")
+    states = [CONVERTED, changed, changed, CONVERTED]  # the log files of the first have expired
+    assert said == {(*place, 3): state for place, state in zip(PLACES, states, strict=True)}
+
+
 def test_days_before_the_first_one_and_a_dataset_without_anything() -> None:
     world = Organisation()
     coverage = world.cover(first=date.min, last=date.max, with_source=False)

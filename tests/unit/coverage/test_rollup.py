@@ -191,15 +191,16 @@ def older_columns(world: World) -> None:
 
 def newer_version(world: World) -> None:
     month, note = roll_up(world.stores).table(MARCH), world.stores.state.read(NOTE)
-    out = pa.BufferOutputStream()
+    at, out = month.column_names.index("written"), pa.BufferOutputStream()
+    month = month.set_column(at, "written", pa.array([99] * month.num_rows, pa.int64()))
     of_version = {"cloudtrail_parquet.ledger": str(VERSION + 1)}
-    pa.parquet.write_table(month.slice(1).replace_schema_metadata(of_version), out)
+    pa.parquet.write_table(month.replace_schema_metadata(of_version), out)
     key = "ledger/year=2026/month=03.parquet"
     world.stores.state.write(key, out.getvalue().to_pybytes())
     (written,) = [e.version for e in world.stores.state.files("ledger/") if e.key == key]
     told = msgspec.json.decode(note)
     told["version"] += 1
-    told["months"]["2026-03"] = [written, 3]
+    told["months"]["2026-03"][0] = written
     world.stores.state.write(NOTE, msgspec.json.encode(told))
 
 
