@@ -16,15 +16,19 @@ import json
 import subprocess
 import sys
 import time
+from datetime import date
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
+import pyarrow.parquet as pq
+
 from bench.year.logs import YearLogs
 from bench.year.planted import Year, YearSpec
 from bench.year.told import compare, days_told, differences
 from cloudtrail_parquet.contract import DEFAULT_LAYOUT, PartitionLayout
+from cloudtrail_parquet.layout import Place
 from cloudtrail_parquet.wording import counted
 
 _FOUND_SOMETHING = (0, 3, 4)
@@ -62,6 +66,19 @@ class Command:
         return [json.loads(line) for line in lines]
 
 
+def rowless(state: Path) -> set[tuple[Place, date]]:
+    """The days of places that were converted and have no rows, as the ledger tells."""
+    names = ["account", "region", "day", "written", "straggled"]
+    ledger = sorted((state / "ledger").glob("year=*/month=*.parquet"))
+    tables = [pq.read_table(path, columns=names, partitioning=None) for path in ledger]
+    return {
+        (Place(row["account"], row["region"]), row["day"])
+        for table in tables
+        for row in table.to_pylist()
+        if not row["written"] and not row["straggled"]
+    }
+
+
 def main(spec: YearSpec, layout: PartitionLayout, folder: Path) -> bool:
     """Plant gaps, convert, compare; then lose the ledger, and the state. Whether all is well."""
     year = Year(spec)
@@ -79,8 +96,10 @@ def main(spec: YearSpec, layout: PartitionLayout, folder: Path) -> bool:
     print(f"ledger removed: {'the same' if is_same else 'NOT the same'} is told")
     command.state.rename(aside := command.state.with_name("cloudtrail.state.before"))
     again = command.status("--rebuild")
-    differ = differences(before, again)
-    print(f"state removed and made again: {counted(len(differ), 'difference')}")
+    without = rowless(aside)
+    differ = differences(before, again, without)
+    few = f"{counted(len(without), 'day')} of places without rows"
+    print(f"state removed and made again: {counted(len(differ), 'difference')}; {few} left out")
     print("\n".join(differ[:_SHOWN]))
     rmtree(command.state)
     aside.rename(command.state)

@@ -1,7 +1,7 @@
 """What `status` has told of a year, compared with what was planted."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
@@ -80,15 +80,23 @@ def compare(year: Year, told: DaysTold) -> Comparison:
 
 
 def differences(
-    before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
+    before: Sequence[Mapping[str, Any]],
+    after: Sequence[Mapping[str, Any]],
+    rowless: Collection[tuple[Place, date]] = (),
 ) -> list[str]:
-    """Where two statuses say something else, but for what only log files can tell."""
+    """Where two statuses say something else, but for what only log files can tell.
+
+    Args:
+        before: What was told before the state was lost.
+        after: What was told afterwards.
+        rowless: Days of places that were converted and have no rows, so that no part tells of them.
+    """
     was, now = days_told(before), days_told(after)
     said = {unit: _REBUILT if each in _HAVE_ROWS else each for unit, each in was.items()}
     found = [
         f"{' '.join(unit[0])} {unit[1]}: {said.get(unit)}, then {now.get(unit)}"
         for unit in sorted(said.keys() | now.keys())
-        if said.get(unit) != now.get(unit)
+        if said.get(unit) != now.get(unit) and unit not in rowless
     ]
     rows, again = _rows(before), _rows(after)
     differ = [name for name in sorted(rows | again) if rows[name] != again[name]]

@@ -36,6 +36,8 @@ class UnitComparison:
         wanted: The range.
         listed: What the source has; None if it is not known.
         with_parts: Whether parts are listed and compared.
+        rebuilt: Units of several places whose receipts were made again from parts, of the log files
+            that there are: of places without rows these receipts tell nothing.
     """
 
     stores: Stores
@@ -44,6 +46,7 @@ class UnitComparison:
     listed: SourceDays | None
     with_parts: bool
     _parts: dict[Place, PartSizes] = field(default_factory=dict)
+    rebuilt: set[Unit] = field(default_factory=set)
     _known: dict[Place, set[date]] = field(default_factory=lambda: defaultdict(set))
 
     def __post_init__(self) -> None:
@@ -82,6 +85,7 @@ class UnitComparison:
         for row in table.filter(table["is_first"]).to_pylist():
             unit = unit_of_row(row)
             self._known[unit.span].add(unit.day)
+            self._note_rebuilt(unit, row)
             if self.wanted.holds_unit(unit) and (verdict := self._verdict(unit, row, table)):
                 verdicts[unit] = verdict
         if not verdicts:
@@ -97,6 +101,12 @@ class UnitComparison:
             for unit, some in by_unit.items()
             for row in self._concerned(unit, verdicts[unit], some)
         }
+
+    def _note_rebuilt(self, unit: Unit, row: Mapping[str, Any]) -> None:
+        if self.listed and not all(unit.span) and How.of_text(row["how"]).rebuilt:
+            fingerprint = self.listed.fingerprints.get(unit)
+            if fingerprint is not None and str(fingerprint) == row["fingerprint"]:
+                self.rebuilt.add(unit)
 
     def _concerned(
         self, unit: Unit, verdict: Verdict, rows: Sequence[Mapping[str, Any]]

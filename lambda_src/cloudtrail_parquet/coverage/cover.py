@@ -137,7 +137,8 @@ def cover(
             return Coverage(None, None, {}, ledger)
         wanted = comparison.wanted = wanted._replace(first=first)
     ranges, covered = _of_receipts(stores.state, ledger, comparison)
-    gaps = Gaps(wanted, covered, listed, comparison.orphans(), comparison.late())
+    orphans, late = comparison.orphans(), comparison.late()
+    gaps = Gaps(wanted, covered, listed, orphans, late, comparison.rebuilt)
     _check_seen(gaps, stores.dataset.uri)
     layout, most = options.dataset.layout, MANY if units <= MOST_PARTS else FEW
     found = find_stops(stores.dataset, layout, [*gaps.gaps, *gaps.beside], covered, most)

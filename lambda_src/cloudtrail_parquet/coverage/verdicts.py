@@ -84,9 +84,7 @@ _MAY_RETRY = Verdict("outdated", "files", "a log file could not be read that may
 _KEPT = Verdict("kept", "shrunk", "its log files were gone, or could not be read again")
 _PARTIAL = Verdict("partial", "quarantined", "log files or records could not be read")
 _PROVISIONAL = Verdict("provisional", "window", "its window has not passed")
-_REBUILT = Verdict(
-    "converted", "rebuilt", "counts are unknown: its receipt was made from its parts"
-)
+REBUILT = Verdict("converted", "rebuilt", "counts are unknown: its receipt was made from its parts")
 
 
 class Judge(NamedTuple):
@@ -159,7 +157,7 @@ class Judge(NamedTuple):
             return _PARTIAL
         if not how.settled and not self.has_passed(day):
             return _PROVISIONAL
-        return _REBUILT if how.rebuilt else Verdict("converted")
+        return REBUILT if how.rebuilt else Verdict("converted")
 
 
 def _of_receipt(

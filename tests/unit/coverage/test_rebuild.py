@@ -123,6 +123,29 @@ def test_a_month_is_marked_once_however_many_receipts_are_made(
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_place_whose_records_all_are_elsewhere_was_converted_all_the_same(layout: str) -> None:
+    """The only record of a day was published before, by a day on which it was delivered again."""
+    world = Organisation(layout)  # type: ignore[arg-type]
+    twice = {"eventID": "twice", "eventTime": "2026-03-02T12:00:00Z"}
+    for place in PLACES:
+        world.deliver(place, march(4), *([twice] if place == FIRST else []))
+        world.deliver(place, march(2), *([twice] if place == FIRST else [{}]), number=0)
+    world.convert(march(4))
+    world.convert()
+    before = world.said(first=march(2), last=march(2))
+    lose_state(world)
+    again(world)
+
+    after = world.said(first=march(2), last=march(2))
+
+    assert set(before.values()) == {("converted", "")}
+    is_known = layout != LAYOUTS[0]
+    lost = ("converted", "rebuilt") if is_known else ("missing", "never converted")
+    assert after.pop((*FIRST, 2)) == lost
+    assert set(after.values()) == {("converted", "rebuilt")}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_same_source_gives_the_same_parts_and_receipts(layout: str) -> None:
     world = organisation(layout)
     before, parts = receipts(world), checksums(world.stores)

@@ -13,8 +13,8 @@ from cloudtrail_parquet.coverage.causes.digest_days import DigestDay, DigestDays
 from cloudtrail_parquet.coverage.causes.stops import NEAR, Found, Gap, Stop
 from cloudtrail_parquet.coverage.ranges import CoveredRange, RangesByPlace, add_all
 from cloudtrail_parquet.coverage.source_days import DayFiles, SourceDays
-from cloudtrail_parquet.coverage.verdicts import LATE, NO_RECEIPT, Verdict
-from cloudtrail_parquet.layout import Place
+from cloudtrail_parquet.coverage.verdicts import LATE, NO_RECEIPT, REBUILT, Verdict
+from cloudtrail_parquet.layout import Place, Unit
 from cloudtrail_parquet.planning.ranges import UnitRange
 
 _DAY = timedelta(days=1)
@@ -34,6 +34,7 @@ class Gaps:
         source: What the source has; None if it is not known.
         orphans: The days that have parts and no receipt.
         late: The days of which records came in log files of other days.
+        rebuilt: Units of all log files that there are, whose receipts name only places with rows.
         found: Ranges of days that have something, though no receipt.
         gaps: Days that have nothing, as far as is known; of each gap at least one is wanted.
         beside: Gaps of other places that may tell why.
@@ -44,6 +45,7 @@ class Gaps:
     source: SourceDays | None
     orphans: Mapping[Place, Collection[date]]
     late: Mapping[Place, Collection[date]] = field(default_factory=dict)
+    rebuilt: Collection[Unit] = ()
     found: list[CoveredRange] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     beside: list[Gap] = field(default_factory=list)
@@ -102,6 +104,8 @@ class Gaps:
                 files = listed.get(day, DayFiles())
                 figures = files.files, files.bytes
                 verdict = NO_RECEIPT if day in orphans else _NEVER
+                if any(Unit(*span, day) in self.rebuilt for span in _spans(place)):
+                    verdict = REBUILT  # and the place has no rows
                 yield CoveredRange(place, day, day, verdict, *figures)
 
     def _listed(self, place: Place) -> Mapping[date, DayFiles]:
@@ -114,8 +118,7 @@ class Gaps:
         """
         if not all(place) and any(place.account in {"", one.account} for one in self._named):
             return ()
-        spans = {place, Place(place.account, ""), Place("", "")}
-        return {day for span in spans for day in self.orphans.get(span, ())}
+        return {day for span in _spans(place) for day in self.orphans.get(span, ())}
 
     def _gaps_of(self, place: Place, *among: tuple[date, date]) -> Iterator[Gap]:
         """The gaps of a place that have a day in one of some ranges.
@@ -237,6 +240,11 @@ class Gaps:
         if stop.place.account == gap.place.account:
             return day not in self._account(gap.place)
         return day not in self._all  # then it was a trail of the organization
+
+
+def _spans(place: Place) -> set[Place]:
+    """The spans of units that may have a place, in any layout."""
+    return {place, Place(place.account, ""), Place("", "")}
 
 
 def _nearest(stops: Mapping[str, list[Stop]], place: Place) -> list[Stop]:
