@@ -114,7 +114,7 @@ def test_a_month_is_marked_once_however_many_receipts_are_made(
 
     def note(store: Store, key: str, data: bytes) -> None:
         written.append(key)
-        write(store, key, data)  # type: ignore[arg-type]
+        write(store, key, data)
 
     monkeypatch.setattr(type(world.stores.state), "write", note)
 
