@@ -5,11 +5,10 @@ written over an older one, that is read first, and the two are compared.
 """
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import date
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -22,9 +21,11 @@ from cloudtrail_parquet.reporting.figures import DAY, ReportFigures
 
 _BEGIN = b'<script type="application/json" id="summary">'
 _END = b"</script>"
-_JSON = re.compile(re.escape(_BEGIN) + rb"(.*?)" + re.escape(_END), re.DOTALL)
 _MOST = 5_000
 VERSION = 1
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+"""A number that a report counts to; a page that has been tampered with may have any other."""
 
 Range = tuple[str, str, date, date]
 """An account, a region, the first day and the last one."""
@@ -56,13 +57,13 @@ class ReportSummary(msgspec.Struct, frozen=True, kw_only=True):
     first: date
     last: date
     selection: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
-    records: int = 0
-    late: int = 0
-    unreadable: int = 0
-    log_bytes: int = 0
-    parquet_bytes: int = 0
-    places: int = 0
-    lacking: int = 0
+    records: Count = 0
+    late: Count = 0
+    unreadable: Count = 0
+    log_bytes: Count = 0
+    parquet_bytes: Count = 0
+    places: Count = 0
+    lacking: Count = 0
     lacks: tuple[Range, ...] = ()
 
     @property
@@ -130,12 +131,12 @@ def is_report(page: bytes) -> bool:
 
 def summary_in(page: bytes) -> ReportSummary | None:
     """The summary that a page carries; None if it is not a report, or one of another form."""
-    match = _JSON.search(page)
-    if match is None:
+    text, end, _ = page.partition(_BEGIN)[2].partition(_END)
+    if not end:
         return None
     try:
-        summary = msgspec.json.decode(match[1], type=ReportSummary)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        summary = msgspec.json.decode(text, type=ReportSummary)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return summary if summary.version == VERSION else None
 

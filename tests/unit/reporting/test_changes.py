@@ -111,7 +111,11 @@ def test_a_page_carries_its_summary() -> None:
         b"<html>",
         embedded(summary([])).replace('"version":1', '"version":2').encode(),
         embedded(summary([])).replace('"lake"', "1").encode(),
+        embedded(summary([])).replace('"records":0', '"records":-1').encode(),
+        embedded(summary([])).replace('"log_bytes":0', f'"log_bytes":1{"0" * 400}').encode(),
+        embedded(summary([])).replace('"places":0', f'"x":{"[" * 99_999}{"]" * 99_999}').encode(),
         embedded(summary([])).encode()[:-12],
+        embedded(summary([])).encode()[:-12] * 10_000,
         embedded(summary([])).replace("lake", "\\ud800").encode() + b"\xff",
     ],
 )
