@@ -67,9 +67,9 @@ class Chain:
             yield from self._check_link(digest, unreadable)
         yield from self._check_times()
 
-    def is_true(self, digest: DigestFile) -> bool:
-        """Whether nothing speaks against a digest file."""
-        return self._trusted.get(digest.tail) is not False
+    def trust(self, digest: DigestFile) -> int:
+        """How far a digest file counts: 2, its signature is right; 1, it is unknown; 0, wrong."""
+        return {True: 2, None: 1, False: 0}[self._trusted.get(digest.tail)]
 
     def _check_signature(self, digest: DigestFile) -> Iterator[DigestFinding]:
         self._trusted[digest.tail] = None

@@ -147,7 +147,10 @@ class DigestFile:
             text = inflate(stored.data, MAX_TEXT_BYTES, key)
         except UnreadableLogError as error:
             raise ValueError(error.what) from error
-        content, digest = _DECODER.decode(text), sha256(text).hexdigest()
+        try:
+            content, digest = _DECODER.decode(text), sha256(text).hexdigest()
+        except RecursionError as error:
+            raise ValueError("its values are nested too deeply") from error
         name = DigestName.of(content.digest_s3_object)
         if name is None:
             raise ValueError(f"it says that its key is {content.digest_s3_object}")

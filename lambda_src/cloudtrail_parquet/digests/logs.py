@@ -124,7 +124,7 @@ class LogFindings:
         """
         named = {
             tail: (log.hash_value, digest)
-            for digest in chain.digests.values()
+            for digest in sorted(chain.digests.values(), key=chain.trust)  # the last one counts
             for log in digest.logs
             if self._period.holds(delivered_at(tail := tail_of(log.s3_object), digest.start))
         }

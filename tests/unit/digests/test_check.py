@@ -1,6 +1,7 @@
 """What digest files prove, and that nothing is found where nothing is wrong."""
 
 import gzip
+import json
 import random
 from dataclasses import replace
 from datetime import date, timedelta
@@ -70,6 +71,38 @@ def test_a_log_file_with_other_text_is_named(*, metadata: bool) -> None:
     )
 
     assert wrong(tree.check(metadata=metadata)) == [("log altered", key)]
+
+
+@pytest.mark.parametrize("trail", ["a_trail", "z_trail"])
+def test_an_unsigned_digest_file_does_not_vouch_for_what_a_signed_one_speaks_against(
+    trail: str,
+) -> None:
+    tree = signed_tree()
+    key = tree.logs()[7]
+    text = gzip.decompress(tree.files[key]).replace(b"eventID", b"eventId")
+    tree.files[key] = gzip.compress(text)
+    name = next(
+        each for each in tree.digests() if key.encode() in gzip.decompress(tree.files[each])
+    )
+    forged = name.replace(TRAIL.name, trail)
+    log = json.loads(gzip.decompress(tree.files[name]))["logFiles"][0]
+    tree.files[forged] = tree.files[name]
+    tree.change_digest(
+        forged,
+        digestS3Object=forged,
+        previousDigestS3Object=None,
+        logFiles=[log | {"s3Object": key, "hashValue": sha256(text).hexdigest()}],
+    )
+
+    assert wrong(tree.check()) == [("log altered", key)]
+
+
+def test_a_digest_file_of_nothing_but_brackets_is_damaged() -> None:
+    tree = signed_tree()
+    key = tree.digests()[3]
+    tree.files[key] = gzip.compress(b'{"x":' + b"[" * 99_999 + b"]" * 99_999 + b"}")
+
+    assert wrong(tree.check()) == [("digest unreadable", key)]
 
 
 def test_a_log_file_that_was_only_compressed_again_is_as_it_was() -> None:
