@@ -114,8 +114,8 @@ class PublicKeys:
 
 def _covers(key: PublicKey, when: datetime) -> bool:
     """Whether a key is valid at a moment, or a day later or earlier."""
-    has_begun = key.start is None or key.start - _LATE <= when
-    return has_begun and (key.end is None or when <= key.end + _LATE)
+    has_begun = key.start is None or key.start - when <= _LATE
+    return has_begun and (key.end is None or when - key.end <= _LATE)
 
 
 def keys_in(text: bytes, where: str, region: str = "") -> list[PublicKey]:
@@ -133,7 +133,7 @@ def keys_in(text: bytes, where: str, region: str = "") -> list[PublicKey]:
         found = _DECODER.decode(text)
         entries = found.public_key_list if isinstance(found, _Answer) else found
         return [_key(entry, region) for entry in entries]
-    except (msgspec.DecodeError, ValueError, OverflowError) as error:
+    except (msgspec.DecodeError, ValueError, OverflowError, RecursionError) as error:
         raise UsageError(f"it does not hold public keys ({error})", where, _HINT) from error
 
 

@@ -28,6 +28,14 @@ def test_times_are_read_as_either_version_of_the_aws_cli_prints_them(start: obje
     assert key == PublicKey("ab", VALUE, NOON, None)
 
 
+def test_keys_may_be_valid_for_all_time() -> None:
+    times = {"ValidityStartTime": "0001-01-01T00:00:00Z", "ValidityEndTime": "9999-12-31T23:59:59Z"}
+    keys = PublicKeys(keys_in(answer(**times), "keys.json"))
+
+    for when in (datetime(1, 1, 1, tzinfo=UTC), NOON, datetime(9999, 12, 31, 23, tzinfo=UTC)):
+        assert isinstance(keys.fitting("ab", "us-east-1", when), PublicKey)
+
+
 def test_keys_of_several_regions_are_told_apart() -> None:
     here, there = answer(), answer(Fingerprint="cd")
     keys = PublicKeys([*keys_in(here, "a", "us-east-1"), *keys_in(there, "b", "eu-west-1")])
