@@ -9,7 +9,8 @@ import subprocess
 import sys
 import venv
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -100,6 +101,63 @@ def test_the_program_in_a_case_proves_it_in_a_bare_process(case: Path, program: 
 
     assert (done.returncode, done.stderr) == (0, "")
     assert [line.partition(":")[0] for line in done.stdout.splitlines()] == ["proved"] * 5
+
+
+@pytest.mark.parametrize(
+    ("member", "change", "said"),
+    [
+        (RECORD, lambda _: b"[]", "its record cannot be understood"),
+        (RECORD, lambda _: b"[" * 99_999, "its record cannot be understood"),
+        ("receipt.json", lambda _: b"[]", "its part cannot be understood"),
+        (DIGEST, lambda data: data[:60] + bytes([data[60] ^ 255]) + data[61:], "is damaged"),
+        (
+            CASE,
+            lambda data: json.dumps(
+                json.loads(data) | {"event_id": "\x1b[2K\nproved: all \ud800"}
+            ).encode(),
+            r"of another event than \x1b[2K\nproved: all \ud800",
+        ),
+    ],
+)
+def test_the_program_says_what_is_wrong_whatever_a_file_holds(  # noqa: PLR0913, PLR0917
+    member: str,
+    change: Callable[[bytes], bytes],
+    said: str,
+    case: Path,
+    program: Path,
+    tmp_path: Path,
+) -> None:
+    members = members_of(case)
+    members[member] = change(members[member])
+    members[SUMS] = sums_of(members)
+
+    done = prove(program, write_case(tmp_path / "case.zip", members))
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert said in done.stdout
+
+
+@pytest.mark.parametrize("name", ["set/case.zip", "set.state/case.zip"])
+def test_a_case_is_not_written_into_the_dataset(name: str, sample: Sample) -> None:
+    path = sample.dataset.parent / name
+
+    done = run(*command(sample, path))
+
+    assert (done.returncode, path.exists()) == (2, False)
+    assert "Name a location outside it" in done.stderr
+
+
+def test_names_that_are_not_utf_8_are_told(sample: Sample, tmp_path: Path) -> None:
+    dataset = tmp_path / os.fsdecode(b"s\xe9t")
+    shutil.copytree(sample.dataset, dataset)
+    shutil.copytree(f"{sample.dataset}.state", f"{dataset}.state")
+
+    done = run(*command(replace(sample, dataset=dataset), tmp_path / "case.zip"))
+    unknown = run(*command(replace(sample, event_id="\udcff"), tmp_path / "other.zip"))
+
+    assert (done.returncode, unknown.returncode) == (0, 2), done.stderr
+    assert "s\\udce9t" in members_of(tmp_path / "case.zip")[CASE].decode()
+    assert "no event \\xff in what was selected" in unknown.stderr
 
 
 def test_the_program_needs_nothing_but_the_standard_library_and_cryptography(

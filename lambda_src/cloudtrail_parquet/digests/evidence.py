@@ -10,6 +10,7 @@ from cloudtrail_parquet.digests import proof
 from cloudtrail_parquet.digests.found_row import FoundRow
 from cloudtrail_parquet.digests.public_keys import PublicKey, PublicKeys
 from cloudtrail_parquet.digests.vouching import Vouched
+from cloudtrail_parquet.printable import writable
 from cloudtrail_parquet.version import __version__
 
 _MODE = 0o644 << 16
@@ -114,7 +115,7 @@ def _used(found: Vouched, keys: PublicKeys | None) -> Iterable[PublicKey]:
 
 
 def _as_json(value: object) -> bytes:
-    return json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n"
+    return json.dumps(value, indent=2).encode() + b"\n"  # ASCII: a path may be no UTF-8
 
 
 def _readme(
@@ -143,7 +144,7 @@ def _readme(
         start=digest.start.isoformat() if digest else "…",
         end=digest.end.isoformat() if digest else "…",
     )
-    return text.encode()
+    return writable(text).encode()
 
 
 def zipped(members: dict[str, bytes]) -> bytes:

@@ -16,6 +16,7 @@ from cloudtrail_parquet.dataset.parts import readable
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.formats.eventtime import format_time, to_us
 from cloudtrail_parquet.layout import WHOLE, Place, Unit, owner_of, unit_of
+from cloudtrail_parquet.printable import writable
 from cloudtrail_parquet.records.from_arrow import restore_json
 from cloudtrail_parquet.state.keys import StateKeys
 from cloudtrail_parquet.storage import ReadStore
@@ -72,6 +73,8 @@ def rows_of_event(  # noqa: PLR0913, PLR0917
         UsageError: There is no part of what is selected.
         StorageError: A part is damaged.
     """
+    if event_id != writable(event_id):
+        return  # Parquet holds no such text
     for entry in parts_to_export(dataset, first, last, accounts, regions).entries:
         unit = unit_of(entry.key)
         if unit is not None:

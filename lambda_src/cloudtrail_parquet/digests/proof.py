@@ -16,6 +16,7 @@ import hashlib
 import json
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -34,6 +35,7 @@ _REDACTED = "[redacted]"
 _TAIL = 7  # ACCOUNT/FOLDER/REGION/YYYY/MM/DD/NAME
 _GZIP = b"\x1f\x8b"
 _PROVED, _WRONG, _USAGE, _NOT_PROVED = range(4)
+_MISUNDERSTOOD = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 Members = Mapping[str, bytes]
 """The files of a case, by name."""
@@ -59,15 +61,12 @@ def signed_text(end: str, location: str, sha256: str, previous_signature: str | 
 
 
 def is_signed(public_key: str, text: bytes, signature: str) -> bool:
-    """Whether a signature is that of a text: RSA, PKCS #1 v1.5, with SHA-256.
+    """Whether a signature is that of a text: RSA, PKCS #1 v1.5, with SHA-256; False if it is none.
 
     Args:
         public_key: An RSAPublicKey of PKCS #1, DER in base64, as ListPublicKeys gives it.
         text: What was signed.
         signature: In hexadecimal.
-
-    Returns:
-        Also False for what is no key, see `check_key`, and for what is no signature.
     """
     from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - few commands need it
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415
@@ -164,7 +163,7 @@ def text_of(data: bytes) -> bytes:
         return data
     try:
         return gzip.decompress(data)
-    except (EOFError, OSError) as error:
+    except (EOFError, OSError, zlib.error) as error:
         raise ValueError(f"the gzip stream is damaged ({error})") from error
 
 
@@ -185,7 +184,7 @@ def prove(members: Members, keys: bytes | None = None) -> Iterator[Step]:
     for what, step in steps:
         try:
             yield from step()
-        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        except _MISUNDERSTOOD as error:
             yield Step("wrong", f"{what} cannot be understood ({type(error).__name__}: {error})")
 
 
@@ -312,7 +311,7 @@ def members_of(path: Path) -> dict[str, bytes]:
             if len(set(names)) != len(names):
                 raise ValueError("a name is there twice")
             return {name: file.read(name) for name in names}
-    except zipfile.BadZipFile as error:
+    except (RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"no zip file, or a damaged one ({error})") from error
 
 
@@ -331,8 +330,13 @@ def main(arguments: list[str]) -> int:
     except ValueError as error:
         steps = [Step("wrong", f"{path}: {error}")]
     for step in steps:
-        sys.stdout.write(f"{step.status}: {step.what}\n")
+        sys.stdout.write(f"{step.status}: {_printable(step.what)}\n")
     return status_of(steps)
+
+
+def _printable(text: str) -> str:
+    """A text without what could end its line, or move a terminal's cursor over another one."""
+    return "".join(each if " " <= each <= "~" else ascii(each)[1:-1] for each in text)
 
 
 def status_of(steps: list[Step]) -> int:

@@ -8,7 +8,7 @@ import typer
 
 from cloudtrail_parquet.cli.arguments import Accounts, Day, From, Regions, State, To, range_of
 from cloudtrail_parquet.cli.history.status import Dataset, Fresh, Parts, Source, as_made
-from cloudtrail_parquet.cli.new_file import output_to
+from cloudtrail_parquet.cli.new_file import check_outside, output_to
 from cloudtrail_parquet.cli.options import with_settings
 from cloudtrail_parquet.cli.output import note
 from cloudtrail_parquet.cli.planning import intake_of
@@ -16,7 +16,7 @@ from cloudtrail_parquet.coverage.cover import Asked, cover
 from cloudtrail_parquet.errors import UsageError, system_errors
 from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.settings.settings import Settings
-from cloudtrail_parquet.storage import Stores, is_below, local_path, open_existing, open_store
+from cloudtrail_parquet.storage import Stores, local_path, open_existing, open_store
 from cloudtrail_parquet.storage.locations import Locations
 from cloudtrail_parquet.wording import counted, size_of
 
@@ -72,9 +72,7 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option
     from cloudtrail_parquet.reporting.report import make_report  # noqa: PLC0415 - DuckDB is slow
 
     wanted = range_of(day, first, last, account, region)
-    if is_below(output, dataset):
-        hint = "Name a location outside it: readers expect nothing but Parquet there"
-        raise UsageError("it lies in the dataset", output, hint)
+    check_outside(output, dataset)
     before = None if output == "-" else _before(output, force=force)
     store = open_existing(dataset, "dataset")
     stores = Stores(store, store, open_store(Locations.state_of(dataset, state)))

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from cloudtrail_parquet.cli.arguments import Accounts, Day, From, Regions, State, To, range_of
-from cloudtrail_parquet.cli.new_file import new_file
+from cloudtrail_parquet.cli.new_file import check_outside, new_file
 from cloudtrail_parquet.cli.output import FAILED, QUARANTINED, STDOUT, note, note_intake
 from cloudtrail_parquet.cli.proving.public_keys import KeyFiles, public_keys
 from cloudtrail_parquet.deliveries import Window
@@ -59,6 +59,7 @@ def evidence(  # noqa: PLR0913, PLR0917 - each is an option
     wrong; 3 nothing is wrong, but not everything is proved.
     """
     wanted = range_of(day, first, last, account, region)
+    check_outside(output, dataset)
     row, found = _found(dataset, event_id, source, Locations.state_of(dataset, state), wanted)
     digests = [digest[0] for digest in (found.digest, found.following) if digest]
     keys = None
