@@ -81,6 +81,20 @@ def test_a_part_that_is_gone_is_exit_status_4_and_can_be_overlooked(folder: Path
     assert run("status", dataset, *until, "--no-parts").returncode == 0
 
 
+@pytest.mark.parametrize("gone", ["cloudtrail", "cloudtrail/account=*"])
+def test_parts_are_missing_as_well_where_their_whole_folder_is_gone(
+    gone: str, folder: Path
+) -> None:
+    for each in folder.glob(gone):
+        shutil.rmtree(each)
+    (folder / "cloudtrail").mkdir(exist_ok=True)
+
+    said = told(folder)
+
+    assert days(said, "outdated") == 4 * 3
+    assert days(said, "converted") == 4  # the day after, of which there was no part
+
+
 @pytest.mark.parametrize("layout", [*LAYOUTS[1:2], "dt"])
 def test_a_state_that_is_lost_is_made_again(made: Path, tmp_path: Path, layout: str) -> None:
     dataset = convert_in(layout, made / "logs", tmp_path / "cloudtrail")  # type: ignore[arg-type]

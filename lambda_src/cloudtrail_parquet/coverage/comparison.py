@@ -53,15 +53,20 @@ class UnitComparison:
         """See which units a run has not finished, and which parts there are."""
         self._open = frozenset(unfinished(self.stores.state))
         if self.with_parts:
-            dataset, wanted = self.stores.dataset, self.wanted
-            layout = self.judge.options.dataset.layout
-            spans = [span for span in spans_in(dataset, "") if wanted.holds(*span)]
-
-            def ask(span: Place) -> PartSizes:
-                return PartSizes(dataset, span, wanted.first, wanted.last, layout)
-
-            answers = ahead(dataset, ask, spans, _AT_A_TIME)
+            dataset = self.stores.dataset
+            spans = [span for span in spans_in(dataset, "") if self.wanted.holds(*span)]
+            answers = ahead(dataset, self._listed_parts, spans, _AT_A_TIME)
             self._parts = dict(zip(spans, answers, strict=True))
+
+    def _listed_parts(self, span: Place) -> PartSizes:
+        wanted, layout = self.wanted, self.judge.options.dataset.layout
+        return PartSizes(self.stores.dataset, span, wanted.first, wanted.last, layout)
+
+    def _parts_of(self, span: Place) -> PartSizes | None:
+        """The parts of a span, none if its folder is gone; None if they are not compared."""
+        if self.with_parts and span not in self._parts:
+            self._parts[span] = self._listed_parts(span)
+        return self._parts.get(span)
 
     @property
     def first_of_parts(self) -> date | None:
@@ -147,7 +152,7 @@ class UnitComparison:
             str(fingerprint or receipt.source_fingerprint),
             self.judge.has_passed(unit.day),
             refused_here,
-            self._parts.get(unit.span),
+            self._parts_of(unit.span),
         )
         return self.judge.compared(receipt, present, is_listed=fingerprint is not None)
 
