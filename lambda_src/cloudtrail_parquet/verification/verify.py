@@ -158,7 +158,7 @@ class Verification:
                     yield running.pop(0).result()
                     running += [processes.submit(_verify, unit) for unit in islice(waiting, 1)]
             finally:
-                processes.shutdown(wait=False, cancel_futures=True)
+                processes.shutdown(wait=not running, cancel_futures=True)
 
     def _survey(self) -> None:
         rules = dict[str, Any]()
