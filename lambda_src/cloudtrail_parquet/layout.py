@@ -296,11 +296,6 @@ def part_number(key: str) -> int:
     return int(match["part"]) if match else -1
 
 
-def with_number(key: str, number: int) -> str:
-    """The key of a part of ours with another number."""
-    return f"{key.rpartition('-')[0]}-{number:05d}.parquet"
-
-
 def shard_of(key: str) -> Shard:
     """The shard that wrote a part of ours; `WHOLE` if its name has none."""
     owner = owner_of(key, date.min)

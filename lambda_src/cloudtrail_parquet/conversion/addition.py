@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from cloudtrail_parquet.conversion.guard import keys_in
 from cloudtrail_parquet.deliveries import LogFile
-from cloudtrail_parquet.layout import Unit, part_number, unit_of, with_number
+from cloudtrail_parquet.layout import Unit, part_number, unit_of
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
 from cloudtrail_parquet.settings.options import ConversionOptions
 from cloudtrail_parquet.state.figures import Part
@@ -112,8 +112,13 @@ def apart(
         return names
     while clashes(names):
         first += 1
-        names = [with_number(part.key, first + number) for number, part in enumerate(new)]
+        names = [_with_number(part.key, first + number) for number, part in enumerate(new)]
     return names
+
+
+def _with_number(key: str, number: int) -> str:
+    """The key of a part of ours with another number."""
+    return f"{key.rpartition('-')[0]}-{number:05d}.parquet"
 
 
 def addition_of(  # noqa: PLR0913
