@@ -42,6 +42,7 @@ class Chain:
         self.digests: dict[str, DigestFile] = {}
         for digest in ordered:
             self.digests.setdefault(digest.tail, digest)
+        self._has_metadata = any(digest.signature for digest in self.digests.values())
         self._region, self._keys, self._find = region, keys, find
         self._links: defaultdict[str, list[tuple[DigestFile, Link]]] = defaultdict(list)
         for digest in self.digests.values():
@@ -90,6 +91,10 @@ class Chain:
                     "the signature in its metadata is wrong; that in the next digest file is right"
                 )
                 yield DigestFinding("signature wrong", digest.key, what)
+        elif own is None and not after and self._has_metadata:
+            self._trusted[digest.tail] = False
+            what = "its object has no signature, while those of other digest files have one"
+            yield DigestFinding("signature missing", digest.key, what)
         elif own is None and not after:
             what = "its signature is in the metadata of the object alone, which are gone here"
             yield DigestFinding("signature unknown", digest.key, what)

@@ -19,6 +19,7 @@ WRONG = {
     "digest swapped": "give it its name again, and find out who renamed it",
     "digest unreadable": _COMPARE,
     "signature wrong": _COMPARE,
+    "signature missing": "find out who wrote it: CloudTrail signs each digest file in its metadata",
     "key unknown": _KEYS,
     "key expired": _KEYS,
     "key elsewhere": _KEYS,

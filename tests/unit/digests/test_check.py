@@ -94,7 +94,31 @@ def test_an_unsigned_digest_file_does_not_vouch_for_what_a_signed_one_speaks_aga
         logFiles=[log | {"s3Object": key, "hashValue": sha256(text).hexdigest()}],
     )
 
-    assert wrong(tree.check()) == [("log altered", key)]
+    assert wrong(tree.check(metadata=False)) == [("log altered", key)]
+    assert wrong(tree.check()) == [("signature missing", forged), ("log altered", key)]
+
+
+@pytest.mark.parametrize("metadata", [True, False])
+def test_nothing_excuses_a_log_file_in_a_bucket_but_a_signature(*, metadata: bool) -> None:
+    tree = signed_tree()
+    text, data = log_text(999, START + 7.5 * HOUR)
+    tree.files[text.key] = data
+    name = tree.digests()[8]
+    forged = name.replace(TRAIL.name, "z_trail")
+    log = json.loads(gzip.decompress(tree.files[name]))["logFiles"][0]
+    tree.files[forged] = tree.files[name]
+    tree.change_digest(
+        forged,
+        digestS3Object=forged,
+        previousDigestS3Object=None,
+        logFiles=[log | {"s3Object": text.key, "hashValue": text.sha256}],
+    )
+
+    found = tree.check(metadata=metadata)
+
+    kind = "signature missing" if metadata else "signature unknown"
+    assert (kind, forged) in [(finding.kind, finding.where) for finding in found]
+    assert bool(wrong(found)) == metadata
 
 
 def test_a_digest_file_of_nothing_but_brackets_is_damaged() -> None:
