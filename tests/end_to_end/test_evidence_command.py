@@ -103,6 +103,35 @@ def test_the_program_in_a_case_proves_it_in_a_bare_process(case: Path, program: 
     assert [line.partition(":")[0] for line in done.stdout.splitlines()] == ["proved"] * 5
 
 
+def test_a_digest_file_that_somebody_has_added_is_not_taken_for_the_signed_one(
+    sample: Sample, case: Path, tmp_path: Path
+) -> None:
+    logs = tmp_path / "logs"
+    shutil.copytree(sample.logs, logs)
+    for path in [*logs.rglob("CloudTrail-Digest/**/*.json.gz")]:
+        forged = json.loads(text_of(path.read_bytes()))
+        for log in forged["logFiles"]:
+            log["hashValue"] = "0" * 64
+        account, digest, region, trail, *rest = path.name.split("_")
+        decoy = path.with_name("_".join([account, digest, region, f"a{trail}", *rest]))
+        forged["digestS3Object"] = forged["digestS3Object"].replace(path.name, decoy.name)
+        decoy.write_text(json.dumps(forged))
+
+    done = run(
+        *command(
+            replace(sample, logs=logs),
+            tmp_path / "case.zip",
+            "--public-keys",
+            str(sample.keys),
+            keys=False,
+        )
+    )
+
+    assert done.returncode == 0, done.stdout
+    there = members_of(tmp_path / "case.zip")
+    assert there[DIGEST] == members_of(case)[DIGEST]
+
+
 @pytest.mark.parametrize(
     ("member", "change", "said"),
     [

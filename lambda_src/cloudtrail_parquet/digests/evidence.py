@@ -109,8 +109,8 @@ def case_of(
 
 def _used(found: Vouched, keys: PublicKeys | None) -> Iterable[PublicKey]:
     """The keys that the digest files name, each once."""
-    digests = [digest[0] for digest in (found.digest, found.following) if digest]
-    named = [key for digest in digests for key in (keys or PublicKeys()).named(digest.fingerprint)]
+    known = keys or PublicKeys()
+    named = [key for digest in found.digests for key in known.named(digest.fingerprint)]
     return dict.fromkeys(named)
 
 

@@ -8,7 +8,8 @@ from cloudtrail_parquet.deliveries import LogFile, Window
 from cloudtrail_parquet.digests.files import FOLDER, DigestFile, DigestName, tail_of
 from cloudtrail_parquet.digests.found_row import FoundRow
 from cloudtrail_parquet.digests.logs import DigestedPlace, Period, files_of_days
-from cloudtrail_parquet.digests.proof import is_same, parsed, text_of
+from cloudtrail_parquet.digests.proof import is_same, is_signed, parsed, text_of
+from cloudtrail_parquet.digests.public_keys import PublicKeys
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.layout import Unit
 from cloudtrail_parquet.source.discover import Discovery
@@ -36,13 +37,31 @@ class Vouched(NamedTuple):
     digest: tuple[DigestFile, Stored] | None = None
     following: tuple[DigestFile, Stored] | None = None
 
+    @property
+    def digests(self) -> list[DigestFile]:
+        """Those digest files that there are."""
+        return [each[0] for each in (self.digest, self.following) if each]
+
+    def is_signed(self, keys: PublicKeys) -> bool:
+        """Whether one of some keys has signed the digest file."""
+        if self.digest is None:
+            return False
+        digest, links = self.digest[0], [each.link for each in self.digests[1:]]
+        signatures = {digest.signature, *(link.signature for link in links if link)} - {""}
+        return any(
+            is_signed(key.value, digest.signed, each)
+            for key in keys.named(digest.fingerprint)
+            for each in signatures
+        )
+
 
 def vouched(
     source: ReadStore, discovery: Discovery, row: FoundRow, window: Window
-) -> Vouched | None:
-    """The log file of a row, best one that a digest file names.
+) -> Iterator[Vouched]:
+    """The log files of a row, with each digest file that names them; one without, if none does.
 
-    The log files that were delivered soonest after the event are read first.
+    The log files that were delivered soonest after the event are read first. If somebody has added
+    a digest file, a log file has several: it has to be seen which of them CloudTrail has signed.
 
     Args:
         source: The source of the logs.
@@ -50,26 +69,24 @@ def vouched(
         row: The row.
         window: The window of the dataset.
 
-    Returns:
-        None if no log file of the unit's window holds the record.
-
     Raises:
         StorageError: A log file, or a digest file, cannot be read.
     """
     unit, record = Unit(*row.place, row.owner.day), parsed(row.record)
     trails = discovery.trails.get(row.place, [])
     files = window_files(source, trails, unit, window)
-    without_digest = None
+    first, has_digest = None, False
     for file in sorted(files, key=lambda file: _wait(file, row.time)):
         data = source.read(file.key)
         number = _record_in(data, record)
         if number is None:
             continue
-        found = _with_digests(source, Vouched(file.key, data, number), file.delivered)
-        if found.digest is not None:
-            return found
-        without_digest = without_digest or found
-    return without_digest
+        first = first or Vouched(file.key, data, number)
+        for found in _with_digests(source, Vouched(file.key, data, number), file.delivered):
+            has_digest = True
+            yield found
+    if first and not has_digest:
+        yield first
 
 
 def _wait(file: LogFile, time: datetime | None) -> tuple[bool, timedelta, str]:
@@ -94,17 +111,19 @@ def _record_in(data: bytes, record: dict[str, Any]) -> int | None:
     return None
 
 
-def _with_digests(source: ReadStore, found: Vouched, delivered: datetime) -> Vouched:
+def _with_digests(source: ReadStore, found: Vouched, delivered: datetime) -> Iterator[Vouched]:
     *above, _, region, _, _, _, _ = found.key.split("/")
     place = DigestedPlace("/".join(above) + "/", region, ())
     tail = tail_of(found.key)
     for digest, stored in _digests(source, place, delivered):
-        if any(tail_of(log.s3_object) == tail for log in digest.logs):
-            for following, other in _digests(source, place, digest.end):
-                if following.link and following.link.tail == digest.tail:
-                    return found._replace(digest=(digest, stored), following=(following, other))
-            return found._replace(digest=(digest, stored))
-    return found
+        if all(tail_of(log.s3_object) != tail for log in digest.logs):
+            continue
+        after = (
+            (following, other)
+            for following, other in _digests(source, place, digest.end)
+            if following.link and following.link.tail == digest.tail
+        )
+        yield found._replace(digest=(digest, stored), following=next(after, None))
 
 
 def _digests(

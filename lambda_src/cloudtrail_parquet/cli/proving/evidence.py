@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -17,9 +17,10 @@ from cloudtrail_parquet.digests.evidence import case_of, zipped
 from cloudtrail_parquet.digests.found_row import FoundRow, rows_of_event
 from cloudtrail_parquet.digests.logs import Period
 from cloudtrail_parquet.digests.proof import Step, prove, status_of
+from cloudtrail_parquet.digests.public_keys import PublicKeys
 from cloudtrail_parquet.digests.vouching import Vouched, vouched
 from cloudtrail_parquet.errors import UsageError
-from cloudtrail_parquet.intake.opening import taken_in
+from cloudtrail_parquet.intake.opening import Intake, taken_in
 from cloudtrail_parquet.planning.plan import UnitRange
 from cloudtrail_parquet.printable import printable
 from cloudtrail_parquet.settings.settings import Settings
@@ -60,14 +61,14 @@ def evidence(  # noqa: PLR0913, PLR0917 - each is an option
     """
     wanted = range_of(day, first, last, account, region)
     check_outside(output, dataset)
-    row, found = _found(dataset, event_id, source, Locations.state_of(dataset, state), wanted)
-    digests = [digest[0] for digest in (found.digest, found.following) if digest]
-    keys = None
-    if digests:
-        times = [moment for digest in digests for moment in (digest.start, digest.end)]
-        period = Period(min(times) - _DAY, max(times) + _DAY)
-        keys = public_keys(key_files, [row.place.region], period)
-    members = case_of(event_id, without_parameters(dataset), row, found, keys)
+    with taken_in(source, Settings(), wanted.only_place) as intake:
+        note_intake(intake)
+        rows = _rows(dataset, event_id, Locations.state_of(dataset, state), wanted)
+        best = _best(rows, intake, key_files)
+    if best is None:
+        what = f"no log file of its unit holds the event {event_id}, as the dataset has it"
+        raise UsageError(what, source, "Name the logs that the dataset was made from")
+    members = case_of(event_id, without_parameters(dataset), *best)
     data, steps = zipped(members), list(prove(members))
     with new_file(output, force=force) as sink:
         sink.write(data)
@@ -76,23 +77,35 @@ def evidence(  # noqa: PLR0913, PLR0917 - each is an option
         raise typer.Exit(status)
 
 
-def _found(
-    dataset: str, event_id: str, source: str, state: str, wanted: UnitRange
-) -> tuple[FoundRow, Vouched]:
-    """The row of an event, and the log file that it came in; the first that has a digest file."""
-    candidate = None
-    with taken_in(source, Settings(), wanted.only_place) as intake:
-        note_intake(intake)
-        for row in _rows(dataset, event_id, state, wanted):
-            found = vouched(intake.store, intake.discovery, row, _window(row))
-            if found and found.digest:
-                return row, found
-            if found and not candidate:
-                candidate = row, found
-    if candidate is None:
-        what = f"no log file of its unit holds the event {event_id}, as the dataset has it"
-        raise UsageError(what, source, "Name the logs that the dataset was made from")
-    return candidate
+class _Candidate(NamedTuple):
+    """A row of the event, a log file that holds it, and the public keys of its digest file."""
+
+    row: FoundRow
+    found: Vouched
+    keys: PublicKeys | None
+
+
+def _best(rows: Iterator[FoundRow], intake: Intake, key_files: KeyFiles) -> _Candidate | None:
+    """The first row and log file whose digest file is signed; else that has one; else the first."""
+    best = None
+    for row in rows:
+        for found in vouched(intake.store, intake.discovery, row, _window(row)):
+            keys = _keys_of(row, found, key_files)
+            candidate = _Candidate(row, found, keys)
+            if found.digest and (keys is None or found.is_signed(keys)):
+                return candidate
+            if best is None or (found.digest and not best.found.digest):
+                best = candidate
+    return best
+
+
+def _keys_of(row: FoundRow, found: Vouched, key_files: KeyFiles) -> PublicKeys | None:
+    """The public keys of the time of some digest files; None if there are neither."""
+    if not found.digests:
+        return None
+    times = [moment for digest in found.digests for moment in (digest.start, digest.end)]
+    period = Period(min(times) - _DAY, max(times) + _DAY)
+    return public_keys(key_files, [row.place.region], period)
 
 
 def _rows(dataset: str, event_id: str, state: str, wanted: UnitRange) -> Iterator[FoundRow]:
