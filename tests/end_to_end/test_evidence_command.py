@@ -252,6 +252,11 @@ FORGED = {
     "another signature": (NEXT, b'"previousDigestSignature": "', b"0"),
     "another hash of the digest file": (NEXT, b'"previousDigestHashValue": "', b"0"),
     "another record in the dataset": (RECORD, b'"awsRegion":"', b"0"),
+    "another name before the one in the dataset": (
+        RECORD,
+        b'"eventName":',
+        b'"Other","eventName":',
+    ),
     "another record in the log file": ("log-file.json.gz", b'"awsRegion":"', b"0"),
     "one more record in the log file": ("log-file.json.gz", b'"Records":[', b"{},"),
     "another log file": (CASE, b"_CloudTrail_", b"0"),

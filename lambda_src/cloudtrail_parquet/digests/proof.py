@@ -73,14 +73,15 @@ def is_signed(public_key: str, text: bytes, signature: str) -> bool:
     from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
 
     try:
-        _loaded(public_key).verify(bytes.fromhex(signature), text, PKCS1v15(), SHA256())
+        loaded(public_key).verify(bytes.fromhex(signature), text, PKCS1v15(), SHA256())
     except (InvalidSignature, TypeError, ValueError):
         return False
     return True
 
 
 @lru_cache(256)
-def _loaded(public_key: str) -> Any:  # noqa: ANN401 - an RSAPublicKey
+def loaded(public_key: str) -> Any:  # noqa: ANN401 - an RSAPublicKey
+    """The public key of a text, as `is_signed` takes it; TypeError or ValueError if it is none."""
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import load_der_public_key  # noqa: PLC0415
 
@@ -88,18 +89,6 @@ def _loaded(public_key: str) -> Any:  # noqa: ANN401 - an RSAPublicKey
     if not isinstance(key, RSAPublicKey):
         raise TypeError("not an RSA key")
     return key
-
-
-def check_key(public_key: str) -> None:
-    """Make sure that a text is a public key, as `is_signed` takes it.
-
-    Raises:
-        ValueError: It is not.
-    """
-    try:
-        _loaded(public_key)
-    except (TypeError, ValueError) as error:
-        raise ValueError("not an RSAPublicKey of PKCS #1 in base64") from error
 
 
 def sums_of(members: Members) -> bytes:
@@ -145,12 +134,17 @@ class _Number(str):
 
 
 def parsed(text: bytes) -> Any:  # noqa: ANN401
-    """JSON text whose numbers stay what they are, digit by digit.
+    """JSON text whose numbers stay what they are, digit by digit; no member hides another.
 
     Raises:
         ValueError: It is something else.
     """
-    return json.loads(text, parse_int=_Number, parse_float=_Number)
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        return found if len(found) == len(pairs) else found | {"": [list(each) for each in pairs]}
+
+    return json.loads(text, parse_int=_Number, parse_float=_Number, object_pairs_hook=members)
 
 
 def text_of(data: bytes) -> bytes:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from cloudtrail_parquet.digests.proof import check_key
+from cloudtrail_parquet.digests.proof import loaded
 from cloudtrail_parquet.errors import UsageError
 
 _HINT = "Write it with aws cloudtrail list-public-keys --start-time … --region … > FILE"
@@ -138,7 +138,10 @@ def keys_in(text: bytes, where: str, region: str = "") -> list[PublicKey]:
 
 
 def _key(entry: _Entry, region: str) -> PublicKey:
-    check_key(entry.value)
+    try:
+        loaded(entry.value)
+    except (TypeError, ValueError) as error:
+        raise ValueError("not an RSAPublicKey of PKCS #1 in base64") from error
     start, end = map(_moment, (entry.validity_start_time, entry.validity_end_time))
     return PublicKey(entry.fingerprint, entry.value, start, end, entry.region or region)
 
