@@ -112,6 +112,23 @@ def test_a_day_that_is_lost_is_a_gap_which_the_next_report_sees_closed(
     assert f"lacked and do not any more: 1 days (UTC) account region {first}" in closed
 
 
+def test_without_receipts_it_says_what_nobody_tells(dataset: Path) -> None:
+    summary = summary_of(report_of(dataset))
+    shutil.rmtree(f"{dataset}.state")
+
+    bare = text_of(report_of(dataset))
+    run("status", dataset, "--rebuild")
+    rebuilt = text_of(report_of(dataset))
+
+    records, told = f"{summary.records:,}", "of which no receipt tells"
+    assert "records 0 in" in bare
+    assert told in bare
+    assert f"Of {records} records from" in bare, "these are read from the parts"
+    assert f"records {records} in" in rebuilt
+    assert told not in rebuilt
+    assert "only records and bytes of Parquet are known" in rebuilt
+
+
 def test_days_accounts_and_regions_are_selected(dataset: Path) -> None:
     account = min(path.name for path in dataset.iterdir()).removeprefix("account=")
 

@@ -119,7 +119,9 @@ class ReportFigures:
         lateness: Late records by the number of days from their own to that of their delivery.
         unreadable: What could not be read, as far as it is named.
         unplaced: Log files that no unit reads.
-        unknown_days: Days of places whose counts are unknown, since their receipts were rebuilt.
+        untold: Ranges of days that have parts, and no receipt that tells of them.
+        rebuilt_days: Days of places of which only records and parts are known, since their receipts
+            were made from these.
         is_shared: Whether figures of files, and of how late records came, are of other accounts or
             regions as well, which share units with those that were selected.
         tops: What occurs most often; None if that was not asked for.
@@ -132,9 +134,21 @@ class ReportFigures:
     lateness: dict[int, int] = field(default_factory=dict)
     unreadable: list[Unreadable] = field(default_factory=list)
     unplaced: list[Misplaced] = field(default_factory=list)
-    unknown_days: int = 0
+    untold: list[CoveredRange] = field(default_factory=list)
+    rebuilt_days: int = 0
     is_shared: bool = False
     tops: TopFigures | None = None
+
+    @property
+    def untold_days(self) -> int:
+        """How many days of places have parts, and no receipt that tells of them."""
+        return sum(each.days for each in self.untold)
+
+    @property
+    def last_of_records(self) -> date:
+        """The last day that has records, as far as is known; the last day of all if none has."""
+        counted = [day for day, each in self.days.items() if each.written]
+        return max(counted + [each.last for each in self.untold], default=self.last)
 
     @property
     def total(self) -> DayFigures:

@@ -156,10 +156,10 @@ def sizes(figures: ReportFigures) -> Markup:
     )
     unknown = (
         paragraph(
-            f"The counts of {counted(figures.unknown_days, 'day of a place', 'days of places')} are"
-            " not known, and not in here: their receipts were rebuilt from the parts."
+            f"Of {counted(figures.rebuilt_days, 'day of a place', 'days of places')} only records"
+            " and bytes of Parquet are known: their receipts were made from the parts."
         )
-        if figures.unknown_days
+        if figures.rebuilt_days
         else None
     )
     shared = (

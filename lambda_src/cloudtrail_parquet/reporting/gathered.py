@@ -63,7 +63,8 @@ def gather(coverage: Coverage, state: ReadStore, wanted: UnitRange) -> ReportFig
             _add_lateness(figures, _of_units(coverage.ledger.table(month, _PARTS), wanted))
             named += _with_names(table, units)
             figures.is_shared |= _are_shared(units, wanted)
-    figures.unknown_days = sum(each.days for each in coverage if each.verdict.cause == "rebuilt")
+    figures.untold = [each for each in coverage if each.verdict.cause == "receipt"]
+    figures.rebuilt_days = sum(each.days for each in coverage if each.verdict.cause == "rebuilt")
     _add_names(figures, state, named[-_MOST_RECEIPTS:])
     return figures
 

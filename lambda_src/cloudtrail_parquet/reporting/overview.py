@@ -21,8 +21,12 @@ def overview(figures: ReportFigures) -> Markup:
     total, states = figures.total, figures.states()
     lacking = figures.lacking
     days = sum(states.values())
+    in_places = f"in {counted(len(figures.coverage), 'place')}"
+    if figures.untold:
+        untold = counted(figures.untold_days, "day of a place", "days of places")
+        in_places = f"{in_places}, without {untold} of which no receipt tells"
     facts = [
-        ("records", f"{total.records:,}", f"in {counted(len(figures.coverage), 'place')}"),
+        ("records", f"{total.records:,}", in_places),
         ("days of places", f"{days:,}", f"{states.get('converted', 0):,} converted"),
         ("lacking", f"{lacking:,}", plural_of(lacking, "day of a place", "days of places")),
         ("late records", f"{total.late:,}", _per_cent(total.late, total.records)),
@@ -80,12 +84,15 @@ def _differences(before: ReportSummary, now: ReportSummary) -> Iterator[tuple[st
         ("log files and records not readable", "unreadable"),
     ):
         old, new = getattr(before, key), getattr(now, key)
-        yield name, f"{old:,}", f"{new:,}", f"{new - old:+,}" if new != old else "none"
+        yield name, f"{old:,}", f"{new:,}", _signed(new - old, f"{abs(new - old):,}")
     for name, key in (("log files", "log_bytes"), ("Parquet", "parquet_bytes")):
         old, new = getattr(before, key), getattr(now, key)
-        sign = "+" if new > old else "\N{MINUS SIGN}"
-        difference = f"{sign}{size_of(abs(new - old))}" if new != old else "none"
-        yield name, size_of(old), size_of(new), difference
+        yield name, size_of(old), size_of(new), _signed(new - old, size_of(abs(new - old)))
+
+
+def _signed(difference: int, size: str) -> str:
+    sign = "+" if difference > 0 else "\N{MINUS SIGN}"
+    return f"{sign}{size}" if difference else "none"
 
 
 def _moved(title: str, ranges: tuple[Range, ...]) -> Iterator[Markup]:

@@ -51,10 +51,8 @@ def make_report(
     """
     figures = gather(coverage, stores.state, wanted)
     if top_days:
-        last = max(
-            (day for day, each in figures.days.items() if each.written), default=figures.last
-        )
-        figures.tops = tops_of(stores.dataset, wanted._replace(first=figures.first), last, top_days)
+        days = wanted._replace(first=figures.first)
+        figures.tops = tops_of(stores.dataset, days, figures.last_of_records, top_days)
     made = f"{stores.now():%Y-%m-%dT%H:%M:%SZ}"
     selection = tuple(sorted(wanted.accounts)), tuple(sorted(wanted.regions))
     summary = summary_of(figures, stores.dataset.uri, made, selection)

@@ -131,7 +131,7 @@ def test_the_page_says_what_has_changed() -> None:
 
     text = text_of(html_after(before, now))
 
-    assert "days of places that lack 4 2 -2" in text
+    assert "days of places that lack 4 2 \N{MINUS SIGN}2" in text
     assert (
         "lacked and do not any more: 2 days (UTC) account region 2025-01-01 to 2025-01-02 1 a"
         in text
