@@ -22,6 +22,7 @@ from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.state.notes import read_notes, unfinished
 from cloudtrail_parquet.state.receipt import Receipt
 from tests.builders import WritableStores
+from tests.examples import FEW
 from tests.unit.conversion import test_places as places
 from tests.unit.deliveries import START, checksums, event, expected, memory
 from tests.unit.deliveries import found as rows_of
@@ -247,6 +248,7 @@ def test_an_addition_that_was_killed_is_completed_wherever_that_was(
     assert changes > 3
 
 
+@FEW
 @given(places.deliveries(), st.sampled_from(LAYOUTS), st.data())
 def test_a_source_that_grows_gives_the_same_rows_in_every_layout(
     files: list[places.File], layout: PartitionLayout, data: st.DataObject

@@ -23,6 +23,7 @@ from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import Discovery, discover, units
 from cloudtrail_parquet.state.receipt import Receipt
 from tests.builders import WritableStores, log_file
+from tests.examples import FEW
 from tests.unit.deliveries import START, UNIQUE, canonical, delays, event, memory, moments
 
 LAYOUTS: list[PartitionLayout] = list(get_args(PartitionLayout))
@@ -100,6 +101,7 @@ def expected(files: Iterable[File]) -> Counter[Row]:
     )
 
 
+@FEW
 @given(deliveries(), st.sampled_from(LAYOUTS), st.data())
 def test_every_layout_has_the_same_rows_whatever_the_order_and_the_splits(
     files: list[File], layout: PartitionLayout, data: st.DataObject

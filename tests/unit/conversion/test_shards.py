@@ -13,7 +13,6 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pytest
 from hypothesis import given
-from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from cloudtrail_parquet.batch.preview import preview_unit
@@ -32,6 +31,7 @@ from cloudtrail_parquet.state.notes import read_notes
 from cloudtrail_parquet.state.receipt import Receipt, ShardReceipt
 from cloudtrail_parquet.storage import Staging, Store, open_store
 from tests.builders import WritableStores, log_file
+from tests.examples import FEW
 from tests.unit.deliveries import (
     ACCOUNT,
     REGION,
@@ -53,7 +53,6 @@ SETTINGS = Settings(row_group_rows=4, fetch_threads=1)
 SMALL_PARTS = dataclasses.replace(SETTINGS, part_bytes=1)
 HOUR = timedelta(hours=1)
 
-FEWER = profile(max_examples=profile().max_examples // 2)  # each converts a dozen times
 
 File = tuple[str, bytes]
 
@@ -179,7 +178,7 @@ def orders(of: int) -> st.SearchStrategy[list[Shard]]:
     )
 
 
-@FEWER
+@FEW
 @given(windows(), st.integers(2, 6), st.data())
 def test_shards_in_any_order_come_to_what_one_conversion_gives(
     files: list[File], of: int, data: st.DataObject
@@ -208,7 +207,7 @@ def test_shards_in_any_order_come_to_what_one_conversion_gives(
 Action = tuple[date, Shard]
 
 
-@FEWER
+@FEW
 @given(deliveries(), st.data())
 def test_every_record_stands_once_whatever_is_split_when(
     files: list[tuple[datetime, list[dict[str, Any]], str]], data: st.DataObject
@@ -232,7 +231,7 @@ def test_every_record_stands_once_whatever_is_split_when(
 # Killed.
 
 
-@FEWER
+@FEW
 @given(windows(), st.integers(1, 4), st.data())
 def test_a_shard_that_was_killed_anywhere_is_healed_by_running_it_again(
     files: list[File], of: int, data: st.DataObject

@@ -18,6 +18,7 @@ from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.verification.findings import Finding, Kind
 from cloudtrail_parquet.verification.verify import Scope, Verification
 from tests.builders import WritableStores
+from tests.examples import FEW
 from tests.unit.counted import Counts
 from tests.unit.deliveries import ACCOUNT, REGION, START, deliver, deliver_all, deliveries, event
 
@@ -41,6 +42,7 @@ def faults(stores: WritableStores, scope: Scope | None = None) -> list[Finding]:
     return [finding for finding in verify(stores, scope) if finding.is_fault]
 
 
+@FEW
 @given(deliveries())
 def test_nothing_is_wrong_whatever_is_delivered_however_late(files: Files) -> None:
     stores = converted(files)
@@ -48,6 +50,7 @@ def test_nothing_is_wrong_whatever_is_delivered_however_late(files: Files) -> No
     assert verify(stores) == []
 
 
+@FEW
 @given(deliveries(), st.data())
 def test_a_row_that_is_taken_out_put_in_or_changed_is_found(
     files: Files, data: st.DataObject
@@ -95,6 +98,7 @@ def _sign(stores: WritableStores, key: str, data: bytes, rows: int) -> None:
                 stores.state.write(entry.key, json.dumps(receipt).encode())
 
 
+@FEW
 @given(deliveries(), st.data())
 def test_a_log_file_that_is_taken_away_is_missed_or_has_expired(
     files: Files, data: st.DataObject
