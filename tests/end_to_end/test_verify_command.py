@@ -560,6 +560,25 @@ def test_a_part_that_was_renamed_is_unknown_under_its_new_name(small: Small, nam
     assert {one["part"] for one in found.of("part missing")} == {small.key(small.part)}
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        "stray.parquet",
+        "dt=2026-01-10/part-00000.parquet",
+        f"account={ACCOUNT}/region=eu-central-1/year=2026/month=1/day=10/part-00000.parquet",
+    ],
+)
+def test_a_parquet_file_outside_all_partitions_is_unknown(small: Small, key: str) -> None:
+    (small.dataset / key).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(small.part, small.dataset / key)
+
+    found = small.compare()
+
+    assert [(one["kind"], one["part"]) for one in found.findings] == [("part unknown", key)]
+    assert found.status == WRONG
+    assert found.summary["looked_at"]["units"] == found.summary["there"]["units"]
+
+
 def test_a_copy_of_a_part_is_unknown_and_its_rows_are_there_twice(small: Small) -> None:
     shutil.copyfile(small.part, small.part.with_name("part-00001.parquet"))
 

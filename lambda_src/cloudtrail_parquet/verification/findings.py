@@ -98,7 +98,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         kind: Its kind.
-        unit: The unit that it is about, as `Unit.name` has it.
+        unit: The unit that it is about, as `Unit.name` has it; empty for what is in no partition.
         what: What is so, in words.
         part: The key of the part.
         row: The index of the row in it.

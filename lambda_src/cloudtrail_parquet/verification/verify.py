@@ -12,7 +12,8 @@ from urllib.parse import unquote
 
 import msgspec
 
-from cloudtrail_parquet.layout import Place, Unit, span_folder, span_of, unit_of
+from cloudtrail_parquet.layout import Place, Unit, partition, span_folder, span_of, unit_of
+from cloudtrail_parquet.schema.columns import PARTITION_SCHEMAS
 from cloudtrail_parquet.state.keys import receipt_days
 from cloudtrail_parquet.storage import ReadStore
 from cloudtrail_parquet.verification.findings import Amounts, Finding, Kind
@@ -123,10 +124,13 @@ class Verification:
     ) -> Iterator[Finding]:
         """Verify the units; what is found comes unit by unit, stragglers last.
 
+        What lies in no partition comes first, unless accounts or regions are selected.
+
         Args:
             workers: How many processes.
             tell: Is told of each unit: the bytes of its parts, and that it is one.
         """
+        yield from self._outside()
         stragglers = OpenStragglers()
         for result in self._results(workers):
             self.amounts.add(result.amounts)
@@ -159,6 +163,23 @@ class Verification:
                     running += [processes.submit(_verify, unit) for unit in islice(waiting, 1)]
             finally:
                 processes.shutdown(wait=not running, cancel_futures=True)
+
+    def _outside(self) -> Iterator[Finding]:
+        """The Parquet files that readers find, and that are in no partition of the layout."""
+        if self._scope.accounts or self._scope.regions:
+            return
+        for entry in self._dataset.files(""):
+            if entry.key.lower().endswith(".parquet") and not self._is_in_partition(entry.key):
+                unit = unit_of(entry.key)
+                if unit is None or self._scope.first <= unit.day <= self._scope.last:
+                    what = "it is in no partition of the dataset, and readers may read it"
+                    yield Finding(kind=Kind.PART_UNKNOWN, unit="", part=entry.key, what=what)
+
+    def _is_in_partition(self, key: str) -> bool:
+        layout = self._properties.layout
+        folders = "/".join(key.split("/")[: len(PARTITION_SCHEMAS[layout].names)])
+        unit = unit_of(f"{folders}/.parquet")
+        return unit is not None and key.startswith(partition(unit, layout))
 
     def _survey(self) -> None:
         rules = dict[str, Any]()
@@ -206,7 +227,8 @@ class Verification:
 
     def _days_with_parts(self, span: Place) -> set[date]:
         folder = span_folder(Unit(*span, _EPOCH), self._properties.layout)
-        units = (unit_of(entry.key) for entry in self._dataset.files(folder))
+        keys = (entry.key for entry in self._dataset.files(folder))
+        units = (unit_of(key) for key in keys if self._is_in_partition(key))
         return {unit.day for unit in units if unit and unit.span == span}
 
     def _days_with_logs(self, span: Place) -> set[date]:

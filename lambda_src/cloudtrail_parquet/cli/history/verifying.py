@@ -208,7 +208,7 @@ def _print(findings: Iterable[Finding], *, as_json: bool) -> Counter[Kind]:
 def line_of(finding: Finding) -> str:
     """A finding on a line."""
     event = f" (eventID {finding.event_id})" if finding.event_id else ""
-    unit = "" if finding.where == finding.unit else f"{finding.unit}: "
+    unit = "" if finding.unit in {"", finding.where} else f"{finding.unit}: "
     return f"{finding.kind}: {unit}{finding.where}{event}: {finding.what}"
 
 
