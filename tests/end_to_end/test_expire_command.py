@@ -51,6 +51,20 @@ def test_receipts_tell_what_went(lake: Path) -> None:
     assert (old["parts"], old["records"]["written"], len(recent["parts"])) == ([], 1, 1)
 
 
+def test_what_has_expired_adds_up_also_in_another_layout(lake: Path, tmp_path: Path) -> None:
+    deliver(tmp_path / "logs", event("later", RECENT + timedelta(days=1), account="999999999999"))
+    before = OLD - timedelta(days=9)  # a day that no unit is of
+    deliver(tmp_path / "logs", event("older", before), delivered=RECENT + timedelta(hours=1))
+    succeed("convert", tmp_path / "logs", lake)
+    succeed("expire", lake, "--older-than", "1y")
+    succeed("verify", lake, "--source", tmp_path / "logs")
+
+    succeed("rewrite", lake, tmp_path / "days", "--partition-layout", "dt")
+    succeed("verify", tmp_path / "days")
+    succeed("rewrite", tmp_path / "days", tmp_path / "places", "--partition-layout", "account/dt")
+    succeed("verify", tmp_path / "places")
+
+
 def test_an_age_that_is_none_is_told(lake: Path) -> None:
     done = run("expire", lake, "--older-than", "7 decades")
 

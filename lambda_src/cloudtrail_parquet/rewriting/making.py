@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 from uuid import uuid4
 
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from cloudtrail_parquet.contract import PLACE_COLUMNS, PartitionLayout
@@ -27,7 +28,7 @@ from cloudtrail_parquet.rewriting.standing import Standing
 from cloudtrail_parquet.rewriting.wanted import wanted_of
 from cloudtrail_parquet.schema.columns import SCHEMA
 from cloudtrail_parquet.settings.settings import Settings
-from cloudtrail_parquet.state.figures import Part, Rewritten, added, commonest
+from cloudtrail_parquet.state.figures import Expired, Part, Rewritten, added, commonest
 from cloudtrail_parquet.state.identities import Identities
 from cloudtrail_parquet.state.notes import known_identities
 from cloudtrail_parquet.state.receipt import Receipt
@@ -192,7 +193,7 @@ class Making:
             receipt,
             parts=parts,
             bytes_out=sum(part.bytes for part in parts),
-            stragglers=outlet.stragglers,
+            expired=receipt.expired if self._is_one else _expired(receipt, outlet),
             unmapped=commonest(added([receipt.unmapped, outlet.inexact])),
             additions=0,
             run=uuid4().hex,
@@ -201,6 +202,15 @@ class Making:
         )
         receipt.records.check(receipt.unit.name)
         return receipt
+
+
+def _expired(receipt: Receipt, outlet: UnitOutlet) -> Expired | UnsetType:
+    """What of a part of a unit is no longer kept: the rows that it had, and that are not there."""
+    if receipt.expired is UNSET:
+        return UNSET
+    there = sum(part.rows for part in outlet.all_parts)
+    gone = receipt.records.written + receipt.records.straggled - there
+    return replace(receipt.expired, rows=gone) if gone or receipt.expired.is_own else UNSET
 
 
 def _together(receipts: Sequence[Receipt]) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from typing import Any
 
@@ -130,8 +131,8 @@ def sums(receipt: Receipt) -> Iterator[str]:
         yield f"{counted(made, 'record')} written, {counted(rows, 'row')} in its parts"
     if size != receipt.bytes_out:
         yield f"{counted(receipt.bytes_out, 'byte')} out, {size:,} in its parts"
-    if sum(receipt.stragglers.values()) != records.straggled:
-        by_day = sum(receipt.stragglers.values())
+    by_day = sum(receipt.stragglers.values())
+    if not 0 <= records.straggled - by_day <= rows_removed(receipt):  # days of those may be unknown
         yield f"{counted(records.straggled, 'straggler')}, {by_day:,} by day"
     if receipt.files.listed != receipt.files.read + receipt.files.quarantined:
         yield f"{counted(receipt.files.listed, 'log file')}, not as many read or quarantined"
@@ -165,6 +166,11 @@ def written_by_place(receipt: Receipt) -> dict[Place, int]:
 def rows_removed(receipt: Receipt) -> int:
     """How many rows of a unit are no longer kept, since their days are too old."""
     return 0 if receipt.expired is UNSET else receipt.expired.rows
+
+
+def has_removed(receipt: Receipt | None, day: date) -> bool:
+    """Whether a receipt says that what its unit had of a day is no longer kept."""
+    return receipt is not None and receipt.expired is not UNSET and day < receipt.expired.before
 
 
 def part_named(receipt: Receipt | None, key: str) -> Part | None:

@@ -12,6 +12,7 @@ from cloudtrail_parquet.verification.delivered import LateRecord
 from cloudtrail_parquet.verification.findings import Finding, Kind
 from cloudtrail_parquet.verification.partitions import LateRow
 from cloudtrail_parquet.verification.parts import DAMAGE, rows_by_id
+from cloudtrail_parquet.verification.receipts import has_removed
 from cloudtrail_parquet.verification.tables import DISCARDED, REQUIRED
 from cloudtrail_parquet.verification.unit_check import Inspector, UnitResult
 from cloudtrail_parquet.wording import counted
@@ -78,8 +79,9 @@ def _not_found(
     by_day: dict[Unit, dict[bytes, LateRecord]] = defaultdict(dict)
     for record in wanted:
         by_day[owner.on(record.day)][record.digest] = record
+    receipt = inspector.receipts.of(owner).receipt
     for target, records in sorted(by_day.items()):
-        if inspector.receipts.noted(target).is_expired:
+        if has_removed(receipt, target.day) or inspector.receipts.noted(target).is_expired:
             continue  # its rows are no longer kept
         ids = pa.array({record.event_id for record in records.values()}, pa.string())
         for entry in inspector.partitions.entries(target):
