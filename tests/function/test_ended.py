@@ -4,7 +4,7 @@ import json
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple, NoReturn
 
 import pyarrow.parquet as pq
@@ -31,7 +31,7 @@ from cloudtrail_parquet.function.telemetry import Telemetry
 from cloudtrail_parquet.layout import WHOLE, Bound, Place, Shard, Unit
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.state.cuts import note_cut
-from cloudtrail_parquet.state.keys import ATTEMPTS
+from cloudtrail_parquet.state.keys import ATTEMPTS, StateKeys
 from cloudtrail_parquet.state.notes import read_notes
 from cloudtrail_parquet.state.receipt import Receipt
 from cloudtrail_parquet.storage import open_store
@@ -75,6 +75,7 @@ class Cloud:
     failed: list[tuple[tuple[UnitRef, ...], CloudTrailParquetError]] = field(default_factory=list)
     links: int = 0
     inline: bool = False
+    lease_wait_s: int = 900
 
     def __post_init__(self) -> None:
         source, dataset, state = (open_store("memory:///") for _ in range(3))
@@ -132,7 +133,7 @@ class Cloud:
                     cloud.send(event, one.link + 1)
                 return len(sent)
 
-        settings = Settings(partition_layout=self.layout)
+        settings = Settings(partition_layout=self.layout, lease_wait_s=self.lease_wait_s)
         telemetry = Telemetry()
         function = Function(
             self.stores,
@@ -234,6 +235,19 @@ def test_a_unit_that_was_ended_by_chance_is_converted_by_the_next_attempt() -> N
     assert cloud.ids == ["id-1"]
     assert not cloud.notes
     assert not cloud.failed
+
+
+def test_a_single_unit_waits_for_the_lease_of_a_process_that_was_ended() -> None:
+    """Else it uses up its attempts at it, and is not known to have ended the one after that."""
+    cloud = Cloud(places(2), "dt", lease_wait_s=0)
+    unit = Unit("", "", DAY)
+    expired = datetime.now(UTC) - timedelta(seconds=4)  # by clocks that may differ by five
+    lease = {"holder": "dead", "expires": expired.isoformat(), "seconds": -4}
+    cloud.stores.state.write(StateKeys.of(unit).lease, json.dumps(lease).encode())
+
+    cloud.work(Delivery(ConvertEvent.of([unit]), 1, 1))
+
+    assert cloud.ids == all_ids(cloud)
 
 
 @pytest.mark.parametrize("number", [2, 40])

@@ -43,6 +43,9 @@ LEASE_WAIT_S = 60
 SHARD_WAIT_S = 300
 """The same for a shard: shards are ready together and published one after the other."""
 
+_EXPIRY_S = 10
+"""How long after its expiry a lease may be left alone, as clocks differ a little."""
+
 _ENDED = 2
 """The attempts at a unit that may be ended, one perhaps by chance, before it is set aside."""
 
@@ -94,7 +97,7 @@ def convert_units(invocation: Invocation, units: Sequence[UnitRef]) -> dict[str,
     attempts.begin()
     with attempts.coming_to_an_end():
         record_properties(stores, DatasetOptions.of(settings), LeaseOptions.of(settings))
-        batch = _Batch(invocation, undone, ended if len(units) == 1 else 0)
+        batch = _Batch(invocation, undone, ended, is_single=len(units) == 1)
         if not ended:  # else what was read with the one that is to blame would be lost again
             batch.join(units)
         # With nobody to hand them to: from both ends by turns, up to the one that is to blame.
@@ -109,9 +112,12 @@ def convert_units(invocation: Invocation, units: Sequence[UnitRef]) -> dict[str,
 class _Batch:
     """The units of an event, and what has become of them so far."""
 
-    def __init__(self, invocation: Invocation, undone: Undone, ended: int) -> None:
-        """``ended`` is how many attempts were at the event, if it has a single unit."""
-        self._invocation, self._undone, self._ended = invocation, undone, ended
+    def __init__(
+        self, invocation: Invocation, undone: Undone, ended: int, *, is_single: bool
+    ) -> None:
+        """``ended`` is how many attempts were at the event, ``is_single`` if it has one unit."""
+        self._invocation, self._undone, self._is_single = invocation, undone, is_single
+        self._ended = ended if is_single else 0
         self._stores, self._settings = invocation.stores, invocation.settings
         self._telemetry, self._fanout = invocation.telemetry, invocation.fanout
         self._late = invocation.whole_s - invocation.left_s() > START_S  # by other work
@@ -214,11 +220,16 @@ class _Batch:
         return receipt
 
     def _lease_wait_s(self, shard: Shard) -> int:
-        """How long to wait for leases: also for that of an attempt that was ended to expire."""
+        """How long to wait for leases: also for that of an attempt that was ended to expire.
+
+        A single unit may be one at which such an attempt was, perhaps at another event, of which it
+        was one of many. Were each of its own to fail at that lease, nobody would learn that it ends
+        those who read it.
+        """
         longest_s = LEASE_WAIT_S if shard == WHOLE else SHARD_WAIT_S
         wait_s = min(self._settings.lease_wait_s, longest_s)
-        if self._ended:
-            wait_s = max(wait_s, self._settings.lease_s)
+        if self._is_single:
+            wait_s = max(wait_s, self._settings.lease_s + _EXPIRY_S)
         return min(wait_s, int(self._invocation.left_s() - MARGIN_S))
 
     def _set_aside(self, unit: Unit, shard: Shard, files: Sequence[LogFile]) -> str:
