@@ -17,9 +17,11 @@ import pyarrow as pa
 
 from cloudtrail_parquet.conversion.guard import keys_in
 from cloudtrail_parquet.deliveries import LogFile
+from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import Unit, part_number, unit_of
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
 from cloudtrail_parquet.settings.options import ConversionOptions
+from cloudtrail_parquet.settings.settings import SettingSource, settings_of
 from cloudtrail_parquet.state.figures import Part
 from cloudtrail_parquet.state.identities import Fingerprint, Identities, fingerprint_of, known_as
 from cloudtrail_parquet.state.notes import Notes
@@ -47,6 +49,7 @@ class Addition:
         again: The latter.
         gone: What the source has lost of what is known, in words; empty if nothing.
         fingerprint: The fingerprint of all log files, those that are gone and the new ones.
+        options: How they are converted: as the parts that stay were.
     """
 
     before: Receipt
@@ -55,6 +58,7 @@ class Addition:
     again: tuple[LogFile, ...]
     gone: str
     fingerprint: str
+    options: ConversionOptions
 
     @property
     def kept(self) -> frozenset[str]:
@@ -141,16 +145,19 @@ def addition_of(  # noqa: PLR0913
         is_settled: Whether the unit would be settled.
     """
     before, names = notes.receipt, {name_in(unit, file): file for file in window}
-    if before is None or not is_made_alike(before, options) or may_retry(before):
+    if before is None or may_retry(before):
         return None
     if len(names) < len(window):  # of those with one name it is not known which are new
         return None
+    is_alike = is_made_alike(before, options)
     if known is None:  # all are read again where the parts had to be kept without
-        return Addition(before, None, window, (), before.kept, "") if before.kept else None
+        may_add = before.kept and is_alike
+        return Addition(before, None, window, (), before.kept, "", options) if may_add else None
     new = {name for name in names if known.records_of(name) is None}
     gone = known.missing_among(names)
     again = {name for name in names if gone and known.records_of(name) == 0}
-    if not new and not again:
+    own = options if is_alike else options_of(before, options)
+    if own is None or not (is_alike or gone) or not (new or again):
         return None
     fingerprint = fingerprint_of(before.source_fingerprint)
     for name in new:
@@ -159,7 +166,7 @@ def addition_of(  # noqa: PLR0913
         return None
     files = [file for name, file in names.items() if name in new | again]
     read_again = tuple(names[name] for name in sorted(again))
-    return Addition(before, known, files, read_again, gone, str(fingerprint))
+    return Addition(before, known, files, read_again, gone, str(fingerprint), own)
 
 
 def _is_due(
@@ -186,6 +193,42 @@ def is_made_alike(before: Receipt, options: ConversionOptions) -> bool:
     today = window.lookbehind_s, window.lookahead_s, SCHEMA_VERSION, options.dataset.folders
     return made == today and all(
         before.settings.get(name) == value for name, value in options.row_shaping.items()
+    )
+
+
+def options_of(before: Receipt, options: ConversionOptions) -> ConversionOptions | None:
+    """The options with which log files can join the parts of a receipt, made by other rules.
+
+    As parts have to stay, what joins them gets the rules and the encoding that they have, so that
+    the receipt is true of all rows. It may be of a later schema, as its footer says.
+
+    Args:
+        before: The receipt.
+        options: The options of today.
+
+    Returns:
+        None if they have another window or other folders, if today's rules redact more, or if it is
+        not known how the parts were made.
+    """
+    window = options.dataset.window
+    ownership = before.lookbehind_s, before.lookahead_s, before.folders
+    is_later = before.schema_version > SCHEMA_VERSION
+    if is_later or ownership != (window.lookbehind_s, window.lookahead_s, options.dataset.folders):
+        return None
+    if not options.row_shaping.keys() <= before.settings.keys():
+        return None
+    try:
+        own = ConversionOptions.of(settings_of(SettingSource("receipt", before.settings)))
+    except UsageError:  # of a version that had others
+        return None
+    is_other = own.dataset.layout != options.dataset.layout
+    if is_other or not set(options.rows.redact) <= set(own.rows.redact):
+        return None
+    return options._replace(
+        rows=options.rows._replace(discard=own.rows.discard, redact=own.rows.redact),
+        writer=options.writer._replace(json_encoding=own.writer.json_encoding),
+        shaping={**options.shaping, **own.row_shaping},
+        row_shaping=own.row_shaping,
     )
 
 

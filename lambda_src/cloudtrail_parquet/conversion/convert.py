@@ -168,6 +168,8 @@ def _is_done_by_another(before: Task[Any], task: Task[Any]) -> bool:
     receipt: Receipt | None = task.last_receipt
     if receipt is None or task.notes.receipt_version == before.notes.receipt_version:
         return False
+    if isinstance(task, WholeTask) and task.addition is not None:  # which replaces nothing of it
+        return False
     if not is_made_alike(receipt, task.options):
         raise StorageError(
             "a run with other settings has converted it meanwhile",

@@ -27,6 +27,7 @@ from cloudtrail_parquet.conversion.run import Run
 from cloudtrail_parquet.conversion.staying.half_done import (
     is_half_done,
     may_add,
+    may_join,
     repeated_parts,
 )
 from cloudtrail_parquet.conversion.task import ShardTask
@@ -126,7 +127,8 @@ def keep(run: Run, kept: Receipt, others: NotesByShard, held: HeldLeases) -> Rec
     is_known = before is not None and run.task.notes.is_true and not before.rebuilt
     is_known = is_known and _identities(run, receipt) is not None
     was_split = bool(others) and all(shard_of(part.key) == WHOLE for part in receipt.parts)
-    if (was_split or (is_first and not is_known)) and may_add(run, receipt):
+    must_add = is_first and not is_known and may_add(run, receipt)
+    if must_add or (was_split and may_join(run, receipt)):
         raise PartitionsChangedError(run.task.unit.name)
     return receipt
 

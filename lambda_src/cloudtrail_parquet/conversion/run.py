@@ -76,9 +76,10 @@ class Run:
             self.identities.forget(name_in(self.unit, file))
         self._counted = [file for file in task.files if file not in set(again)]
         self.quarantined: list[Quarantined] = []
-        self._options, self._layout = task.options, task.options.dataset.layout
+        self._options = task.addition.options if task.addition else task.options
+        self._layout = self._options.dataset.layout
         self._source, self._files = task.stores.source, task.files
-        self._metadata = footer_values(task.unit.name, task.fingerprint, task.options.shaping_json)
+        self._metadata = footer_values(task.unit.name, task.fingerprint, self._options.shaping_json)
         self._own = PartsWriter(
             staging,
             self._options.writer,

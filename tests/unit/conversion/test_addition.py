@@ -11,16 +11,20 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cloudtrail_parquet.api import make_settings
 from cloudtrail_parquet.clock import SystemClock
 from cloudtrail_parquet.contract import PartitionLayout
 from cloudtrail_parquet.conversion.addition import MAX_ADDITIONS
+from cloudtrail_parquet.dataset.parts import footer_value, read_footer
 from cloudtrail_parquet.layout import WHOLE, Place, Unit
 from cloudtrail_parquet.planning.plan import Receipts, UnitRange, plan_units
+from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
 from cloudtrail_parquet.settings.options import PlanOptions
+from cloudtrail_parquet.state.keys import StateKeys
 from cloudtrail_parquet.state.notes import read_notes, unfinished
-from cloudtrail_parquet.state.receipt import Receipt
+from cloudtrail_parquet.state.receipt import Receipt, to_text
 from tests.builders import WritableStores
 from tests.examples import FEW
 from tests.unit.conversion import test_places as places
@@ -31,6 +35,7 @@ from tests.unit.mortal import Killed, KilledError
 PLACE, OTHER, *_ = places.PLACES
 DEFAULT: PartitionLayout = "account/region/year/month/day"
 UNIT = Unit(*PLACE, START.date())
+HIDDEN = {"name": "hidden", "keys": ["password"]}
 LAYOUTS = list(get_args(PartitionLayout))
 
 
@@ -84,6 +89,15 @@ def reading(stores: WritableStores) -> Iterator[list[str]]:
     stores.source.read = noted  # type: ignore[method-assign]
     yield keys
     stores.source.read = read  # type: ignore[method-assign]
+
+
+def due(stores: WritableStores, **settings: object) -> list[str]:
+    """Why units are outdated."""
+    known = places.deliver(stores, [])
+    receipts = Receipts(stores.state, stores.clock.now(), stores.dataset)
+    everything, options = UnitRange.of(None, None), PlanOptions.of(make_settings(**settings))
+    planned = plan_units(stores.source, receipts, known, everything, "outdated", options)
+    return [one.why for one in planned]
 
 
 def lose(stores: WritableStores) -> None:
@@ -171,14 +185,57 @@ def test_what_is_late_is_added_to_a_unit_whose_log_files_have_expired() -> None:
     assert rows_of(stores) == expected(records)
 
 
-def test_rows_of_today_do_not_join_those_of_other_rules() -> None:
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ({}, {"json_encoding": "json"}),
+        ({}, {"discard": [{"name": "calls", "eventName": ["Call"]}]}),
+        ({"redact": [HIDDEN]}, {}),
+    ],
+    ids=["another encoding", "another rule discards", "a rule redacted"],
+)
+def test_what_joins_parts_of_other_rules_is_made_as_they_were(
+    before: dict[str, Any], now: dict[str, Any]
+) -> None:
+    stores = memory()
+    records = put(stores, 1)
+    convert(stores, **before)
+    lose(stores)
+    records += put(stores, 2, minute=30)
+
+    receipt = convert(stores, **now)
+
+    assert rows_of(stores) == expected(records)
+    assert (receipt.status, receipt.additions) == ("partial", 1)
+    assert receipt.settings == make_settings(**before).shaping()
+    footers = [read_footer(stores.dataset, part.key) for part in receipt.parts]
+    made = [json.loads(footer_value(footer, "settings")) for footer in footers]
+    assert made == [receipt.settings] * 2
+    assert due(stores, **now) == []
+
+
+def test_what_joins_parts_of_an_older_schema_leaves_the_receipt_at_that() -> None:
+    stores = memory()
+    records = put(stores, 1)
+    older = replace(convert(stores), schema_version=SCHEMA_VERSION - 1)
+    stores.state.write(StateKeys.of(UNIT).receipt, to_text(older))
+    lose(stores)
+    records += put(stores, 2, minute=30)
+
+    receipt = convert(stores)
+
+    assert rows_of(stores) == expected(records)
+    assert (receipt.additions, receipt.schema_version) == (1, SCHEMA_VERSION - 1)
+
+
+def test_rows_do_not_join_those_of_which_less_was_redacted() -> None:
     stores = memory()
     records = put(stores, 1)
     convert(stores)
     lose(stores)
     put(stores, 2, minute=30)
 
-    receipt = convert(stores, json_encoding="json")
+    receipt = convert(stores, redact=[HIDDEN])
 
     assert rows_of(stores) == expected(records)
     assert receipt.kept
@@ -351,22 +408,14 @@ def test_what_a_run_with_other_settings_left_out_is_added_by_the_next_one() -> N
     lose(stores)
     records += put(stores, 2, minute=30)
 
-    def due(**settings: object) -> list[str]:
-        made = make_settings(**settings)
-        known = places.deliver(stores, [])
-        receipts = Receipts(stores.state, stores.clock.now(), stores.dataset)
-        everything, options = UnitRange.of(None, None), PlanOptions.of(made)
-        planned = plan_units(stores.source, receipts, known, everything, "outdated", options)
-        return [one.why for one in planned]
+    assert due(stores, redact=[HIDDEN])
+    convert(stores, redact=[HIDDEN])
 
-    assert due(json_encoding="json")
-    convert(stores, json_encoding="json")
-
-    assert due(json_encoding="json") == []
-    assert due() == ["log files of its window have changed since it was kept"]
+    assert due(stores, redact=[HIDDEN]) == []
+    assert due(stores) == ["log files of its window have changed since it was kept"]
     convert(stores)
     assert rows_of(stores) == expected(records)
-    assert due() == []
+    assert due(stores) == []
 
 
 def test_a_unit_whose_state_is_lost_takes_what_comes_after_its_log_files_have_expired() -> None:

@@ -611,7 +611,10 @@ def test_a_unit_is_not_replaced_by_less_because_the_names_of_a_shard_s_log_files
     assert ids(stores) == ["id-2", "id-20"]
 
 
-def test_what_is_new_is_added_to_a_unit_that_is_kept_beside_a_split_that_was_begun() -> None:
+@pytest.mark.parametrize("now", [SETTINGS, dataclasses.replace(SETTINGS, json_encoding="json")])
+def test_what_is_new_is_added_to_a_unit_that_is_kept_beside_a_split_that_was_begun(
+    now: Settings,
+) -> None:
     early, late = (file(START + n * HOUR, n, log_file(event(n, START + HOUR))) for n in (2, 20))
     stores = of_files([early])
     convert(stores)
@@ -620,7 +623,7 @@ def test_what_is_new_is_added_to_a_unit_that_is_kept_beside_a_split_that_was_beg
     stores.dataset.delete([key for key in parts(stores) if shard_of(key) != WHOLE])
     stores.source.delete([early[0]])
 
-    again = convert(stores)
+    again = convert(stores, settings=now)
 
     assert again is not None
     assert again.kept

@@ -34,7 +34,7 @@ def added_receipt(run: Run, addition: Addition, seconds: float) -> Receipt:
         return receipt
     refused = run.task.refused_words
     why = addition.gone.removesuffix(refused) + refused
-    return replace(receipt, status="partial", kept=why, kept_source=run.task.fingerprint)
+    return replace(receipt, status="partial", kept=why, kept_source=run.task.kept_source(before))
 
 
 def add(run: Run, addition: Addition, seconds: float, held: HeldLeases) -> Receipt:
@@ -59,7 +59,7 @@ def add(run: Run, addition: Addition, seconds: float, held: HeldLeases) -> Recei
         stay = addition.keys(task.stores.dataset, day)
         return pa.chunked_array([*run.duplicates.keys(day).chunks, stay], pa.int64())
 
-    if why := lost_rows(task.stores, left, keys, "", task.options.rows.discard):
+    if why := lost_rows(task.stores, left, keys, "", addition.options.rows.discard):
         _adopt(run, addition, left, why, held)
         raise PartitionsChangedError(task.unit.name)
     receipt = added_receipt(run, addition, seconds)

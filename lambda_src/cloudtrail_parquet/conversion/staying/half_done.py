@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from cloudtrail_parquet.conversion.addition import is_made_alike
+from cloudtrail_parquet.conversion.addition import is_made_alike, options_of
 from cloudtrail_parquet.conversion.guard import keys_in, lost_rows
 from cloudtrail_parquet.conversion.run import Run
 from cloudtrail_parquet.conversion.task import WholeTask
@@ -32,6 +32,12 @@ def may_add(run: Run, kept: Receipt | None) -> bool:
     """Whether the next run adds to the parts of a receipt, if it says that they were kept."""
     is_whole = isinstance(run.task, WholeTask) and bool(run.task.window)
     return is_whole and kept is not None and is_made_alike(kept, run.task.options)
+
+
+def may_join(run: Run, kept: Receipt) -> bool:
+    """Whether the next run adds to parts that stay, if their log files are known by then."""
+    is_whole = isinstance(run.task, WholeTask) and bool(run.task.window)
+    return is_whole and (may_add(run, kept) or options_of(kept, run.task.options) is not None)
 
 
 def repeated_parts(run: Run, entries: list[Entry]) -> set[str]:
