@@ -18,7 +18,7 @@ import pyarrow as pa
 from cloudtrail_parquet.conversion.guard import keys_in
 from cloudtrail_parquet.deliveries import LogFile
 from cloudtrail_parquet.errors import UsageError
-from cloudtrail_parquet.layout import Unit, part_number, unit_of
+from cloudtrail_parquet.layout import WHOLE, Shard, Unit, part_number, shard_of, unit_of
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
 from cloudtrail_parquet.settings.options import ConversionOptions
 from cloudtrail_parquet.settings.settings import SettingSource, settings_of
@@ -64,6 +64,14 @@ class Addition:
     def kept(self) -> frozenset[str]:
         """The keys of the parts that stay."""
         return frozenset(part.key for part in self.before.parts)
+
+    @property
+    def shard(self) -> Shard:
+        """The shard that new parts are named after: one of those of which the parts that stay are.
+
+        A unit that was split and then rewritten is a whole, but its parts have their names still.
+        """
+        return max(map(shard_of, self.kept), key=lambda shard: shard.number, default=WHOLE)
 
     def is_in_place(self, entries: Callable[[date], Iterable[Entry]]) -> bool:
         """Whether the parts that stay are there, by the entries of each partition."""

@@ -78,6 +78,7 @@ class Run:
         self.quarantined: list[Quarantined] = []
         self._options = task.addition.options if task.addition else task.options
         self._layout = self._options.dataset.layout
+        self._shard = task.addition.shard if task.addition else task.shard
         self._source, self._files = task.stores.source, task.files
         self._metadata = footer_values(task.unit.name, task.fingerprint, self._options.shaping_json)
         self._own = PartsWriter(
@@ -85,7 +86,7 @@ class Run:
             self._options.writer,
             self._metadata,
             lambda number: part_key(
-                self.unit, self._first(self.unit) + number, self._layout, task.shard
+                self.unit, self._first(self.unit) + number, self._layout, self._shard
             ),
         )
         self._straggler_parts: dict[date, list[Part]] = {}
@@ -163,7 +164,7 @@ class Run:
             self._options.writer,
             self._metadata,
             lambda number: straggler_key(
-                target, self.unit.day, first + number, self._layout, self.task.shard
+                target, self.unit.day, first + number, self._layout, self._shard
             ),
         )
         with writer:

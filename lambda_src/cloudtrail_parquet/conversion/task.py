@@ -178,9 +178,9 @@ class WholeTask(Task[Receipt]):
         return addition if is_in_place else None
 
     def _is_split(self, addition: Addition) -> bool:
-        if any(shard_of(key) != WHOLE for key in addition.kept):
-            return True
-        return self.was_split and self.has_other_notes()
+        splits = {shard_of(key).split for key in addition.kept}
+        may_be = self.was_split or not splits <= {WHOLE.split}
+        return len(splits) > 1 or (may_be and self.has_other_notes())
 
     def has_other_notes(self) -> bool:
         """See `Task`."""

@@ -57,7 +57,7 @@ def as_changed(
         redacted=dict(added([before.redacted, *(one.redactor.counts for one in changers)])),
         records=records,
         places=places,
-        kept_source=before.kept_source.partition(" ")[0],
+        kept_source="",  # what could not join the parts as they were may join them now
     )
 
 

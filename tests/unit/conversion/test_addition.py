@@ -20,6 +20,7 @@ from cloudtrail_parquet.conversion.addition import MAX_ADDITIONS
 from cloudtrail_parquet.dataset.parts import footer_value, read_footer
 from cloudtrail_parquet.layout import WHOLE, Place, Unit
 from cloudtrail_parquet.planning.plan import Receipts, UnitRange, plan_units
+from cloudtrail_parquet.rewriting.in_place import rewrite_unit
 from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
 from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.state.keys import StateKeys
@@ -228,17 +229,23 @@ def test_what_joins_parts_of_an_older_schema_leaves_the_receipt_at_that() -> Non
     assert (receipt.additions, receipt.schema_version) == (1, SCHEMA_VERSION - 1)
 
 
-def test_rows_do_not_join_those_of_which_less_was_redacted() -> None:
+def test_rows_join_those_of_which_less_was_redacted_once_these_are_rewritten() -> None:
     stores = memory()
     records = put(stores, 1)
     convert(stores)
     lose(stores)
-    put(stores, 2, minute=30)
+    late = put(stores, 2, minute=30)
 
     receipt = convert(stores, redact=[HIDDEN])
 
     assert rows_of(stores) == expected(records)
     assert receipt.kept
+    assert due(stores, redact=[HIDDEN]) == []
+    rewrite_unit(UNIT, stores, make_settings(redact=[HIDDEN]))
+    assert due(stores, redact=[HIDDEN])
+    convert(stores, redact=[HIDDEN])
+    assert rows_of(stores) == expected(records + late)
+    assert due(stores, redact=[HIDDEN]) == []
 
 
 def test_a_log_file_that_was_replaced_is_read_with_all_others() -> None:

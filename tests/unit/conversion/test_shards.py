@@ -22,6 +22,7 @@ from cloudtrail_parquet.conversion.published import PublishedParts
 from cloudtrail_parquet.conversion.shards import IncompleteSplitError
 from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError, SupersededError
 from cloudtrail_parquet.layout import WHOLE, Bound, Shard, Unit, owner_of, shard_of, unit_of
+from cloudtrail_parquet.rewriting.in_place import rewrite_unit
 from cloudtrail_parquet.schema.columns import TIMESTAMP
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.log_files import window_files
@@ -629,6 +630,29 @@ def test_what_is_new_is_added_to_a_unit_that_is_kept_beside_a_split_that_was_beg
     assert again.kept
     assert ids(stores) == ["id-2", "id-20"]
     assert not [key for key in state_keys(stores) if key.startswith("shards/")]
+
+
+def test_what_is_new_is_added_to_a_rewritten_split_wherever_a_run_is_killed() -> None:
+    for changes in range(100):
+        stores = of_files(TWO)
+        split(stores, 2)
+        rewrite_unit(UNIT, stores, dataclasses.replace(SETTINGS, compression="gzip"))
+        stores.source.delete([TWO[1][0]])
+        put(stores, [file(MORNING + HOUR, 4, log_file(event(3, EVENING), event(4, MORNING)))])
+        with suppress(KilledError):
+            convert(Killed(stores, changes).stores)
+            break
+
+        again = convert(stores)
+
+        assert again is not None
+        assert again.kept
+        assert ids(stores) == ["id-1", "id-2", "id-3", "id-4"], changes
+        assert {part.key for part in again.parts} == set(parts(stores))
+        assert {shard_of(part.key).of for part in again.parts} == {2}
+    else:
+        pytest.fail("it is never done")
+    assert changes > 3
 
 
 @pytest.mark.parametrize("order", [(FIRST, SECOND), (SECOND, FIRST)])

@@ -51,7 +51,7 @@ def add(run: Run, addition: Addition, seconds: float, held: HeldLeases) -> Recei
     """
     task = run.task
     left = _left_behind(run, addition)
-    is_split = not task.was_split and any(shard_of(entry.key) != WHOLE for entry in left)
+    is_split = any(shard_of(entry.key) != WHOLE for entry in left) and task.has_other_notes()
     if is_split or not addition.is_in_place(run.published.at):
         raise PartitionsChangedError(task.unit.name)
 
