@@ -4,7 +4,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
-from functools import cache
 from types import ModuleType
 
 import pyarrow as pa
@@ -55,8 +54,8 @@ def scaled_down() -> Iterator[None]:
         rewriter.in_background = rewritten  # type: ignore[attr-defined]
 
 
-@cache
 def _with_version() -> list[ModuleType]:
+    """The modules that know the version; some of them come with the first run that needs them."""
     modules = [
         module for name, module in sys.modules.items() if name.startswith("cloudtrail_parquet.")
     ]

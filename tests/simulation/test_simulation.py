@@ -1,7 +1,11 @@
 """Some seeds of the simulation; `make simulate` plays many."""
 
+import sys
+from types import ModuleType
+
 import pytest
 
+from tests.simulation import program
 from tests.simulation.play import play
 from tests.simulation.report import lines
 
@@ -20,3 +24,20 @@ def test_a_seed_is_the_same_story_every_time() -> None:
     (once,), (again,) = play([8]), play([8])
 
     assert once.trace == again.trace
+
+
+def test_modules_that_a_run_imports_are_of_the_version_of_each_run_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    late = ModuleType("cloudtrail_parquet.late")
+    try:
+        program.install(program.installed() + 1)
+        late.SCHEMA_VERSION = program.installed()  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, late.__name__, late)
+        program.install(program.installed() + 1)
+
+        assert program.installed() == late.SCHEMA_VERSION
+    finally:
+        program.install(None)
+
+    assert program.installed() == late.SCHEMA_VERSION
