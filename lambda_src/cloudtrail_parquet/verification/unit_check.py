@@ -315,7 +315,10 @@ def _taken_before(receipt: Receipt) -> int:
 
 
 def _counts(receipt: Receipt, taken: Delivered) -> Iterator[Finding]:
-    """What a receipt counts, counted once more."""
+    """What a receipt counts, counted once more.
+
+    Of records that a rewrite has discarded there was one row, whose copies remain duplicates.
+    """
     if receipt.additions:  # each counts the log files that are new to it, and reads no others
         return
     for name, count in taken.counts.items():

@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 
 from cloudtrail_parquet.conversion.convert import convert_unit
 from cloudtrail_parquet.layout import Unit
+from cloudtrail_parquet.rewriting.in_place import rewrite_unit
+from cloudtrail_parquet.settings.rules import Discard
 from cloudtrail_parquet.settings.settings import Settings
+from cloudtrail_parquet.state.keys import StateKeys
 from cloudtrail_parquet.verification.findings import Finding, Kind
 from cloudtrail_parquet.verification.verify import Scope, Verification
 from tests.builders import WritableStores
@@ -258,3 +261,30 @@ def test_a_unit_costs_a_get_for_each_part_and_log_file_and_four_for_its_state() 
     assert counts.requests["LOG"] == 6
     assert counts.requests["GET"] <= 6 * (1 + 4 + 2) + 4  # parts, receipts and intents, identities
     assert counts.requests["PUT"] == counts.requests["DELETE"] == 0
+
+
+def test_copies_of_what_a_rewrite_discards_may_count_as_repeated_but_not_be_forgotten() -> None:
+    same = [event(number, START) for number in range(3)]
+    files: Files = [(START, same, folder) for folder in ("", "o-abcdefghij/")]
+    stores = converted([*files, (START, [event(3, START) | {"eventName": "Other"}], "")])
+    unit = Unit(ACCOUNT, REGION, START.date())
+    rules = Settings(discard=(Discard(name="calls", eventName=("Call",)),))
+
+    records = rewrite_unit(unit, stores, rules).records
+
+    assert (records.discarded, records.duplicate, records.written) == (3, 3, 1)
+    assert not faults(stores)
+
+    _falsify(stores, unit, discarded=-1, elsewhere=1)
+
+    what = "it says 2 records discarded; its log files have 6"
+    assert what in {finding.what for finding in faults(stores)}
+
+
+def _falsify(stores: WritableStores, unit: Unit, **more: int) -> None:
+    """Add to what a unit's receipt counts."""
+    key = StateKeys.of(unit).receipt
+    told = json.loads(stores.state.read(key))
+    for name, number in more.items():
+        told["records"][name] += number
+    stores.state.write(key, json.dumps(told).encode())
