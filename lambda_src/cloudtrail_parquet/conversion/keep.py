@@ -143,7 +143,7 @@ def _write_kept(run: Run, kept: Receipt, others: NotesByShard, held: HeldLeases)
     # Of splits that others have replaced, or were to replace them, and of which nothing is there.
     splits = {shard_of(key).split for key in sizes}
     forgotten = {shard: each for shard, each in others.items() if shard.split not in splits}
-    if not is_true or is_mixed:
+    if not is_true or is_mixed or repeated_parts(run, entries):
         recorded = (
             {shard_of(part.key).split for part in kept.parts} if notes.is_true else set[SplitId]()
         )

@@ -208,7 +208,7 @@ class PublishedParts:
                     hits = pc.is_in(published, value_set=keys)
                     if hits.true_count:
                         rows = part.read_row_group(number).filter(hits).to_pylist()
-                        contents = list(map(_content, rows))
+                        contents = list(map(content_of, rows))
                         yield from zip(published.filter(hits).to_pylist(), contents, strict=True)
 
 
@@ -247,7 +247,7 @@ def _may_hold(
     return bool(first <= there.last and there.first <= last)
 
 
-def _content(row: dict[str, Any]) -> bytes:
+def content_of(row: dict[str, Any]) -> bytes:
     """A digest of a row's record, and its place if the row names that."""
     place = repr([row.get(name) for name in Place._fields]).encode()
     return content(restore_json(row).encode()) + place
@@ -262,6 +262,6 @@ def without_published(
     suspects = pc.is_in(encoded["#key"], value_set=pa.array(list(contents), pa.int64()))
     suspected = encoded.filter(suspects)
     keys, rows = suspected["#key"].to_pylist(), materialize(suspected).to_pylist()
-    repeats = (_content(row) in contents[key] for key, row in zip(keys, rows, strict=True))
+    repeats = (content_of(row) in contents[key] for key, row in zip(keys, rows, strict=True))
     keep = [not (suspect and next(repeats)) for suspect in suspects.to_pylist()]
     return encoded.filter(pa.array(keep, pa.bool_()))

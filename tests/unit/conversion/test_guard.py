@@ -435,6 +435,20 @@ def test_rows_of_a_log_file_damaged_in_place_stay_though_no_receipt_can_be_read(
     assert ids(stores) == {"id-1", "id-2", "id-3"}
 
 
+def test_conflicting_records_in_parts_of_several_runs_stay_though_the_state_is_lost() -> None:
+    stores = memory()
+    gone = put(stores, 1, 2, 3)
+    convert(stores)
+    deliver(stores, NOON, [event(1, NOON) | {"eventName": "Other"}])
+    assert convert(stores).additions
+    without("")(stores)
+    stores.source.delete([gone])
+    stood = checksums(stores)
+
+    assert convert(stores).kept
+    assert checksums(stores) == stood
+
+
 def test_a_kept_unit_that_stands_whole_and_in_shards_keeps_each_record_once() -> None:
     stores, keys = spread()
     in_shards(stores, Shard(2, 3), Shard(3, 3))

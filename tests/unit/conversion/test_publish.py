@@ -15,10 +15,11 @@ from obstore.store import MemoryStore
 
 from cloudtrail_parquet.clock import SystemClock
 from cloudtrail_parquet.conversion.convert import convert_unit
+from cloudtrail_parquet.coverage.rebuild import rebuild
 from cloudtrail_parquet.errors import StorageError
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit
 from cloudtrail_parquet.planning.plan import Receipts, UnitRange, plan_units
-from cloudtrail_parquet.settings.options import PlanOptions
+from cloudtrail_parquet.settings.options import LeaseOptions, PlanOptions
 from cloudtrail_parquet.settings.rules import Redact
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.source.discover import discover
@@ -196,6 +197,40 @@ def test_nothing_is_lost_with_a_log_file_that_goes_after_a_run_was_killed_amid_r
         assert not once or set(ids(stores).values()) == {1}, changes
         assert is_true(stores), changes
         assert left_over(stores) == [], changes
+    assert changes > 5
+
+
+def lose_state(stores: WritableStores) -> None:
+    stores.state.delete([entry.key for entry in stores.state.files("")])
+
+
+def lose_and_rebuild(stores: WritableStores) -> None:
+    lose_state(stores)
+    rebuild(stores, LeaseOptions.of(SMALL), SMALL.settle_margin_s)
+
+
+@pytest.mark.parametrize("lose", [lose_state, lose_and_rebuild])
+@pytest.mark.parametrize(
+    "settings", [one[2] for one in OTHERS[:2]], ids=[one[0] for one in OTHERS[:2]]
+)
+def test_what_a_killed_run_has_put_does_not_stand_twice_though_the_state_is_lost(
+    lose: Callable[[WritableStores], None],
+    settings: Settings,
+) -> None:
+    for changes in range(60):
+        stores = settled()
+        with suppress(KilledError):
+            convert(Killed(stores, changes).stores, settings)
+            break
+        stood = ids(stores)
+        lose(stores)
+        stores.source.delete([entry.key for entry in stores.source.files("")][5:6])
+
+        convert(stores, settings)
+
+        assert stood.keys() == ids(stores).keys(), changes
+        assert set(ids(stores).values()) == {1}, changes
+        assert is_true(stores), changes
     assert changes > 5
 
 

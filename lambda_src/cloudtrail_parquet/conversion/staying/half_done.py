@@ -15,6 +15,7 @@ import pyarrow as pa
 from cloudtrail_parquet.conversion.addition import is_made_alike, options_of
 from cloudtrail_parquet.conversion.guard import keys_in, lost_rows
 from cloudtrail_parquet.conversion.run import Run
+from cloudtrail_parquet.conversion.staying.forgotten import repeats
 from cloudtrail_parquet.conversion.task import WholeTask
 from cloudtrail_parquet.layout import Unit, unit_of
 from cloudtrail_parquet.settings.rules import Discard
@@ -43,6 +44,8 @@ def may_join(run: Run, kept: Receipt) -> bool:
 def repeated_parts(run: Run, entries: list[Entry]) -> set[str]:
     """The keys of parts, among those of a unit or shard, without which no record would be lost."""
     task, before, intent = run.task, run.task.last_receipt, run.task.notes.intent
+    if task.notes.is_void or (intent is None and before is not None and before.rebuilt):
+        return repeats(task.stores.dataset, entries)
     if intent is None or not is_half_done(task.notes):
         return set()
     sizes = {entry.key: entry.size for entry in entries}
