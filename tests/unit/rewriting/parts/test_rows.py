@@ -68,6 +68,7 @@ def test_redaction_after_the_fact_is_that_of_a_conversion(
 @given(records=st.lists(odd_records, min_size=1, max_size=4))
 @example(records=[record_text(mcpEventDetails='{"":true,"executionTimeMs":-0}')])
 @example(records=[record_text(tlsDetails='{"z":{"b":1,"a":2},"tlsVersion":[1],"a":"\\ud800"}')])
+@example(records=[record_text(userIdentity='{"type":1,"onBehalfOf":{"a":1},"type":2}')])
 @pytest.mark.parametrize("before", ENCODINGS)
 def test_rows_of_an_older_schema_with_the_same_columns_stay_the_same(
     before: JsonEncoding, records: list[str]
