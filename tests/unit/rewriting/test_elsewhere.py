@@ -241,6 +241,12 @@ def test_units_that_were_kept_stay_so() -> None:
     rewrite_elsewhere(stores, target, PLAIN, ALL["account/region/dt"])
 
     assert receipt_of(target, unit).kept == kept.kept
+    stood = parts(target)
+    # What could not join its parts as they were may join them now: it is looked at once.
+    assert [each.unit for each in plan(target, ALL["account/region/dt"])] == [unit]
+    convert(target, ALL["account/region/dt"])
+    assert parts(target) == stood
+    assert receipt_of(target, unit).kept
     assert not plan(target, ALL["account/region/dt"])
 
 

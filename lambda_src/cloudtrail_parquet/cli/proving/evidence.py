@@ -77,7 +77,7 @@ def evidence(  # noqa: PLR0913, PLR0917 - each is an option
         raise typer.Exit(status)
 
 
-class _Candidate(NamedTuple):
+class _RowInLogs(NamedTuple):
     """A row of the event, a log file that holds it, and the public keys of its digest file."""
 
     row: FoundRow
@@ -85,13 +85,13 @@ class _Candidate(NamedTuple):
     keys: PublicKeys | None
 
 
-def _best(rows: Iterator[FoundRow], intake: Intake, key_files: KeyFiles) -> _Candidate | None:
+def _best(rows: Iterator[FoundRow], intake: Intake, key_files: KeyFiles) -> _RowInLogs | None:
     """The first row and log file whose digest file is signed; else that has one; else the first."""
     best = None
     for row in rows:
         for found in vouched(intake.store, intake.discovery, row, _window(row)):
             keys = _keys_of(row, found, key_files)
-            candidate = _Candidate(row, found, keys)
+            candidate = _RowInLogs(row, found, keys)
             if found.digest and (keys is None or found.is_signed(keys)):
                 return candidate
             if best is None or (found.digest and not best.found.digest):
