@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from cloudtrail_parquet.coverage.causes.day_sets import DaySet
 from cloudtrail_parquet.coverage.causes.digest_days import DigestDays
 from cloudtrail_parquet.coverage.causes.gaps import Gaps
+from cloudtrail_parquet.coverage.causes.record_days import RecordDays
 from cloudtrail_parquet.coverage.causes.stops import FEW, MANY, Found, find_stops
 from cloudtrail_parquet.coverage.comparison import UnitComparison
 from cloudtrail_parquet.coverage.ledger import DAYS, HOT, SCHEMA
@@ -141,7 +142,8 @@ def cover(
     gaps = Gaps(wanted, covered, listed, orphans, late, comparison.rebuilt)
     _check_seen(gaps, stores.dataset.uri)
     layout, most = options.dataset.layout, MANY if units <= MOST_PARTS else FEW
-    found = find_stops(stores.dataset, layout, [*gaps.gaps, *gaps.beside], covered, most)
+    records, every_gap = RecordDays(ledger), [*gaps.gaps, *gaps.beside]
+    found = find_stops(stores.dataset, layout, every_gap, covered, records, most)
     digests = DigestDays(listed.store, listed.discovery) if listed else None
     more = [*gaps.found, *gaps.explained(found, digests)]
     remarks = list(_remarks(ledger, gaps, found, digests))

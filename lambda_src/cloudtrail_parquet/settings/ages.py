@@ -11,7 +11,7 @@ LEAST_DAYS = 30
 
 _FOUR_YEARS = range(2024, 2028)  # one of them is a leap year
 
-_AGE = re.compile(r"\s*(\d{1,5})\s*(d|days?|months?|y|years?)\s*", re.IGNORECASE)
+_AGE = re.compile(r"\s*(\d{1,5})\s*(d|days?|months?|y|years?)\s*", re.ASCII | re.IGNORECASE)
 
 
 def first_kept(age: str, today: date, where: str) -> date:

@@ -336,3 +336,47 @@ def test_days_before_the_first_one_and_a_dataset_without_anything() -> None:
 
     assert (coverage.first, list(coverage), coverage.is_lacking) == (None, [], True)
     assert FIRST < LAST
+
+
+def test_a_stop_after_which_a_place_has_records_does_not_explain_a_later_gap() -> None:
+    world = Organisation()
+    place = Place(MAIN, HOME)
+    for day in (*range(1, 8), *range(12, 15)):
+        stopped = [trail_event("StopLogging")] if day == 6 else []
+        world.deliver(place, march(day), *stopped)
+    world.convert()
+
+    said = world.said(first=march(1), last=march(14))
+
+    assert {said[MAIN, HOME, day] for day in range(8, 12)} == {("empty", "quiet")}
+
+
+def test_a_receipt_without_records_is_no_delivery_on_the_last_day_of_a_stop() -> None:
+    world = Organisation()
+    for region in (HOME, VIRGINIA):
+        for day in (*range(1, 6), *range(13, 15)):
+            world.deliver(Place(MAIN, region), march(day))
+    world.deliver(Place(MAIN, HOME), march(5), trail_event("StopLogging"), hour=20)
+    world.deliver(Place(MAIN, HOME), march(13), trail_event("StartLogging"), hour=0)
+    world.convert()
+
+    said = world.said(first=march(1), last=march(14))
+
+    assert said[MAIN, HOME, 12] == ("converted", ""), "its window holds a log file of the 13th"
+    assert said[MAIN, VIRGINIA, 12] == ("empty", "trail stopped")
+
+
+def test_the_newest_days_have_not_expired_where_all_log_files_of_a_place_are_gone() -> None:
+    world = Organisation()
+    for account in (MAIN, OTHER):
+        for day in range(1, 6):
+            world.deliver(Place(account, HOME), march(day))
+    world.convert()
+    for entry in list(world.stores.source.files(f"AWSLogs/{OTHER}/")):
+        world.stores.source.delete([entry.key])
+    for day in range(6, 11):
+        world.deliver(Place(MAIN, HOME), march(day))
+
+    said = world.said(first=march(1), last=march(10))
+
+    assert {said[OTHER, HOME, day] for day in range(6, 11)} == {("empty", "quiet")}

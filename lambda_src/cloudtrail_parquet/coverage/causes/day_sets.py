@@ -15,7 +15,7 @@ class DaySet:
         self._firsts: list[date] = []
         self._lasts: list[date] = []
         for first, last in sorted(ranges):
-            if self._lasts and first <= _after(self._lasts[-1]):
+            if self._lasts and first <= day_after(self._lasts[-1]):
                 self._lasts[-1] = max(last, self._lasts[-1])
             else:
                 self._firsts.append(first)
@@ -41,7 +41,7 @@ class DaySet:
             if begin < one:
                 yield begin, one - _DAY
             if other >= begin:
-                begin = _after(other)
+                begin = day_after(other)
             if begin > last or other == date.max:
                 return
         if begin <= last:
@@ -51,10 +51,11 @@ class DaySet:
         """The days from one to another on which a range begins, or one has ended the day before."""
         yield from self._firsts[bisect_left(self._firsts, first) : bisect_right(self._firsts, last)]
         for day in self._lasts[bisect_left(self._lasts, first) : bisect_left(self._lasts, last)]:
-            yield _after(day)
+            yield day_after(day)
 
 
-def _after(day: date) -> date:
+def day_after(day: date) -> date:
+    """The day after, or the last one that there is."""
     return day if day == date.max else day + _DAY
 
 

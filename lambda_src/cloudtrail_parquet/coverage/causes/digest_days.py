@@ -6,11 +6,12 @@ Source: CloudTrail User Guide, "CloudTrail digest file structure". Signatures ar
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, NamedTuple
 
 import msgspec
 
+from cloudtrail_parquet.coverage.causes.day_sets import day_after
 from cloudtrail_parquet.deliveries import day_folder
 from cloudtrail_parquet.errors import StorageError, UnreadableLogError
 from cloudtrail_parquet.formats.gzip_text import inflate
@@ -89,7 +90,7 @@ class DigestDays:
         }
 
     def _list(self, prefix: str, first: date, last: date) -> Iterable[tuple[date, Entry]]:
-        begin, end = (f"{prefix}{day_folder(day)}" for day in (first, _next(last)))
+        begin, end = (f"{prefix}{day_folder(day)}" for day in (first, day_after(last)))
         for entry in files_between(self._source, begin, end):
             try:
                 year, month, day = map(int, entry.key[len(prefix) :].split("/")[:3])
@@ -103,10 +104,6 @@ class DigestDays:
             return msgspec.json.decode(text, type=_Digest)
         except (StorageError, UnreadableLogError, msgspec.DecodeError, UnicodeDecodeError):
             return None
-
-
-def _next(day: date) -> date:
-    return day if day == date.max else day + timedelta(days=1)
 
 
 def _day_of_log(named: dict[str, Any]) -> date | None:

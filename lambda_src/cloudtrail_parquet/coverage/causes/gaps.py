@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from cloudtrail_parquet.coverage.causes.day_sets import DaySet, cut
+from cloudtrail_parquet.coverage.causes.day_sets import DaySet, cut, day_after
 from cloudtrail_parquet.coverage.causes.digest_days import DigestDay, DigestDays
+from cloudtrail_parquet.coverage.causes.record_days import RecordDays
 from cloudtrail_parquet.coverage.causes.stops import NEAR, Found, Gap, Stop
 from cloudtrail_parquet.coverage.ranges import CoveredRange, RangesByPlace, add_all
 from cloudtrail_parquet.coverage.source_days import DayFiles, SourceDays
@@ -153,13 +154,14 @@ class Gaps:
         """The wanted days of the gaps, cut into ranges of which the same is said.
 
         Args:
-            found: What records beside the gaps tell.
+            found: What records tell.
             digests: What digest files tell; None without a source.
         """
         for gap in self.gaps:
             stops = _nearest(found.stops, gap.place)
-            borders = [day for stop in stops for day in (stop.first, _next(stop.last))]
-            borders += [_next(event.time.date()) for event in found.regions.get(gap.place, ())]
+            edges = [day for stop in stops for day in stop.edges]
+            borders = [border for day in edges for border in (day, day_after(day))]
+            borders += [day_after(event.time.date()) for event in found.regions.get(gap.place, ())]
             borders += self._account(gap.place).borders(gap.first, gap.last)
             borders += self._all.borders(gap.first, gap.last)
             if self.source:
@@ -179,7 +181,7 @@ class Gaps:
         if told.verdict.cause != "quiet" or not late:
             yield told
             return
-        borders = [border for day in late for border in (day, _next(day))]
+        borders = [border for day in late for border in (day, day_after(day))]
         for first, last in cut(told.first, told.last, borders):
             verdict = LATE if first in late else told.verdict
             yield CoveredRange(told.place, first, last, verdict)
@@ -195,7 +197,7 @@ class Gaps:
         if source and (why := source.refused(place.account)):
             return Verdict("empty", "refused", f"the account may not be listed: {why}")
         for stop in stops:
-            if stop.first <= day <= stop.last and self._concerns(stop, gap, day):
+            if stop.first <= day <= stop.last and self._concerns(stop, gap, day, found.records):
                 return Verdict("empty", "trail stopped", stop.basis)
         if region := self._region(gap, day, found):
             return region
@@ -207,8 +209,10 @@ class Gaps:
                 "empty", "expired", f"older than all that is listed, from {source.first} on"
             )
         if gap.is_leading:
-            return Verdict("empty", "region", f"not enabled or not used before {_next(gap.last)}")
-        if oldest is not None and day >= oldest:
+            return Verdict(
+                "empty", "region", f"not enabled or not used before {day_after(gap.last)}"
+            )
+        if gap.is_trailing or (oldest is not None and day >= oldest):
             return Verdict("empty", "quiet", _QUIET)
         if is_silent:
             since = f"from {oldest} on" if oldest else "none of the place"
@@ -226,10 +230,11 @@ class Gaps:
                 return Verdict("empty", "region", f"not enabled {when} {event.words}")
         return None
 
-    def _concerns(self, stop: Stop, gap: Gap, day: date) -> bool:
+    def _concerns(self, stop: Stop, gap: Gap, day: date, records: RecordDays) -> bool:
         """Whether a stop that one place tells of is why another one has nothing on a day.
 
         A place that had something after the stop, or has it again before its end, is not concerned.
+        Around its ends what is delivered about midnight may be all that others have of a day.
         """
         if stop.place == gap.place:
             return True
@@ -237,9 +242,12 @@ class Gaps:
         is_until = gap.is_trailing or (stop.last - gap.last).days <= NEAR
         if not (is_since and is_until):
             return False
-        if stop.place.account == gap.place.account:
-            return day not in self._account(gap.place)
-        return day not in self._all  # then it was a trail of the organization
+        is_own = stop.place.account == gap.place.account
+        there = self._account(gap.place) if is_own else self._all
+        if day not in there:
+            return True  # if of others, then it was a trail of the organization
+        whose = Place(gap.place.account if is_own else "", "")
+        return day in stop.edges and not records.has_any(whose, day)
 
 
 def _spans(place: Place) -> set[Place]:
@@ -293,7 +301,3 @@ def _told(digest: DigestDay | None, verdict: Verdict) -> Verdict:
 def _days(first: date, last: date) -> Iterator[date]:
     for number in range((last - first).days + 1):
         yield first + _DAY * number
-
-
-def _next(day: date) -> date:
-    return day if day == date.max else day + _DAY

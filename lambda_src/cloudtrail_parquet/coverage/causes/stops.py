@@ -6,7 +6,8 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from cloudtrail_parquet.contract import PartitionLayout
-from cloudtrail_parquet.coverage.causes.day_sets import DaySet
+from cloudtrail_parquet.coverage.causes.day_sets import DaySet, day_after
+from cloudtrail_parquet.coverage.causes.record_days import RecordDays
 from cloudtrail_parquet.coverage.causes.trail_events import TrailEvent, trail_events
 from cloudtrail_parquet.layout import Place, Unit, span_of
 from cloudtrail_parquet.planning.ahead import ahead
@@ -71,6 +72,11 @@ class Stop(NamedTuple):
     last: date
     basis: str
 
+    @property
+    def edges(self) -> set[date]:
+        """Its first and last days, and those next to them in it."""
+        return {self.first, day_after(self.first), self.last - _DAY, self.last}
+
 
 class Found(NamedTuple):
     """What was found beside gaps.
@@ -79,18 +85,21 @@ class Found(NamedTuple):
         stops: Times without deliveries, by account.
         regions: The calls that enable or disable a region, by account and region.
         unlooked: How many partitions were not looked into.
+        records: The days that have records.
     """
 
     stops: dict[str, list[Stop]]
     regions: dict[Place, list[TrailEvent]]
     unlooked: int
+    records: RecordDays
 
 
-def find_stops(
+def find_stops(  # noqa: PLR0913, PLR0917
     dataset: ReadStore,
     layout: PartitionLayout,
     gaps: Iterable[Gap],
     covered: Mapping[Place, DaySet],
+    records: RecordDays,
     most: int = MANY,
 ) -> Found:
     """Look into the partitions beside gaps, first of those that most places of an account share.
@@ -100,6 +109,7 @@ def find_stops(
         layout: Its layout.
         gaps: The gaps.
         covered: The days of each place that have a receipt.
+        records: The days of each that have records.
         most: So many partitions are looked into at most.
     """
     gaps = list(gaps)
@@ -116,26 +126,34 @@ def find_stops(
     chosen = list(units)[:most]
     answers = ahead(dataset, lambda unit: trail_events(dataset, unit, layout), chosen, _AT_A_TIME)
     events = [event for answer in answers for event in answer]
-    found = Found({}, {}, len(units) - len(chosen))
+    found = Found({}, {}, len(units) - len(chosen), records)
     for event in sorted(events):
         if event.action in {"enables", "disables"}:
             region = Place(event.place.account, event.subject)
             found.regions.setdefault(region, []).append(event)
     for gap in gaps:
-        if stop := _stop_of(gap, [event for event in events if event.place == gap.place]):
+        told = [event for event in events if event.place == gap.place]
+        if stop := _stop_of(gap, told, records):
             found.stops.setdefault(gap.place.account, []).append(stop)
     return found
 
 
-def _stop_of(gap: Gap, events: list[TrailEvent]) -> Stop | None:
-    """The time without deliveries that the records beside a gap tell of."""
+def _stop_of(gap: Gap, events: list[TrailEvent], records: RecordDays) -> Stop | None:
+    """The time without deliveries that the records beside a gap tell of.
+
+    What has records on a day between is not explained by them.
+    """
     before = [event for event in events if event.time.date() < gap.first and _is_near(event, gap)]
     after = [event for event in events if event.time.date() > gap.last and _is_near(event, gap)]
     begins = [event for event in sorted(before) if event.action in {"stops", "changes", "starts"}]
     ends = [event for event in sorted(after) if event.action in {"starts", "changes"}]
     begin, end = begins[-1] if begins else None, ends[0] if ends else None
-    if begin is not None and begin.action == "starts":
+    if begin is not None and (
+        begin.action == "starts" or _any_between(begin.time.date(), gap.first, gap.place, records)
+    ):
         begin = None
+    if end is not None and _any_between(gap.last, end.time.date(), gap.place, records):
+        end = None
     if gap.is_leading and end is not None and end.action == "starts":
         return Stop(gap.place, gap.first, end.time.date(), f"before {end.words}")
     if begin is None or (begin.action == "changes" and end is None and not gap.is_trailing):
@@ -145,6 +163,12 @@ def _stop_of(gap: Gap, events: list[TrailEvent]) -> Stop | None:
     last = date.max if gap.is_trailing else gap.last
     again = "" if gap.is_trailing else "; no record tells of its start"
     return Stop(gap.place, begin.time.date(), last, begin.words + again)
+
+
+def _any_between(after: date, before: date, place: Place, records: RecordDays) -> bool:
+    """Whether a place has records of a day between two others."""
+    between = range(1, (before - after).days)
+    return any(records.has_any(place, after + _DAY * number) for number in between)
 
 
 def _is_near(event: TrailEvent, gap: Gap) -> bool:
