@@ -196,8 +196,8 @@ def range_lines(ranges: Iterable[CoveredRange]) -> Iterator[str]:
         if more := every[_SHOWN:]:
             days = sum(one.days * len(alike[one]) for one in more)
             what = ": ".join(filter(None, cause))
-            ranges = counted(len(more), "more range")
-            yield f"{what}: {ranges}, {counted(days, 'day')}; --json has all"
+            rest = counted(len(more), "more range")
+            yield f"{what}: {rest}, {counted(days, 'day')}; --json has all"
 
 
 class _Alike(NamedTuple):
