@@ -12,7 +12,7 @@ _BUSY = [HealthCheck.too_slow]  # a busy machine is no defect
 
 settings.register_profile("dev", max_examples=25, deadline=None, suppress_health_check=_BUSY)
 settings.register_profile(
-    "ci", max_examples=300, deadline=None, derandomize=True, suppress_health_check=_BUSY
+    "ci", max_examples=100, deadline=None, derandomize=True, suppress_health_check=_BUSY
 )
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 

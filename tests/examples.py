@@ -4,5 +4,5 @@ from hypothesis import settings
 
 _ALL = settings().max_examples
 
-FEW = settings(max_examples=_ALL // 5)
+FEW = settings(max_examples=_ALL // 3)
 """For those that convert a dozen times for each example."""
