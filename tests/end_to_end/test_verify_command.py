@@ -79,6 +79,15 @@ def converted(logs: Path, dataset: Path, **settings: Any) -> Path:  # noqa: ANN4
     return dataset
 
 
+def test_log_files_of_one_name_in_several_trees_are_not_taken_for_one(tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    deliver(logs / "one", event("a"), event("b"))
+    deliver(logs / "other", event("c"), event("d"), event("e"))
+    dataset = converted(logs, tmp_path / "lake")
+
+    assert_clean(dataset, logs)
+
+
 ENCODED = [(layout, "string") for layout in LAYOUTS] + [
     *((LAYOUTS[0], encoding) for encoding in ("json", "variant")),
     (LAYOUTS[4], "variant"),

@@ -102,12 +102,13 @@ def take(tree: LogTree, reading: Reading, taken: Delivered) -> Iterator[Finding]
     """Read the log files of a unit; what they hold goes to ``taken``."""
     files = tree.files(reading.unit, reading.bounds)
     yield from _gone(tree, reading, files, taken)
-    changed = False
+    changed, names = False, Counter(map(reading.name_of, files))
     for file in files:
         if not reading.holds(*file.place):
             taken.is_whole = False
             continue
-        count = reading.count_of(file)
+        # Of several with one name it is not known which of them was counted.
+        count = reading.count_of(file) if names[reading.name_of(file)] == 1 else -1
         if count is None:
             taken.is_whole = False
             yield _unknown(reading, file)
