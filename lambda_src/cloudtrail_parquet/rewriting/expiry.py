@@ -18,9 +18,7 @@ from msgspec.structs import replace
 from cloudtrail_parquet.conversion.guard import parts_of, receipt_from_footers
 from cloudtrail_parquet.conversion.leases import HeldLeases, alone, unit_held
 from cloudtrail_parquet.conversion.publish import (
-    Change,
     PartitionsChangedError,
-    publish,
 )
 from cloudtrail_parquet.errors import LeaseTimeoutError, UsageError
 from cloudtrail_parquet.layout import WHOLE, Unit, owner_unit, unit_of
@@ -155,27 +153,8 @@ def _left(receipt: Receipt, before: date, stores: Stores) -> Receipt | None:
 def _publish(
     standing: Standing, receipt: Receipt, stores: Stores, lease: LeaseOptions, early: HeldLeases
 ) -> None:
-    unit, others = standing.unit, standing.shards()
-    Marks(stores.state, stores.clock).mark(unit.day)
-    with unit_held(unit, standing.notes.parts, stores.state, lease, early) as held:
-        standing.check_notes()
-        if standing.has_changed(unit.day):
-            raise PartitionsChangedError(unit.name)
-        change = Change(
-            unit=unit,
-            shard=WHOLE,
-            goes=lambda _: True,
-            receipt=receipt,
-            identities=None,
-            notes=standing.notes,
-            unknown=frozenset(),
-            others=others,
-            finished={},
-            partitions=standing.partitions,
-            staging=None,
-            is_planned=True,
-        )
-        publish(change, stores, lease, held)
+    Marks(stores.state, stores.clock).mark(standing.unit.day)
+    standing.publish(receipt, standing.notes.parts, lease, early)
 
 
 def _adopt(

@@ -13,11 +13,9 @@ from uuid import uuid4
 
 from msgspec.structs import replace
 
-from cloudtrail_parquet.conversion.leases import HeldLeases, alone, unit_held
+from cloudtrail_parquet.conversion.leases import HeldLeases, alone
 from cloudtrail_parquet.conversion.publish import (
-    Change,
     PartitionsChangedError,
-    publish,
 )
 from cloudtrail_parquet.errors import LeaseTimeoutError, StorageError, UsageError
 from cloudtrail_parquet.layout import WHOLE, Unit, unit_of
@@ -122,8 +120,7 @@ def _publish(
     planned: Receipt | None = None,
 ) -> Receipt:
     """Stage the new parts, and put them in the places of those that stand."""
-    unit, lease = standing.unit, wanted.options.lease
-    Marks(stores.state, stores.clock).mark(unit.day)
+    Marks(stores.state, stores.clock).mark(standing.unit.day)
     with stores.dataset.staging() as staging:
         new = _staged(standing, stores, wanted, staging)
         if planned is None:
@@ -132,27 +129,8 @@ def _publish(
             receipt = replace(planned, run=uuid4().hex)
         parts = [each.part for each in new.values() if each.part]
         receipt = replace(receipt, parts=parts, bytes_out=sum(part.bytes for part in parts))
-        others = standing.shards()
         keys = [*new, *standing.notes.parts]
-        with unit_held(unit, keys, stores.state, lease, early) as held:
-            standing.check_notes()
-            if standing.has_changed(unit.day):
-                raise PartitionsChangedError(unit.name)
-            change = Change(
-                unit=unit,
-                shard=WHOLE,
-                goes=lambda _: True,
-                receipt=receipt,
-                identities=None,
-                notes=standing.notes,
-                unknown=frozenset(),
-                others=others,
-                finished={},
-                partitions=standing.partitions,
-                staging=staging,
-                is_planned=True,
-            )
-            publish(change, stores, lease, held)
+        standing.publish(receipt, keys, wanted.options.lease, early, staging)
     return receipt
 
 

@@ -8,7 +8,12 @@ from msgspec import UNSET
 
 from cloudtrail_parquet.conversion.guard import belongs_to
 from cloudtrail_parquet.conversion.leases import HeldLeases, unit_held
-from cloudtrail_parquet.conversion.publish import Partitions, PartitionsChangedError
+from cloudtrail_parquet.conversion.publish import (
+    Change,
+    Partitions,
+    PartitionsChangedError,
+    publish,
+)
 from cloudtrail_parquet.dataset.parts import parts_in
 from cloudtrail_parquet.errors import UsageError
 from cloudtrail_parquet.layout import WHOLE, Shard, Unit, owner_of, shard_of, unit_of
@@ -17,7 +22,7 @@ from cloudtrail_parquet.state.figures import Part
 from cloudtrail_parquet.state.keys import StateKeys
 from cloudtrail_parquet.state.notes import Notes, NotesByShard, read_notes, shard_notes
 from cloudtrail_parquet.state.receipt import Receipt
-from cloudtrail_parquet.storage import Entry, Stores
+from cloudtrail_parquet.storage import Entry, Staging, Stores
 from cloudtrail_parquet.wording import counted
 
 _CONVERT = "Convert it again: that completes what was begun"
@@ -156,10 +161,46 @@ class Standing:
             if belongs_to(self.unit, owner_of(entry.key, day), _any)
         }
 
-    @property
-    def partitions(self) -> Partitions:
-        """How its partitions are listed while they are changed."""
-        return Partitions(self.has_changed, lambda day: self._listed[day])
+    def publish(
+        self,
+        receipt: Receipt,
+        parts: Iterable[str],
+        lease: LeaseOptions,
+        early: HeldLeases,
+        staging: Staging | None = None,
+    ) -> None:
+        """Publish a receipt with its parts, if all stands as it was seen.
+
+        Args:
+            receipt: What is to be true; the intent holds it.
+            parts: The keys of parts, new and old, whose partitions are changed.
+            lease: How long leases are waited for and held.
+            early: Leases that are held already.
+            staging: The new parts; None if there are none.
+
+        Raises:
+            PartitionsChangedError: Something else stands by now.
+        """
+        others = self.shards()
+        with unit_held(self.unit, parts, self._stores.state, lease, early) as held:
+            self.check_notes()
+            if self.has_changed(self.unit.day):
+                raise PartitionsChangedError(self.unit.name)
+            change = Change(
+                unit=self.unit,
+                shard=WHOLE,
+                goes=lambda _: True,
+                receipt=receipt,
+                identities=None,
+                notes=self.notes,
+                unknown=frozenset(),
+                others=others,
+                finished={},
+                partitions=Partitions(self.has_changed, lambda day: self._listed[day]),
+                staging=staging,
+                is_planned=True,
+            )
+            publish(change, self._stores, lease, held)
 
 
 def _any(_: Shard) -> bool:
