@@ -109,12 +109,8 @@ def receipts_of(month: Month, state: ObjectStore) -> dict[date, str]:
     return {day: state.swap(key, str(day).encode(), None) for day, key in keys.items()}
 
 
-def main(places: int, years: int, layout: str) -> None:
-    """Make a ledger up, and tell how long `cover` takes."""
-    client, now, folded = CountedStore(), datetime.now(UTC), bool(layout)
-    settings = Settings(partition_layout="dt") if folded else Settings()
-    state = ObjectStore("s3://state", client)
-    options = PlanOptions.of(settings)
+def hows_of(settings: Settings) -> list[str]:
+    """How units are made that are as they should be, and how those are that were kept."""
     made = How(
         status="complete",
         settled=True,
@@ -125,7 +121,16 @@ def main(places: int, years: int, layout: str) -> None:
         settings=settings.shaping(),
     )
     kept = msgspec.structs.replace(made, status="partial", is_kept=True)
-    hows = [msgspec.json.encode(each).decode() for each in (made, kept)]
+    return [msgspec.json.encode(each).decode() for each in (made, kept)]
+
+
+def main(places: int, years: int, layout: str) -> None:
+    """Make a ledger up, and tell how long `cover` takes."""
+    client, now, folded = CountedStore(), datetime.now(UTC), bool(layout)
+    settings = Settings(partition_layout="dt") if folded else Settings()
+    state = ObjectStore("s3://state", client)
+    options = PlanOptions.of(settings)
+    hows = hows_of(settings)
     stores = Stores(state, state, state)
     marks, months, rows, size = Marks(state, stores.clock), dict[str, StoredMonth](), 0, 0
     month, last = Month.of(FIRST), FIRST

@@ -14,13 +14,12 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
-from bench.coverage import CountedStore, month_of
+from bench.coverage import CountedStore, hows_of, month_of
 from cloudtrail_parquet.coverage.cover import Asked, cover
-from cloudtrail_parquet.coverage.ledger import VERSION, How, ledger_key, to_bytes
+from cloudtrail_parquet.coverage.ledger import VERSION, ledger_key, to_bytes
 from cloudtrail_parquet.coverage.rollup import NOTE, Listed, StoredMonth
 from cloudtrail_parquet.planning.ranges import UnitRange
 from cloudtrail_parquet.reporting.report import make_report
-from cloudtrail_parquet.schema.columns import SCHEMA_VERSION
 from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.state.marks import LONGEST, Marks, Month
@@ -33,17 +32,7 @@ def main(places: int = 5100, years: int = 1) -> None:
     """Make a ledger up, and tell how long a report of it takes."""
     settings = Settings()
     state = ObjectStore("s3://state", CountedStore())
-    made = How(
-        status="complete",
-        settled=True,
-        schema_version=SCHEMA_VERSION,
-        lookbehind_s=settings.lookbehind_s,
-        lookahead_s=settings.lookahead_s,
-        folders=settings.folders,
-        settings=settings.shaping(),
-    )
-    kept = msgspec.structs.replace(made, status="partial", is_kept=True)
-    hows = [msgspec.json.encode(each).decode() for each in (made, kept)]
+    hows = hows_of(settings)
     stores = Stores(state, state, state)
     marks, months, rows, month = (
         Marks(state, stores.clock),

@@ -32,6 +32,9 @@ Trees = Annotated[
 ]
 
 
+Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="Folder or URI of the partitions.")]
+
+
 Day = Annotated[str | None, typer.Option("--day", help="Only this day.", metavar="D")]
 
 

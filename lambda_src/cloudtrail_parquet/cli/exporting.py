@@ -10,7 +10,7 @@ import pyarrow as pa
 import typer
 
 from cloudtrail_parquet.batch.processes import cores
-from cloudtrail_parquet.cli.arguments import Accounts, Day, From, Regions, To, range_of
+from cloudtrail_parquet.cli.arguments import Accounts, Dataset, Day, From, Regions, To, range_of
 from cloudtrail_parquet.cli.new_file import check_outside, output_to
 from cloudtrail_parquet.cli.output import INTERRUPTED, note, note_others
 from cloudtrail_parquet.cli.progress import Amount, Meter, NoProgress, progress
@@ -36,9 +36,7 @@ _AS = (
 
 
 def export(  # noqa: PLR0913, PLR0917 - each is an option
-    dataset: Annotated[
-        str, typer.Argument(metavar="DATASET", help="Folder or URI of the partitions.")
-    ],
+    dataset: Dataset,
     day: Day = None,
     first: From = None,
     last: To = None,

@@ -15,6 +15,7 @@ from cloudtrail_parquet.backfill.survey import Survey, survey
 from cloudtrail_parquet.cli.arguments import (
     Accounts,
     AsJson,
+    Dataset,
     Day,
     Folders,
     From,
@@ -89,7 +90,6 @@ backfill = Commands(
     no_args_is_help=True,
 )
 
-Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="Folder or URI of the partitions.")]
 Id = Annotated[
     str | None,
     typer.Option("--id", metavar="ID", help="Which backfill; by default the last one."),

@@ -11,6 +11,7 @@ from cloudtrail_parquet.backfill.survey import survey_rewrites
 from cloudtrail_parquet.cli.arguments import (
     Accounts,
     AsJson,
+    Dataset,
     Day,
     From,
     Regions,
@@ -35,9 +36,7 @@ from cloudtrail_parquet.wording import counted
 
 @with_settings
 def rewrite(  # noqa: PLR0913, PLR0917 - each is an option
-    dataset: Annotated[
-        str, typer.Argument(metavar="DATASET", help="Folder or URI of the partitions.")
-    ],
+    dataset: Dataset,
     state: State = None,
     day: Day = None,
     first: From = None,

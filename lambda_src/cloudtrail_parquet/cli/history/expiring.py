@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cloudtrail_parquet.cli.arguments import AsJson, State
+from cloudtrail_parquet.cli.arguments import AsJson, Dataset, State
 from cloudtrail_parquet.cli.output import FAILED, STDOUT, note, note_errors
 from cloudtrail_parquet.cli.progress import Amount, NoProgress, progress
 from cloudtrail_parquet.errors import CloudTrailParquetError
@@ -34,9 +34,7 @@ Left = Receipt | CloudTrailParquetError
 
 
 def expire(  # noqa: PLR0913, PLR0917 - each is an option
-    dataset: Annotated[
-        str, typer.Argument(metavar="DATASET", help="Folder or URI of the partitions.")
-    ],
+    dataset: Dataset,
     older_than: Annotated[
         str,
         typer.Option(

@@ -1,20 +1,25 @@
 """The command ``report``: one page about a dataset."""
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cloudtrail_parquet.cli.arguments import Accounts, Day, From, Regions, State, To, range_of
-from cloudtrail_parquet.cli.history.status import Dataset, Fresh, Parts, Source, as_made
+from cloudtrail_parquet.cli.arguments import (
+    Accounts,
+    Dataset,
+    Day,
+    From,
+    Regions,
+    State,
+    To,
+    range_of,
+)
+from cloudtrail_parquet.cli.history.status import Fresh, Parts, Source, coverage_of
 from cloudtrail_parquet.cli.new_file import check_outside, output_to
 from cloudtrail_parquet.cli.options import with_settings
 from cloudtrail_parquet.cli.output import note
-from cloudtrail_parquet.cli.planning import intake_of
-from cloudtrail_parquet.coverage.cover import Asked, cover
 from cloudtrail_parquet.errors import UsageError, system_errors
-from cloudtrail_parquet.settings.options import PlanOptions
 from cloudtrail_parquet.settings.settings import Settings
 from cloudtrail_parquet.storage import Stores, local_path, open_existing, open_store
 from cloudtrail_parquet.storage.locations import Locations
@@ -76,14 +81,7 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option
     before = None if output == "-" else _before(output, force=force)
     store = open_existing(dataset, "dataset")
     stores = Stores(store, store, open_store(Locations.state_of(dataset, state)))
-    settings = as_made(settings, stores)
-    asked = Asked(wanted, PlanOptions.of(settings), parts, fresh)
-    with ExitStack() as opened:
-        logs = None
-        if source:
-            intake = opened.enter_context(intake_of(source, settings, wanted))
-            logs = intake.store, intake.discovery
-        coverage = cover(stores, asked, logs)
+    coverage = coverage_of(stores, wanted, source, settings, parts=parts, fresh=fresh)
     made = make_report(stores, coverage, wanted, top_days=top_days, before=before)
     page = made.html.encode()
     with output_to(output, force=force or before is not None) as sink:

@@ -14,6 +14,7 @@ from cloudtrail_parquet.batch.tally import WorkersTally
 from cloudtrail_parquet.cli.arguments import (
     Accounts,
     AsJson,
+    Dataset,
     Day,
     From,
     Regions,
@@ -67,9 +68,7 @@ WHICH_TO_REWRITE = "outdated: what would get another schema, other rows or other
 
 @with_settings
 def rewrite(  # noqa: PLR0913, PLR0917 - each is an option
-    dataset: Annotated[
-        str, typer.Argument(metavar="DATASET", help="Folder or URI of the partitions.")
-    ],
+    dataset: Dataset,
     target: Annotated[
         str | None,
         typer.Argument(

@@ -4,7 +4,6 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date
 from itertools import groupby
@@ -18,6 +17,7 @@ from rich.text import Text
 from cloudtrail_parquet.cli.arguments import (
     Accounts,
     AsJson,
+    Dataset,
     Day,
     From,
     Regions,
@@ -35,6 +35,7 @@ from cloudtrail_parquet.coverage.rebuild import rebuild
 from cloudtrail_parquet.coverage.verdicts import Verdict
 from cloudtrail_parquet.dataset.properties import known_properties
 from cloudtrail_parquet.layout import Place
+from cloudtrail_parquet.planning.ranges import UnitRange
 from cloudtrail_parquet.printable import printable
 from cloudtrail_parquet.settings.options import LeaseOptions, PlanOptions
 from cloudtrail_parquet.settings.settings import Settings
@@ -43,8 +44,6 @@ from cloudtrail_parquet.storage.locations import Locations
 from cloudtrail_parquet.wording import counted
 
 _NAMED, _SHOWN = 5, 20
-
-Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="Folder or URI of the partitions.")]
 
 Source = Annotated[
     str | None,
@@ -103,8 +102,7 @@ def status(  # noqa: PLR0913, PLR0917 - each is an option
     """
     wanted = range_of(day, first, last, account, region)
     store = open_existing(dataset, "dataset")
-    notes = open_store(Locations.state_of(dataset, state))
-    stores = Stores(store, store, notes)
+    stores = Stores(store, store, open_store(Locations.state_of(dataset, state)))
     if rebuild_:
         with progress("rebuilding", Amount(), "unit") as meter:
             rebuilt = rebuild(
@@ -112,15 +110,7 @@ def status(  # noqa: PLR0913, PLR0917 - each is an option
             )
         for line in rebuilt.lines():
             note(line)
-    settings = as_made(settings, stores)
-    asked = Asked(wanted, PlanOptions.of(settings), parts, fresh)
-    with ExitStack() as opened:
-        logs = None
-        if source:
-            intake = opened.enter_context(intake_of(source, settings, wanted))
-            logs = intake.store, intake.discovery
-            stores = Stores(intake.store, store, notes)
-        coverage = cover(stores, asked, logs)
+    coverage = coverage_of(stores, wanted, source, settings, parts=parts, fresh=fresh)
     _print(coverage, dataset, as_json=as_json)
     for line in _remarks(coverage):
         note(line)
@@ -128,7 +118,25 @@ def status(  # noqa: PLR0913, PLR0917 - each is an option
         raise typer.Exit(MISSING)
 
 
-def as_made(settings: Settings, stores: Stores) -> Settings:
+def coverage_of(  # noqa: PLR0913
+    stores: Stores,
+    wanted: UnitRange,
+    source: str | None,
+    settings: Settings,
+    *,
+    parts: bool | None,
+    fresh: bool,
+) -> Coverage:
+    """What a dataset covers, as the options of `status` ask for it."""
+    settings = _as_made(settings, stores)
+    asked = Asked(wanted, PlanOptions.of(settings), parts, fresh)
+    if not source:
+        return cover(stores, asked)
+    with intake_of(source, settings, wanted) as intake:
+        return cover(stores, asked, (intake.store, intake.discovery))
+
+
+def _as_made(settings: Settings, stores: Stores) -> Settings:
     """Settings with those of the dataset that are the same for all of it."""
     made = known_properties(stores)
     if made is None:

@@ -16,6 +16,7 @@ import typer
 from cloudtrail_parquet.batch.processes import cores
 from cloudtrail_parquet.cli.arguments import (
     Accounts,
+    Dataset,
     Day,
     From,
     Regions,
@@ -61,9 +62,7 @@ class _Opener:
 
 
 def verify(  # noqa: PLR0913, PLR0917 - each is an option
-    dataset: Annotated[
-        str, typer.Argument(metavar="DATASET", help="Folder or URI of the partitions.")
-    ],
+    dataset: Dataset,
     source: Annotated[
         str | None,
         typer.Option(

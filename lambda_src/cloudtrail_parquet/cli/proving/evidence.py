@@ -8,7 +8,16 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from cloudtrail_parquet.cli.arguments import Accounts, Day, From, Regions, State, To, range_of
+from cloudtrail_parquet.cli.arguments import (
+    Accounts,
+    Dataset,
+    Day,
+    From,
+    Regions,
+    State,
+    To,
+    range_of,
+)
 from cloudtrail_parquet.cli.new_file import check_outside, new_file
 from cloudtrail_parquet.cli.output import FAILED, QUARANTINED, STDOUT, note, note_intake
 from cloudtrail_parquet.cli.proving.public_keys import KeyFiles, public_keys
@@ -33,9 +42,7 @@ _STATUS = (0, FAILED, FAILED, QUARANTINED)
 
 
 def evidence(  # noqa: PLR0913, PLR0917 - each is an option
-    dataset: Annotated[
-        str, typer.Argument(metavar="DATASET", help="Folder or URI of the partitions.")
-    ],
+    dataset: Dataset,
     event_id: Annotated[str, typer.Argument(metavar="EVENT_ID", help="The eventID.")],
     source: Annotated[
         str,
